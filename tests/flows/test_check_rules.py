@@ -225,11 +225,41 @@ def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
     assert compile_text(make_flow_text(steps) + other).problems == ()
 
 
-@pytest.mark.parametrize("steps", ["- dial: +12015550188", "- say: Hello.\n- dial: {to: +12015550188, timeout: 25s}"])
-def test_a_dial_without_a_way_out_is_warned_of_like_a_menu(steps):
-    (problem,) = compile_text(make_flow_text(steps)).problems
-    assert (problem.severity, problem.rule) == ("warning", "no-way-out")
-    assert "nobody answers" in problem.message
+_DIAL = "{dial: {to: +12015550188}}"
+_MENU = "menu: {prompt: Press 1., keys: {1: other}}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "column"),
+    [
+        ("- dial: +12015550188", 7),
+        ("- say: Hello.\n- dial: {to: +12015550188, timeout: 25s}", 7),
+        (f"- gather: {{dtmf: {{1: [{_DIAL}]}}}}", 28),
+        (f"- gather: {{dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- sms: Bye.", 43),
+        (f"- dial: {{to: +12015550189, error: [{_DIAL}]}}", 41),
+        (f"- say: Hello.\n- {{when: caller.name, {_DIAL[1:-1]}}}", 27),
+        (f"- {_DIAL[1:-1]}\n- sms: Sorry that we missed you.", 7),
+        (f"- {_DIAL[1:-1]}\n- {{when: caller.name, say: Sorry.}}", 7),
+        (f"- {_MENU}\n- sms: Sorry that we missed you.", 7),
+    ],
+)
+def test_a_dial_or_a_menu_after_which_nothing_is_heard_is_warned_of(steps, column):
+    (problem,) = compile_text(make_flow_text(steps) + ("  other: [say: Hello.]\n" if "other" in steps else "")).problems
+    assert (problem.severity, problem.rule, problem.column) == ("warning", "no-way-out", column)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        f"- gather: {{dtmf: {{1: [{_DIAL}]}}}}\n- say: Good bye.",
+        f"- gather: {{dtmf: {{1: [{_DIAL}, hangup]}}}}",
+        f"- gather: {{dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- say: Good bye.",
+        f"- {_DIAL[1:-1]}\n- sms: Sorry.\n- hangup",
+        f"- {_DIAL[1:-1]}\n- sms: Sorry.\n- say: We write to you.",
+    ],
+)
+def test_a_dial_after_which_something_is_heard_is_none_without_a_way_out(steps):
+    assert compile_text(make_flow_text(steps)).problems == ()
 
 
 def test_a_node_that_follows_something_said_may_end_without_a_word():

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from flow_harness import answer_as_xml, compile_text, compile_valid_flow, make_flow_text, make_turn, request_document
+from flow_harness import (
+    APOLOGY,
+    SIGNER,
+    answer_as_xml,
+    compile_text,
+    compile_valid_flow,
+    find_signed_targets,
+    make_flow_text,
+    make_turn,
+    request_document,
+)
+
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.entry_points import NodeEntry
+from callflows.flows.flow_compilation import compile_flow
 
 NEEDS = {
     "say: Hello.": True,
@@ -109,3 +123,84 @@ def test_the_fallback_of_a_call_that_is_answered_does_not_answer_again():
 def test_the_fallback_of_a_call_that_is_not_answered_answers_it():
     made = request_document(compile_valid_flow(make_flow_text("- pause: 1s\n- goto: start")))
     assert "<Error><Answer/><Say>We are sorry.</Say><Hangup/></Error></Callback>" in made
+
+
+# Templates and programs
+
+RING = "<Dial><To>+12015550188</To>{}</Dial>"
+SAY = "<Say>Hello.</Say>"
+DOCUMENTS = {
+    SAY: f"<Answer/>{SAY}",
+    f"<Answer/>{SAY}": f"<Answer/>{SAY}",
+    f'<Pause length="500"/>{SAY}{SAY}': f'<Pause length="500"/><Answer/>{SAY}{SAY}',
+    RING.format(""): RING.format(""),
+    RING.format(f"<Error>{SAY}</Error>"): RING.format(f"<Error><Answer/>{SAY}</Error>"),
+    f"{RING.format(f'<Error>{SAY}</Error>')}{SAY}": f"{RING.format(f'<Error><Answer/>{SAY}</Error>')}<Answer/>{SAY}",
+    f'<Call field="to" value="1">{SAY}</Call>{SAY}': f'<Call field="to" value="1"><Answer/>{SAY}</Call><Answer/>{SAY}',
+    f'<Gather dtmf_length="1"><DTMF value="1">{SAY}</DTMF></Gather>': (
+        f'<Answer/><Gather dtmf_length="1"><DTMF value="1">{SAY}</DTMF></Gather>'
+    ),
+    '<Record timeout="60000"/>': '<Answer/><Record timeout="60000"/>',
+    "<Hangup/>": "<Hangup/>",
+}
+
+
+def template_flow(folder, content: str, more: str = ""):
+    (folder / "acme.xml.j2").write_text(f"<Response>{content}</Response>")
+    options = CompilerOptions(SIGNER, APOLOGY)
+    file = f"numbers: rest\ntemplate: acme.xml.j2\n{more}"
+    made = compile_flow("acme", file.encode(), str(folder / "acme.yaml"), options)
+    assert made.flow is not None, made.problems
+    return made.flow
+
+
+@pytest.mark.parametrize("content", DOCUMENTS)
+def test_a_template_that_speaks_is_answered_for(tmp_path, content):
+    flow = template_flow(tmp_path, content)
+    assert answer_as_xml(flow) == DOCUMENTS[content]
+    assert answer_as_xml(flow, turn=make_turn(answers=True)) == content
+    assert answer_as_xml(flow, entry=NodeEntry(line_answered=True)) == content
+
+
+def test_a_template_is_answered_for_as_its_file_says(tmp_path):
+    assert answer_as_xml(template_flow(tmp_path, SAY, "auto_answer: false")) == SAY
+    flow = template_flow(tmp_path, SAY, "auto_answer: true")
+    assert answer_as_xml(flow, turn=make_turn(answers=True)) == f"<Answer/>{SAY}"
+    assert answer_as_xml(template_flow(tmp_path, SAY, "dialect: classic")) == SAY
+
+
+def test_a_template_that_is_asked_again_before_the_line_is_answered_answers_then(tmp_path):
+    back = '<Callback url="{{ here }}"/>'
+    content = f"{RING.format(f'<Error>{back}</Error>')}<Gather><Error>{back}</Error></Gather>"
+    entries = [entry for _, entry in find_signed_targets(answer_as_xml(template_flow(tmp_path, content)))]
+    assert entries == [NodeEntry(), NodeEntry(line_answered=True)]
+
+
+PROGRAM = """
+from callflows import Callback, Dial, Error, Gather, Hangup, Response, Say, Turn, flow
+
+acme = flow("acme", numbers=["+12015550123"], fallback=Response(Say("Sorry.")))
+
+
+@acme.node
+async def start(turn: Turn) -> Response:
+    ring = Dial("+12015550188", Error(Callback(turn.url("other"))))
+    return Response(ring, Say("Hello."), Gather(url=turn.url("other")))
+
+
+@acme.node
+async def other(turn: Turn) -> Response:
+    return Response(Say("Nobody is here."), Hangup())
+"""
+
+
+def test_a_program_that_speaks_is_answered_for_also_where_it_goes_on():
+    flow = compile_flow("acme", PROGRAM.encode(), "acme.py", CompilerOptions(SIGNER, APOLOGY)).flow
+    assert flow is not None
+    assert b"<Response><Answer/><Say>Sorry.</Say></Response>" in flow.fallback
+    xml = answer_as_xml(flow)
+    assert "<Answer/><Say>Hello.</Say>" in xml
+    assert find_signed_targets(xml) == [("other", NodeEntry()), ("other", NodeEntry(line_answered=True))]
+    assert answer_as_xml(flow, "other").startswith("<Answer/>")
+    assert not answer_as_xml(flow, "other", entry=NodeEntry(line_answered=True)).startswith("<Answer/>")
+    assert "<Answer/>" not in answer_as_xml(flow, turn=make_turn(answers=True))

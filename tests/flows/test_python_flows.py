@@ -10,6 +10,7 @@ from flow_harness import APOLOGY, SIGNER
 
 from callflows.flows import python_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.flow_compilation import compile_flow
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
@@ -70,3 +71,36 @@ def test_a_file_that_never_ends_is_stopped(monkeypatch):
     monkeypatch.setattr(python_flow, "DESCRIBE_TIMEOUT_SECONDS", 1.5)
     made = program("while True:\n    pass\n")
     assert re.search("does not come to its end", made.problems[0].message)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("Dial('a@b.example', timeout=20)", "timeout of Dial is 20 ms"),
+        ("Gather(DTMF('1', Dial('a@b.example', timeout=RING)), dtmf_length=1)", "timeout of Dial is 25 ms"),
+        ("Dial('a@b.example', Error(Pause(length=2)))", "length of Pause is 2 ms"),
+        ("callflows.Pause(length=2)", "length of Pause is 2 ms"),
+        ("Wait(length=1 * 3)", "length of Pause is 3 ms"),
+        ("Pause(**{'length': 5})", "length of Pause is 5 ms"),
+        ("Dial('a@b.example', timeout=20_000)", ""),
+        ("Dial('a@b.example', timeout=20 * 1000)", ""),
+        ("Pause(length=timedelta(seconds=2))", ""),
+        ("Pause(length=0)", ""),
+        ("Other(timeout=2)", ""),
+        ("Pause(length=len(turn.digits))", ""),
+    ],
+)
+def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(line, found):
+    imports = "import callflows\nfrom datetime import timedelta\nfrom callflows import DTMF, Dial, Error, Gather, Pause\n"
+    more = "from callflows import Pause as Wait\nRING = 25\n\n\ndef Other(timeout): return Hangup()\n\n\n"
+    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), {line})\n"
+    source = f"{HEAD}{imports}{more}{node}"
+    problems = find_program_problems(source, "acme.py")
+    assert [problem.rule for problem in problems] == ["duration-doubtful"] * bool(found)
+    assert all(found in problem.message and problem.line == source.count("\n") for problem in problems)
+
+
+def test_doubtful_times_of_a_program_are_warned_of_when_it_is_loaded():
+    made = program(HEAD + NODE.replace("Hangup()", "Hangup(), callflows.Pause(length=2)") + "import callflows\n")
+    assert made.flow is not None
+    assert [(problem.rule, problem.severity) for problem in made.problems] == [("duration-doubtful", "warning")]

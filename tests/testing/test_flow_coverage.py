@@ -200,8 +200,8 @@ def test_branches_of_a_program_are_those_of_the_documents_that_it_gave(tmp_path)
     (one,) = measure_coverage(folder.tested_flows, [call.transcript for call in calls])
     assert [(spot.line, describe_coverage_point(spot)) for spot in one.missing_points] == [
         (12, "the node other"),
-        (6, "start: nobody answers of Gather[1].DTMF[0].Dial[0]"),
-        (6, "start: no-match of Gather[1]"),
+        (6, "start: nobody answers of Gather[2].DTMF[0].Dial[0]"),
+        (6, "start: no-match of Gather[2]"),
     ]
 
 
@@ -209,5 +209,5 @@ def test_branches_of_a_template_are_those_of_its_documents(tmp_path):
     branches = '<DTMF value="1"><Say>One.</Say></DTMF><Error><Say>None.</Say></Error>'
     (tmp_path / "acme.xml.j2").write_text(f'<Response><Gather dtmf_length="1">{branches}</Gather></Response>')
     assert find_missing_points(tmp_path, "numbers: +12015550123\ntemplate: acme.xml.j2\n" + scenarios("keys: 1")) == [
-        "start: no-input of Gather[0]"
+        "start: no-input of Gather[1]"
     ]

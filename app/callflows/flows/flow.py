@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.compiler.silent_texts import SilentTextRemover
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.messages.message_rules import MessageRules
     from callflows.flows.messages.missed_calls import MissedCallSteps
@@ -67,6 +68,10 @@ class Flow:
     """Coverage points reported by the trail (decisions about messages and ended calls), by node, step, word, outcome."""
     uses_current_time: bool = False
     """True if the flow uses the current time."""
+    template_file: str = ""
+    """The XML template of the flow; an empty text if the flow has nodes of its own."""
+    silent_text_remover: SilentTextRemover | None = None
+    """Removes empty texts from documents; None if no text of the flow can be empty."""
     misses_data: bool = False
     """True if a data file beside the flow, for example a list of callers, cannot be read at all."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(
@@ -84,7 +89,10 @@ class Flow:
         out = [DOCUMENT_PROLOGUE]
         render_fragments(pieces, turn, out)
         out.append(DOCUMENT_EPILOGUE)
-        document = "".join(out).encode()
+        text = "".join(out)
+        if self.silent_text_remover is not None:
+            text = self.silent_text_remover.remove_silent_texts(text)
+        document = text.encode()
         if len(document) > MAX_DOCUMENT_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
         return document

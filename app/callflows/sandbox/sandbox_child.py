@@ -126,7 +126,7 @@ def child_main(parent_pid: str, entry_point: str, preloaded_modules: str, memory
     connection = socket.socket(fileno=int(connection_fd))
     os.set_inheritable(connection.fileno(), False)  # noqa: FBT003 - the signature of the standard library
     _end_with_parent(int(parent_pid), connection.fileno())
-    _limit_resources(int(memory_bytes))
+    limit_resources(int(memory_bytes))
     sys.stdout = cast("TextIO", sys.stderr)  # unbuffered: a kill loses nothing that was printed
     try:
         module, _, name = entry_point.partition(":")
@@ -167,7 +167,8 @@ def _watch_connection(connection_fd: int) -> None:
     os._exit(0)
 
 
-def _limit_resources(memory_bytes: int) -> None:
+def limit_resources(memory_bytes: int) -> None:
+    """Limit the memory of this process, and let the server go first."""
     # RLIMIT_DATA, not RLIMIT_AS: mapped libraries and stacks of threads need address space, but no memory.
     for limit, most in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(OSError, ValueError):

@@ -63,7 +63,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "groups": ("dial-target", "duration-doubtful", "unused"),
     "variables": ("unused", "text-as-list"),
     "dial_policy": ("dial-policy", "dial-policy-closed", "dial-policy-spans", "dial-policy-wide"),
-    "template": ("template-file", "duration-doubtful", "shape"),
+    "template": ("template-file", "template-values", "text-may-be-empty", "duration-doubtful", "shape"),
     "nodes": ("no-start", "node-name", "unreachable-node", "says-nothing", "endless-loop", "silent-loop"),
     "messages": ("keyword-twice", "message-else", "message-keyword", "message-loop", "message-text", "message-unreached"),
     "missed": ("missed",),

@@ -97,6 +97,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text with braces has a mistake, or uses an unknown name: the text could not be spoken.",
         "Use known names: {{ caller.name }}, {{ hours.office.next_opening | spoken }}.",
     ),
+    "template-values": CheckRule(
+        "An XML template gives no valid document for a sample call: such callers would hear the fallback.",
+        "Fix the place for the values in the message; {{ digits | default('none') }} and {% if %} help with missing ones.",
+    ),
     "template-file": CheckRule(
         "The XML template of a flow cannot be read: the flow could not answer.",
         "Put the file beside the flow file, and name it: template: acme.xml.j2.",
@@ -464,6 +468,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "text-cut": CheckRule(
         "In brackets a comma separates texts: callers hear half a sentence, and the other half only at the next attempt.",
         'Quote the sentence: prompt: "Hello, for sales press 1."; end each text of a list with a full stop.',
+    ),
+    "text-may-be-empty": CheckRule(
+        "A text is made of values only: if they are missing, nothing is said or sent; a silent call gets the fallback.",
+        "Write words beside the value, or words for a missing one: {{ customer.greeting | default('Welcome.') }}.",
     ),
     "ticket-too-big": CheckRule(
         "Values from set, collect and lookup travel in signed URLs; above 2048 bytes, callers get the fallback.",

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
+    from callflows.flows.compiler.progress import SilentEnd
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NodeEntry, NumberClaim
     from callflows.flows.expressions.jinja_compiler import CompiledText
     from callflows.flows.source.flow_file import FlowFile
     from callflows.flows.source.positions import ProblemReport, SourcePath
+    from callflows.flows.source.stored_values import StoredNames
     from callflows.flows.tickets import TicketSigner
 
 
@@ -67,16 +69,12 @@ class CompilingFlow:
         name: str,
         version: str,
         flow_file: FlowFile,
-        stored_names: frozenset[str],
-        secret_names: frozenset[str],
+        stored: StoredNames,
         report: ProblemReport,
         options: CompilerOptions,
         dependencies: set[Path],
     ) -> None:
-        """``stored_names`` are the names of values that steps store, ``secret_names`` the secret names among these.
-
-        Every file read during the compilation is added to ``dependencies``.
-        """
+        """Every file read during the compilation is added to ``dependencies``."""
         self.name = name
         self.version = version
         self.flow_file = flow_file
@@ -88,24 +86,30 @@ class CompilingFlow:
         self.node_sources: dict[str, NodeSource] = {
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
-        self.secret_names = secret_names
+        self.secret_names = stored.secret_names
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
         )
         self.groups = self.context.groups
         self.voice = self.context.voice
-        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored_names)), **self.context.scope}
+        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
         self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
+        self._stored_values = stored.values
+        self._filled_names: dict[str, bool] = {}
+        self.may_leave_texts_empty = False
+        """True if a spoken text may be empty in a call."""
         self.fallback_xml = ""
-        self.graph = FlowGraph(flow_file.nodes, stored_names | {"digits"})
-        self.ticket_links = TicketLinks(name, options.signer, secret_names)
+        self.graph = FlowGraph(flow_file.nodes, stored.names | {"digits"})
+        self.ticket_links = TicketLinks(name, options.signer, stored.secret_names)
         self.coverage_recorder = CoverageRecorder(report, enabled=options.records_coverage)
         self.used_groups: set[str] = set()
         self.literal_targets: dict[SourcePath, str] = {}
         """Numbers that the author wrote out as dial or message targets."""
         self.template_targets: tuple[NumberClaim, ...] = ()
         """Numbers that the author wrote out as targets in an XML template."""
+        self.silent_ends: dict[tuple[str, int], frozenset[SilentEnd]] = {}
+        """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
         self.nodes_ending_unheard: set[str] = set()
         """Nodes at whose end a caller may have heard nothing."""
         self.uses_network = False
@@ -116,6 +120,23 @@ class CompilingFlow:
     @property
     def dial_policy(self) -> DialPolicy:
         return self.context.dial_policy
+
+    def is_name_filled(self, name: str) -> bool:
+        """Return whether a variable of the file, or a value that steps store, is never empty where it is used."""
+        root, _, field = name.partition(".")
+        if root == "variables":
+            return bool(self.context.variables.get(field.partition(".")[0]))
+        if name not in self._filled_names:
+            self._filled_names[name] = False  # also the answer for a value that is computed from itself
+            stored = [value for value in self._stored_values if value.name == name]
+            self._filled_names[name] = bool(stored) and all(
+                value.is_never_empty
+                or (
+                    value.expression and self.expression_compiler.is_condition_filled(value.expression, self.is_name_filled)
+                )
+                for value in stored
+            )
+        return self._filled_names[name]
 
     def extend_version(self, content: str) -> None:
         """Change the version with the content of another file that the flow is made of."""

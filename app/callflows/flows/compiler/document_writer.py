@@ -20,8 +20,8 @@ from callflows.flows.compiler.fragments import (
     StepPlace,
     all_fragments_constant,
 )
-from callflows.flows.compiler.line_answering import make_must_answer_condition
-from callflows.flows.compiler.progress import NOTHING_YET, Progress
+from callflows.flows.compiler.line_answering import VERBS_NEEDING_ANSWER, make_must_answer_condition
+from callflows.flows.compiler.progress import NOTHING_YET, Progress, SilentEnd
 from callflows.flows.decisions import DecisionOrigin
 from callflows.language import (
     Answer,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     """Makes a coverage comment from the node, the step's index, the label, the path, and True for the path's key."""
 
 
-_VERBS_NEEDING_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
 _AUDIBLE_VERBS: Final = (Say, Play, Tone, Gather, Record, Hold, Dial, Pause)
 _WAITING_VERBS: Final = (Gather, Record, Dial, Hold)
 _PLACEHOLDER: Final = re.compile(
@@ -95,6 +94,8 @@ class DocumentWriter:
         self.size = 0
         self.depth = 1
         self._placeholder_values: list[PlacedHole | tuple[Fragment, ...]] = []
+        self._silent_ends_of_branches: frozenset[SilentEnd] = frozenset()
+        """Silent ends of the branches in the next verb, at whose end the call goes on after the verb."""
 
     def make_branch(self, progress: Progress) -> DocumentWriter:
         """Return an empty writer for a branch that begins here."""
@@ -113,6 +114,13 @@ class DocumentWriter:
     def end(self) -> None:
         """Mark the end of the document: the following steps are never reached from here."""
         self.progress = dataclasses.replace(self.progress, ends=True)
+
+    def add_silent_end(self, path: SourcePath, message: str, fix: str) -> None:
+        """Note that a call which gets here must hear something before it ends."""
+        if self._flow.report.suppresses_warnings:
+            return
+        silent_ends = self.progress.silent_ends | {SilentEnd(path, message, fix)}
+        self.progress = dataclasses.replace(self.progress, silent_ends=silent_ends)
 
     # Fragments
 
@@ -186,6 +194,8 @@ class DocumentWriter:
     def embed_branch(self, other: DocumentWriter) -> Say:
         """Return a placeholder verb for a separately compiled branch, to place in the next element."""
         self.absorb_branch(other, depth=3)
+        if not other.progress.ends:
+            self._silent_ends_of_branches |= other.progress.silent_ends
         return self.add_fragments_placeholder(other.fragments)
 
     def add_fragments_placeholder(self, fragments: Sequence[Fragment]) -> Say:
@@ -203,7 +213,7 @@ class DocumentWriter:
     def write_verbs(self, *elements: Command, path: SourcePath = ()) -> None:
         """Write verbs, and answer the line before the first verb that needs an answered line."""
         for element in elements:
-            if isinstance(element, _VERBS_NEEDING_ANSWER):
+            if isinstance(element, VERBS_NEEDING_ANSWER):
                 self.ensure_answered()
             try:
                 written = to_xml(Response(element), self._flow.dialect, extensions=self._flow.options.extensions).decode()
@@ -229,8 +239,10 @@ class DocumentWriter:
                 waited=isinstance(element, _WAITING_VERBS),
                 moved_on=is_audible,
                 did_more=not isinstance(element, (Answer, Hangup)),
+                silent_ends=self._silent_ends_of_branches,
             )
         )
+        self._silent_ends_of_branches = frozenset()
 
     def _split_at_placeholders(self, xml: str) -> None:
         at = 0

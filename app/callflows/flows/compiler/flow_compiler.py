@@ -17,6 +17,7 @@ from callflows.flows.compiler.fallback_document import compile_fallback
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, merge_adjacent_texts
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.flows.compiler.progress import Progress
+from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.xml_templates import compile_template_documents
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow
@@ -93,6 +94,10 @@ class FlowCompiler:
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
             uses_current_time=flow.graph.first_time_use is not None,
+            template_file=str(flow.folder / flow.flow_file.template) if flow.flow_file.template else "",
+            silent_text_remover=SilentTextRemover(flow.fallback_xml)
+            if flow.may_leave_texts_empty or flow.flow_file.template
+            else None,
         )
 
     def _make_node_compiler(self, node: str, progress: Progress) -> NodeCompiler:
@@ -165,13 +170,18 @@ class FlowCompiler:
     def _compile_node_document(self, node: str, entry: NodeEntry) -> DocumentWriter:
         steps, path, continuation = self.flow.node_sources[node]
         was_here = bool(entry.step or entry.attempt)
-        compiler = self._make_node_compiler(node, Progress(answered=entry.line_answered, heard=was_here, waited=was_here))
+        silent_ends = self.flow.silent_ends.get((node, entry.step), frozenset()) if entry.step else frozenset()
+        progress = Progress(answered=entry.line_answered, heard=was_here, waited=was_here, silent_ends=silent_ends)
+        compiler = self._make_node_compiler(node, progress)
         document = compiler.document
         is_first = path in (("nodes", node), ("template",)) and not (was_here or entry.has_digits)
         document.write_coverage_comment(
             coverage_points.NODE_ENTERED_POINT if is_first else coverage_points.NODE_REENTERED_POINT, path, key=True
         )
         compiler.compile_steps(steps, path, entry)
+        if not document.progress.ends and not self._has_steps_after(continuation):
+            for step_path, message, fix in sorted(document.progress.silent_ends, key=str):
+                self.flow.report.warning(step_path, "no-way-out", message, fix, key=True)
         if not document.progress.ends and continuation is not None:
             compiler.write_continuation(*continuation)
         elif not document.progress.ends:
@@ -180,6 +190,15 @@ class FlowCompiler:
             document.write_coverage_comment(coverage_points.NODE_EXIT_POINT, path, key=True)
             document.write_verbs(Hangup())
         return document
+
+    def _has_steps_after(self, continuation: tuple[str, int] | None) -> bool:
+        """Return whether the call meets further steps after a branch, or after the branch around it."""
+        while continuation is not None:
+            node, step_index = continuation
+            if step_index < len(self.flow.node_sources[node].steps):
+                return True
+            continuation = self.flow.node_sources[node].continuation
+        return False
 
     def compile_inline_node(self, node: str, entry: NodeEntry) -> DocumentWriter | None:
         """Compile a node to place inline. Returns None if the node must be fetched: in progress, or too large."""

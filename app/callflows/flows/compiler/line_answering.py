@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from callflows.language import Gather, Hold, Play, Record, Say, Tone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from callflows.telephony.turn import Turn
+
+
+VERBS_NEEDING_ANSWER: Final = (Say, Play, Tone, Gather, Record, Hold)
+"""Verbs that a caller hears, or takes part in, only if the line is answered."""
 
 
 class RememberedCondition:

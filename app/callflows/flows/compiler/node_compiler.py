@@ -99,6 +99,7 @@ class NodeCompiler:
         )
         branch.attempt, branch.has_digits, branch.always_reached = self.attempt, self.has_digits, False
         branch.next_step_key = self.next_step_key if not inside_branch else ""
+        branch.texts.assumed_names = self.texts.assumed_names
         return branch
 
     # Steps
@@ -142,6 +143,7 @@ class NodeCompiler:
 
     def _continue_in_own_document(self, step_index: int) -> None:
         """Continue at a step of this node in a separate document. The entry tells whether the line was answered."""
+        self._pass_on_silent_ends(self.node, step_index)
         if self.document.answering_conditions and not self.document.progress.answered:
             answered = self.make_branch(line_answered=True, inside_branch=False)
             answered.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
@@ -201,6 +203,7 @@ class NodeCompiler:
             return
         condition = self.texts.compile_condition(when, (*path, "when"), "when")
         branch = self.make_branch(inside_branch=False)
+        branch.texts.assumed_names |= condition.used_names if condition is not None else frozenset()
         branch.document.write_coverage_comment("holds", (*path, "when"))
         branch._run_step_compiler(step_key, value, path)  # noqa: SLF001 - the same class
         if condition is None:
@@ -291,7 +294,12 @@ class NodeCompiler:
 
     def write_continuation(self, node: str, step_index: int) -> None:
         """End here and continue at a step of another node, to which these steps belong."""
+        self._pass_on_silent_ends(node, step_index)
         self._write_transfer(node, NodeEntry(step_index, line_answered=self.document.progress.answered))
+
+    def _pass_on_silent_ends(self, node: str, step_index: int) -> None:
+        before = self.flow.silent_ends.get((node, step_index), frozenset())
+        self.flow.silent_ends[node, step_index] = before | self.document.progress.silent_ends
 
     def _write_transfer(self, node: str, entry: NodeEntry) -> None:
         self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=False))

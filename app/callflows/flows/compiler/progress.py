@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from callflows.flows.source.positions import SourcePath
+
+
+class SilentEnd(NamedTuple):
+    """A step after which a call may end without a word, with the message and the fix of the warning."""
+
+    path: SourcePath
+    message: str
+    fix: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,6 +36,8 @@ class Progress:
     """Time may have passed since the document was rendered: a sound or a wait may have come before."""
     did_more: bool = False
     """A verb other than Answer and Hangup has surely been run."""
+    silent_ends: frozenset[SilentEnd] = frozenset()
+    """Dials that nobody answered and menus without a choice, after which the caller may have heard nothing yet."""
 
     def then(self, following: Progress) -> Progress:
         """Return the progress after both parts. If the first part ends the call, the second part is never reached."""
@@ -37,6 +50,7 @@ class Progress:
             waited=self.waited or following.waited,
             moved_on=self.moved_on or following.moved_on,
             did_more=self.did_more or following.did_more,
+            silent_ends=following.silent_ends | (frozenset() if following.heard else self.silent_ends),
         )
 
     def either(self, other: Progress) -> Progress:
@@ -52,6 +66,7 @@ class Progress:
             waited=self.waited and other.waited,
             moved_on=self.moved_on or other.moved_on,
             did_more=self.did_more and other.did_more,
+            silent_ends=self.silent_ends | other.silent_ends,
         )
 
 

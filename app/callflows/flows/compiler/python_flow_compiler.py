@@ -6,7 +6,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.compiler.program_check import find_program_problems
+from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
 from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
@@ -21,7 +24,7 @@ from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 _CARRIED_FIELDS: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls", CALL_BEGAN_FIELD)
 _URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
+_UNANSWERED_MARK: Final = "unanswered-"
+"""Stands before the token of a URL that a call requests while its line is not answered."""
+_MARKED_URL_TOKEN: Final = re.compile(f"(?:{_UNANSWERED_MARK})?{_URL_TOKEN.pattern}")
 
 
 def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemReport, options: CompilerOptions) -> Flow | None:
@@ -51,6 +57,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
     if START_NODE not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
+    report.problems += find_program_problems(source, str(file))
     version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
     dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
     numbers = tuple(read_number_claims([*told["numbers"]], report))
@@ -65,8 +72,10 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     claimed = {claim.number for claim in numbers}  # written out to be answered, not to be dialed
     literal_texts = {text: line for text, line in find_texts_in_program(source).items() if parse_e164(text) not in claimed}
     guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
-    program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard)
-    entries = (NodeEntry(), NodeEntry(line_answered=True))
+    answers = AnswerInserter(dialect, options.extensions)
+    program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard, answers)
+    own_fallback = told["fallback"] and _wrap_content(answers.answer_in_content(_unwrap_content(told["fallback"])))
+    fallback = own_fallback.encode() or render_apology(options.apology, dialect)
     return Flow(
         name=name,
         file=str(file),
@@ -74,8 +83,15 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         dialect=dialect,
         zone=find_timezone(told["timezone"], (), report),
         claims=numbers,
-        documents={node: dict.fromkeys(entries, (partial(program.render_document, node),)) for node in told["nodes"]},
-        fallback=told["fallback"].encode() or render_apology(options.apology, dialect),
+        documents={
+            node: {
+                NodeEntry(line_answered=answered): (partial(program.render_document, node, line_answered=answered),)
+                for answered in (False, True)
+            }
+            for node in told["nodes"]
+        },
+        fallback=fallback,
+        silent_text_remover=SilentTextRemover(_unwrap_content(fallback.decode())),
         needs_worker=True,
         coverage_points=tuple(CoveragePoint(node, line, 1, NODE_ENTERED_POINT) for node, line in told["nodes"].items()),
     )
@@ -92,8 +108,9 @@ class _PythonFlowRunner(NamedTuple):
     dialect: Dialect
     options: CompilerOptions
     guard: TargetGuard
+    answers: AnswerInserter
 
-    def render_document(self, node: str, turn: Turn) -> str:
+    def render_document(self, node: str, turn: Turn, *, line_answered: bool) -> str:
         """Return the content of a node's Response. Raises NeedsResult if the node has not run yet."""
         step = PythonNodeJob(
             file=self.file,
@@ -108,26 +125,48 @@ class _PythonFlowRunner(NamedTuple):
             timestamp=turn.timestamp,
             zone=self.zone,
         )
-        content = _sign_urls(self.name, get_job_result(turn, step), self.version, turn, self.options)
+        result = get_job_result(turn, step)
+        content = _unwrap_content(result["document"])
+        if not line_answered and self.answers.is_needed(turn):
+            content = self.answers.answer_in_content(content, partial(_URL_TOKEN.sub, _mark_as_unanswered))
+        content = _sign_urls(self.name, content, result["links"], self.version, turn, self.options)
         return self.guard.guard_document(content, turn, node)
 
 
-def _sign_urls(flow_name: str, node_result: dict[str, Any], version: str, turn: Turn, options: CompilerOptions) -> str:
-    """Return a Python flow's document with signed URLs."""
+def _mark_as_unanswered(token: re.Match[str]) -> str:
+    return f"{_UNANSWERED_MARK}{token[0]}"
+
+
+def _unwrap_content(document: str) -> str:
+    """Return the content of the Response of a document."""
+    if not document.endswith(DOCUMENT_EPILOGUE):
+        return ""
+    return document.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
+
+
+def _wrap_content(content: str) -> str:
+    return f"{DOCUMENT_PROLOGUE}{content}{DOCUMENT_EPILOGUE}"
+
+
+def _sign_urls(
+    flow_name: str,
+    content: str,
+    links: Mapping[str, tuple[str, dict[str, Any]]],
+    version: str,
+    turn: Turn,
+    options: CompilerOptions,
+) -> str:
+    """Return the content of a Python flow's document with signed URLs."""
     carried = {name: turn.request_fields[name] for name in _CARRIED_FIELDS if turn.request_fields.get(name)}
     if turn.auto_answer is not None:
         carried["itself"] = "1" if turn.auto_answer else ""
 
     def make_ticket(token: re.Match[str]) -> str:
-        if token[0] not in node_result["links"]:
+        name = token[0].removeprefix(_UNANSWERED_MARK)
+        if name not in links:
             return token[0]
-        node, values = node_result["links"][token[0]]
-        return options.signer.make_ticket_factory(f"{flow_name}/{node}", {"v": version})(carried, values)
+        node, values = links[name]
+        entry: dict[str, Any] = {"e": [*map(int, NodeEntry()[:3])]} if name != token[0] else {}
+        return options.signer.make_ticket_factory(f"{flow_name}/{node}", {"v": version, **entry})(carried, values)
 
-    written: Callable[[re.Match[str]], str] = make_ticket
-    document: str = _URL_TOKEN.sub(written, node_result["document"])
-    return disarm_document_urls(
-        document.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
-        if document.endswith(DOCUMENT_EPILOGUE)
-        else ""
-    )
+    return disarm_document_urls(_MARKED_URL_TOKEN.sub(make_ticket, content))

@@ -52,14 +52,16 @@ class TextCompiler:
         self.expression_compiler = expression_compiler
         self.lang = ""
         """Language of the current text, if it differs from the file's language."""
+        self.assumed_names: frozenset[str] = frozenset()
+        """Names in the conditions around the current step."""
 
     def build_say(self, text: str, path: SourcePath, voice: Mapping[str, str] | None = None) -> Say:
         """Build a Say in the file's voice. Attributes in ``voice`` override the file's voice."""
         spoken = {**self._flow.voice, **(voice or {})}
-        self.check_spoken_text(text, path)
         self.lang = spoken.get("lang", "")
         written = self.compile_complete_text(text, path)
         self.lang = ""
+        self.check_spoken_text(text, path)
         return Say(written, **cast("Any", spoken))
 
     def check_spoken_text(self, text: object, path: SourcePath) -> None:
@@ -77,6 +79,22 @@ class TextCompiler:
             self._flow.report.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
             )
+
+        self.check_computed_text(text, path, "callers hear nothing where it has no value")
+        if isinstance(text, str) and self.expression_compiler.may_text_be_empty(text, self._flow.is_name_filled):
+            self._flow.may_leave_texts_empty = True
+
+    def check_computed_text(self, text: object, path: SourcePath, effect: str) -> None:
+        """Warn about a text that is made of values only, which may all be empty."""
+        if not isinstance(text, str) or self._flow.report.has_error_at(path):
+            return
+        if not self.expression_compiler.may_text_be_empty(text, self._is_filled_here):
+            return
+        fix = "write words beside it, or what is said instead: {{ customer.greeting | default('Welcome.') }}"
+        self._flow.report.warning(path, "text-may-be-empty", f"the text may be empty: {effect}", fix)
+
+    def _is_filled_here(self, name: str) -> bool:
+        return name in self.assumed_names or self._flow.is_name_filled(name)
 
     def build_metas(self, values: Mapping[str, object], path: SourcePath) -> list[Meta]:
         """Build Metas from ``{name: value}``."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import nodes
 
 from callflows.errors import ExpressionError
+from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import TargetGuard, find_targets_in_template, has_computed_targets
 from callflows.flows.compiler.template_check import find_template_errors
@@ -54,14 +55,18 @@ class TemplateRenderJob:
 
         Raises any error of the template, and DocumentReadError for an invalid document.
         """
-        document = _load_template(self.source).render(self.scope_values).strip()
-        read = from_xml(document.encode("utf-8", "replace"), extensions=self.extensions)
+        read = from_xml(self.render_text().encode("utf-8", "replace"), extensions=self.extensions)
         written = to_xml(read, self.dialect, extensions=self.extensions).decode()
         return (
             disarm_document_urls(written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE))
             if written.endswith(DOCUMENT_EPILOGUE)
             else ""
         )
+
+    def render_text(self) -> str:
+        """Return the document as the template writes it. Raises any error of the template."""
+        rendered: str = _load_template(self.source).render(self.scope_values)
+        return rendered.strip()
 
 
 def _read_template_file(file: Path, name: str) -> str:
@@ -111,7 +116,8 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     flow.extend_version(source)
     _warn_about_durations(source, name, report)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
-    link = flow.make_url_hole(START_NODE, NodeEntry(line_answered=True)) if TEMPLATE_URL_NAME in uses else None
+    entries = (NodeEntry(), NodeEntry(line_answered=True))
+    links = [flow.make_url_hole(START_NODE, entry) for entry in entries] if TEMPLATE_URL_NAME in uses else []
     dialect, extensions, lang = flow.dialect, flow.options.extensions, flow.voice.get("lang", "en-US")
     if has_computed_targets(tree):
         flow.record_computed_target(("template",))
@@ -119,18 +125,26 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     flow.template_targets = tuple(NumberClaim(number, str(file), line, 1) for number, line in literal_targets.items())
     guard = TargetGuard(flow.dial_policy, literal_targets, dialect, extensions) if "<Dial" in source else None
 
+    answers = AnswerInserter(dialect, extensions, flow.flow_file.auto_answer)
+
     def render_template(turn: Turn) -> str:
         seen: dict[str, Any] = {LANGUAGE_KEY: lang}
         for sight in sights:
             sight(turn, seen)
         seen["digits"] = turn.entered_digits
-        if link is not None:
-            seen[TEMPLATE_URL_NAME] = link(turn)
+        if links:
+            seen[TEMPLATE_URL_NAME] = links[1](turn)
         content: str = get_job_result(turn, TemplateRenderJob(source, dialect, extensions, seen))
         return content if guard is None else guard.guard_document(content, turn)
 
-    entries = (NodeEntry(), NodeEntry(line_answered=True))
-    return {START_NODE: dict.fromkeys(entries, (render_template,))}
+    def render_unanswered(turn: Turn) -> str:
+        content = render_template(turn)
+        if not answers.is_needed(turn):
+            return content
+        urls = {links[1](turn): links[0](turn)} if links else {}
+        return answers.answer_in_content(content, lambda url: urls.get(url, url))
+
+    return {START_NODE: dict(zip(entries, ((render_unanswered,), (render_template,)), strict=True))}
 
 
 @lru_cache(maxsize=1)

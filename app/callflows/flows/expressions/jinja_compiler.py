@@ -16,6 +16,7 @@ from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
 from callflows.flows.expressions.condition_lint import ConditionProblem, lint_condition, lint_text_conditions
+from callflows.flows.expressions.empty_texts import is_value_filled, may_text_be_empty
 from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
@@ -176,6 +177,25 @@ class ExpressionCompiler:
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_iterate_output_nodes(tree)]) else None
         return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree, self._text_variables))
+
+    def may_text_be_empty(self, source: str, is_filled: Callable[[str], bool]) -> bool:
+        """Return whether a text may be empty in a call; False for a text that cannot be read.
+
+        ``is_filled`` returns whether a dotted name, as ``variables.greeting``, always has a value.
+        """
+        if "{" not in source:
+            return False  # an empty constant has its own warning
+        try:
+            return may_text_be_empty(self._environment.parse(source).body, is_filled)
+        except (TemplateError, RecursionError):
+            return False
+
+    def is_condition_filled(self, source: str, is_filled: Callable[[str], bool]) -> bool:
+        """Return whether the value of a bare expression is never empty; True for one that cannot be read."""
+        try:
+            return is_value_filled(Parser(self._environment, source, state="variable").parse_expression(), is_filled)
+        except (TemplateError, RecursionError):
+            return True
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.

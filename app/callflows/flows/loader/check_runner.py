@@ -24,6 +24,7 @@ from callflows.flows.loader.folder_loader import (
     read_override_file,
     reject_unreadable_file,
 )
+from callflows.flows.loader.template_samples import find_template_value_problems
 from callflows.language import Dial, find_document_errors, find_element_positions, from_xml
 from callflows.language.element import walk_elements
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
@@ -130,6 +131,7 @@ def _check_flow_files(
         books[folder] = loaded.book
         yield from loaded.problems
         yield from check_across_flows(loaded.book, workers)
+        yield from find_template_value_problems(loaded.book.flows.values(), of_folder.extensions)
         before += len(inside)
 
 

@@ -66,6 +66,10 @@ class ProblemReport:
         if not self._warnings_suppressed:
             self._add_problem("warning", path, rule, message, fix, key=key, line=0)
 
+    @property
+    def suppresses_warnings(self) -> bool:
+        return self._warnings_suppressed
+
     @contextlib.contextmanager
     def suppress_warnings(self) -> Iterator[None]:
         """Report errors only: warnings about a partly read value may be wrong."""

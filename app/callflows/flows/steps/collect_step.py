@@ -16,6 +16,7 @@ from callflows.flows.source.source_values import (
     SingleKey,
     schema_reference,
 )
+from callflows.flows.source.stored_values import StoredValue
 from callflows.flows.steps.digit_matching import (
     MAX_COLLECTED_DIGITS,
     DigitReader,
@@ -26,7 +27,7 @@ from callflows.flows.steps.digit_matching import (
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
 from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
-from callflows.flows.steps.step_base import StoredValue, find_into_name, mapping_of
+from callflows.flows.steps.step_base import find_into_name, mapping_of
 from callflows.flows.steps.step_summary import is_true_text, quote_text, summarize_value
 from callflows.language.verbs import Error, Gather
 from callflows.telephony.turn import Variables
@@ -67,6 +68,7 @@ class CollectStep(QuestionStep):
         "ticket-too-big",
         "duration-doubtful",
         "text-cut",
+        "text-may-be-empty",
     )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
@@ -93,7 +95,7 @@ class CollectStep(QuestionStep):
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        return [StoredValue(name, is_secret=is_secret)] if name else []
+        return [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the attempts.

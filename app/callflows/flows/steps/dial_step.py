@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 MAX_TARGETS_IN_TURN: Final = 24
 """Targets rung in turn in one document; the next document rings the others."""
-_TOP_LEVEL_PATH_LENGTH: Final = len(("nodes", "start", 0, "dial"))
-"""Length of the path of a step that stands in a node itself, not in a branch of another step."""
+_REMAINING_TARGETS: Final = ("to", f"after {MAX_TARGETS_IN_TURN}")
+"""Path in a dial of the dial that rings the remaining targets."""
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
@@ -132,11 +132,6 @@ class DialStep(WordStep):
             fix = "name the node under no_answer if it is meant for that; goes_on: true says that both are meant"
             context.report.warning(path, "dial-then-goto", message, fix, key=True)
         is_group_faulty = any(context.report.has_error_at(("groups", name)) for name in self.to)
-        is_last = not context.next_step_key and len(path) == _TOP_LEVEL_PATH_LENGTH
-        if nobody is None and is_last and not context.is_static and not is_group_faulty:
-            message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
-            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
-            context.report.warning(path, "no-way-out", message, fix, key=True)
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
         if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
             nobody, targets = self._compile_remaining_targets(context, path, timeout), targets[:MAX_TARGETS_IN_TURN]
@@ -145,6 +140,10 @@ class DialStep(WordStep):
             if isinstance(target, ComputedTarget):
                 context.document.add_pure_action(target.decide_target)
         self._compile_round(context, path, rounds, nobody, timeout)
+        if nobody is None and not context.is_static and not is_group_faulty:
+            message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
+            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
+            context.document.add_silent_end(_path_in_file(path), message, fix)
 
     def _compile_remaining_targets(self, context: StepContext, path: SourcePath, timeout: int | None) -> StepContext:
         """Compile the targets after the first MAX_TARGETS_IN_TURN into a separate document, because depth is limited."""
@@ -164,7 +163,7 @@ class DialStep(WordStep):
         }
         branch = context.make_branch()
         branch.write_goto(
-            context.add_branch_node([given], (*path, "to", f"after {MAX_TARGETS_IN_TURN}"), after, always_fetched=True),
+            context.add_branch_node([given], (*path, *_REMAINING_TARGETS), after, always_fetched=True),
             path,
         )
         return branch
@@ -300,6 +299,12 @@ class DialStep(WordStep):
             given["record"] = "record-from-answer"
         dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **given)
         return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
+
+
+def _path_in_file(path: SourcePath) -> SourcePath:
+    """Return the path of a dial as the author wrote it, also for the dial of its remaining targets."""
+    end = len(path) - len(_REMAINING_TARGETS) - 2  # before the index and the key of the step
+    return _path_in_file(path[:end]) if path[end:-2] == _REMAINING_TARGETS else path
 
 
 def _replace_international_prefix(target: str) -> str:

@@ -16,8 +16,9 @@ from callflows.flows.source.source_values import (
     NodeName,
     parse_plain_data,
 )
+from callflows.flows.source.stored_values import StoredValue
 from callflows.flows.steps.effect_data import compile_data, compile_url
-from callflows.flows.steps.step_base import StoredValue, WordStep, find_into_name, mapping_of
+from callflows.flows.steps.step_base import WordStep, find_into_name, mapping_of
 from callflows.flows.steps.step_summary import StepWay, summarize_host, summarize_value
 from callflows.language.plausible_durations import LOOKUP_DURATION
 from callflows.language.value_kinds import URL_KIND

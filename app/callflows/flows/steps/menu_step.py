@@ -15,7 +15,12 @@ from callflows.flows.source.source_values import (
     SingleKey,
 )
 from callflows.flows.steps.menu_prompt_check import check_menu_prompts
-from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
+from callflows.flows.steps.question_step import (
+    MISSING_EXIT_FIX,
+    QuestionStep,
+    describe_missing_exit,
+    pick_attempt_text,
+)
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key
 from callflows.language.verbs import DTMF, Default, Error, Gather, Say
@@ -46,6 +51,7 @@ class MenuStep(QuestionStep):
         "menu",
         "duration-doubtful",
         "text-cut",
+        "text-may-be-empty",
         "unknown-node",
         "no-way-out",
         "prompt-key",
@@ -98,7 +104,8 @@ class MenuStep(QuestionStep):
         if self.otherwise:
             context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
             context.write_goto(self.otherwise, (*path, "otherwise"))
-        self.warn_about_missing_exit(context, path)
+        else:
+            context.document.add_silent_end(path, describe_missing_exit(path), MISSING_EXIT_FIX)
 
     def _is_usable(self, context: StepContext, path: SourcePath) -> bool:
         """Return True if all target nodes exist and the menu has keys."""

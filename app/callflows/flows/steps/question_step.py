@@ -66,10 +66,15 @@ class QuestionStep(SpokenStep):
     def warn_about_missing_exit(self, context: StepContext, path: SourcePath) -> None:
         """Warn if a caller without input is hung up on without a word."""
         if not self.otherwise and not context.next_step_key:
-            message = f"{path[-1]}: a caller who presses nothing is hung up on without a word"
-            context.report.warning(
-                path, "no-way-out", message, "name a node under otherwise, or say something after it", key=True
-            )
+            context.report.warning(path, "no-way-out", describe_missing_exit(path), MISSING_EXIT_FIX, key=True)
+
+
+MISSING_EXIT_FIX: Final = "name a node under otherwise, or say something after it"
+
+
+def describe_missing_exit(path: SourcePath) -> str:
+    """Return the message for a question without a way for callers who press nothing."""
+    return f"{path[-1]}: a caller who presses nothing is hung up on without a word"
 
 
 def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:

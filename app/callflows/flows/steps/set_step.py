@@ -10,7 +10,8 @@ from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.source.source_values import (
     schema_reference,
 )
-from callflows.flows.steps.step_base import StoredValue, WordStep, mapping_of
+from callflows.flows.source.stored_values import StoredValue
+from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_summary import summarize_value
 from callflows.telephony.turn import Variables
 

@@ -46,6 +46,7 @@ class SmsStep(WordStep):
     caller_hears: ClassVar[str] = "Nothing; the text message is sent in the background."
     check_rules: ClassVar[tuple[str, ...]] = (
         "message-text",
+        "text-may-be-empty",
         "number",
         "message-loop",
         "dial-policy-closed",
@@ -79,6 +80,7 @@ class SmsStep(WordStep):
         text = context.texts.compile_text(self.text, (*path, "text"))
         if text is not None and text.constant_text is not None:
             check_sms_length(text.constant_text, context, (*path, "text"), "text")
+        context.texts.check_computed_text(self.text, (*path, "text"), "no message is sent then")
         to, sender = self._compile_number(context, path, "to"), self._compile_number(context, path, "from_")
         if text is None:
             return
@@ -93,11 +95,12 @@ class SmsStep(WordStep):
             number = to(turn) if to else turn.caller.number
             target = parse_e164(number)
             refused = (policy.find_refusal(number) if computed else "") if target else "there is no number to write to"
+            message = truncate_sms_text(text.render_plain(turn))
             return {
                 "to": target,
                 "from": sender(turn) if sender else str(turn.number),
-                "text": truncate_sms_text(text.render_plain(turn)),
-                "": refused,
+                "text": message,
+                "": refused or ("" if message.strip() else "the text is empty"),
             }
 
         refused = compile_effect(context, path, "sms", build_payload, self.text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.source.stored_values import StoredValue
     from callflows.flows.steps.step_summary import StepWay
     from callflows.language import Say
-
-
-class StoredValue(NamedTuple):
-    """A value that a step stores. ``expression`` is its source, if it is computed from other values."""
-
-    name: str
-    expression: str = ""
-    is_secret: bool = False
 
 
 def find_into_name(keys: Mapping[str, Any]) -> str:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.source.stored_values import StoredNames
 from callflows.flows.steps.collect_step import CollectStep
 from callflows.flows.steps.step_table import WORD_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from callflows.flows.steps.step_base import StoredValue
+    from callflows.flows.source.stored_values import StoredValue
 
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class StoredNames(NamedTuple):
-    """Names under which a file's steps store values, and the secret names among these."""
-
-    names: frozenset[str]
-    secret_names: frozenset[str]
 
 
 def find_stored_names(nodes: Mapping[str, Any]) -> StoredNames:
@@ -31,6 +25,7 @@ def find_stored_names(nodes: Mapping[str, Any]) -> StoredNames:
     return StoredNames(
         frozenset(one.name for one in stored),
         frozenset(_find_tainted_names(secrets | ({"digits"} if secrets else set()), stored)),
+        tuple(stored),
     )
 
 

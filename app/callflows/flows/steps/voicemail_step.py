@@ -35,6 +35,7 @@ class VoicemailStep(SpokenStep):
     caller_hears: ClassVar[str] = "The greeting, a tone, silence while the message is recorded, then `thanks`."
     check_rules: ClassVar[tuple[str, ...]] = (
         "empty-text",
+        "text-may-be-empty",
         "ssml",
         "url-as-text",
         "spoken-language",

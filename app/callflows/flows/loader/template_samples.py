@@ -1,0 +1,216 @@
+"""Renders XML templates for sample calls, so that ``check`` finds what is wrong only for certain values.
+
+All templates of a folder are rendered in one process, which cannot hang the check.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from callflows.errors import CallflowsError, DialectError, DocumentReadError, Problem
+from callflows.flows.compiler.silent_texts import EMPTY_SAY_PATTERN
+from callflows.flows.entry_points import START_NODE
+from callflows.language import from_xml
+from callflows.language.element import walk_elements
+from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
+from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.sandbox.sandbox_child import limit_resources
+from callflows.sandbox.sandbox_pool import make_sandbox_command, make_sandbox_environment
+from callflows.telephony.turn import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from callflows.flows.flow import Flow
+    from callflows.language import Extensions
+    from callflows.sandbox.deferred_jobs import WorkerJob
+
+
+class _SampleCall(NamedTuple):
+    description: str
+    fields: Mapping[str, str]
+    timestamp: float
+
+
+_KNOWN_CALLER: Final = {"from": "+12015550999", "name": "Ann & Bob <x>", "attestation": "A"}
+_WEEKDAY_MORNING: Final = 1795446000.0
+"""Monday, 23 November 2026, 10:00 in New York."""
+_SUNDAY_NIGHT: Final = 1795932000.0
+"""Sunday, 29 November 2026, 01:00 in New York."""
+_SAMPLE_CALLS: Final = (
+    _SampleCall("a caller with a name", _KNOWN_CALLER, _WEEKDAY_MORNING),
+    _SampleCall("an anonymous caller", {"from": "anonymous"}, _WEEKDAY_MORNING),
+    _SampleCall("a caller on Sunday night", _KNOWN_CALLER, _SUNDAY_NIGHT),
+    _SampleCall("a caller who pressed 1", {**_KNOWN_CALLER, "dtmf": "1"}, _WEEKDAY_MORNING),
+    _SampleCall("a caller who pressed 0*#", {**_KNOWN_CALLER, "dtmf": "0*#"}, _WEEKDAY_MORNING),
+)
+_RENDER_SECONDS: Final = 2
+"""A template that takes longer for one call is given up; a caller would hear the fallback."""
+_PROCESS_SECONDS: Final = 60.0
+_MEMORY_BYTES: Final = 512_000_000
+_TAG_NAME: Final = re.compile(r"<([A-Za-z]+)")
+_SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?:\{\{.*?\}\}|\{%.*?%\}|[^\w<&{])*</Say>", re.DOTALL)
+"""A Say in a template whose text has no words of the author."""
+_SAMPLE_BASE_URL: Final = "https://calls.example.com"
+
+
+def find_template_value_problems(flows: Iterable[Flow], extensions: Extensions) -> list[Problem]:
+    """Return the problems of the documents that templates give for sample calls, each with its place in the template."""
+    pending = [
+        (flow, sample, turn, job)
+        for flow in flows
+        if flow.template_file and not flow.problems
+        for sample in _SAMPLE_CALLS
+        for turn in [_make_turn(flow, sample)]
+        for job in [_find_job(flow, turn)]
+        if job is not None
+    ]
+    if not pending:
+        return []
+    results = _render_in_process([job for *_, job in pending])
+    problems: dict[tuple[str, int, int, str], Problem] = {}
+    for (flow, sample, turn, _), result in zip(pending, results, strict=False):
+        for problem in _judge_result(flow, sample, turn, result, extensions):
+            problems.setdefault((problem.file, problem.line, problem.column, problem.rule), problem)
+    return [*problems.values()]
+
+
+def _make_turn(flow: Flow, sample: _SampleCall) -> Turn:
+    number = next((claim.number for claim in flow.claims if claim.number.startswith("+") and "*" not in claim.number), "")
+    fields = {"to": number or "+12015550123", **sample.fields}
+    turn = Turn(fields, get_base_url=lambda: _SAMPLE_BASE_URL, clock=sample.timestamp)
+    turn.zone, turn.resolve = flow.zone, flow.resolve
+    return turn
+
+
+def _find_job(flow: Flow, turn: Turn) -> WorkerJob | None:
+    try:
+        flow.answer(START_NODE, turn)
+    except NeedsResult as needed:
+        return needed.job  # type: ignore[return-value] # a template makes no lookups
+    except Exception:  # noqa: BLE001 - the file has errors, which are reported elsewhere
+        return None
+    return None
+
+
+def _judge_result(
+    flow: Flow, sample: _SampleCall, turn: Turn, result: Mapping[str, Any], extensions: Extensions
+) -> Iterator[Problem]:
+    file = flow.template_file
+    source = Path(file).read_text(encoding="utf-8-sig", errors="replace")
+    if "error" in result:
+        place = _find_place(source, str(result.get("rendered", "")), result)
+        message = f"for {sample.description} the template gives no document: {result['error']}"
+        yield Problem(file, *place, "error", "template-values", message)
+        return
+    if EMPTY_SAY_PATTERN.search(result["result"]):
+        silent = _SILENT_SAY.search(source)
+        place = _find_offset_place(source, silent.start()) if silent else _find_tag(source, "Say")
+        message = "the text may be empty: callers hear nothing where it has no value"
+        fix = "write words beside it, or words for a missing value: {{ caller.name | default('you') }}"
+        yield Problem(file, *place, "warning", "text-may-be-empty", message, fix)
+    turn.deferred_results.append(result["result"])
+    turn.reset_progress()
+    try:
+        response = from_xml(flow.answer(START_NODE, turn), extensions=extensions)
+    except CallflowsError as error:
+        message = f"for {sample.description} the template gives no document: {error}"
+        yield Problem(file, 1, 1, "error", "template-values", message)
+        return
+    for path, element in walk_elements(response):
+        for name, value in element.attributes.items():
+            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((element.spec.name, name))
+            is_constant = re.search(rf'<{element.spec.name}\b[^<>]*\s{name}\s*=\s*["\']{value}["\']', source)
+            if plausible is not None and isinstance(value, int) and not plausible.contains(value) and not is_constant:
+                message, fix = describe_doubtful_milliseconds(f"{path}: {name}", value, plausible)
+                place = _find_tag(source, element.spec.name)
+                yield Problem(file, *place, "warning", "duration-doubtful", message, fix)
+
+
+def _find_place(source: str, rendered: str, result: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the place in the template of an error: a line of the template itself, or a place in the rendered document."""
+    if result.get("template_line"):
+        return int(result["template_line"]), 1
+    lines = rendered.split("\n")
+    line, column = int(result.get("line", 0)), int(result.get("column", 0))
+    if not 0 < line <= len(lines):
+        named = _TAG_NAME.search(str(result["error"]))
+        return _find_tag(source, named[1]) if named else (1, 1)
+    offset = sum(len(before) + 1 for before in lines[: line - 1]) + column
+    tags = [tag for tag in _TAG_NAME.finditer(rendered) if tag.start() <= offset]
+    named = _TAG_NAME.match(str(result["error"]))
+    if not tags or (named and named[1] != tags[-1][1]):
+        return _find_tag(source, named[1] if named else "Response")
+    name = tags[-1][1]
+    count = sum(tag[1] == name for tag in tags)
+    total = sum(tag[1] == name for tag in _TAG_NAME.finditer(rendered))
+    own = [tag for tag in _TAG_NAME.finditer(source) if tag[1] == name]
+    return _find_tag(source, name, count - 1 if total == len(own) else 0)
+
+
+def _find_tag(source: str, name: str, index: int = 0) -> tuple[int, int]:
+    """Return line and column of an element in a template."""
+    offsets = [tag.start() for tag in _TAG_NAME.finditer(source) if tag[1] == name]
+    offset = offsets[index] if index < len(offsets) else 0
+    return _find_offset_place(source, offset)
+
+
+def _find_offset_place(source: str, offset: int) -> tuple[int, int]:
+    return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
+
+
+# The process that renders
+
+
+def _render_in_process(jobs: Sequence[WorkerJob]) -> list[dict[str, Any]]:
+    """Return the results of jobs, in order; fewer if the process did not come to its end."""
+    command = make_sandbox_command("from callflows.flows.loader.template_samples import render_main; render_main()")
+    try:
+        done = subprocess.run(  # noqa: S603 - runs this Python and our own module
+            command,
+            env=make_sandbox_environment(),
+            input=pickle.dumps([*jobs]),
+            capture_output=True,
+            timeout=_PROCESS_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return []
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def render_main() -> None:
+    """Read jobs from stdin, and write a line with each result to stdout, in the separate process."""
+    limit_resources(_MEMORY_BYTES)
+    for job in pickle.load(sys.stdin.buffer):  # noqa: S301 - our own check pickled it
+        signal.signal(signal.SIGALRM, _stop_rendering)
+        signal.alarm(_RENDER_SECONDS)
+        try:
+            result: dict[str, Any] = {"result": job.run()}
+        except Exception as error:  # noqa: BLE001 - an author's template may raise anything
+            result = _describe_error(error, job)
+        signal.alarm(0)
+        sys.stdout.write(f"{json.dumps(result)}\n")
+        sys.stdout.flush()
+
+
+def _stop_rendering(_signal: int, _frame: object) -> None:
+    raise TimeoutError(f"it takes more than {_RENDER_SECONDS} s")
+
+
+def _describe_error(error: Exception, job: Any) -> dict[str, Any]:  # noqa: ANN401 - a TemplateRenderJob
+    if isinstance(error, DocumentReadError):
+        told = {"error": error.reason, "line": error.line, "column": error.column}
+        return {**told, "rendered": job.render_text()}
+    if isinstance(error, DialectError | TimeoutError):
+        return {"error": str(error)}
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    return {"error": f"{type(error).__name__}: {error}", "template_line": lines[-1] if lines else 1}

@@ -1,0 +1,22 @@
+"""The values that the steps of a file store."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class StoredValue(NamedTuple):
+    """A value that a step stores. ``expression`` is its source, if it is computed from other values."""
+
+    name: str
+    expression: str = ""
+    is_secret: bool = False
+    is_never_empty: bool = False
+
+
+class StoredNames(NamedTuple):
+    """Names under which a file's steps store values, the secret names among these, and the stored values themselves."""
+
+    names: frozenset[str]
+    secret_names: frozenset[str]
+    values: tuple[StoredValue, ...]
