@@ -406,6 +406,7 @@ async def open_rehearsal_engine(
         complete_call,
         coverage_of_turn=partial(coverage_of_turn, book),
         make_text_handler=create_event_handler,
+        shortest_message_seconds=settings.shortest_message_seconds,
     )
     job_runner = JobRunner(simulated_outside, create_sandbox_pool(settings), counts_starts=False)
     here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})

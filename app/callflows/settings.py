@@ -27,6 +27,7 @@ _WEBHOOK_KEY_PATTERN = re.compile(
 )
 _OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
 _DATABASE_URL_PATTERN = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
+SHORTEST_MESSAGE_SECONDS: Final = 1.0
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -105,6 +106,12 @@ class Settings(BaseSettings):
     control: Literal["answer", "push"] = Field(
         "answer",
         description="answer: Opentact requests the call-control URL; push: callflows posts documents to reported calls",
+    )
+    shortest_message_seconds: float = Field(
+        SHORTEST_MESSAGE_SECONDS,
+        ge=0,
+        le=60,
+        description="a shorter recording is no voicemail: the caller hung up during or after the tone",
     )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",

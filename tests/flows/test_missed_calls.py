@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 
@@ -12,9 +13,11 @@ from callflows.flows.decisions import describe_decisions
 from callflows.telephony.call_record import (
     CONVERSATION_TAG,
     CallRecord,
+    ExecutedStep,
     ReportedLeg,
     ReportedRecording,
     complete_voicemail_effect,
+    find_message_state,
 )
 from waiting import run_bounded
 
@@ -56,6 +59,38 @@ def texts(*args, **given):
 
 # Who was missed
 
+MESSAGE = ReportedRecording("https://a.example/r.mp3", tag="voicemail")
+TONE = ExecutedStep("Tone", succeeded=True, tag="beep", at=DAY - 20)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "steps", "message"),
+    [
+        ([MESSAGE], [], "left"),
+        ([dataclasses.replace(MESSAGE, seconds=1.0)], [], "left"),
+        ([dataclasses.replace(MESSAGE, seconds=0.9)], [], "none"),
+        ([dataclasses.replace(MESSAGE, seconds=0.2), dataclasses.replace(MESSAGE, seconds=9)], [], "left"),
+        ([ReportedRecording(tag=CONVERSATION_TAG, seconds=60)], [], "unknown"),
+        ([ReportedRecording(tag=CONVERSATION_TAG, seconds=60)], [TONE._replace(at=DAY - 0.5)], "none"),
+        ([], [TONE, ExecutedStep("Record", succeeded=True, tag="voicemail", at=DAY)], "left"),
+        ([], [TONE], "left"),
+        ([], [TONE._replace(at=DAY - 0.5)], "none"),
+        ([], [TONE._replace(succeeded=False)], "none"),
+        ([], [TONE._replace(name="Play", at=DAY - 0.5)], "none"),
+        ([], [TONE._replace(tag="", at=DAY - 0.5)], "unknown"),
+        ([], [TONE._replace(name="Say", tag="", at=DAY - 5)], "none"),
+        ([], [], "unknown"),
+    ],
+)
+def test_a_message_is_what_was_recorded_for_a_second_or_nobody_can_tell(recordings, steps, message):
+    assert find_message_state(recordings, steps, DAY, 1.0) == message
+
+
+def test_the_least_length_of_a_message_can_be_set():
+    short = [dataclasses.replace(MESSAGE, seconds=2.5)]
+    assert find_message_state(short, [], DAY, 3.0) == "none"
+    assert find_message_state(short, [], DAY, 0.0) == "left"
+
 
 @pytest.mark.parametrize(
     ("call", "missed"),
@@ -63,10 +98,8 @@ def texts(*args, **given):
         (ended(), True),
         (ended(legs=()), True),
         (ended(legs=(*RANG, ReportedLeg("ann@acme.sip.opentact.org", was_answered=True))), False),
-        (ended(tags=("voicemail",)), False),
-        (ended(recordings=(ReportedRecording("https://a.example/r.mp3"),)), False),
-        (ended(recordings=(ReportedRecording(tag=CONVERSATION_TAG),)), True),
-        (ended(tags=("beep",)), True),
+        (ended(message="left"), False),
+        (ended(message="none"), True),
     ],
 )
 def test_a_call_is_missed_that_neither_a_person_nor_a_voicemail_took(call, missed):
@@ -152,6 +185,32 @@ def test_what_the_call_kept_is_gone_when_it_has_ended():
 
 
 # A message
+
+
+STEPS = "- voicemail: Please leave a message.\n"
+
+
+@pytest.mark.parametrize(
+    ("steps", "nodes", "is_warned_of"),
+    [
+        (f"{STEPS}- sms: Thank you.", "", True),
+        (f"{STEPS}- say: Thank you.\n- notify: https://a.example/x", "", True),
+        (f'{STEPS}- when: caller.region == "US"\n  sms: Thank you.', "", True),
+        (f"{STEPS}- lookup: {{url: 'https://a.example/x', method: POST, into: done}}\n- say: '{{{{ done }}}}'", "", True),
+        (f"{STEPS}- goto: there", "  there: [say: Bye., sms: Thank you.]\n", True),
+        (f"{STEPS}- choose: [{{when: caller.anonymous, goto: there}}]", "  there: [sms: Thank you.]\n", True),
+        ("- gather: {dtmf_length: 1, do: [say: Press one.], dtmf: {1: [voicemail: Speak.]}}\n- sms: Thank you.", "", True),
+        (f"- sms: Thank you.\n{STEPS}- hangup", "", False),
+        (f"{STEPS}- say: Thank you.\n- hangup", "", False),
+        (f"{STEPS}- hangup\n", "  there: [sms: Thank you.]\n", False),
+        (f"{STEPS}- menu: {{prompt: Press 1., keys: {{1: there}}}}", "  there: [sms: Thank you.]\n", False),
+        ("- voicemail: {greeting: Speak., notify: 'https://a.example/x'}\n- hangup", "", False),
+    ],
+)
+def test_a_step_after_a_message_that_a_caller_who_hangs_up_never_reaches_is_warned_of(steps, nodes, is_warned_of):
+    made = compile_text(make_flow_text(steps) + nodes)
+    assert made.flow is not None, made.problems
+    assert ("after-a-message" in made.rules) is is_warned_of
 
 
 def test_a_message_is_told_of_with_what_was_recorded():

@@ -40,7 +40,7 @@ def list_ids(store: SqlStore, **criteria: Any) -> list[str]:
 def load_call_story(store: SqlStore, call: str) -> dict[str, Any]:
     rows = store.load_call(call)
     assert rows is not None, f"there is no call {call}"
-    return build_call_story(rows)
+    return build_call_story(rows, store.shortest_message_seconds)
 
 
 def build_answered_request(at: float, path: str = "/call", **extra_fields: str) -> AnsweredRequest:

@@ -33,8 +33,8 @@ def ended(**fields: object) -> PlatformEvent:
     return PlatformEvent("call_state", "end", BEGAN + 50, {"type": "call_state"}, "", "destroyed", call=entity)
 
 
-def executed(name: str, at: float, key: str, *, success: bool = True) -> PlatformEvent:
-    raw = {"call_flow": {"name": name, "success": success}}
+def executed(name: str, at: float, key: str, *, success: bool = True, tag: str = "") -> PlatformEvent:
+    raw = {"call_flow": {"name": name, "success": success, "element": {"tag": tag}}}
     return PlatformEvent("call_flow", key, at, raw, f"{name}: {success}", "live", call=call_entity(state="live"))
 
 
@@ -56,6 +56,19 @@ CONVERSATION = {**MESSAGE, "tag": "conversation"}
         ([ended(children=[ANSWERED], records=[CONVERSATION])], "answered", "answered by +12015550188"),
         ([ended(records=[MESSAGE])], "voicemail", "voicemail 0:41"),
         ([ended(children=[leg()], records=[MESSAGE])], "voicemail", "voicemail 0:41"),
+        ([ended(records=[{**MESSAGE, "duration": 0.4}])], "no-message", "hung up without leaving a message"),
+        (
+            [ended(children=[leg()], records=[{**MESSAGE, "duration": 0}])],
+            "no-message",
+            "hung up without leaving a message",
+        ),
+        ([executed("Tone", BEGAN, "1", tag="beep"), ended()], "voicemail", "voicemail"),
+        ([executed("Tone", BEGAN + 49.5, "1", tag="beep"), ended()], "no-message", "hung up without leaving a message"),
+        (
+            [executed("Tone", BEGAN, "1", tag="beep", success=False), ended()],
+            "no-message",
+            "hung up without leaving a message",
+        ),
         ([ended(children=[leg()])], "nobody-answered", "nobody answered"),
         ([ended(children=[leg()], records=[CONVERSATION])], "nobody-answered", "nobody answered"),
         ([executed("Dial", BEGAN, "1", success=False), ended()], "nobody-answered", "nobody answered"),

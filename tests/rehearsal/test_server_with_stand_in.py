@@ -148,7 +148,7 @@ def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelo
         async with ours(tmp_path, envelope=envelope) as server:
             await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             row = await server.until(the_call)
-            story = await server.until(lambda store: build_call_story(store.load_call(row["id"])))
+            story = await server.until(lambda store: build_call_story(store.load_call(row["id"]), 1.0))
             return row, story
 
     row, story = run_bounded(work())

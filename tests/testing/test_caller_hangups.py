@@ -44,7 +44,9 @@ def verdict(path, scenario: str):
         ("'1,hangup 3s'", "dial", 16.9, MISSED),
         ("[1, {wait: 3s}, hangup]", "dial", 16.9, MISSED),
         ("hangup 25s", "record", 25, "notify: {payload: {recordings: [{tag: voicemail}]}}"),
-        ("hangup 20s", "say", 20, "notify: {payload: {recordings: []}}"),
+        ("hangup 20s", "say", 20, f"{MISSED}, not: [notify]"),
+        ("hangup 21s", "tone", 21, f"{MISSED}, not: [notify]"),
+        ("hangup 21.6s", "record", 21.6, f"{MISSED}, not: [notify]"),
     ],
 )
 def test_a_caller_hangs_up_at_any_moment_and_what_is_done_then_is_expected(keys, during, seconds, also, tmp_path):

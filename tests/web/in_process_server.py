@@ -76,6 +76,7 @@ class FakeEffects:
         self.lookups: list[LookupRequest] = []
         self.effects: list[Effect] = []
         self.held_effects: list[Effect] = []
+        self.cancelled_effects: list[tuple[Effect, str]] = []
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
         self.lookups.append(request)
@@ -86,6 +87,9 @@ class FakeEffects:
 
     def hold_effect(self, effect: Effect) -> None:
         self.held_effects.append(effect)
+
+    def cancel_effect(self, effect: Effect, reason: str) -> None:
+        self.cancelled_effects.append((effect, reason))
 
     def list_held_effects(self, call: str, before: float) -> list[Effect]:
         return [effect for effect in self.held_effects if effect.key.startswith(call) and before]

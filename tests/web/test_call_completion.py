@@ -14,6 +14,8 @@ from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
 from callflows.sandbox.job_runner import JobRunner
+from callflows.telephony.call_entity import CallEntity
+from callflows.telephony.ports import Effect
 from callflows.web.call_completion import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, CallCompletion
 
 sys.path.append(str(Path(__file__).parents[1] / "journal"))
@@ -78,6 +80,34 @@ async def known(ours):
     ours.journal.record_soon(build_answered_request(END.occurred_at - 60, call=END.call.uuid))
     await ours.journal.record_now(END)
     await wait_until_async(lambda: ours.journal.count_results()["written"] >= 2, "two written rows")
+
+
+def hold_voicemail_notice(ours):
+    ours.outside.held_effects = [Effect("voicemail", f"{END.call.uuid}/notice", {"url": "https://a.example/", "body": {}})]
+
+
+def report_recording(seconds):
+    """The same end of the call, with a recording."""
+    raw = {
+        **END.call.raw,
+        "records": [{"uuid": "r", "url": "https://a.example/r.wav", "duration": seconds, "tag": "voicemail"}],
+    }
+    return END._replace(key="recorded", call=CallEntity(raw))
+
+
+@pytest.mark.parametrize(("seconds", "is_message"), [(0.3, False), (4, True)])
+def test_the_end_of_a_call_without_a_message_cancels_the_notice_of_its_voicemail(seconds, is_message, ours):
+    async def work():
+        await known(ours)
+        await ours.journal.record_now(report_recording(seconds))
+        hold_voicemail_notice(ours)
+        ending = ours.replica()
+        await ending.handle_event(END)
+        await over(ending)
+
+    run_bounded(work())
+    assert [effect.kind for effect in ours.outside.effects] == ["voicemail" if is_message else "sms"]
+    assert [reason for _, reason in ours.outside.cancelled_effects] == ["the caller left no message"] * (not is_message)
 
 
 async def over(*endings):

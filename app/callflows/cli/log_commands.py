@@ -68,9 +68,10 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """List calls, the newest first, or tell the whole story of one: what was asked, decided, answered, reported.
 
-    Outcome is how the call ended: answered (somebody took it), voicemail, nobody-answered, hung-up-in-menu, ended (without
-    a conversation), ongoing, unreported, fallback (something broke), unknown-number (no flow has it). Cause is why it
-    ended, as Opentact says. Times are those of the flow's time zone, which is named; in JSON and CSV they are UTC.
+    Outcome is how the call ended: answered (somebody took it), voicemail, no-message (hung up at the tone of a voicemail),
+    nobody-answered, hung-up-in-menu, ended (without a conversation), ongoing, unreported, fallback (something broke),
+    unknown-number (no flow has it). Cause is why it ended, as Opentact says. Times are those of the flow's time zone, which
+    is named; in JSON and CSV they are UTC.
     """
     from callflows.cli.flow_outline import FlowOutlines
     from callflows.journal.call_ending import ENDING_WORDS
@@ -133,7 +134,8 @@ def _open_store() -> Iterator[SqlStore | None]:
     from callflows.errors import JournalUnavailableError
     from callflows.journal.sql_store import SqlStore
 
-    store = SqlStore(load_command_settings().journal_url)
+    settings = load_command_settings()
+    store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
     if store.sqlite_file is not None and not store.sqlite_file.exists():
         print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
         yield None
@@ -262,9 +264,10 @@ def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> di
     from callflows.journal.call_story import add_execution_log, build_call_story
 
     call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
-    if call_rows is None:
+    if store is None or call_rows is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
-    story = build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)))
+    shortest = store.shortest_message_seconds
+    story = build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)), shortest)
     outline = outlines.find_outline(story["call"]["flow"])
     answered_by = story["call"]["answered_by"]
     if answered_by:

@@ -115,6 +115,16 @@ class EffectOutbox:
                 if self._outbox_file is not None:
                     self._outbox_file.add(pending)
 
+    def cancel_effect(self, effect: Effect, reason: str) -> None:
+        """Report a held effect as ``cancelled``; it is never executed."""
+        with self._lock:
+            self._held.pop((effect.kind, effect.key), None)
+            if self._find_refusal(effect):
+                return
+            self._recent_keys.add((effect.kind, effect.key))
+            self._result_counts[effect.kind, "cancelled"] += 1
+        self._report(effect, "cancelled", reason)
+
     def list_held_effects(self, call: str, before: float) -> list[Effect]:
         """See ``HoldingEffectHandler``."""
         with self._lock:
@@ -211,14 +221,17 @@ class EffectOutbox:
                 del self._requested_at[effect.kind, effect.key]
                 self._result_counts[effect.kind, result] += 1
         if result:
-            if self._report_result is not None:
-                self._report_result(
-                    EffectResult(effect.kind, effect.key, time.time(), result, reason, effect.call, effect.payload)
-                )
-            if self._outbox_file is not None:
-                self._outbox_file.remove(effect)
+            self._report(effect, result, reason)
         if not self._is_closed:
             self._start_waiting()
+
+    def _report(self, effect: Effect, result: str, reason: str) -> None:
+        if self._report_result is not None:
+            self._report_result(
+                EffectResult(effect.kind, effect.key, time.time(), result, reason, effect.call, effect.payload)
+            )
+        if self._outbox_file is not None:
+            self._outbox_file.remove(effect)
 
     async def _attempt_effect(self, pending: PendingEffect) -> tuple[str, str]:
         """Execute an effect; return its result and the reason. The result is "" if only another process can go on.
@@ -352,7 +365,7 @@ class EffectOutbox:
             _LOG.error("effects dropped: the server stops", count=len(left) + sum(map(len, self._waiting.values())))
 
     def count_results(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of results by kind and result (``sent, failed, refused, expired, dropped, repeated``)."""
+        """Return the number of results by kind and result (see ``EffectResult``)."""
         with self._lock:
             return dict(self._result_counts)
 

@@ -105,6 +105,10 @@ class LiveEffects:
         """Hold an effect until it is queued; a held effect survives the process."""
         self._outbox.hold_effect(effect)
 
+    def cancel_effect(self, effect: Effect, reason: str) -> None:
+        """See ``HoldingEffectHandler``."""
+        self._outbox.cancel_effect(effect, reason)
+
     def list_held_effects(self, call: str, before: float) -> list[Effect]:
         """See ``HoldingEffectHandler``."""
         return self._outbox.list_held_effects(call, before)
@@ -112,7 +116,7 @@ class LiveEffects:
     def count_results(self) -> Mapping[tuple[str, str], int]:
         """Count effects and lookups by kind and result.
 
-        The results are ``sent, failed, refused, expired, dropped, repeated``, of lookups ``ok, failed``.
+        The results are ``sent, failed, refused, cancelled, expired, dropped, repeated``, of lookups ``ok, failed``.
         """
         return {**self._outbox.count_results(), **self._lookup_counts}
 

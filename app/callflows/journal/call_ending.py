@@ -14,20 +14,28 @@ from callflows.journal.state_order import remove_rank
 from callflows.journal.stored_rows import find_call_end
 from callflows.language import DTMF, Callback, Gather, Hangup, from_xml
 from callflows.language.element import walk_elements
-from callflows.telephony.call_record import CONVERSATION_TAG, VOICEMAIL_TAG
+from callflows.telephony.call_record import (
+    BEEP_TAG,
+    CONVERSATION_TAG,
+    ExecutedStep,
+    MessageState,
+    ReportedRecording,
+    find_message_state,
+)
 from callflows.telephony.call_states import ENDED_CALL_STATES
 from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from callflows.journal.stored_rows import JournalRow
+    from callflows.journal.stored_rows import JournalRow, StoredCall
     from callflows.language.element import Element
 
 
 ENDING_WORDS: Final = {
     "answered": "answered",
     "voicemail": "voicemail",
+    "no-message": "hung up without leaving a message",
     "nobody-answered": "nobody answered",
     "hung-up-in-menu": "hung up in menu",
     "ended": "ended without a conversation",
@@ -59,24 +67,18 @@ class CallEnding(NamedTuple):
         return words if self.seconds is None else f"{words} {self.seconds // 60}:{self.seconds % 60:02}"
 
 
-class ExecutedStep(NamedTuple):
-    """A command that Opentact reported as executed."""
-
-    name: str
-    succeeded: bool
-    tag: str
-
-
 def find_call_ending(
     call: JournalRow,
     legs: Sequence[JournalRow],
     recordings: Sequence[JournalRow],
     events: Sequence[JournalRow],
     last_document: bytes | None,
+    shortest_message_seconds: float,
 ) -> CallEnding:
     """Find out how a call ended.
 
-    ``events`` are the events of the call in their order, ``last_document`` is the compressed document of its last turn.
+    ``events`` are the events of the call in their order, ``last_document`` is the compressed document of its last turn. A
+    recording shorter than ``shortest_message_seconds`` is no voicemail.
     """
     outcome = remove_rank(call["outcome"])
     if outcome not in ("", ANSWERED_WITH_DOCUMENT):
@@ -85,12 +87,15 @@ def find_call_ending(
     if answered_legs:
         leg = min(answered_legs, key=lambda leg: (leg["answer"], leg["id"]))
         return CallEnding("answered", leg["number"] or leg["caller"] or "")
-    steps = _list_executed_steps(events)
-    messages = [raw for raw in map(_load_raw, recordings) if find_tag(raw) != CONVERSATION_TAG]
-    if messages or any(step.tag == VOICEMAIL_TAG and step.succeeded for step in steps):
+    steps = list_executed_steps(events)
+    messages = [found for found in map(read_recording, recordings) if found.tag != CONVERSATION_TAG]
+    message = _find_message(call, messages, events, shortest_message_seconds)
+    if message == "left":
         return CallEnding("voicemail", seconds=_sum_seconds(messages))
     if find_call_end(call) is None and remove_rank(call["state"]) not in ENDED_CALL_STATES:
         return CallEnding("ongoing" if call["state"] else "unreported")
+    if message == "none" and (messages or any(step.tag == BEEP_TAG for step in steps)):
+        return CallEnding("no-message")
     if legs or any(step.name == "Dial" for step in steps):
         return CallEnding("nobody-answered")
     return CallEnding("hung-up-in-menu" if last_document and _ended_in_menu(last_document, steps) else "ended")
@@ -104,15 +109,36 @@ def find_tag(fields: Mapping[str, Any]) -> str:
     return ""
 
 
-def read_recording_seconds(raw: Mapping[str, Any]) -> int | None:
-    """Return the reported length of a recording in seconds."""
+def read_recording(row: JournalRow, transcript: str = "") -> ReportedRecording:
+    """Read a stored recording."""
+    raw = _load_raw(row)
     seconds = raw.get("duration")
-    return int(seconds) if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        seconds = None
+    return ReportedRecording(row["url"] or "", transcript, seconds, find_tag(raw))
 
 
-def _sum_seconds(recordings: Sequence[Mapping[str, Any]]) -> int | None:
-    known = [seconds for seconds in map(read_recording_seconds, recordings) if seconds is not None]
-    return sum(known) if known else None
+def find_stored_message_state(stored: StoredCall, shortest_message_seconds: float) -> MessageState:
+    """Find out whether the caller of a stored call left a message."""
+    own_events = [event for event in stored.events if event["call"] == stored.call["id"]]
+    return _find_message(stored.call, [*map(read_recording, stored.recordings)], own_events, shortest_message_seconds)
+
+
+def _find_message(
+    call: JournalRow,
+    recordings: Sequence[ReportedRecording],
+    events: Sequence[JournalRow],
+    shortest_message_seconds: float,
+) -> MessageState:
+    # After a gap in the events, a step that was not reported may have been executed.
+    steps = [] if any(event["source"] == "search" for event in events) else list_executed_steps(events)
+    ended_at = call["hangup"] or find_call_end(call)
+    return find_message_state(recordings, steps, ended_at, shortest_message_seconds)
+
+
+def _sum_seconds(recordings: Sequence[ReportedRecording]) -> int | None:
+    known = [recording.seconds for recording in recordings if recording.seconds is not None]
+    return int(sum(known)) if known else None
 
 
 def _load_raw(row: JournalRow) -> dict[str, Any]:
@@ -120,9 +146,14 @@ def _load_raw(row: JournalRow) -> dict[str, Any]:
     return raw
 
 
-def _list_executed_steps(events: Sequence[JournalRow]) -> list[ExecutedStep]:
-    raws = [extract_executed_step(_load_raw(event)) for event in events if event["kind"] == "call_flow"]
-    return [ExecutedStep(str(raw.get("name") or ""), raw.get("success") is not False, find_tag(raw)) for raw in raws if raw]
+def list_executed_steps(events: Sequence[JournalRow]) -> list[ExecutedStep]:
+    """Return the executed commands that the events of a call report, in their order."""
+    raws = [(event["at"], extract_executed_step(_load_raw(event))) for event in events if event["kind"] == "call_flow"]
+    return [
+        ExecutedStep(str(raw.get("name") or ""), raw.get("success") is not False, find_tag(raw), at)
+        for at, raw in raws
+        if raw
+    ]
 
 
 def _ended_in_menu(document: bytes, steps: Sequence[ExecutedStep]) -> bool:

@@ -80,7 +80,7 @@ def format_moment(at: float | None) -> str | None:
         return None
 
 
-def build_call_story(stored: StoredCall) -> dict[str, Any]:
+def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dict[str, Any]:
     """Build the story: an object with ``call``, ``legs`` and ``story``.
 
     ``call`` is a row of the call log with ``name, app, attestation, answered_by``. Each of ``legs`` is such a row with the
@@ -88,7 +88,9 @@ def build_call_story(stored: StoredCall) -> dict[str, Any]:
     """
     last_document = stored.turns[-1]["document"] if stored.turns else None
     own_events = [event for event in stored.events if event["call"] == stored.call["id"]]
-    ending = find_call_ending(stored.call, stored.legs, stored.recordings, own_events, last_document)
+    ending = find_call_ending(
+        stored.call, stored.legs, stored.recordings, own_events, last_document, shortest_message_seconds
+    )
     counts = {"turns": len(stored.turns), "legs": len(stored.legs)}
     call = build_call_log_row({**stored.call, **counts, "ending": ending})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}

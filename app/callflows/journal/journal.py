@@ -45,7 +45,8 @@ def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list
     from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands need no journal
     from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
 
-    return Journal(SqlStore(settings.journal_url), Spool(settings.data), describe_decisions, settings.retention_days)
+    store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
+    return Journal(store, Spool(settings.data), describe_decisions, settings.retention_days)
 
 
 MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_ending import find_tag, read_recording_seconds
+from callflows.journal.call_ending import find_stored_message_state, find_tag, read_recording
 from callflows.journal.call_story import build_call_log_row
 from callflows.journal.stored_rows import find_call_end
 from callflows.recent_keys import RecentKeys
-from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, ReportedRecording, build_call_record
+from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, build_call_record
 from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
+    from callflows.telephony.call_record import ReportedRecording
 
 
 _ResultT = TypeVar("_ResultT")
@@ -97,7 +98,9 @@ class JournalQueries:
         if told is None:
             return None
         return FinishedCall(
-            told.call["flow"] or "", build_finished_call_record(told), select_held_effects(told.effects, VOICEMAIL_TAG)
+            told.call["flow"] or "",
+            build_finished_call_record(told, self._store.shortest_message_seconds),
+            select_held_effects(told.effects, VOICEMAIL_TAG),
         )
 
     async def list_held_effects(self, before: float, limit: int) -> list[Effect]:
@@ -118,7 +121,7 @@ class JournalQueries:
         return await self._run_query(self._store.load_lease, name)
 
 
-def build_finished_call_record(stored: StoredCall) -> CallRecord:
+def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
     return build_call_record(
@@ -129,6 +132,8 @@ def build_finished_call_record(stored: StoredCall) -> CallRecord:
         seconds=build_call_log_row(call)["seconds"] or 0,
         legs=((leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
         recordings=_read_recordings(stored),
+        shortest_message_seconds=shortest_message_seconds,
+        message=find_stored_message_state(stored, shortest_message_seconds),
         tags=(find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),
@@ -148,13 +153,7 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
     """Pair recordings and transcripts by position: their relation is undocumented."""
     texts = [row["text"] or "" for row in stored.transcripts]
     for index, row in enumerate(stored.recordings):
-        raw = json.loads(row["raw"] or "{}")
-        yield ReportedRecording(
-            url=row["url"] or "",
-            transcript=texts[index] if index < len(texts) else "",
-            seconds=read_recording_seconds(raw),
-            tag=find_tag(raw),
-        )
+        yield read_recording(row, texts[index] if index < len(texts) else "")
 
 
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:

@@ -39,7 +39,7 @@ _EVENT_ORDER: Final = (EVENTS_TABLE.c.at, EVENTS_TABLE.c.arrived, EVENTS_TABLE.c
 _LEGS = CALLS_TABLE.alias("leg")
 
 
-def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
+def query_calls(connection: Connection, call_filter: CallFilter, shortest_message_seconds: float) -> Iterator[JournalRow]:
     """Return matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``.
 
     Rows are streamed. The ending is computed from other rows, so its filter is applied here and not by the database.
@@ -48,7 +48,7 @@ def query_calls(connection: Connection, call_filter: CallFilter) -> Iterator[Jou
     matching = (
         call
         for calls in iter(lambda: [*itertools.islice(streamed, _CALLS_PER_QUERY)], [])
-        for call in _add_endings(connection, calls)
+        for call in _add_endings(connection, calls, shortest_message_seconds)
         if call_filter.outcome in ("", call["ending"].kind)
     )
     return itertools.islice(matching, call_filter.limit)
@@ -69,7 +69,9 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
     return (dict(row) for row in streamed.mappings())
 
 
-def _add_endings(connection: Connection, calls: Sequence[JournalRow]) -> Iterator[JournalRow]:
+def _add_endings(
+    connection: Connection, calls: Sequence[JournalRow], shortest_message_seconds: float
+) -> Iterator[JournalRow]:
     """Add the ``ending`` to some calls."""
     ids = [call["id"] for call in calls]
     legs = _fetch_all(
@@ -80,7 +82,9 @@ def _add_endings(connection: Connection, calls: Sequence[JournalRow]) -> Iterato
     recordings = _group_rows(
         _fetch_all(connection, select(RECORDINGS_TABLE).where(RECORDINGS_TABLE.c.call.in_([*ids, *parents]))), parents
     )
-    steps = select(EVENTS_TABLE).where(EVENTS_TABLE.c.call.in_(ids), EVENTS_TABLE.c.kind == "call_flow")
+    # An event that a search found shows that others may be missing.
+    tells = (EVENTS_TABLE.c.kind == "call_flow") | (EVENTS_TABLE.c.source == "search")
+    steps = select(EVENTS_TABLE).where(EVENTS_TABLE.c.call.in_(ids), tells)
     events = _group_rows(_fetch_all(connection, steps.order_by(*_EVENT_ORDER)))
     last_turns = (
         select(TURNS_TABLE.c.call, func.max(TURNS_TABLE.c.at).label("at"))
@@ -97,7 +101,12 @@ def _add_endings(connection: Connection, calls: Sequence[JournalRow]) -> Iterato
     for call in calls:
         id_ = call["id"]
         ending = find_call_ending(
-            call, legs_by_call.get(id_, ()), recordings.get(id_, ()), events.get(id_, ()), documents.get(id_)
+            call,
+            legs_by_call.get(id_, ()),
+            recordings.get(id_, ()),
+            events.get(id_, ()),
+            documents.get(id_),
+            shortest_message_seconds,
         )
         yield {**call, "ending": ending}
 

@@ -23,6 +23,7 @@ from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
 from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
+from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.ports import SENT_TEXT_MEMORY_SECONDS
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ _TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "tr
 class SqlStore:
     """The journal's database; connects on first use. Every method raises JournalUnavailableError during an outage."""
 
-    def __init__(self, url: str) -> None:
-        """Open ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError for other URLs."""
+    def __init__(self, url: str, shortest_message_seconds: float = SHORTEST_MESSAGE_SECONDS) -> None:
+        """Open ``sqlite:///file`` or ``postgresql://user:password@host/database``. Raises SettingsError for other URLs.
+
+        A recording shorter than ``shortest_message_seconds`` is no voicemail.
+        """
+        self.shortest_message_seconds = shortest_message_seconds
         self._url = parse_database_url(url)
         self._engine = _create_database_engine(self._url)
         self._opened_file: tuple[int, int] | None = None
@@ -129,7 +134,7 @@ class SqlStore:
     def list_calls(self, call_filter: CallFilter) -> Generator[JournalRow, None, None]:
         """Yield matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``."""
         with allow_slow_statements(), self._open_read_connection() as connection:
-            yield from sql_queries.query_calls(connection, call_filter)
+            yield from sql_queries.query_calls(connection, call_filter, self.shortest_message_seconds)
 
     def load_call(self, call_id: str) -> StoredCall | None:
         """Return a call with all its rows; None if the id is unknown."""

@@ -13,7 +13,8 @@ from callflows.telephony.call_states import UNKNOWN_STATE_RANK, rank_call_state
 OUTCOME_RANKS: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
 MESSAGE_STATE_RANKS: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
 EFFECT_RESULT_RANKS: Final = {
-    "asked": "1", "repeated": "2", "dropped": "3", "expired": "4", "failed": "4", "refused": "4", "sent": "5",
+    "asked": "1", "repeated": "2", "dropped": "3", "expired": "4", "failed": "4", "refused": "4",
+    "cancelled": "4", "sent": "5",
 }  # fmt: skip
 
 

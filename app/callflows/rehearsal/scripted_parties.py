@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callflows.errors import ScenarioError
+from callflows.language import Pause, Record
 from callflows.language.value_kinds import parse_duration
 from callflows.rehearsal.call_parties import DEFAULT_TALK_SECONDS, CallerHangUp, DialResult, KeyInput
 from callflows.telephony.phone_numbers import normalize_target
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _KEYS_PATTERN: Final = re.compile("[0-9*#]*")
 _HANG_UP_PATTERN: Final = re.compile("hang-?up(.*)")
+SPOKEN_MESSAGE_SECONDS: Final = 2.0
+"""Time that a scripted caller speaks before the key that ends a message, if the script has no wait."""
 CALLEE_BEHAVIOURS: Final = ("answer", "busy", "no-answer")
 
 
@@ -157,7 +160,15 @@ class ScriptedCaller:
         if window.continues_input and not self._has_waited:
             return inf
         able = window.kind == "keys" or (window.kind != "sound" and isinstance(act, ScriptedHangUp))
-        return max(window.start, self._earliest_action_at) if able and act is not None else inf
+        if not able or act is None:
+            return inf
+        spoken = SPOKEN_MESSAGE_SECONDS if _records_message(window) and not self._has_waited else 0.0
+        return max(window.start + spoken, self._earliest_action_at)
+
+
+def _records_message(window: ActionWindow) -> bool:
+    """Return whether the caller may speak a message until a key ends it."""
+    return window.verb == Pause.spec.name and f"{Record.spec.name}[" in window.path
 
 
 class ScriptedCallees:

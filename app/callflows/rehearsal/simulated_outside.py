@@ -9,12 +9,14 @@ import dataclasses
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.call_record import (
     VOICEMAIL_TAG,
     CallRecord,
     ReportedRecording,
     build_call_record,
     complete_voicemail_effect,
+    find_message_state,
 )
 from callflows.telephony.lookup_shape import find_answer_problem
 from callflows.telephony.ports import LookupResult, normalize_party
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     TextEventHandler = Callable[[PlatformEvent], Awaitable[None]]
 
 
-def build_rehearsed_record(call: CallState, calls_today: int) -> CallRecord:
+def build_rehearsed_record(call: CallState, calls_today: int, shortest_message_seconds: float) -> CallRecord:
     """Build the record of a finished call, as Opentact would report the call."""
     steps = call.transcript.steps
+    recordings = [ReportedRecording(seconds=seconds, tag=tag) for tag, seconds in call.recordings.items()]
+    left = find_message_state(recordings, (), None, shortest_message_seconds) == "left"
     legs = [
         (str(to), step.get("result") == "answered" and to == step.get("by", to))
         for step in steps
@@ -49,7 +53,9 @@ def build_rehearsed_record(call: CallState, calls_today: int) -> CallRecord:
         ended_at=call.clock.now().timestamp(),
         seconds=call.elapsed_seconds,
         legs=legs,
-        recordings=[ReportedRecording(seconds=round(seconds), tag=tag) for tag, seconds in call.recordings.items()],
+        recordings=recordings,
+        shortest_message_seconds=shortest_message_seconds,
+        message="left" if left else "none",
         tags=[str(step.get("tag") or "") for step in steps],
         caller_name=call.phone_call.caller_name,
         calls_today=calls_today,
@@ -120,7 +126,9 @@ class SimulatedOutside:
         run_after_call: Callable[[str, CallRecord], Awaitable[Turn | None]] | None = None,
         coverage_of_turn: Callable[[str, Turn], Iterable[CoveragePoint]] | None = None,
         make_text_handler: Callable[[], TextEventHandler] | None = None,
+        shortest_message_seconds: float = SHORTEST_MESSAGE_SECONDS,
     ) -> None:
+        self._shortest_message_seconds = shortest_message_seconds
         self._describe_turn = describe_turn
         self._real_effects = real_effects
         self._run_after_call = run_after_call
@@ -171,9 +179,10 @@ class SimulatedOutside:
     async def finish_call(self) -> None:
         """Record the held effects and run the flow's after-call turn; mark the new steps as ``ended``."""
         scene = _CURRENT_FIXTURE.get()
-        call, steps = build_rehearsed_record(scene.call, scene.calls_today), scene.call.transcript.steps
+        call = build_rehearsed_record(scene.call, scene.calls_today, self._shortest_message_seconds)
+        steps = scene.call.transcript.steps
         known = len(steps)
-        for effect in scene.held_effects:
+        for effect in scene.held_effects if call.message == "left" else ():
             self._record_effect(complete_voicemail_effect(effect, call))
         turn = await self._run_after_call(scene.flow_name, call) if self._run_after_call is not None else None
         if turn is not None:

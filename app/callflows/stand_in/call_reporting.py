@@ -57,6 +57,8 @@ class CallReporter:
         self._dial_result: DialResult | None = None
         self._has_rung = False
         """The callees of the current Dial have rung already."""
+        self._reported_steps: set[int] = set()
+        """Identities of the steps whose recordings are reported."""
         self._webhook_lock = asyncio.Lock()
 
     # CallObserver
@@ -67,6 +69,9 @@ class CallReporter:
             self._end_legs()
             for tag in self.call.running_recordings:
                 self._report_recording(tag, self.call.recordings[tag])
+            for step in self.call.transcript.steps:
+                if step["verb"] == "Record" and "seconds" in step and id(step) not in self._reported_steps:
+                    self._report_recording(step.get("tag", ""), step["seconds"], asr="asr" in step)
             self._leg.cause = self._leg.cause or DIAL_HANGUP_CAUSES["answered"]
         self._enter_state(self._leg, state)
         if state == "destroyed":
@@ -90,6 +95,7 @@ class CallReporter:
         self._platform.events.broadcast_event(happened, self._platform.account, self.call.clock.now())
         if isinstance(element, (Record, RecordStop, RecordWait)) and success:
             step = next(step for step in reversed(self.call.transcript.steps) if step["path"] == path)
+            self._reported_steps.add(id(step))
             if "seconds" in step:  # without seconds, the recording had ended before this command
                 self._report_recording(step.get("tag", ""), step["seconds"], asr="asr" in step)
 
@@ -183,7 +189,7 @@ class CallReporter:
             "uuid": uuid,
             "created_on": format_platform_time(self.call.clock.now()),
             "tag": tag,
-            "duration": math.ceil(seconds),
+            "duration": round(seconds, 3),
             "url": f"https://records.invalid/{uuid}.wav",
         }
         if asr:

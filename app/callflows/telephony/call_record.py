@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
 from callflows.telephony.turn import Turn, Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from callflows.telephony.ports import Effect
 
@@ -20,6 +20,8 @@ LONGEST_CALL_MINUTES: Final = 240
 LONGEST_CALL_SECONDS: Final = LONGEST_CALL_MINUTES * 60.0
 VOICEMAIL_TAG: Final = "voicemail"
 """Tag of the Record element of a voicemail."""
+BEEP_TAG: Final = "beep"
+"""Tag of the tone before the recording of a voicemail."""
 CONVERSATION_TAG: Final = "conversation"
 """Tag of the Record element around a dial with ``record``; such a recording does not prove that anybody answered."""
 
@@ -38,16 +40,56 @@ class ReportedRecording:
 
     url: str = ""
     transcript: str = ""
-    seconds: int | None = None
+    seconds: float | None = None
     tag: str = ""
+
+
+class ExecutedStep(NamedTuple):
+    """A command that Opentact reported as executed, at a moment in seconds since 1970."""
+
+    name: str
+    succeeded: bool
+    tag: str
+    at: float
+
+
+MessageState: TypeAlias = Literal["left", "none", "unknown"]
+
+
+def find_message_state(
+    recordings: Sequence[ReportedRecording], steps: Sequence[ExecutedStep], ended_at: float | None, shortest_seconds: float
+) -> MessageState:
+    """Find out whether a caller left a message of at least ``shortest_seconds``.
+
+    ``steps`` are all executed commands of the call, or empty if they may be incomplete.
+    """
+    messages = [recording for recording in recordings if recording.tag != CONVERSATION_TAG]
+    if messages:
+        long_enough = (recording.seconds is None or recording.seconds >= shortest_seconds for recording in messages)
+        return "left" if any(long_enough) else "none"
+    if any(step.tag == VOICEMAIL_TAG and step.succeeded for step in steps):
+        return "left"
+    beep = next((step for step in reversed(steps) if step.tag == BEEP_TAG), None)
+    if beep is not None:
+        # Opentact need not report a recording that the caller ended by hanging up: the time after the tone decides.
+        if not beep.succeeded or ended_at is None:
+            return "none" if ended_at is not None else "unknown"
+        return "left" if ended_at - beep.at >= shortest_seconds else "none"
+    if not steps or any(step.name in _STEPS_OF_VOICEMAIL and step.tag != CONVERSATION_TAG for step in steps):
+        return "unknown"  # older events have no tags
+    return "none"
+
+
+_STEPS_OF_VOICEMAIL: Final = ("Tone", "Play", "Record")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CallRecord:
     """A finished inbound call.
 
-    ``ended_at`` is in seconds since 1970; ``tags`` are the tags of the executed elements. ``caller_name`` and
-    ``calls_today`` (the caller's calls to the flow on the same day) are empty or 0 if unknown.
+    ``ended_at`` is in seconds since 1970; ``tags`` are the tags of the executed elements. ``message`` says whether the
+    caller left one; ``recordings`` has no recording that is too short for a message. ``caller_name`` and ``calls_today``
+    (the caller's calls to the flow on the same day) are empty or 0 if unknown.
     """
 
     uuid: str
@@ -58,14 +100,14 @@ class CallRecord:
     legs: tuple[ReportedLeg, ...] = ()
     recordings: tuple[ReportedRecording, ...] = ()
     tags: tuple[str, ...] = ()
+    message: MessageState = "unknown"
     caller_name: str = ""
     calls_today: int = 0
 
     @property
     def was_missed(self) -> bool:
         """True if no person answered and no voicemail was left."""
-        left = any(recording.tag != CONVERSATION_TAG for recording in self.recordings)
-        return not (left or any(leg.was_answered for leg in self.legs) or VOICEMAIL_TAG in self.tags)
+        return self.message != "left" and not any(leg.was_answered for leg in self.legs)
 
     def make_turn(self) -> Turn:
         """Make a turn for expressions about the finished call (``ended.seconds``, ``ended.rang``, ``ended.tags``)."""
@@ -90,14 +132,16 @@ def build_call_record(  # noqa: PLR0913 - a record has as many fields
     seconds: float,
     legs: Iterable[tuple[str, bool]],
     recordings: Iterable[ReportedRecording],
+    shortest_message_seconds: float,
     tags: Iterable[str],
+    message: MessageState,
     caller_name: str,
     calls_today: int,
 ) -> CallRecord:
     """Build the record of a finished call from what the journal or a rehearsal knows.
 
     Numbers may have any spelling; ``seconds`` is the exact duration. ``legs`` are targets, and whether each was answered;
-    empty ``tags`` are left out.
+    empty ``tags`` and recordings shorter than ``shortest_message_seconds`` are left out.
     """
     return CallRecord(
         uuid=uuid,
@@ -106,8 +150,15 @@ def build_call_record(  # noqa: PLR0913 - a record has as many fields
         ended_at=ended_at,
         duration_seconds=round_up_seconds(seconds),
         legs=tuple(ReportedLeg(target, was_answered) for target, was_answered in legs),
-        recordings=tuple(recordings),
+        recordings=tuple(
+            recording
+            for recording in recordings
+            if recording.tag == CONVERSATION_TAG
+            or recording.seconds is None
+            or recording.seconds >= shortest_message_seconds
+        ),
         tags=tuple(filter(None, tags)),
+        message=message,
         caller_name=caller_name,
         calls_today=calls_today,
     )
@@ -123,10 +174,17 @@ def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     """Return a ``voicemail`` effect with its recordings; return other effects unchanged.
 
     A voicemail effect is held back until its recording is reported or the call is over. ``recordings`` is a list of ``{url,
-    transcript, seconds, tag}``, empty if the caller left no message.
+    transcript, seconds, tag}``, empty if none was reported. A call without a message has no such effect: see
+    ``CallRecord.message``.
     """
     body = effect.payload.get("body")
     if effect.kind != "voicemail" or not isinstance(body, dict):
         return effect
-    recordings = [dataclasses.asdict(recording) for recording in record.recordings]
+    recordings = [
+        {
+            **dataclasses.asdict(recording),
+            "seconds": None if recording.seconds is None else round_up_seconds(recording.seconds),
+        }
+        for recording in record.recordings
+    ]
     return dataclasses.replace(effect, payload={**effect.payload, "body": {**body, "recordings": recordings}})

@@ -104,8 +104,9 @@ def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 class EffectResult(NamedTuple):
     """Result of an effect (``callflows.telephony.ports.Effect``).
 
-    ``result`` is ``sent, failed, refused, expired, dropped`` or ``repeated``, and ``reason`` explains it. ``finished_at``
-    is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is the content to send, without secrets.
+    ``result`` is ``sent, failed, refused, cancelled, expired, dropped`` or ``repeated``, and ``reason`` explains it.
+    ``finished_at`` is in seconds since 1970; ``call`` is Opentact's uuid, or empty; ``payload`` is the content to send,
+    without secrets.
     """
 
     kind: str

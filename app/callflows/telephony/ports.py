@@ -168,6 +168,9 @@ class HoldingEffectHandler(EffectHandler, Protocol):
     def hold_effect(self, effect: Effect) -> None:
         """Hold an effect; never waits, never raises."""
 
+    def cancel_effect(self, effect: Effect, reason: str) -> None:
+        """Report a held effect as ``cancelled``; it is never executed."""
+
     def list_held_effects(self, call: str, before: float) -> list[Effect]:
         """Return the held effects of a call, or of all calls if ``call`` is empty, that are older than ``before``.
 

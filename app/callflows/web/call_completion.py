@@ -104,7 +104,10 @@ class CallCompletion:
         ]
         # A process that was killed may have left an effect on the disk and not in the journal, or the other way round.
         for effect in {effect.key: effect for effect in held}.values():
-            self._effect_handler.queue_effect(complete_voicemail_effect(effect, finished_call.record))
+            if finished_call.record.message == "none":
+                self._effect_handler.cancel_effect(effect, "the caller left no message")
+            else:
+                self._effect_handler.queue_effect(complete_voicemail_effect(effect, finished_call.record))
         flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
             finished_call.record.to
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from callflows.flows.checks.message_step_check import check_steps_after_messages
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
 from callflows.flows.country_code_check import (
     MISSING_COUNTRY_CODE_MESSAGE,
@@ -28,6 +29,7 @@ def check_flow(flow: CompilingFlow) -> None:
     _check_unused_names(flow, UncertainNames(flow))
     _check_country_codes(flow)
     _check_silent_nodes(flow)
+    check_steps_after_messages(flow)
     if not flow.flow_file.template:
         _check_hours_not_asked(flow, UncertainNames(flow))
         _check_attestation(flow)

@@ -263,6 +263,10 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
         "A dial target is neither a number, nor a SIP address, nor a group of the file: nobody would be called.",
         "Write a number as +12015550188, an address as ann@acme.sip.opentact.org, or the name of a group under groups.",
     ),
+    "after-a-message": CheckRule(
+        "Most callers hang up when they have left a message: an sms, notify or lookup after the voicemail is not run then.",
+        "Put it before the voicemail, or under the voicemail's own notify, which is sent when the call is over.",
+    ),
     "dial-then-goto": CheckRule(
         "The steps after a dial also run after a conversation: callers who talked to somebody go to voicemail too.",
         "Name its node in the dial: {to: sales, no_answer: voicemail}; if both are meant, write goes_on: true.",

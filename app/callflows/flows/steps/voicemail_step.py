@@ -13,6 +13,7 @@ from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import quote_text
 from callflows.language.plausible_durations import MESSAGE_DURATION
 from callflows.language.verbs import Pause, Play, Record, Tone
+from callflows.telephony.call_record import BEEP_TAG, VOICEMAIL_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-BEEP_TONE: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag="beep")
+BEEP_TONE: Final = Tone(hz="1000", don=500, loop=1, leg="aleg", tag=BEEP_TAG)
 BEEP_URL_PATH: Final = "/media/beep.wav"
 """Path of our own beep, for a dialect without a tone."""
 
@@ -41,6 +42,7 @@ class VoicemailStep(SpokenStep):
         "spoken-language",
         "template",
         "duration-doubtful",
+        "after-a-message",
     )
     plain_key: ClassVar[str] = "greeting"
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"max": MESSAGE_DURATION}
@@ -84,9 +86,11 @@ class VoicemailStep(SpokenStep):
             context.report.error(path, "fallback-not-static", said, "use record instead")
         else:
             context.document.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
-            context.document.write_verbs(Play(context.document.add_url_placeholder(_beep_url)), path=path)
+            context.document.write_verbs(Play(context.document.add_url_placeholder(_beep_url), tag=BEEP_TAG), path=path)
         asr: dict[str, Any] = {"asr": True} if self.transcribe else {}
-        context.document.write_verbs(Record(Pause(length=self.max, dtmf_stop=self.stop), tag="voicemail", **asr), path=path)
+        context.document.write_verbs(
+            Record(Pause(length=self.max, dtmf_stop=self.stop), tag=VOICEMAIL_TAG, **asr), path=path
+        )
         if self.thanks:
             context.document.write_verbs(self.build_say(context, path, self.thanks, (*path, "thanks")), path=path)
 
