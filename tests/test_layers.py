@@ -27,7 +27,7 @@ LAYERS = (
     {"setup", "stand_in"},
     {"web"},
     {"server"},
-    {"testing"},
+    {"importing", "testing"},
     {"cli"},
     {"__main__"},
 )

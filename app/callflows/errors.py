@@ -7,6 +7,7 @@ CallflowsError
 │   └── DialectError              the dialect cannot express an element or attribute
 ├── FlowFileError                 a flow file is wrong: all its problems
 ├── FlowCreationError             a new flow cannot be created from a template
+├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
 ├── PythonFlowError               a Python flow is written wrongly
 ├── ExpressionError               a condition or a text cannot be evaluated
 ├── TicketError                   a signed URL cannot be used
@@ -113,6 +114,17 @@ class CompileTimeExceededError(CallflowsError):
 
 class FlowCreationError(CallflowsError):
     """A flow cannot be created from a template because of the name, the number or an existing file."""
+
+
+class ImportSourceError(CallflowsError):
+    """A file of another platform cannot be imported; ``line`` and ``column`` count from 1."""
+
+    def __init__(self, line: int, column: int, reason: str, fix: str = "") -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.column = column
+        self.reason = reason
+        self.fix = fix
 
 
 class PythonFlowError(CallflowsError):

@@ -368,7 +368,7 @@ def test_a_document_for_twilio_is_recognised(tmp_path, document):
     file.write_text(document)
     first = check_paths([file], OPTIONS)[0]
     assert "TwiML" in first.message
-    assert "callflows new" in first.fix
+    assert "callflows import" in first.fix
 
 
 def test_a_document_with_a_mistake_of_its_own_is_not_taken_for_another_language(tmp_path):

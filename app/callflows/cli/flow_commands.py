@@ -117,7 +117,7 @@ def new(
     if name is None:
         _exit_with_usage_error("the name of the new flow is missing: write callflows new acme --template front-desk")
     settings = load_command_settings(flows=flows)
-    begun = create_flow(settings.flows, str(name), template, number, _load_claimed_numbers(settings), force=force)
+    begun = create_flow(settings.flows, str(name), template, number, load_claimed_numbers(settings), force=force)
     if output is TableFormat.json:
         also = [str(file) for file in begun.other_files]
         print(json.dumps({"file": str(begun.file), "beside": also, "number": begun.number}, indent=2))
@@ -237,7 +237,7 @@ def _cancel_overrides_in(folder: Path, flow: str, hours: str, now: datetime) -> 
     return 0
 
 
-def _load_claimed_numbers(settings: Settings) -> dict[str, str]:
+def load_claimed_numbers(settings: Settings) -> dict[str, str]:
     """Return the claiming file of each number."""
     from callflows.flows.loader.folder_loader import load_flow_folder
 

@@ -24,6 +24,7 @@ from callflows.cli.cli_options import (
 )
 from callflows.cli.event_commands import events
 from callflows.cli.flow_commands import export, new, override, show
+from callflows.cli.import_command import import_command
 from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_commands import opentact_app
@@ -302,6 +303,9 @@ root_app.command(epilog='Example: callflows override front-desk office closed --
 
 
 root_app.command(epilog="Example: callflows new acme --template clinic --number +12015550123")(new)
+
+
+root_app.command("import", epilog="Example: callflows import studio-flow.json -o callflows/acme.yaml")(import_command)
 
 
 root_app.command(epilog="Example: callflows verbs Gather")(verbs)

@@ -39,9 +39,7 @@ def from_xml(document: bytes, *, extensions: Extensions = NO_EXTENSIONS) -> Resp
     """Read a document of either dialect. Raises DocumentReadError with line, column and allowed content."""
     if not isinstance(document, bytes):
         raise DocumentReadError(1, 1, f"a document is bytes, not {type(document).__name__}")
-    if len(document) > MAX_DOCUMENT_BYTES:
-        raise DocumentReadError(1, 1, f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
-    root = _parse_document(document)
+    root = parse_safe_document(document)
     try:
         response = _DocumentReader(extensions).read_root(root)
     except _ErrorAtElement as at:
@@ -60,7 +58,7 @@ def find_document_errors(document: bytes, *, extensions: Extensions = NO_EXTENSI
     else:
         return []
     try:
-        root, end = _parse_document(document), None
+        root, end = parse_safe_document(document), None
     except DocumentReadError as error:
         root, end = _parse_broken_document(document), error
     if root is None:
@@ -98,7 +96,10 @@ _SAFE_PARSER_OPTIONS: Final[Mapping[str, Any]] = {
 _SAFE_PARSER: Final = etree.XMLParser(**_SAFE_PARSER_OPTIONS)
 
 
-def _parse_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's element
+def parse_safe_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's element
+    """Return the root of any XML document. Raises DocumentReadError, also for entities and document types."""
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise DocumentReadError(1, 1, f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
     try:
         root = etree.fromstring(document, _SAFE_PARSER)
     except etree.XMLSyntaxError as error:
@@ -139,16 +140,22 @@ def _parse_broken_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's ele
 
 def _find_positions(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tuple[int, int]]:  # noqa: ANN401 - of lxml
     """Return line and column of each element's ``<``; lxml only knows the line of the end of a start tag."""
-    begins: list[tuple[int, int]] = []
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda *_: begins.append((parser.CurrentLineNumber, parser.CurrentColumnNumber + 1))
-    with contextlib.suppress(expat.ExpatError, ValueError):
-        parser.Parse(document, True)  # noqa: FBT003 - expat's own signature
+    begins = find_tag_positions(document)
     wanted = {id(node): (int(node.sourceline or 1), 1) for node in nodes}
     for index, node in enumerate(root.iter("*")):
         if id(node) in wanted and index < len(begins):
             wanted[id(node)] = begins[index]
     return [wanted[id(node)] for node in nodes]
+
+
+def find_tag_positions(document: bytes) -> list[tuple[int, int]]:
+    """Return line and column of each start tag, in the order of the document, as far as the XML can be read."""
+    begins: list[tuple[int, int]] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda *_: begins.append((parser.CurrentLineNumber, parser.CurrentColumnNumber + 1))
+    with contextlib.suppress(expat.ExpatError, ValueError):
+        parser.Parse(document, True)  # noqa: FBT003 - expat's own signature
+    return begins
 
 
 def find_element_positions(document: bytes) -> dict[str, tuple[int, int]]:

@@ -85,7 +85,9 @@ def check_paths(
     ]
     neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
     strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
-    problems += [Problem(str(file), 1, 1, "error", "no-file", neither) for file in strange]
+    for file in strange:
+        fix = f"callflows import {file} makes a flow file of another platform's flow" if file.suffix == ".json" else ""
+        problems.append(Problem(str(file), 1, 1, "error", "no-file", neither, fix))
     folders = {file.parent for file in files.values()}
     found = {folder: load_extensions(_find_extensions_folder(folder, flows_folder)) for folder in folders}
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
@@ -168,7 +170,7 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
     if errors and _TWIML_MARKS.search(document):
-        fix = "write the call as a flow file instead (callflows new), or with the elements that callflows verbs shows"
+        fix = f"callflows import {file} makes a flow file of it"
         said = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
         return [
             Problem(str(file), 1, 1, "error", "document", said, fix),

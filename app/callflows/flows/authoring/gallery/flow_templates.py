@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SCHEMA_FILE_NAME: Final = ".callflows.schema.json"
 """The JSON Schema of flow files beside new flows, which name it in their first line for editors."""
-_FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_RESERVED_NAMES: Final = frozenset({"extensions", "overrides"})
+FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+RESERVED_FLOW_NAMES: Final = frozenset({"extensions", "overrides"})
 _NUMBERS_PATTERN: Final = re.compile(r"^numbers: \[\+[0-9]+\]( *)", re.MULTILINE)
 _LIST_FILE_PATTERN: Final = re.compile(r"^  \w+: (lists/[\w-]+\.csv)$", re.MULTILINE)
 _FICTIONAL_NUMBERS: Final = ("+12015550123", *(f"+120155501{place:02}" for place in range(100)))
@@ -70,7 +70,7 @@ def create_flow(
         raise FlowCreationError(f"there is no template {template!r} ({near})")
     file = _choose_flow_file(folder, name, force=force)
     others = {number: other for number, other in files_by_number.items() if other != str(file)}
-    claim = _choose_number(number, others)
+    claim = choose_free_number(number, others)
     text = _NUMBERS_PATTERN.sub(lambda found: f"numbers: [{claim}]{found[1]}", known[template].text, count=1)
     beside = []
     try:
@@ -90,7 +90,7 @@ def create_flow(
 
 def _choose_flow_file(folder: Path, name: str, *, force: bool) -> Path:
     """Return the path for a new flow. Raises FlowCreationError if the name is invalid or taken."""
-    if not _FLOW_NAME_PATTERN.fullmatch(name) or name in _RESERVED_NAMES:
+    if not FLOW_NAME_PATTERN.fullmatch(name) or name in RESERVED_FLOW_NAMES:
         raise FlowCreationError(f"{name!r} cannot be a flow's name: use letters, digits, - and _")
     for suffix in (".yml", ".py"):
         if (folder / f"{name}{suffix}").exists():
@@ -101,7 +101,7 @@ def _choose_flow_file(folder: Path, name: str, *, force: bool) -> Path:
     return file
 
 
-def _choose_number(number_text: str, files_by_number: Mapping[str, str]) -> str:
+def choose_free_number(number_text: str, files_by_number: Mapping[str, str]) -> str:
     """Return the number in E.164 format, or a free one. Raises FlowCreationError if the number is invalid or taken."""
     if not number_text:
         return next((number for number in _FICTIONAL_NUMBERS if number not in files_by_number), _FICTIONAL_NUMBERS[0])

@@ -1,0 +1,1 @@
+"""Reads call flows of other platforms, and writes flow files."""
