@@ -59,18 +59,18 @@ def _search_numbers_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 
 def _parse_page(request: Request, body: NumberSearchBody) -> tuple[int, int]:
-    """Return size and offset, from the body or from ``?page&size`` of 2020; pages count from 0."""
+    """Return size and offset, from the body or from ``?page&size``; pages count from 1."""
     if "size" not in request.query_params and "page" not in request.query_params:
         return body.take, body.skip
     try:
-        size, page = int(request.query_params.get("size", 10)), int(request.query_params.get("page", 0))
+        size, page = int(request.query_params.get("size", 10)), int(request.query_params.get("page", 1))
     except ValueError:
         raise field_refusal("page", "invalid integer number", request.url.query) from None
     if not 1 <= size <= 100:  # noqa: PLR2004 - the limits of ``take``
         raise field_refusal("size", "must be 1 to 100", size)
-    if page < 0:
-        raise field_refusal("page", "must be 0 or more", page)
-    return size, size * page
+    if page < 1:
+        raise field_refusal("page", "must be 1 or more", page)
+    return size, size * (page - 1)
 
 
 def _matches_search(row: EntityRow, body: NumberSearchBody) -> bool:
