@@ -435,13 +435,13 @@ def test_sip_connections_domains_and_users_are_kept():
             users = await it.request_payload("GET", "/sip/domain/acme.sip.opentact.org/user")
             await it.request_payload("DELETE", f"/sip/domain/acme/user/{user['uuid']}")
             empty = await it.request_payload("GET", "/sip/domain/acme/user")
-            switch = await it.request_rest("POST", "/sip/domain/acme/switch", {})
-            return [connection, rows, again.status_code, users, empty, switch.status_code]
+            switch = await it.request_payload("POST", "/sip/domain/acme/switch", {"name": "pbx", "remote_ip": "192.0.2.7"})
+            return [connection, rows, again.status_code, users, empty, switch["remote_ip"]]
 
     connection, rows, again, users, empty, switch = run_bounded(kept())
     assert connection["ip"] == "192.0.2.7"
     assert len(rows) == 1
-    assert (again, switch) == (409, 501)
+    assert (again, switch) == (409, "192.0.2.7")
     assert [row["login"] for row in users] == ["ann"]
     assert "password" not in users[0]
     assert empty == []
