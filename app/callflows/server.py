@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.folder_loader import LoadedFlows, ProgressCallback
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.telephony.call_record import CallRecord
     from callflows.telephony.turn import Turn
     from callflows.web.event_intake import EventHandler
@@ -339,17 +339,17 @@ def create_sandbox_pool(settings: Settings) -> SandboxPool:
     )
 
 
-def create_opentact_client(settings: Settings) -> OpentactClient | None:
+def create_opentact_client(settings: Settings) -> Opentact | None:
     """Create the client of Opentact's REST API; None without an account in the settings. Raises SettingsError."""
     if not settings.opentact_token.get_secret_value() and not settings.opentact_email:
         return None
-    from callflows.opentact import OpentactClient  # noqa: PLC0415 - heavy, and most rehearsals do not need it
+    from callflows.opentact import Opentact  # noqa: PLC0415 - heavy, and most rehearsals do not need it
 
-    return OpentactClient.from_settings(settings)
+    return Opentact.from_settings(settings)
 
 
 def create_live_effects(
-    settings: Settings, opentact: OpentactClient | None = None, journal: Journal | None = None
+    settings: Settings, opentact: Opentact | None = None, journal: Journal | None = None
 ) -> LiveEffects:
     """Create the handler of real effects: lookups, webhooks and messages."""
     sms = None

@@ -21,6 +21,8 @@ from callflows.text import MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_
 
 OPENTACT_REST_URL: Final = "https://api.opentact.org/rest"
 OPENTACT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
+OPERATION_FILE_NAME: Final = "opentact.yaml"
+"""The file beside the flows that corrects calls of Opentact's REST API."""
 _PUBLIC_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~!$()*+,;=:@%/\-]*)?", re.IGNORECASE)
 _WEBHOOK_KEY_PATTERN = re.compile(
     r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
@@ -99,6 +101,9 @@ class Settings(BaseSettings):
     opentact_email: str = Field("", description="the email of an Opentact user, to renew tokens")
     opentact_password: SecretStr = Field(SecretStr(""), description="the password of that user")
     opentact_events_url: str = Field(OPENTACT_EVENTS_URL, description="Opentact's event websocket")
+    opentact_paths: Path | None = Field(
+        None, description="the file that corrects calls of Opentact's REST API; unset: opentact.yaml beside the flows"
+    )
     event_types: EventTypeList = Field(
         ("call_record",),
         description="events to subscribe to; call_state, call_flow and sms come without a subscription",

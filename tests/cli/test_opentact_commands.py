@@ -36,7 +36,7 @@ def platform(tmp_path, monkeypatch):
         monkeypatch.setenv("CALLFLOWS_OPENTACT_URL", platform.url)
         monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", platform.events_url)
         monkeypatch.setenv("CALLFLOWS_OPENTACT_TOKEN", TOKEN)
-        platform.routes["GET /lease/tn/13125550168"] = success_answer(
+        platform.routes["GET /lease/tn/13125550168/tn"] = success_answer(
             {"uuid": "lease-1", "tn": {"tn": 13125550168}, "sip_control_app": "app-1"}
         )
         yield platform
@@ -139,7 +139,7 @@ def test_a_message_from_a_stranger_cannot_steer_the_terminal(platform):
 
 COSTLY = [
     (("numbers", "order", "+13125550168", "13125550168"), "POST /order", "costs money"),
-    (("numbers", "release", "+13125550168"), "DELETE /lease/tn/13125550168", "app-1"),
+    (("numbers", "release", "+13125550168"), "DELETE /lease/tn/lease-1", "app-1"),
     (("messages", "send", "+13125550147", "We are open.", "--from", "+13125550168"), "POST /sms", "We are open."),
     (
         ("batch", "+13125550147", "+13125550148", "--xml", "reminder.xml", "--profile", "p", "--from", "+13125550168"),
@@ -186,7 +186,7 @@ def test_a_number_is_ordered_once_however_often_it_is_named(platform):
 
 
 def test_a_number_that_is_not_ours_is_not_released(platform):
-    platform.routes["GET /lease/tn/13125550199"] = error_answer(404, "no such lease")
+    platform.routes["GET /lease/tn/13125550199/tn"] = error_answer(404, "no such lease")
     done = called("numbers", "release", "+13125550168", "+13125550199", "--yes")
     assert done.code == 1
     assert "no such lease" in done.err

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import serve
 
-from callflows.opentact import OpentactClient
+from callflows.opentact import Opentact
 from callflows.opentact.backoff import BackoffClock
 from waiting import join_thread, run_bounded
 
@@ -229,13 +229,13 @@ class FakeClock:
         return BackoffClock(self.sleep, lambda: self.time, lambda: self.day, lambda: chance)
 
 
-def create_client(platform: FakeOpentact, token: str = TOKEN, **given: Any) -> OpentactClient:
+def create_client(platform: FakeOpentact, token: str = TOKEN, **given: Any) -> Opentact:
     fields = {"url": platform.url, "requests_per_second": 1000.0, "clock": FakeClock().create_clock(), **given}
-    return OpentactClient(token, **fields)
+    return Opentact(token, **fields)
 
 
 def run_with_platform(
-    platform: FakeOpentact, work: Callable[[OpentactClient], Coroutine[Any, Any, Any]], token: str = TOKEN, **given: Any
+    platform: FakeOpentact, work: Callable[[Opentact], Coroutine[Any, Any, Any]], token: str = TOKEN, **given: Any
 ) -> Any:
     """What the platform's client gives."""
 

@@ -35,8 +35,10 @@ from callflows.errors import (
     OutboundRequestError,
     SettingsError,
 )
-from callflows.opentact import OpentactClient, rest_paths
+from callflows.opentact import Opentact
+from callflows.opentact.operation_file import read_operation_file
 from callflows.opentact.rest_client import MAX_REST_ATTEMPTS
+from callflows.opentact.rest_operations import REST_OPERATIONS
 from waiting import run_bounded, run_process
 
 LOGIN = {"token": "", "email": EMAIL, "password": PASSWORD}
@@ -66,7 +68,7 @@ async def send(opentact):
 
 
 async def call_many(opentact):
-    return await opentact.outbound_calls.call_numbers("profile", ["+13125550147"], "<Response/>", "lease")
+    return await opentact.calls.call_numbers("profile", ["+13125550147"], "<Response/>", "lease")
 
 
 # Tokens
@@ -154,7 +156,7 @@ def test_no_secret_is_in_what_is_printed(platform):
 @pytest.mark.parametrize("given", [{}, {"email": EMAIL}, {"password": PASSWORD}, {"token": "two words"}, {"token": "a\nb"}])
 def test_a_client_without_anything_to_show_is_refused_with_the_settings_to_set(given):
     with pytest.raises(SettingsError):
-        OpentactClient(**given)
+        Opentact(**given)
 
 
 @pytest.mark.parametrize(
@@ -171,14 +173,14 @@ def test_a_client_without_anything_to_show_is_refused_with_the_settings_to_set(g
 )
 def test_a_url_that_a_token_must_not_be_sent_to_is_refused(url):
     with pytest.raises(SettingsError, match="CALLFLOWS_OPENTACT_URL"):
-        OpentactClient(TOKEN, url=url)
+        Opentact(TOKEN, url=url)
 
 
 @pytest.mark.parametrize(
     "url", ["https://api.stage.opentact.org/rest/", "http://127.0.0.1:9/rest", "http://localhost", "http://[::1]:9"]
 )
 def test_tls_and_this_machine_are_fine(url):
-    OpentactClient(TOKEN, url=url)
+    Opentact(TOKEN, url=url)
 
 
 # Refusals
@@ -219,7 +221,8 @@ def test_fields_of_another_form_do_no_harm(platform, fields):
 
 
 def test_an_error_says_no_number_and_no_id(platform):
-    platform.routes["DELETE /lease/tn/13125550168"] = error_answer(404, "no such lease")
+    platform.routes["GET /lease/tn/13125550168/tn"] = success_answer({"uuid": "lease-1"})
+    platform.routes["DELETE /lease/tn/lease-1"] = error_answer(404, "no such lease")
 
     async def release(opentact):
         await opentact.numbers.release_number("+1 312-555-0168")
@@ -497,26 +500,26 @@ def test_a_list_may_be_bare_or_in_the_envelope(platform):
 # What the documentation lost
 
 
-@pytest.mark.parametrize(
-    ("what", "work"),
-    [
-        ("caller lists of a number", lambda o: o.numbers.request_caller_lists("+13125550168", {"a": 1})),
-        ("one call", lambda o: o.outbound_calls.call_number({"a": 1})),
-        ("a bridge between two calls", lambda o: o.outbound_calls.bridge_calls({"a": 1})),
-        ("a message from a pool of numbers", lambda o: o.messages.send_from_pool({"a": 1})),
-    ],
-)
-def test_what_the_documentation_lost_says_so_until_its_path_is_filled_in(platform, monkeypatch, what, work):
-    assert "lost" in str(refused(platform, work, OpentactUndocumentedError))
+LOST = [operation for operation in REST_OPERATIONS if operation.is_lost]
+
+
+@pytest.mark.parametrize("operation", LOST, ids=lambda operation: operation.name)
+def test_what_the_documentation_lost_says_so_until_its_path_is_filled_in(platform, tmp_path, operation):
+    values = {field.name: field.example for field in operation.fields}
+
+    async def call(opentact):
+        return await opentact.call_operation(operation.name, values)
+
+    assert "lost" in str(refused(platform, call, OpentactUndocumentedError))
     assert platform.requests == []
-    monkeypatch.setitem(
-        rest_paths.UNDOCUMENTED_OPERATIONS,
-        what,
-        ("POST", "/found/{lease}" if "number" in what and "pool" not in what else "/found"),
+    body = ", ".join(f'"{name}": "{{{name}}}"' for name in values)
+    (tmp_path / "opentact.yaml").write_text(
+        f"calls: {{{operation.name}: {{path: /found, method: POST, body: {{{body}}}}}}}"
     )
-    run_with_platform(platform, work)
-    assert platform.requests[0].path in ("/found", "/found/13125550168")
-    assert platform.requests[0].body == {"a": 1}
+    table, problems = read_operation_file(tmp_path / "opentact.yaml")
+    assert problems == []
+    run_with_platform(platform, call, table=table)
+    assert (platform.requests[0].path, platform.requests[0].body) == ("/found", values)
 
 
 def test_to_import_the_package_of_flows_loads_no_client():

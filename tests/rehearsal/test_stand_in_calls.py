@@ -452,7 +452,7 @@ def test_a_batch_rings_its_numbers_with_its_document():
             made = await it.request_payload("POST", "/batch", {**body, **more})
 
             async def read_finished_batch() -> dict[str, Any] | None:
-                batch: dict[str, Any] = await it.request_payload("GET", f"/batch/{made['uuid']}")
+                batch: dict[str, Any] = (await it.request_control("GET", f"/batches/{made['uuid']}")).json()
                 return batch if batch["state"] == "finished" else None
 
             finished = await wait_until_async(read_finished_batch, "the end of the batch")

@@ -10,7 +10,7 @@ import pytest
 from stand_in_harness import SAY, TOKEN, run_harness
 
 from callflows.opentact.event_stream import EventStream
-from callflows.opentact.rest_api import OpentactClient
+from callflows.opentact.rest_api import Opentact
 from waiting import run_bounded, wait_until_async
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def over(events: list[PlatformEvent]) -> set[str]:
 @pytest.mark.parametrize("shown", [{"token": TOKEN}, PASSWORD], ids=["token", "password"])
 def test_our_client_sets_up_an_app_and_a_number(shown):
     async def set_up() -> tuple[Any, ...]:
-        async with run_harness(number="") as it, OpentactClient(url=it.server.rest_url, **shown) as opentact:
+        async with run_harness(number="") as it, Opentact(url=it.server.rest_url, **shown) as opentact:
             (found, *_) = [tn.number async for tn in opentact.numbers.search_available(state="NJ", pattern="*5550123")]
             await opentact.numbers.order_numbers([found])
             product = (await opentact.apps.list_products())[0].raw["product"]
@@ -55,7 +55,7 @@ def test_our_client_hears_what_happens_and_finds_what_it_missed(envelope, listin
         events: list[PlatformEvent] = []
         async with (
             run_harness(envelope=envelope, listing=listing, pace=100) as it,
-            OpentactClient(url=it.server.rest_url, requests_per_second=100, **PASSWORD) as opentact,
+            Opentact(url=it.server.rest_url, requests_per_second=100, **PASSWORD) as opentact,
         ):
             await it.store_document(SAY.format("Hello"))
             listening = EventStream(opentact, it.events_url)

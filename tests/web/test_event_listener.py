@@ -13,7 +13,7 @@ import pytest
 from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
-from callflows.opentact import OpentactClient
+from callflows.opentact import Opentact
 from callflows.settings import Settings
 from callflows.telephony.events import PlatformEvent
 from callflows.web import event_listener as listening_module
@@ -45,7 +45,7 @@ class Ours:
         self.hearing = EventIntake(self.journal, [self._act])
         self.slow = False
         settings = Settings(_env_file=None, opentact_events_url=it.events_url)
-        self.client = OpentactClient(TOKEN, url=it.server.rest_url, requests_per_second=1000)
+        self.client = Opentact(TOKEN, url=it.server.rest_url, requests_per_second=1000)
         self.listening = EventListener(
             settings, self.client, self.journal, self.hearing.act_then_store, self.hearing.find_oldest_unfinished
         )

@@ -46,9 +46,9 @@ async def _print_live_events(
     """Print events until the count or the time is reached; return whether any event arrived."""
     import asyncio
 
-    from callflows.opentact import EventStream, OpentactClient
+    from callflows.opentact import EventStream, Opentact
 
-    async with OpentactClient.from_settings(settings) as client:
+    async with Opentact.from_settings(settings) as client:
         stream = EventStream(client, settings.opentact_events_url, types=settings.event_types)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -48,7 +48,7 @@ async def _fetch_execution_events(settings: Settings, call_story: StoredCall) ->
     from datetime import UTC, datetime, timedelta
 
     from callflows.journal.stored_rows import find_call_end
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.opentact.backfill import EventBackfill
     from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 
@@ -57,5 +57,5 @@ async def _fetch_execution_events(settings: Settings, call_story: StoredCall) ->
     began = datetime.fromtimestamp(call["started"], UTC)
     until = datetime.fromtimestamp(ended, UTC) if ended is not None else began + timedelta(seconds=LONGEST_CALL_SECONDS)
     around = timedelta(seconds=_SEARCH_MARGIN_SECONDS)
-    async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS), OpentactClient.from_settings(settings) as client:
+    async with asyncio.timeout(_REQUEST_TIMEOUT_SECONDS), Opentact.from_settings(settings) as client:
         return await EventBackfill(client).find_executions(call["id"], call["app"] or "", began - around, until + around)

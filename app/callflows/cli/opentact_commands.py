@@ -36,7 +36,7 @@ from callflows.text import MAX_SMS_CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from callflows.opentact.rest_api import OpentactClient
+    from callflows.opentact.rest_api import Opentact
     from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactVoice
     from callflows.settings import Settings
     from callflows.telephony.message_entity import MessageEntity
@@ -113,10 +113,10 @@ def release_numbers_command(
     """Release numbers. They are lost for ever."""
     released = [*dict.fromkeys(map(parse_number_argument, numbers))]
 
-    async def fetch_leases(client: OpentactClient) -> list[OpentactLease]:
+    async def fetch_leases(client: Opentact) -> list[OpentactLease]:
         return [await client.numbers.get_lease(number) for number in released]
 
-    async def release_numbers(client: OpentactClient) -> None:
+    async def release_numbers(client: Opentact) -> None:
         for number in released:
             await client.numbers.release_number(number)
             print(f"released {number}")
@@ -264,7 +264,7 @@ def batch(
     plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {flow or xml}; this costs money"]
     confirm_plan(plan, is_confirmed=yes)
     created_batch = run_with_client(
-        lambda client: client.outbound_calls.call_numbers(profile, called, document.decode(), lease.uuid)
+        lambda client: client.calls.call_numbers(profile, called, document.decode(), lease.uuid)
     )
     print_records(
         [created_batch], lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("type", "state"))), output

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from callflows.errors import OpentactError
     from callflows.opentact.pagination import RestRecord
-    from callflows.opentact.rest_api import OpentactClient
+    from callflows.opentact.rest_api import Opentact
 
     _ReplyT = TypeVar("_ReplyT")
     _RecordT = TypeVar("_RecordT", bound=RestRecord)
@@ -29,15 +29,15 @@ ROW_LIMIT_OPTION = Annotated[
 YES_OPTION = Annotated[bool, typer.Option("--yes", help="Continue without asking.")]
 
 
-def run_with_client(work: Callable[[OpentactClient], Awaitable[_ReplyT]]) -> _ReplyT:
+def run_with_client(work: Callable[[Opentact], Awaitable[_ReplyT]]) -> _ReplyT:
     """Run work with a client and return the result; exit with code 1 if Opentact refuses. Raises SettingsError."""
     import asyncio
 
     from callflows.errors import OpentactError
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
 
     async def open_client() -> _ReplyT:
-        async with OpentactClient.from_settings(load_command_settings()) as client:
+        async with Opentact.from_settings(load_command_settings()) as client:
             return await work(client)
 
     try:

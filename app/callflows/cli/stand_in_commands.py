@@ -23,6 +23,7 @@ from callflows.cli.cli_options import (
 
 if TYPE_CHECKING:
     from callflows.language import Extensions
+    from callflows.opentact.operation_file import OperationTable
     from callflows.stand_in.stand_in_options import StandInOptions
     from callflows.stand_in.stand_in_server import StandInServer
 
@@ -39,6 +40,21 @@ class SubscriptionListingOption(StrEnum):
 
     bare = "bare"
     envelope = "envelope"
+
+
+class PagesOption(StrEnum):
+    """Place of ``take`` and ``skip`` in a search."""
+
+    query = "query"
+    body = "body"
+    both = "both"
+
+
+class LeasesOption(StrEnum):
+    """Form in which a number shows its messaging profile."""
+
+    profile = "profile"
+    subscriptions = "subscriptions"
 
 
 class StandInMethodOption(StrEnum):
@@ -81,6 +97,10 @@ def stand_in_command(  # noqa: PLR0913, PLR0917 - an option each, as typer reads
     subscriptions: Annotated[
         SubscriptionListingOption | None, typer.Option(help="The format of the list of event subscriptions.")
     ] = None,
+    pages: Annotated[PagesOption, typer.Option(help="The place where a search reads take and skip.")] = PagesOption.both,
+    leases: Annotated[
+        LeasesOption, typer.Option(help="The form in which a number shows its messaging profile; both are documented.")
+    ] = LeasesOption.profile,
     email: Annotated[str, typer.Option(help="The email of the account.")] = "owner@example.com",
     password: Annotated[str, typer.Option(help="The password for GET /auth.")] = "",
     token: Annotated[str, typer.Option(help="The API token, as the portal creates one.")] = "",
@@ -104,6 +124,8 @@ def stand_in_command(  # noqa: PLR0913, PLR0917 - an option each, as typer reads
         **_choose_secrets(host, token, password),
         envelope=envelope.value,
         listing=subscriptions and subscriptions.value,
+        pages=pages.value,
+        leases=leases.value,
         pace=pace,
         email=email,
         token_life=token_life,
@@ -113,6 +135,7 @@ def stand_in_command(  # noqa: PLR0913, PLR0917 - an option each, as typer reads
         strict=strict,
         faults=_parse_faults(fault or []),
         extensions=_load_extensions(flows),
+        table=_load_operation_table(flows),
     )
     try:
         asyncio.run(_serve_until_signal(options, host, port))
@@ -194,6 +217,13 @@ def _load_extensions(flows: Any) -> Extensions:  # noqa: ANN401 - a folder
     for problem in problems:
         print_notice(str(problem))
     return extensions
+
+
+def _load_operation_table(flows: Any) -> OperationTable:  # noqa: ANN401 - a folder
+    """Load the operation table with the operator's corrections. Raises SettingsError."""
+    from callflows.opentact.operation_file import load_operation_table
+
+    return load_operation_table(load_command_settings(flows=flows))
 
 
 async def _serve_until_signal(options: StandInOptions, host: str, port: int) -> None:

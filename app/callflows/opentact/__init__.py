@@ -1,4 +1,4 @@
-"""The client of the platform: the REST API (``OpentactClient``) and the events (``EventStream``)."""
+"""The client of the platform: the REST API (``Opentact``) and the events (``EventStream``)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from callflows.opentact.event_stream import EventStream
-    from callflows.opentact.rest_api import OpentactClient
+    from callflows.opentact.rest_api import Opentact
 
-__all__ = ["EventStream", "OpentactClient"]
+__all__ = ["EventStream", "Opentact"]
 
 
 def __getattr__(name: str) -> object:
     """Import httpx and websockets on first use only."""
-    if name == "OpentactClient":
-        from callflows.opentact.rest_api import OpentactClient  # noqa: PLC0415 - imported on first use
+    if name == "Opentact":
+        from callflows.opentact.rest_api import Opentact  # noqa: PLC0415 - imported on first use
 
-        return OpentactClient
+        return Opentact
     if name == "EventStream":
         from callflows.opentact.event_stream import EventStream  # noqa: PLC0415 - imported on first use
 

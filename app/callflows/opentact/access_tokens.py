@@ -9,10 +9,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import OpentactResponseError, SettingsError
-from callflows.opentact.rest_paths import AUTH_PATH, JWT_HEADERS, PORTAL_TOKEN_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from callflows.opentact.operation_file import OperationTable
 
 
 _MIN_SECRET_CHARACTERS: Final = 4
@@ -29,29 +30,41 @@ class AccessToken:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {name: form.format(self.text) for name, form in self.header_templates.items()}
+        return {name: form.replace("{token}", self.text) for name, form in self.header_templates.items()}
 
 
 class TokenProvider:
     """Provides the current token and renews a rejected one.
 
-    ``fetch_auth`` returns the payload of ``GET /auth``. Raises SettingsError if no usable credentials are set.
+    ``fetch_auth`` returns the payload of the call ``auth``; ``sign_in`` are its fields instead of email and password.
+    Raises SettingsError if no usable credentials are set.
     """
 
-    def __init__(self, token: str, email: str, password: str, fetch_auth: Callable[[], Awaitable[object]]) -> None:
-        if not token and not (email and password):
+    def __init__(
+        self,
+        token: str,
+        email: str,
+        password: str,
+        fetch_auth: Callable[[], Awaitable[object]],
+        table: OperationTable,
+        sign_in: Mapping[str, str],
+    ) -> None:
+        if not token and not (email and password) and not sign_in:
             raise SettingsError(
                 "nothing is shown to Opentact: set CALLFLOWS_OPENTACT_TOKEN (made in the portal), "
                 "or CALLFLOWS_OPENTACT_EMAIL and CALLFLOWS_OPENTACT_PASSWORD"
             )
         if token and not _HEADER_TEXT_PATTERN.fullmatch(token):
             raise SettingsError("Opentact's token must be letters, digits and signs, without blanks")
-        self.is_renewable = bool(email and password)
-        self._current_token = AccessToken(token, PORTAL_TOKEN_HEADERS) if token else None
+        self.is_renewable = bool((email and password) or sign_in)
+        self._table = table
+        self._current_token = AccessToken(token, table.portal_token_headers) if token else None
         self._fetch_auth = fetch_auth
         self._renewal: asyncio.Task[AccessToken] | None = None
         basic = base64.b64encode(f"{email}:{password}".encode()).decode()
-        self._secrets = {secret for secret in (token, password, basic) if len(secret) >= _MIN_SECRET_CHARACTERS}
+        self._secrets = {
+            secret for secret in (token, password, basic, *sign_in.values()) if len(secret) >= _MIN_SECRET_CHARACTERS
+        }
 
     async def get_token(self) -> AccessToken:
         """Return the current token; request the first one if necessary. Raises OpentactError."""
@@ -87,7 +100,9 @@ class TokenProvider:
         payload = await self._fetch_auth()
         text = payload.get("token") if isinstance(payload, dict) else None
         if not isinstance(text, str) or not _HEADER_TEXT_PATTERN.fullmatch(text):
-            raise OpentactResponseError("there is no token in the answer", request=f"GET {AUTH_PATH}")
+            raise OpentactResponseError(
+                "there is no token in the answer", request=self._table.get_operation("auth").request_name
+            )
         self._secrets.add(text)
-        self._current_token = AccessToken(text, JWT_HEADERS)
+        self._current_token = AccessToken(text, self._table.jwt_headers)
         return self._current_token

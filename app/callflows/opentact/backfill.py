@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from callflows.opentact.pagination import RestRecord
-    from callflows.opentact.rest_api import OpentactClient
+    from callflows.opentact.rest_api import Opentact
     from callflows.telephony.events import PlatformEvent
 
     _SearchFunction: TypeAlias = Callable[..., AsyncIterator[RestRecord]]
@@ -32,7 +32,7 @@ MAX_BACKFILL_ROWS: Final = 20_000
 class EventBackfill:
     """Finds calls, messages and executed elements of a period."""
 
-    def __init__(self, opentact: OpentactClient) -> None:
+    def __init__(self, opentact: Opentact) -> None:
         self._opentact = opentact
 
     async def __call__(self, since: datetime, until: datetime) -> AsyncIterator[PlatformEvent]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from callflows.opentact.access_tokens import AccessToken
-    from callflows.opentact.rest_api import OpentactClient
+    from callflows.opentact.rest_api import Opentact
 
     BackfillFunction: TypeAlias = Callable[[datetime, datetime], AsyncIterator[PlatformEvent]]
     _EventQueue: TypeAlias = asyncio.Queue[PlatformEvent | asyncio.Event]
@@ -93,7 +93,7 @@ class EventStream:
 
     def __init__(
         self,
-        opentact: OpentactClient,
+        opentact: Opentact,
         url: str = OPENTACT_EVENTS_URL,
         *,
         types: Sequence[str] = DEFAULT_SUBSCRIPTION_TYPES,

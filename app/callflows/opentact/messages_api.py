@@ -11,10 +11,8 @@ from callflows.errors import (
     OutboundRequestError,
     RetryLaterError,
 )
-from callflows.opentact import rest_paths
-from callflows.opentact.numbers_api import format_lease_key, format_number_digits
-from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, parse_record, search_records
-from callflows.opentact.rest_client import RestClient, RestRequest, request_undocumented
+from callflows.opentact.operation_group import OperationGroup
+from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, fetch_record, search_records
 from callflows.opentact.rest_records import OpentactRecord
 from callflows.telephony.message_entity import MessageEntity
 from callflows.text import MAX_SMS_CHARACTERS
@@ -43,25 +41,17 @@ def validate_sms_text(text: str) -> str:
     return text
 
 
-class MessagesApi:
+class MessagesApi(OperationGroup):
     """Text messages. Every method raises OpentactError."""
-
-    def __init__(self, rest: RestClient) -> None:
-        self._rest = rest
 
     async def send_message(self, from_: str, to: str, text: str, **fields: Any) -> MessageEntity:  # noqa: ANN401 - Opentact's own
         """Send one message, once (documented).
 
         The optional field ``custom_callback_url`` is the URL for delivery reports.
         """
-        body = {
-            "from": format_number_digits(from_),
-            "to": format_number_digits(to),
-            "message": validate_sms_text(text),
-            **fields,
-        }
-        request = RestRequest("POST", rest_paths.MESSAGES_PATH, body=body)
-        return parse_record(MessageEntity, await self._rest.send_request(request) or {}, request)
+        values, more = self._split_fields("messages send", fields)
+        values |= {"from": from_, "to": to, "message": validate_sms_text(text)}
+        return await fetch_record(self._rest, MessageEntity, "messages send", values, more)
 
     def search_messages(
         self,
@@ -71,38 +61,36 @@ class MessagesApi:
         **masks: Any,  # noqa: ANN401 - Opentact's own
     ) -> AsyncIterator[MessageEntity]:
         """Iterate over received (``in``), sent (``out``) or all messages; ``masks`` are search filters."""
-        return search_records(self._rest, MessageEntity, rest_paths.MESSAGE_SEARCH_PATHS[direction], masks, take=take)
+        name = {"": "messages list", "in": "messages inbound list", "out": "messages outbound list"}[direction]
+        values, more = self._split_fields(name, masks)
+        return search_records(self._rest, MessageEntity, name, values, more=more, take=take)
+
+
+class MessagingProfilesApi(OperationGroup):
+    """Messaging profiles, and the numbers that text with them. Every method raises OpentactError."""
 
     async def list_profiles(self) -> list[OpentactRecord]:
         """Return the messaging profiles, with ``callback_url`` and the alternative ``callback_url2``."""
-        return await fetch_list(self._rest, OpentactRecord, rest_paths.MESSAGE_PROFILES_PATH)
+        return await fetch_list(self._rest, OpentactRecord, "profiles messaging list")
 
-    async def create_profile(self, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
-        request = RestRequest("POST", rest_paths.MESSAGE_PROFILES_PATH, body=fields)
-        return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
+    async def create_profile(self, name: str, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
+        values, more = self._split_fields("profiles messaging create", fields)
+        return await fetch_record(self._rest, OpentactRecord, "profiles messaging create", {"name": name, **values}, more)
 
     async def update_profile(self, uuid: str, **fields: Any) -> OpentactRecord:  # noqa: ANN401 - Opentact's own
-        request = RestRequest("PATCH", rest_paths.MESSAGE_PROFILE_PATH, {"uuid": uuid}, body=fields)
-        return parse_record(OpentactRecord, await self._rest.send_request(request) or {}, request)
+        values, more = self._split_fields("profiles messaging change", fields)
+        return await fetch_record(self._rest, OpentactRecord, "profiles messaging change", {"uuid": uuid, **values}, more)
 
     async def delete_profile(self, uuid: str) -> None:
-        await self._rest.send_request(RestRequest("DELETE", rest_paths.MESSAGE_PROFILE_PATH, {"uuid": uuid}))
+        await self._rest.call_operation("profiles messaging delete", {"uuid": uuid})
 
-    async def enable_messaging(self, lease: str, profile: str, campaign: str = "") -> object:
+    async def enable_messaging(self, number: str, profile: str, campaign: str = "") -> object:
         """Enable messages on a number, with a messaging profile and, if carriers require one, an SMS campaign."""
-        body = {"messaging_profile": profile, **({"sms_campaign": campaign} if campaign else {})}
-        return await self._rest.send_request(
-            RestRequest("POST", rest_paths.LEASE_MESSAGES_PATH, {"lease": format_lease_key(lease)}, body=body)
-        )
+        values = {"number": number, "messaging_profile": profile, **({"sms_campaign": campaign} if campaign else {})}
+        return await self._rest.call_operation("numbers sms on", values)
 
-    async def disable_messaging(self, lease: str) -> None:
-        await self._rest.send_request(
-            RestRequest("DELETE", rest_paths.LEASE_MESSAGES_PATH, {"lease": format_lease_key(lease)})
-        )
-
-    async def send_from_pool(self, body: object = None) -> object:
-        """Send from any number of a pool. Raises OpentactUndocumentedError while the path is unknown."""
-        return await request_undocumented(self._rest, "a message from a pool of numbers", body)
+    async def disable_messaging(self, number: str) -> None:
+        await self._rest.call_operation("numbers sms off", {"number": number})
 
 
 def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[None]]:

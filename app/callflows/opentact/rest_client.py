@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 from aiolimiter import AsyncLimiter
@@ -18,33 +17,21 @@ from callflows.errors import (
     OpentactRateLimitError,
     OpentactResponseError,
     OpentactUnavailableError,
-    OpentactUndocumentedError,
     SettingsError,
 )
 from callflows.http_limits import parse_retry_after, read_limited_body
-from callflows.opentact import rest_paths
 from callflows.opentact.access_tokens import AccessToken, TokenProvider
 from callflows.opentact.backoff import MAX_BACKOFF_SECONDS, BackoffClock
+from callflows.opentact.operation_file import DOCUMENTED_TABLE
 from callflows.opentact.rest_answers import parse_payload
-from callflows.opentact.rest_paths import AUTH_PATH
+from callflows.opentact.rest_requests import RestRequest, build_rest_request
 from callflows.outbound_http import get_versioned_user_agent
 from callflows.settings import is_loopback_host, require_encrypted_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-async def request_undocumented(
-    rest: RestClient, operation: str, body: object, path_parameters: dict[str, str] | None = None
-) -> object:
-    """Send a request of the table ``UNDOCUMENTED_OPERATIONS``. Raises OpentactUndocumentedError if the entry is empty."""
-    method, path = rest_paths.UNDOCUMENTED_OPERATIONS[operation]
-    if not path:
-        fix = "fill it in in LOST of app/callflows/opentact/rest_paths.py once it is known"
-        raise OpentactUndocumentedError(
-            f"Opentact has {operation}, but how it is asked for is lost from its documentation", fix=fix
-        )
-    return await rest.send_request(RestRequest(method, path, path_parameters or {}, body=body))
+    from callflows.opentact.operation_file import OperationTable
 
 
 MAX_REST_ATTEMPTS: Final = 4
@@ -58,39 +45,11 @@ _CONNECT_TIMEOUT_SECONDS: Final = 5.0
 _OUTCOME_UNKNOWN_FIX: Final = "whether it was done is not known: look before you do it again"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RestRequest:
-    """One request.
-
-    ``path`` is an entry of ``rest_paths``; ``path_parameters`` fill its placeholders. A safe request changes nothing.
-    """
-
-    method: str
-    path: str
-    path_parameters: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    body: Any = dataclasses.field(default=None, repr=False)
-    file: bytes | None = dataclasses.field(default=None, repr=False)
-    is_safe: bool = False
-
-    def __str__(self) -> str:
-        """Return method and path template for people and logs, without parameters."""
-        return f"{self.method} {self.path}"
-
-    def fill_path(self) -> str:
-        """Return the filled path. Raises OpentactError if a parameter is empty or consists of dots."""
-        for name, value in self.path_parameters.items():
-            # With an empty value or ".." the request would go to another path.
-            if value.strip(". \t\r\n") == "":
-                raise OpentactError(f"{name} is empty", request=str(self), fix="say which one is meant")
-        return self.path.format(**{name: quote(value, safe="") for name, value in self.path_parameters.items()})
-
-
 class RestClient:
     """The requests of one account, authenticated by ``token``, or by ``email`` and ``password``, or all three.
 
-    Email and password renew a rejected token. ``requests_per_second`` limits the rate, ``timeout_seconds`` one attempt.
-    Raises SettingsError.
+    ``sign_in`` are fields of the call ``auth``, such as ``google_token``, instead of email and password. Either renews a
+    rejected token. ``requests_per_second`` limits the rate, ``timeout_seconds`` one attempt. Raises SettingsError.
     """
 
     def __init__(
@@ -103,12 +62,16 @@ class RestClient:
         requests_per_second: float = REST_REQUESTS_PER_SECOND,
         clock: BackoffClock | None = None,
         timeout_seconds: float = REST_TIMEOUT_SECONDS,
+        table: OperationTable = DOCUMENTED_TABLE,
+        sign_in: Mapping[str, str] | None = None,
     ) -> None:
         try:
             self._url = require_encrypted_url(url, "https", "http")
         except ValueError as error:
             raise SettingsError(f"CALLFLOWS_OPENTACT_URL: {error}") from None
-        self.token_provider = TokenProvider(token, email, password, self._fetch_auth)
+        self.table = table
+        self._sign_in = dict(sign_in or {})
+        self.token_provider = TokenProvider(token, email, password, self.fetch_auth, table, self._sign_in)
         self.clock = clock or BackoffClock()
         self._basic_auth = httpx.BasicAuth(email, password)
         self._rate_limiter = AsyncLimiter(
@@ -117,6 +80,21 @@ class RestClient:
         self._timeout_seconds = timeout_seconds
         self._paused_until = float("-inf")
         self._http_client: httpx.AsyncClient | None = None
+
+    async def call_operation(
+        self, name: str, values: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Return the payload of a call of the operation table.
+
+        ``values`` are the call's fields; ``more`` are further fields of the body. Raises OpentactError.
+        """
+        return await self.send_request(self.build_request(name, values, more))
+
+    def build_request(
+        self, name: str, values: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None
+    ) -> RestRequest:
+        """Return the request of a call of the operation table. Raises OpentactError."""
+        return build_rest_request(self.table.get_operation(name), values or {}, more)
 
     async def send_request(self, request: RestRequest) -> Any:  # noqa: ANN401 - JSON
         """Return the payload of the answer; renew a rejected token once, if possible. Raises OpentactError."""
@@ -134,9 +112,9 @@ class RestClient:
             await self._http_client.aclose()
             self._http_client = None
 
-    async def _fetch_auth(self) -> object:
-        """Return the payload of ``GET /auth``; it contains the token."""
-        return await self._send_with_retries(RestRequest("GET", AUTH_PATH, is_safe=True), None)
+    async def fetch_auth(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the payload of the call ``auth``; it contains the token. Raises OpentactError."""
+        return await self._send_with_retries(self.build_request("auth", self._sign_in), None)
 
     async def _send_with_retries(self, request: RestRequest, token: AccessToken | None) -> Any:  # noqa: ANN401 - JSON
         for attempt in itertools.count():
@@ -202,10 +180,10 @@ class RestClient:
     ) -> tuple[int, httpx.Headers, bytes]:
         """Return status, headers and body. Raises OpentactUnavailableError, OpentactResponseError."""
         content = None if request.body is None else json.dumps(request.body).encode("ascii")
-        headers = {"accept": "application/json", **(token.headers if token else {})}
+        headers = {"accept": "application/json", **request.headers, **(token.headers if token else {})}
         if content is not None:
             headers["content-type"] = "application/json"
-        files = {"file": ("document.xml", request.file, "application/xml")} if request.file is not None else None
+        files = {request.file[0]: ("document.xml", request.file[1], "application/xml")} if request.file else None
         client = self._get_http_client()  # outside the timeout: reading certificates takes time
         try:
             async with (
@@ -217,7 +195,7 @@ class RestClient:
                     headers=headers,
                     content=content,
                     files=files,
-                    auth=self._basic_auth if token is None else None,
+                    auth=self._basic_auth if token is None and not self._sign_in else None,
                 ) as response,
             ):
                 return response.status_code, response.headers, await _read_response_body(response, request)

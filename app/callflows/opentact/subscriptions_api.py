@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import OpentactConflictError, OpentactError, OpentactRateLimitError, OpentactUnavailableError
-from callflows.opentact import rest_paths
-from callflows.opentact.pagination import fetch_list, parse_record
-from callflows.opentact.rest_client import RestClient, RestRequest
+from callflows.opentact.operation_group import OperationGroup
+from callflows.opentact.pagination import fetch_list, fetch_record
 from callflows.opentact.rest_records import OpentactSubscription
 
 if TYPE_CHECKING:
@@ -23,26 +22,21 @@ SUBSCRIPTION_RENEWAL_MARGIN: Final = timedelta(days=7)
 """A subscription expiring within this time is renewed."""
 
 
-class SubscriptionsApi:
+class SubscriptionsApi(OperationGroup):
     """Event subscriptions. Every method raises OpentactError. Source: documented."""
 
-    def __init__(self, rest: RestClient) -> None:
-        self._rest = rest
-
     async def list_all(self) -> list[OpentactSubscription]:
-        return await fetch_list(self._rest, OpentactSubscription, rest_paths.SUBSCRIPTIONS_PATH)
+        return await fetch_list(self._rest, OpentactSubscription, "subscriptions list")
 
     async def create_subscription(
         self, event_type: str, expires_at: datetime, channel: str = WEBSOCKET_CHANNEL
     ) -> OpentactSubscription:
-        expired_on = expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        body = {"is_active": True, "expired_on": expired_on, "channel": channel, "type": event_type}
-        request = RestRequest("POST", rest_paths.SUBSCRIPTIONS_PATH, body=body)
-        return parse_record(OpentactSubscription, await self._rest.send_request(request) or {}, request)
+        values = {"is_active": True, "expired_on": expires_at, "channel": channel, "type": event_type}
+        return await fetch_record(self._rest, OpentactSubscription, "subscriptions add", values)
 
     async def delete_subscription(self, uuid: str) -> None:
         """Delete a subscription. The documented path is lost; this one is inferred from the others."""
-        await self._rest.send_request(RestRequest("DELETE", rest_paths.SUBSCRIPTION_PATH, {"uuid": uuid}))
+        await self._rest.call_operation("subscriptions remove", {"uuid": uuid})
 
 
 class SubscriptionKeeper:

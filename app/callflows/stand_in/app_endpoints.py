@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from callflows.stand_in import stand_in_rules
 from callflows.stand_in.call_registry import check_readable
-from callflows.stand_in.number_endpoints import make_assignment_route
-from callflows.stand_in.request_bodies import AppChangesBody, NewAppBody
+from callflows.stand_in.crud_endpoints import CrudEndpoints
+from callflows.stand_in.number_endpoints import add_assignment_endpoints
 from callflows.stand_in.response_envelopes import field_refusal, not_found_refusal, success_response
-from callflows.stand_in.rest_routing import make_crud_routes, parse_rest_body, parse_rest_file
-from callflows.stand_in.row_search import CALL_SEARCH_FIELDS, LOG_SEARCH_FIELDS, SearchBody, search_rows
+from callflows.stand_in.rest_routing import parse_rest_file, parse_rest_search
+from callflows.stand_in.row_search import CALL_SEARCH_FIELDS, LOG_SEARCH_FIELDS, search_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.routing import Route
 
     from callflows.stand_in.call_registry import CallRegistry
     from callflows.stand_in.entity_store import EntityRow
@@ -25,39 +23,61 @@ if TYPE_CHECKING:
     from callflows.stand_in.stand_in_platform import StandInPlatform
 
 
-SIP_PRODUCTS = ({"product": 1, "uuid": "1", "name": "SIP"}, {"product": 2, "uuid": "2", "name": "SIP TLS"})
+SIP_PRODUCTS: Final = tuple(
+    {
+        "id": number,
+        "product": number,
+        "uuid": str(number),
+        "name": name,
+        "description": f"Calls by {name}",
+        "type": "sip",
+        "tech_prefix": f"{number:04}",
+    }
+    for number, name in ((1, "SIP"), (2, "SIP TLS"))
+)
+NEW_APP_FIELDS: Final[dict[str, Any]] = {
+    "is_active": True,
+    "webhook_url": None,
+    "webhook_method": "GET",
+    "webhook_request_timeout": None,
+    "call_flow_url": None,
+    "call_flow_method": "GET",
+    "call_flow_request_timeout": None,
+    "class4_ingress_trunk_settings": {},
+    "class4_egress_trunk_settings": {},
+    "auto_answer": True,
+    "max_call_length_min": None,
+    "shaken_verify_policy": 0,
+    "shaken_minimum_accepted_attest_lvl": "C",
+}
+"""Fields of an app that a request leaves out."""
 
 
-def make_app_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
-    """Return the routes under ``/sip/app``, ``/call`` and ``/sip/product``."""
-    # Starlette takes the first match, so fixed paths stand before paths with parameters.
-    document = "/sip/app/call/flow/{uuid}"
-    return [
-        rest.make_route("/call/sca/{uuid}", POST=_push_document_endpoint(calls)),
-        rest.make_route(
-            document,
-            GET=_show_document_endpoint(platform),
-            POST=_store_document_endpoint(platform),
-            DELETE=_remove_document_endpoint(platform),
-        ),
-        rest.make_route("/sip/app/call/online", GET=_list_live_calls_endpoint(calls)),
-        rest.make_route("/sip/app/call/search", POST=_search_calls_endpoint(platform, calls, only_apps=True)),
-        rest.make_route("/sip/app/call/{uuid}", GET=_show_call_endpoint(calls), POST=_push_document_endpoint(calls)),
-        rest.make_route("/call/search", POST=_search_calls_endpoint(platform, calls, only_apps=False)),
-        rest.make_route("/sip/app/{uuid}/logs", POST=_search_logs_endpoint(platform)),
-        make_assignment_route(platform, rest, "/sip/app/{uuid}/tnlease", platform.apps, "sip_control_app"),
-        rest.make_route("/sip/product", GET=_list_products),
-        *make_crud_routes(
-            rest,
-            platform,
-            "/sip/app",
-            platform.apps,
-            NewAppBody,
-            AppChangesBody,
-            check_fields=_check_product,
-            on_removed=_make_removal_hook(platform),
-        ),
-    ]
+def add_app_endpoints(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> None:
+    """Add the endpoints of apps, their calls, and the calls of the account."""
+    for name, endpoint in {
+        "calls push": _push_document_endpoint(calls),
+        "calls show": _show_call_endpoint(calls),
+        "calls search": _search_calls_endpoint(platform, calls, only_apps=False),
+        "apps document show": _show_document_endpoint(platform),
+        "apps document store": _store_document_endpoint(platform),
+        "apps document delete": _remove_document_endpoint(platform),
+        "apps calls online": _list_live_calls_endpoint(calls),
+        "apps calls search": _search_calls_endpoint(platform, calls, only_apps=True),
+        "apps logs": _search_logs_endpoint(platform),
+        "apps products": _list_products,
+    }.items():
+        rest.add_endpoint(name, endpoint)
+    add_assignment_endpoints(platform, rest, "apps", platform.apps, "sip_control_app")
+    CrudEndpoints(
+        rest=rest,
+        platform=platform,
+        group="apps",
+        table=platform.apps,
+        defaults=NEW_APP_FIELDS,
+        check_fields=_check_product,
+        on_removed=_make_removal_hook(platform),
+    ).add_to_router()
 
 
 async def _list_products(_: Request) -> Response:
@@ -144,8 +164,7 @@ def _show_call_endpoint(calls: CallRegistry) -> RestEndpoint:
 
 def _search_calls_endpoint(platform: StandInPlatform, calls: CallRegistry, *, only_apps: bool) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        search = await parse_rest_body(request, SearchBody)
-        platform.apply_rule(stand_in_rules.SEARCH_PAYLOAD_RULE)
+        search = await parse_rest_search(request, platform)
         rows = (leg.build_entity() for leg in calls.iterate_legs() if leg.app or not only_apps)
         return success_response(search_rows(rows, search, CALL_SEARCH_FIELDS))
 
@@ -155,8 +174,7 @@ def _search_calls_endpoint(platform: StandInPlatform, calls: CallRegistry, *, on
 def _search_logs_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
         uuid = platform.apps.get_row(request.path_params["uuid"])["uuid"]
-        search = await parse_rest_body(request, SearchBody)
-        platform.apply_rule(stand_in_rules.SEARCH_PAYLOAD_RULE)
+        search = await parse_rest_search(request, platform)
         rows = ({k: v for k, v in row.items() if k != "app"} for row in [*platform.logs] if row["app"] == uuid)
         return success_response(search_rows(rows, search, LOG_SEARCH_FIELDS))
 

@@ -14,7 +14,6 @@ from callflows.stand_in.rest_routing import parse_rest_body
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.routing import Route
 
     from callflows.stand_in.call_registry import CallRegistry
     from callflows.stand_in.entity_store import EntityRow
@@ -26,8 +25,8 @@ MAX_PARALLEL_BATCH_CALLS: Final = 10
 """Numbers of one batch that are rung at the same time."""
 
 
-def make_batch_routes(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> list[Route]:
-    """Return the routes under ``/batch``."""
+def add_batch_endpoint(platform: StandInPlatform, calls: CallRegistry, rest: RestRouter) -> None:
+    """Add the endpoint of bulk calls."""
 
     async def create_batch(request: Request) -> Response:
         given = await parse_rest_body(request, NewBatchBody)
@@ -41,10 +40,7 @@ def make_batch_routes(platform: StandInPlatform, calls: CallRegistry, rest: Rest
         platform.start_task(_run_batch(platform, calls, row, lease))
         return success_response({**row, "items": []}, 202)
 
-    async def show_batch(request: Request) -> Response:
-        return success_response(platform.batches.get_row(request.path_params["uuid"]))
-
-    return [rest.make_route("/batch", POST=create_batch), rest.make_route("/batch/{uuid}", GET=show_batch)]
+    rest.add_endpoint("calls bulk", create_batch)
 
 
 async def _run_batch(platform: StandInPlatform, calls: CallRegistry, row: EntityRow, lease: EntityRow) -> None:

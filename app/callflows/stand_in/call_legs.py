@@ -53,6 +53,8 @@ class StandInLeg:
     cause: tuple[int, str] | None = None
     logs: list[EventPayload] = dataclasses.field(default_factory=list)
     records: list[EventPayload] = dataclasses.field(default_factory=list)
+    history: list[EventPayload] = dataclasses.field(default_factory=list)
+    """The finished commands, as a classic callback shows them."""
     children: list[StandInLeg] = dataclasses.field(default_factory=list)
 
     def enter_state(self, state: str, at: datetime) -> None:

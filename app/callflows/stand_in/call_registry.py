@@ -134,6 +134,7 @@ class CallRegistry:
         leg = StandInLeg(uuid=uuid, direction=direction, from_=from_, to=to, created_at=clock.now(), account=account, tn=tn)
         leg.app, leg.attestation = (brief if app else None), body.attestation or None
         leg.thread = ids.next_uuid().replace("-", "")
+        ringing.command_history = leg.history
         callees = parse_callee_behaviour(platform.callee_behaviour if body.callee is None else body.callee, body.talks)
         caller = ScriptedCaller(parse_script_keys(body.keys), body.patience)
         reporter = CallReporter(platform, leg, app, caller=caller, callees=callees, ids=ids)

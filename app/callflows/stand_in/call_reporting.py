@@ -88,6 +88,7 @@ class CallReporter:
         if isinstance(element, Dial):
             self._end_legs()
         self._leg.logs.append({"name": name, "success": success})
+        self._leg.history.append(_build_history_entry(command))
         self._log_command(command, path)
         happened = call_legs.build_command_event(
             self._leg, command, serialize_element(element), path, self._ids.next_uuid()
@@ -221,6 +222,13 @@ class CallReporter:
     async def _send_state_webhook(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> None:
         async with self._webhook_lock:
             await self._platform.send_request(method, url, body, timeout_seconds)
+
+
+def _build_history_entry(command: EntityRow) -> EntityRow:
+    """Return a finished command as the history of a classic callback shows it. platform 1.3."""
+    success, reason = command["success"], command["reason"]
+    payload = {"success": success, "command": command, "error": {} if success else {"message": reason}}
+    return {"success": success, "payload": {**payload, "message": {"message": reason}}}
 
 
 def serialize_element(element: Element) -> EntityRow:

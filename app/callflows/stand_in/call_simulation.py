@@ -34,6 +34,8 @@ class StandInPhoneCall(PhoneCall):
 
     entity_parts: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Parts of the entity: ``meta`` (the UUID inside), ``tn``, ``account``, ``app``."""
+    command_history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """The finished commands, as a classic callback shows them. platform 1.3."""
 
     def build_entity(self) -> dict[str, Any]:
         """Return the entity as the documentation composes it."""
@@ -63,7 +65,7 @@ class StandInPhoneCall(PhoneCall):
         to = int(self.to) if self.to.isdecimal() else self.to
         owner = {"account_uuid": self.entity_parts["account"]["uuid"]}
         call = {**owner, "from": self.from_.lstrip("+"), "to": to, "state": "started", "sip_control_app": app}
-        return json.dumps({"history": [], "call": call}).encode()
+        return json.dumps({"history": self.command_history, "call": call}).encode()
 
 
 class SimulatedCall(Interpreter):

@@ -30,6 +30,7 @@ def make_control_routes(platform: StandInPlatform, calls: CallRegistry, messages
         make_control_route(platform, "/calls", POST=_ring_endpoint(calls)),
         make_control_route(platform, "/calls/{uuid}", GET=_show_call_endpoint(calls), DELETE=_hang_up_endpoint(calls)),
         make_control_route(platform, "/messages", POST=_receive_text_endpoint(messages)),
+        make_control_route(platform, "/batches/{uuid}", GET=_show_batch_endpoint(platform)),
         make_control_route(platform, "/callees", PUT=_set_callees_endpoint(platform)),
         make_control_route(platform, "/requests", GET=_list_requests_endpoint(platform)),
         make_control_route(
@@ -67,6 +68,13 @@ def _serialize_session(session: CallSession) -> dict[str, Any]:
         "over": session.is_over,
         **session.call.transcript.to_json(),
     }
+
+
+def _show_batch_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        return JSONResponse(platform.batches.get_row(request.path_params["uuid"]))
+
+    return handle_request
 
 
 def _hang_up_endpoint(calls: CallRegistry) -> RestEndpoint:

@@ -8,15 +8,15 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from callflows.stand_in import event_delivery, stand_in_rules
-from callflows.stand_in.request_bodies import MessagingProfileBody, SmsBody
-from callflows.stand_in.response_envelopes import RestRefusal, success_response
-from callflows.stand_in.rest_routing import make_crud_routes, parse_rest_body
-from callflows.stand_in.row_search import SMS_SEARCH_FIELDS, SearchBody, search_rows
+from callflows.stand_in.crud_endpoints import CrudEndpoints
+from callflows.stand_in.request_bodies import SmsBody
+from callflows.stand_in.response_envelopes import RestRefusal, not_found_refusal, success_response
+from callflows.stand_in.rest_routing import parse_rest_body, parse_rest_search
+from callflows.stand_in.row_search import SMS_SEARCH_FIELDS, search_rows
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.routing import Route
 
     from callflows.stand_in.entity_store import EntityRow
     from callflows.stand_in.request_bodies import InboundTextBody
@@ -26,7 +26,21 @@ if TYPE_CHECKING:
 
 MESSAGE_CALLBACK_TIMEOUT_SECONDS: Final = 10.0
 """Timeout of a callback, in seconds of real time."""
-SMS_SEARCH_TYPES: Final = {"": ("smso", "smsi", "smsr"), "/inbound": ("smsi",), "/outbound": ("smso",)}
+MESSAGE_TYPES_BY_LIST: Final = {
+    "messages list": ("smso", "smsi", "smsr"),
+    "messages inbound list": ("smsi",),
+    "messages outbound list": ("smso",),
+}
+NEW_PROFILE_FIELDS: Final = {
+    "callback_url": None,
+    "callback_url2": None,
+    "number_pool_enable": False,
+    "long_code_weight": 1,
+    "tollfree_weight": 1,
+    "skip_unhealthy_tns": False,
+    "sticky_sender": False,
+}
+"""Fields of a messaging profile that a request leaves out."""
 
 
 class StandInMessages:
@@ -96,8 +110,8 @@ class StandInMessages:
                 return
 
 
-def make_message_routes(platform: StandInPlatform, messages: StandInMessages, rest: RestRouter) -> list[Route]:
-    """Return the routes under ``/sms`` and ``/profile/messaging``."""
+def add_message_endpoints(platform: StandInPlatform, messages: StandInMessages, rest: RestRouter) -> None:
+    """Add the endpoints of messages and messaging profiles."""
 
     async def send_sms(request: Request) -> Response:
         return success_response(messages.send_message(await parse_rest_body(request, SmsBody)), 202)
@@ -105,22 +119,42 @@ def make_message_routes(platform: StandInPlatform, messages: StandInMessages, re
     def clear_profile(uuid: str) -> None:
         platform.leases.clear_references("messaging_profile", uuid)
 
-    profiles, fields = platform.messaging_profiles, MessagingProfileBody
-    return [
-        rest.make_route("/sms", POST=send_sms),
-        *(
-            rest.make_route(f"/sms/search{path}", POST=_search_endpoint(platform, kinds))
-            for path, kinds in SMS_SEARCH_TYPES.items()
-        ),
-        *make_crud_routes(rest, platform, "/profile/messaging", profiles, fields, fields, on_removed=clear_profile),
-    ]
+    async def list_profile_numbers(request: Request) -> Response:
+        uuid = platform.messaging_profiles.get_row(request.path_params["uuid"])["uuid"]
+        leases = [row for row in platform.leases.table if row["messaging_profile"] == uuid]
+        return success_response([*map(platform.leases.build_rest_row, leases)])
+
+    rest.add_endpoint("messages send", send_sms)
+    rest.add_endpoint("profiles messaging numbers", list_profile_numbers)
+    for name, kinds in MESSAGE_TYPES_BY_LIST.items():
+        rest.add_endpoint(name, _search_endpoint(platform, kinds))
+    for direction in ("inbound", "outbound"):
+        kinds = MESSAGE_TYPES_BY_LIST[f"messages {direction} list"]
+        rest.add_endpoint(f"messages {direction} show", _show_message_endpoint(platform, kinds))
+    CrudEndpoints(
+        rest=rest,
+        platform=platform,
+        group="profiles messaging",
+        table=platform.messaging_profiles,
+        defaults=NEW_PROFILE_FIELDS,
+        on_removed=clear_profile,
+    ).add_to_router()
 
 
 def _search_endpoint(platform: StandInPlatform, kinds: tuple[str, ...]) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        search = await parse_rest_body(request, SearchBody)
-        platform.apply_rule(stand_in_rules.SEARCH_PAYLOAD_RULE)
+        search = await parse_rest_search(request, platform)
         rows = (row for row in platform.messages if row["type"] in kinds)
         return success_response(search_rows(rows, search, SMS_SEARCH_FIELDS))
+
+    return handle_request
+
+
+def _show_message_endpoint(platform: StandInPlatform, kinds: tuple[str, ...]) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        row = platform.messages.get_row(request.path_params["uuid"])
+        if row["type"] not in kinds:
+            raise not_found_refusal(platform.messages.entity_name)
+        return success_response(row)
 
     return handle_request

@@ -1,9 +1,8 @@
-"""Models of the request bodies. Unknown fields are refused, except by models with ``extra="allow"``."""
+"""Models of request bodies with forms that the operation table cannot say. Unknown fields are refused."""
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads it
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -32,10 +31,8 @@ def _check_url(url: str) -> str:
 PhoneDigits = Annotated[str, BeforeValidator(_parse_digits)]
 """A phone number in E.164 without the plus."""
 WebUrl = Annotated[str, AfterValidator(_check_url), Field(max_length=2048)]
-WebhookMethod = Literal["GET", "POST"]
-EntityName = Annotated[str, Field(min_length=1, max_length=255)]
-TimeoutMilliseconds = Annotated[int, Field(ge=0)] | None
-TrunkSettings = dict[str, Any]
+LeaseFeature = Literal["voice", "sms", "mms", "fax", "emergency"]
+LEASE_FEATURES: Final[tuple[str, ...]] = get_args(LeaseFeature)
 
 
 class RequestBody(BaseModel):
@@ -44,64 +41,11 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, populate_by_name=True)
 
 
-class AppChangesBody(RequestBody):
-    """Changeable fields of a SIP Control App."""
-
-    name: EntityName = ""
-    is_active: bool = True
-    product: int = 0
-    sip_domain: str | None = None
-    outbound_voice_profile: str | None = None
-    webhook_url: WebUrl | None = None
-    webhook_method: WebhookMethod = "GET"
-    webhook_request_timeout: TimeoutMilliseconds = None
-    call_flow_url: WebUrl | None = None
-    call_flow_method: WebhookMethod = "GET"
-    call_flow_request_timeout: TimeoutMilliseconds = None
-    class4_ingress_trunk_settings: TrunkSettings = {}
-    class4_egress_trunk_settings: TrunkSettings = {}
-    auto_answer: bool = True
-    max_call_length_min: Annotated[int, Field(ge=1)] | None = None
-    shaken_verify_policy: int = 0
-    shaken_minimum_accepted_attest_lvl: Literal["A", "B", "C"] = "C"
-
-
-class NewAppBody(AppChangesBody):
-    """A new SIP Control App: name, product and both trunk settings are required."""
-
-    name: EntityName
-    product: int
-    class4_ingress_trunk_settings: TrunkSettings
-    class4_egress_trunk_settings: TrunkSettings
-
-
-class AssignmentBody(RequestBody):
-    """Leases of numbers to add to or remove from an app or a connection."""
-
-    add: list[str] = []
-    remove: list[str] = []
-
-
-class LeaseChangesBody(RequestBody):
-    """Changeable fields of a lease."""
-
-    sip_control_app: str | None = None
-    sip_connection: str | None = None
-    autorenew: bool = True
-
-
-class EnableSmsBody(RequestBody):
-    """Enables text messages for a number."""
-
-    messaging_profile: str
-    sms_campaign: str | None = None
-
-
 class OrderItemBody(RequestBody):
     """An ordered number; features as a list, or as a boolean each."""
 
     tn: PhoneDigits
-    features: list[Literal["voice", "sms", "mms", "fax", "emergency"]] = []
+    features: list[LeaseFeature] = []
     voice: bool = False
     sms: bool = False
     mms: bool = False
@@ -112,7 +56,7 @@ class OrderItemBody(RequestBody):
 
     def list_features(self) -> list[str]:
         """Return the features from both forms; by default voice."""
-        named = [name for name in ("voice", "sms", "mms", "fax", "emergency") if getattr(self, name)]
+        named = [name for name in LEASE_FEATURES if getattr(self, name)]
         return [*dict.fromkeys([*self.features, *named])] or ["voice"]
 
 
@@ -159,28 +103,6 @@ class SmsBody(RequestBody):
         return self
 
 
-class MessagingProfileBody(RequestBody):
-    """A messaging profile; ``callback_url2`` is requested if the first URL is unreachable."""
-
-    name: EntityName = "profile"
-    callback_url: WebUrl | None = None
-    callback_url2: WebUrl | None = None
-    number_pool_enable: bool = False
-    long_code_weight: float = 1
-    tollfree_weight: float = 1
-    skip_unhealthy_tns: bool = False
-    sticky_sender: bool = False
-
-
-class SubscriptionBody(RequestBody):
-    """A subscription to one type of events."""
-
-    type: str
-    channel: Literal["wss"] = "wss"
-    is_active: bool = True
-    expired_on: datetime | None = None
-
-
 class NewBatchBody(RequestBody):
     """A batch of calls with one document; callees see the number of ``tn_lease``."""
 
@@ -188,45 +110,6 @@ class NewBatchBody(RequestBody):
     phones: Annotated[list[PhoneDigits], Field(min_length=1, max_length=1000)]
     xml: str
     tn_lease: str
-
-
-class VoiceProfileBody(BaseModel):
-    """An outbound voice profile or a SIP connection; unknown fields are stored unchanged."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: EntityName = "profile"
-    is_active: bool = True
-
-
-class SipDomainBody(RequestBody):
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9-]+)*$")]
-    sip_connection: str | None = None
-    sip_control_app: str | None = None
-
-
-class SipDomainChangesBody(RequestBody):
-    """Changeable fields of a domain."""
-
-    sip_connection: str | None = None
-    sip_control_app: str | None = None
-
-
-class SipUserBody(BaseModel):
-    """A SIP user; responses never contain the password."""
-
-    model_config = ConfigDict(extra="allow")
-
-    login: EntityName
-    password: Annotated[str, Field(min_length=1)]
-
-
-class SipInviteBody(BaseModel):
-    """An invitation to a domain."""
-
-    model_config = ConfigDict(extra="allow")
-
-    email: EntityName
 
 
 # Bodies of the stand-in's own endpoints

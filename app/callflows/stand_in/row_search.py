@@ -13,7 +13,7 @@ from callflows.stand_in.response_envelopes import field_refusal
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from callflows.stand_in.entity_store import EntityRow
 
@@ -43,10 +43,12 @@ SMS_SEARCH_FIELDS: Final = (
     "delivered",
     "thread",
     "reason",
+    "readed",
+    "reference_id",
 )
 LEASE_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "tn", "autorenew", "sip_connection", "sip_control_app")
 ORDER_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "state", "tn")
-LOG_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "name", "success", "command", "call", "state")
+LOG_SEARCH_FIELDS: Final = (*CREATION_FIELDS, "name", "success", "from", "tn", "command", "call", "state")
 
 
 class SearchBody(BaseModel):
@@ -63,6 +65,21 @@ class SearchBody(BaseModel):
     def masks(self) -> dict[str, Any]:
         """Masks and ranges by field name."""
         return self.model_extra or {}
+
+
+def choose_page_values(
+    body: dict[str, Any], query: Mapping[str, str], pages: Literal["query", "body", "both"]
+) -> dict[str, Any]:
+    """Return a search's body with ``take`` and ``skip`` from the place that the platform reads.
+
+    If it reads both, the query wins.
+    """
+    named = {name: query[name] for name in ("take", "skip") if name in query}
+    if pages == "body":
+        return body
+    if pages == "query":
+        body = {name: value for name, value in body.items() if name not in ("take", "skip")}
+    return {**body, **named}
 
 
 def search_rows(rows: Iterable[EntityRow], search: SearchBody, fields: Collection[str]) -> dict[str, Any]:

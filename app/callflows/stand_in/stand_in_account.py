@@ -6,11 +6,14 @@ import base64
 import hashlib
 import hmac
 import json
+import secrets
 import time
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.stand_in.entity_store import current_platform_time
-from callflows.stand_in.response_envelopes import RestRefusal, not_found_refusal
+from callflows.stand_in.entity_store import current_platform_time, format_platform_time
+from callflows.stand_in.response_envelopes import RestRefusal, field_refusal, not_found_refusal
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ INVENTORY_PLACES: Final = (
     ("617", "MA", "Boston", "BOSTON"),
 )
 """Places with orderable numbers: in each, the never-assigned numbers 555-0100 to 555-0199."""
+
+
+MAX_CREATED_TOKENS: Final = 1_000
+MAX_TOKEN_LIFE_SECONDS: Final = 100 * 365 * 24 * 3600
 
 
 def build_tn_row(number: int) -> EntityRow:
@@ -61,9 +68,11 @@ def list_orderable_numbers() -> Iterator[EntityRow]:
 class NumberLeases:
     """The numbers of the account."""
 
-    def __init__(self, table: EntityTable, apps: EntityTable) -> None:
+    def __init__(self, table: EntityTable, apps: EntityTable, *, shows_subscriptions: bool = False) -> None:
         self.table = table
         self._apps = apps
+        self._shows_subscriptions = shows_subscriptions
+        """A lease shows ``subscriptions`` instead of ``messaging_profile`` and ``sms_campaign``."""
 
     def add_lease(self, number: int, *, features: list[str], autorenew: bool = True) -> EntityRow:
         fields: dict[str, Any] = {"tn": build_tn_row(number), "features": features, "autorenew": autorenew}
@@ -88,11 +97,19 @@ class NumberLeases:
         return row
 
     def build_rest_row(self, row: EntityRow) -> EntityRow:
-        """Return a lease in REST format: the app with UUID and name."""
+        """Return a lease in REST format: the app with UUID and name, and the messaging profile in the chosen form."""
         app = row["sip_control_app"]
-        named = {"uuid": app, "name": self._apps.get_row(app)["name"]} if app else None
-        profile = row["messaging_profile"]
-        return {**row, "sip_control_app": named, "messaging_profile": {"uuid": profile} if profile else None}
+        shown = {**row, "sip_control_app": {"uuid": app, "name": self._apps.get_row(app)["name"]} if app else None}
+        profile, campaign = shown.pop("messaging_profile"), shown.pop("sms_campaign")
+        if not self._shows_subscriptions:
+            return {**shown, "messaging_profile": {"uuid": profile} if profile else None, "sms_campaign": campaign}
+        subscription = {
+            "uuid": row["uuid"],
+            "type": "sms",
+            "messaging_profile": {"uuid": profile, "operators": []},
+            "sms_campaign": {"uuid": campaign} if campaign else None,
+        }
+        return {**shown, "subscriptions": [subscription] if profile else []}
 
     def clear_references(self, field: str, uuid: str) -> None:
         """Unassign all numbers from a removed entity."""
@@ -112,12 +129,16 @@ class TokenIssuer:
         self._key = key.encode()
         self._issued_count = 0
         self._expired_count = 0
+        self.created_rows: list[EntityRow] = []
+        """API tokens made by requests, with the token itself."""
 
     def issue_jwt(self, credentials: str) -> str | None:
         """Return a JWT for the credentials of ``Authorization: Basic``; None if email or password are wrong."""
         wanted = base64.b64encode(f"{self._options.email}:{self._options.password}".encode())
-        if not hmac.compare_digest(credentials.encode(), wanted):
-            return None
+        return self.issue_owner_jwt() if hmac.compare_digest(credentials.encode(), wanted) else None
+
+    def issue_owner_jwt(self) -> str:
+        """Return a JWT of the account's owner."""
         self._issued_count += 1
         now = int(time.time())
         claims = {
@@ -130,8 +151,12 @@ class TokenIssuer:
         return f"{signed}.{self._sign_text(signed)}"
 
     def accepts_token(self, token: str) -> bool:
-        """Return whether the token is the portal's token or a valid JWT."""
+        """Return whether the token is the portal's token, a created token or a valid JWT."""
         if self._options.token and hmac.compare_digest(token.encode(), self._options.token.encode()):
+            return True
+        now = datetime.now(UTC)
+        created = [row["token"] for row in self.created_rows if now < datetime.fromisoformat(row["expired_on"])]
+        if any(hmac.compare_digest(token.encode(), one.encode()) for one in created):
             return True
         signed, _, signature = token.rpartition(".")
         if not signed or not hmac.compare_digest(signature.encode(), self._sign_text(signed).encode()):
@@ -139,12 +164,44 @@ class TokenIssuer:
         claims = json.loads(_decode_base64(signed.partition(".")[2]))
         return bool(claims["jti"] > self._expired_count and claims["exp"] > time.time())
 
+    def create_token(self, name: str, life_seconds: int) -> EntityRow:
+        """Create an API token. Raises RestRefusal (409) if there are too many, or if the token would last too long."""
+        if len(self.created_rows) >= MAX_CREATED_TOKENS:
+            raise RestRefusal(409, f"there are {MAX_CREATED_TOKENS} tokens already")
+        row = {"uuid": str(uuid.uuid4()), "name": name, "token": secrets.token_urlsafe(24)}
+        row["expired_on"] = _format_token_end(life_seconds)
+        self.created_rows.append(row)
+        return row
+
+    def change_token(self, token_uuid: str, name: str | None, life_seconds: int | None) -> EntityRow:
+        """Change name and end of a created token. Raises RestRefusal (404)."""
+        row = next((row for row in self.created_rows if row["uuid"] == token_uuid), None)
+        if row is None:
+            raise not_found_refusal("Token")
+        row |= {"name": name} if name else {}
+        row |= {"expired_on": _format_token_end(life_seconds)} if life_seconds else {}
+        return row
+
+    def delete_token(self, token: str) -> None:
+        """Delete a created token, by the token itself or its UUID. Raises RestRefusal (404)."""
+        row = next((row for row in self.created_rows if token in (row["token"], row["uuid"])), None)
+        if row is None:
+            raise not_found_refusal("Token")
+        self.created_rows.remove(row)
+
     def expire_jwts(self) -> None:
         """Invalidate all JWTs issued so far."""
         self._expired_count = self._issued_count
 
     def _sign_text(self, text: str) -> str:
         return _encode_base64(hmac.new(self._key, text.encode(), hashlib.sha256).digest())
+
+
+def _format_token_end(life_seconds: int) -> str:
+    """Return the end of a token. Raises RestRefusal (400) for a life of more than a hundred years."""
+    if life_seconds > MAX_TOKEN_LIFE_SECONDS:
+        raise field_refusal("ttl", f"must be at most {MAX_TOKEN_LIFE_SECONDS}", life_seconds)
+    return format_platform_time(datetime.now(UTC) + timedelta(seconds=life_seconds))
 
 
 def _encode_claims(claims: dict[str, object]) -> str:

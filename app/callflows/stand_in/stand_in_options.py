@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from callflows.language.dialects import NO_EXTENSIONS
+from callflows.opentact.operation_file import DOCUMENTED_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
     from callflows.language import Extensions
+    from callflows.opentact.operation_file import OperationTable
     from callflows.stand_in.entity_store import IdStream
 
 
@@ -87,13 +89,16 @@ class StandInOptions:
     """Settings of a stand-in.
 
     ``token`` is the portal's token; ``token_life`` is the lifetime of a JWT in seconds; ``pace`` accelerates calls.
-    ``listing`` is the format of subscription lists, None if unspecified. ``seed`` makes UUIDs repeatable. ``zone`` is the
-    time zone of native Schedule, by default UTC.
+    ``listing`` is the format of subscription lists, None if unspecified. ``pages`` is the place of ``take`` and ``skip``.
+    ``leases`` is the place of a number's messaging profile. ``seed`` makes UUIDs repeatable. ``zone`` is the time zone of
+    native Schedule, by default UTC. ``table`` is the operation table.
     """
 
     numbers: tuple[StandInNumber, ...] = ()
     envelope: Literal["2022", "2024"] = "2024"
     listing: Literal["bare", "envelope"] | None = None
+    pages: Literal["query", "body", "both"] = "both"
+    leases: Literal["profile", "subscriptions"] = "profile"
     pace: float = 20.0
     token: str = "a-token-of-the-portal"  # noqa: S105 - of an imitation on loopback
     email: str = "owner@example.com"
@@ -105,3 +110,4 @@ class StandInOptions:
     faults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extensions: Extensions = NO_EXTENSIONS
     zone: ZoneInfo | None = None
+    table: OperationTable = DOCUMENTED_TABLE

@@ -43,7 +43,9 @@ class StandInPlatform:
         self.apps = EntityTable("SIP Control App", ids)
         self.static_documents: dict[str, bytes] = {}
         """Static documents by the UUID of the app."""
-        self.leases = NumberLeases(EntityTable("TN lease", ids), self.apps)
+        self.leases = NumberLeases(
+            EntityTable("TN lease", ids), self.apps, shows_subscriptions=options.leases == "subscriptions"
+        )
         self.orders = EntityTable("Order", ids, drops_oldest=True)
         self.messages = EntityTable("SMS", ids, drops_oldest=True)
         self.messaging_profiles = EntityTable("Messaging profile", ids)
@@ -52,6 +54,9 @@ class StandInPlatform:
         self.domains = EntityTable("SIP domain", ids)
         self.users = EntityTable("SIP user", ids)
         self.invites = EntityTable("SIP invite", ids)
+        self.switches = EntityTable("SIP switch", ids)
+        self.office_hours = EntityTable("Office hours", ids)
+        self.rooms = EntityTable("Room", ids)
         self.batches = EntityTable("Batch", ids, drops_oldest=True)
         self.subscriptions = EntityTable("Event subscription", ids)
         self.events = EventBroadcaster(options.envelope, ids, self.faults, self.subscriptions, strict=options.strict)

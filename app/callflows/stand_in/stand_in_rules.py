@@ -81,7 +81,9 @@ CREATION_STATUS_RULE: Final = UndocumentedRule(
 UNKNOWN_FIELDS_RULE: Final = UndocumentedRule(
     "unknown-fields", "fields of a body that are not known", "they are refused with 400"
 )
-SWITCH_BODY_RULE: Final = UndocumentedRule("switch", "the body of /sip/domain/{domain}/switch", "it is always refused")
+OTHER_SIGN_IN_RULE: Final = UndocumentedRule(
+    "other-sign-in", "how a token of Google, Facebook or HA1B is checked", "every such token is the owner's"
+)
 STAND_IN_RULES: Final = tuple(rule for rule in [*globals().values()] if isinstance(rule, UndocumentedRule))
 ALL_UNDOCUMENTED_RULES: Final = (*undocumented_rules.XML_RULES, *STAND_IN_RULES)
 """The rules of the XML and of this module."""

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 
 from callflows.stand_in import (
+    account_endpoints,
     app_endpoints,
     batch_endpoints,
     control_endpoints,
@@ -24,7 +25,6 @@ from callflows.stand_in import (
 from callflows.stand_in.call_registry import CallRegistry
 from callflows.stand_in.event_websocket import make_websocket_endpoint, make_websocket_protocol
 from callflows.stand_in.message_endpoints import StandInMessages
-from callflows.stand_in.request_bodies import NewAppBody
 from callflows.stand_in.response_envelopes import RestRefusal
 from callflows.stand_in.rest_routing import RestRouter
 from callflows.stand_in.stand_in_options import StandInOptions
@@ -46,16 +46,18 @@ class StandInServer:
         self.platform = platform = StandInPlatform(options or StandInOptions())
         self.calls = calls = CallRegistry(platform)
         self.messages = StandInMessages(platform)
-        rest = RestRouter(platform)
+        rest = RestRouter(platform, platform.options.table)
+        account_endpoints.add_account_endpoints(platform, rest)
+        subscription_endpoints.add_subscription_endpoints(platform, rest)
+        app_endpoints.add_app_endpoints(platform, calls, rest)
+        number_endpoints.add_number_endpoints(platform, rest)
+        message_endpoints.add_message_endpoints(platform, self.messages, rest)
+        batch_endpoints.add_batch_endpoint(platform, calls, rest)
+        sip_endpoints.add_sip_endpoints(platform, rest)
         self.url = ""
         self.app = Starlette(
             routes=[
-                *subscription_endpoints.make_subscription_routes(platform, rest),
-                *app_endpoints.make_app_routes(platform, calls, rest),
-                *number_endpoints.make_number_routes(platform, rest),
-                *message_endpoints.make_message_routes(platform, self.messages, rest),
-                *batch_endpoints.make_batch_routes(platform, calls, rest),
-                *sip_endpoints.make_sip_routes(platform, rest),
+                *rest.build_routes(),
                 *control_endpoints.make_control_routes(platform, calls, self.messages),
                 WebSocketRoute("/wss", make_websocket_endpoint(platform)),
             ],
@@ -79,15 +81,12 @@ class StandInServer:
     def _add_number(self, number: StandInNumber) -> None:
         """Lease a number to a new app with this URL. Raises RestRefusal for an invalid number."""
         fields: dict[str, Any] = {"name": f"App of {number.number}", "product": 1, "webhook_url": number.webhook or None}
-        asked: dict[str, Any] = {"call_flow_url": number.url or None, "call_flow_method": number.method}
-        trunks: dict[str, Any] = {"class4_ingress_trunk_settings": {}, "class4_egress_trunk_settings": {}}
-        later = {"call_flow_request_timeout": 5_000, "webhook_method": "POST", "webhook_request_timeout": 5_000}
-        app = self.platform.apps.add_row(NewAppBody(**fields, **asked, **trunks, **later).model_dump())
+        fields |= {"call_flow_url": number.url or None, "call_flow_method": number.method, "webhook_method": "POST"}
+        fields |= {"call_flow_request_timeout": 5_000, "webhook_request_timeout": 5_000}
+        app = self.platform.apps.add_row({**app_endpoints.NEW_APP_FIELDS, **fields})
         lease = self.platform.leases.add_lease(_parse_number(number.number), features=["voice", "sms"])
         lease["sip_control_app"] = app["uuid"]
-        profile = self.platform.messaging_profiles.add_row(
-            {"name": app["name"], "callback_url": None, "callback_url2": None}
-        )
+        profile = self.platform.messaging_profiles.add_row({"name": app["name"], **message_endpoints.NEW_PROFILE_FIELDS})
         lease["messaging_profile"] = profile["uuid"]
 
 

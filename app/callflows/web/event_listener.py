@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from callflows.journal.journal import Journal
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.settings import Settings
     from callflows.telephony.events import PlatformEvent
 
@@ -52,7 +52,7 @@ class EventListener:
     def __init__(
         self,
         settings: Settings,
-        opentact: OpentactClient,
+        opentact: Opentact,
         journal: Journal,
         handle_event: Callable[[PlatformEvent], Awaitable[None]],
         find_oldest_unfinished: Callable[[], float | None] = lambda: None,

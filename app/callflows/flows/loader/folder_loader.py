@@ -20,6 +20,7 @@ from callflows.flows.source.positions import DATA_FILE_RULES, ProblemReport
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES, read_yaml
 from callflows.language import Extensions
 from callflows.language.verbs import ELEMENT_CLASSES
+from callflows.settings import OPERATION_FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -33,7 +34,7 @@ ProgressCallback: TypeAlias = "Callable[[int, int], None]"
 """Called with the number of finished files and the total."""
 EXTENSIONS_FILE: Final = "extensions.yaml"
 """Declares attributes that Opentact has but its documentation omits."""
-_RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OVERRIDES_FILE_NAME})
+_RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OPERATION_FILE_NAME, OVERRIDES_FILE_NAME})
 FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
 _MISNAMED_FLOW_FILE: Final = re.compile(r"(.+?)(\.ya?ml|\.py)(?:\.txt|\.ya?ml)?", re.IGNORECASE)
 _MANY_FLOW_FILES: Final = 100

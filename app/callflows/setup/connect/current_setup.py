@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord, OpentactSubscription
 
 
@@ -33,17 +33,17 @@ class CurrentSetup:
     profiles: tuple[OpentactRecord, ...] = ()
 
 
-async def fetch_current_setup(opentact: OpentactClient, *, with_profiles: bool) -> CurrentSetup:
+async def fetch_current_setup(opentact: Opentact, *, with_profiles: bool) -> CurrentSetup:
     """Fetch the current setup; messaging profiles only on request. Raises OpentactError."""
     apps = await opentact.apps.list_all()
     leases = [lease async for lease in opentact.numbers.search_leases()]
-    profiles = await opentact.messages.list_profiles() if with_profiles else []
+    profiles = await opentact.profiles.list_profiles() if with_profiles else []
     subscriptions = await opentact.subscriptions.list_all()
     return CurrentSetup(tuple(apps), tuple(leases), tuple(subscriptions), profiles=tuple(profiles))
 
 
 async def add_app_details(
-    opentact: OpentactClient, current: CurrentSetup, app_name: str, connected_uuids: Iterable[str]
+    opentact: Opentact, current: CurrentSetup, app_name: str, connected_uuids: Iterable[str]
 ) -> CurrentSetup:
     """Add all details of this installation's app; without an app, add the available products.
 
@@ -56,7 +56,7 @@ async def add_app_details(
     return dataclasses.replace(current, app=whole, document=await fetch_static_document(opentact, app.uuid))
 
 
-async def fetch_static_document(opentact: OpentactClient, app: str) -> str:
+async def fetch_static_document(opentact: Opentact, app: str) -> str:
     """Return the static document of an app, or an empty text. Raises OpentactError."""
     try:
         return await opentact.apps.get_document(app)

@@ -48,7 +48,7 @@ class CreateProfileStep:
         context.undo_log.entries.making_profile = PendingCreation(name=self.name, known=[*self.existing_uuids])
 
     async def apply(self, context: PlanContext) -> None:
-        created_profile = await context.opentact.messages.create_profile(name=self.name, callback_url=self.url)
+        created_profile = await context.opentact.profiles.create_profile(name=self.name, callback_url=self.url)
         if not created_profile.uuid:
             fix = "run the command again: it finds the profile then"
             raise OpentactResponseError("the profile is created, but Opentact did not return its id", fix=fix)
@@ -88,7 +88,7 @@ class UpdateProfileStep:
         kept.record_value(CALLBACK_URL_FIELD, self.url)
 
     async def apply(self, context: PlanContext) -> None:
-        await context.opentact.messages.update_profile(self.uuid, callback_url=self.url)
+        await context.opentact.profiles.update_profile(self.uuid, callback_url=self.url)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class EnableMessagingStep:
 
     async def apply(self, context: PlanContext) -> None:
         try:
-            await context.opentact.messages.enable_messaging(self.number, context.profile, self.campaign)
+            await context.opentact.profiles.enable_messaging(self.number, context.profile, self.campaign)
         except PLAN_ENDING_ERRORS:
             raise
         except OpentactError as error:  # a missing campaign must not stop the other steps

@@ -15,7 +15,7 @@ from callflows.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.setup.connect.undo_log import UndoLog
 
 
@@ -44,7 +44,7 @@ class PlanNote:
 class PlanContext:
     """State shared by the steps; ``app`` and ``profile`` are our ids, set by the creating step at the latest."""
 
-    opentact: OpentactClient
+    opentact: Opentact
     undo_log: UndoLog
     app: str = ""
     profile: str = ""
@@ -117,7 +117,7 @@ class SetupPlan:
 
 
 async def execute_plan(
-    plan: SetupPlan, opentact: OpentactClient, undo_log: UndoLog, on_done: Callable[[SetupStep], None]
+    plan: SetupPlan, opentact: Opentact, undo_log: UndoLog, on_done: Callable[[SetupStep], None]
 ) -> list[PlanNote]:
     """Execute a plan and return the notes of its steps; each step is recorded before execution.
 

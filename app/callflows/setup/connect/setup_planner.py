@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.opentact.rest_records import OpentactApp, OpentactLease
     from callflows.setup.connect.current_setup import CurrentSetup
     from callflows.setup.connect.desired_setup import DesiredSetup
@@ -47,7 +47,7 @@ STATIC_DOCUMENT_NOTE: Final = PlanNote(
 )
 
 
-async def plan_setup(opentact: OpentactClient, desired: DesiredSetup, undo_log: UndoLog, now: datetime) -> SetupPlan:
+async def plan_setup(opentact: Opentact, desired: DesiredSetup, undo_log: UndoLog, now: datetime) -> SetupPlan:
     """Fetch the current setup and return the plan. Raises OpentactError, SettingsError."""
     current = await fetch_current_setup(opentact, with_profiles=bool(desired.message_flows))
     undo_log.adopt_pending(current.apps, current.subscriptions, current.profiles)

@@ -15,7 +15,7 @@ from callflows.setup.setting_text import format_setting, format_setting_change, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from callflows.opentact import OpentactClient
+    from callflows.opentact import Opentact
     from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord
     from callflows.setup.connect.current_setup import CurrentSetup
     from callflows.setup.connect.setup_plan import PlanContext, SetupStep
@@ -108,7 +108,7 @@ def build_document_restore_step(app: str, before: str) -> RestoreStep:
     return RestoreStep("restore-document", [line], {"app": app, "bytes": len(before.encode())}, apply)
 
 
-async def plan_setup_removal(opentact: OpentactClient, undo_log: UndoLog) -> SetupPlan:
+async def plan_setup_removal(opentact: Opentact, undo_log: UndoLog) -> SetupPlan:
     """Fetch the current setup and return the removal plan. Raises OpentactError."""
     entries = undo_log.entries
     current = await fetch_current_setup(
@@ -226,10 +226,10 @@ def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) ->
 
     async def apply(context: PlanContext) -> None:
         if before:
-            await context.opentact.messages.enable_messaging(number, before, undo_entry.campaign)
+            await context.opentact.profiles.enable_messaging(number, before, undo_entry.campaign)
         else:
             with contextlib.suppress(OpentactNotFoundError):
-                await context.opentact.messages.disable_messaging(number)
+                await context.opentact.profiles.disable_messaging(number)
         context.undo_log.entries.texts.pop(lease, None)
 
     back = f"with the messaging profile {before} again" if before else "no more, as it was"
@@ -245,9 +245,9 @@ def build_profile_restore_step(
     async def apply(context: PlanContext) -> None:
         if is_ours:
             with contextlib.suppress(OpentactNotFoundError):
-                await context.opentact.messages.delete_profile(uuid)
+                await context.opentact.profiles.delete_profile(uuid)
         else:
-            await context.opentact.messages.update_profile(uuid, callback_url=previous_url)
+            await context.opentact.profiles.update_profile(uuid, callback_url=previous_url)
         context.undo_log.entries.profiles.pop(uuid, None)
 
     named = f"the messaging profile {name!r} ({uuid})"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import OutboundRequestError, SettingsError
-from callflows.opentact import OpentactClient
+from callflows.opentact import Opentact
 from callflows.opentact.backoff import get_utc_now
 from callflows.opentact.event_connection import (
     ConnectionTimeouts,
@@ -46,16 +46,16 @@ class DoctorAccount:
     def __init__(self, settings: Settings, app_name: str = "") -> None:
         self._settings = settings
         self._app_name = app_name
-        self._client: OpentactClient | None = None
+        self._client: Opentact | None = None
         self.apps = SharedFetch(self._fetch_apps)
         self.app = SharedFetch(self._fetch_app)
         self.leases = SharedFetch(self._fetch_leases)
         self.subscriptions = SharedFetch(self._fetch_subscriptions)
 
     @property
-    def client(self) -> OpentactClient:
+    def client(self) -> Opentact:
         if self._client is None:
-            self._client = OpentactClient.from_settings(self._settings)
+            self._client = Opentact.from_settings(self._settings)
         return self._client
 
     async def close(self) -> None:
