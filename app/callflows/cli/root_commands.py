@@ -92,6 +92,7 @@ def serve(
     import uvicorn
 
     from callflows.settings import check_token_of_public_server
+    from callflows.web.call_protocol import choose_http_protocol
     from callflows.web.http_protocol import raise_open_files_limit
     from callflows.web.shared_counts import remove_old_counts
 
@@ -110,7 +111,7 @@ def serve(
         "log_config": None,  # uvicorn's lines are written as ours, by configure_logging
         "proxy_headers": False,
         "server_header": False,
-        "http": "callflows.web.http_protocol:BoundedHttpProtocol",
+        "http": choose_http_protocol(),
         "timeout_graceful_shutdown": STOP_SECONDS,
     }
     if server is not None:
