@@ -369,6 +369,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "The name of a sound does not end in .mp3 or .wav: Opentact plays only these, and callers would hear nothing.",
         "Use an .mp3 or .wav file: play: https://example.com/welcome.mp3.",
     ),
+    "calculation": CheckRule(
+        "A calculation uses data that may be no number, or divides by data that may be 0: such a call gets the fallback.",
+        "Make it a number: customer.calls | int; before a division ask: 60 / customer.calls if customer.calls else 0.",
+    ),
     "comparison": CheckRule(
         "A comparison uses an impossible value: the branch is never taken, or the condition makes each call fail.",
         'Compare with a possible value: now.weekday == "mon", now.hour < 9 without quotes.',
