@@ -57,6 +57,17 @@ def write_corrections(folder: Path) -> Path:
     return file
 
 
+def write_folder(folder: Path) -> None:
+    """Write what the examples name: flows, a list of callers, a document; and the corrections."""
+    flows = folder / "callflows"
+    flows.mkdir()
+    for name in ("reminder", "front-desk"):
+        (flows / f"{name}.yaml").write_text(FLOW, encoding="utf-8")
+    (flows / "blocked.csv").write_text("number\n+12015550999\n", encoding="utf-8")
+    (folder / "document.xml").write_text(DOCUMENT, encoding="utf-8")
+    write_corrections(flows)
+
+
 class EveryCall:
     """A stand-in in a thread, in which everything has the id of the examples."""
 

@@ -9,15 +9,13 @@ import httpx
 import pytest
 from every_call import (
     ALL_NAMES,
-    DOCUMENT,
-    FLOW,
     CommandTree,
     EveryCall,
     find_bad_body,
     is_json,
     list_example_values,
     list_example_words,
-    write_corrections,
+    write_folder,
 )
 from fake_opentact import TOKEN
 from table_server import TableServer
@@ -33,26 +31,13 @@ from waiting import run_bounded
 TREE = CommandTree()
 NEVER_WRONG_KINDS = frozenset({"text", "texts", "boolean", "json"})
 """Kinds for which every text of a command line has a meaning."""
-SOURCE_NAMES = [
-    name
-    for name in ALL_NAMES
-    if name != "api"
-    and not name.startswith("lists")
-    and not DOCUMENTED_TABLE.operations.get(name, REST_OPERATIONS[0]).is_lost
-]
-"""Commands that need no correction by an operator."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder of flows with what the examples name; the corrections fill in the lost calls."""
     folder = tmp_path_factory.mktemp("calls")
-    (folder / "callflows").mkdir()
-    for name in ("reminder", "front-desk"):
-        (folder / "callflows" / f"{name}.yaml").write_text(FLOW)
-    (folder / "callflows" / "blocked.csv").write_text("number\n+12015550999\n")
-    (folder / "document.xml").write_text(DOCUMENT)
-    write_corrections(folder / "callflows")
+    write_folder(folder)
     before = Path.cwd()
     os.chdir(folder)
     yield folder
@@ -89,11 +74,11 @@ def test_the_example_of_a_command_works_at_the_stand_in(name, calls, settings):
     assert is_json(done.out), done.out
 
 
-@pytest.mark.parametrize("name", SOURCE_NAMES)
-def test_the_example_of_a_command_works_at_a_server_that_knows_only_the_sources(name, second_server, settings):
+@pytest.mark.parametrize("name", ALL_NAMES)
+def test_the_example_of_a_command_works_at_a_server_that_knows_only_the_sources(name, calls, second_server, settings):
     settings.setenv("CALLFLOWS_OPENTACT_URL", second_server.url)
     second_server.rows["/tn/search"] = [{"tn": 12015550123}]
-    done = TREE.run_words(list_example_words(name))
+    done = TREE.run_words(list_example_words(name, calls.table))
     assert done.code == 0, done.err
     assert is_json(done.out), done.out
 

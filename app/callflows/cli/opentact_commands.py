@@ -22,6 +22,7 @@ from callflows.cli.cli_options import (
     load_command_settings,
     print_notice,
 )
+from callflows.cli.completion import complete_flow, complete_number
 from callflows.cli.flow_commands import find_flow_file
 from callflows.cli.platform_output import (
     DRY_RUN_OPTION,
@@ -61,7 +62,9 @@ class WrittenCommand:
 
 
 FEATURES_OPTION = Annotated[str, typer.Option(help="Features that the number must have, separated by commas.")]
-NUMBERS_ARGUMENT = Annotated[list[str], typer.Argument(metavar="NUMBER…", help="Numbers, as +12015550123.")]
+NUMBERS_ARGUMENT = Annotated[
+    list[str], typer.Argument(metavar="NUMBER…", help="Numbers, as +12015550123.", autocompletion=complete_number)
+]
 UUID_ARGUMENT = Annotated[str, typer.Argument(metavar="UUID", help="The id.")]
 
 
@@ -339,7 +342,9 @@ def list_numbers_command(
 def send_message_command(
     to: Annotated[str, typer.Argument(help="The recipient.")],
     text: Annotated[str, typer.Argument(help=f"The text, 1 to {MAX_SMS_CHARACTERS} characters.")],
-    sender: Annotated[str, typer.Option("--from", help="The sender: a number of the account.")],
+    sender: Annotated[
+        str, typer.Option("--from", help="The sender: a number of the account.", autocompletion=complete_number)
+    ],
     callback: Annotated[str, typer.Option(metavar="URL", help="The URL that is told the states of the message.")] = "",
     dry_run: DRY_RUN_OPTION = False,  # noqa: FBT002 - an option
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
@@ -500,8 +505,12 @@ def list_voices_command(
 def call_bulk_command(  # noqa: PLR0913, PLR0917 - an option each
     phones: Annotated[list[str] | None, typer.Argument(metavar="NUMBER…", help="The numbers to call.")] = None,
     profile: Annotated[str, typer.Option(help="The id of the outbound voice profile.")] = "",
-    sender: Annotated[str, typer.Option("--from", help="The caller ID: a number of the account.")] = "",
-    flow: Annotated[str, typer.Option(help="The flow to play; it must be the same for every call.")] = "",
+    sender: Annotated[
+        str, typer.Option("--from", help="The caller ID: a number of the account.", autocompletion=complete_number)
+    ] = "",
+    flow: Annotated[
+        str, typer.Option(help="The flow to play; it must be the same for every call.", autocompletion=complete_flow)
+    ] = "",
     xml: Annotated[Path | None, typer.Option(help="The XML document to play, instead of a flow.")] = None,
     file: Annotated[Path | None, typer.Option("--numbers", help="A file with one number on each line.")] = None,
     flows: FLOWS_OPTION = None,
@@ -570,7 +579,7 @@ class ListColorOption(StrEnum):
 
 
 def push_list_command(
-    flow: Annotated[str, typer.Argument(help="The flow, by its name.")],
+    flow: Annotated[str, typer.Argument(help="The flow, by its name.", autocompletion=complete_flow)],
     name: Annotated[str, typer.Argument(metavar="LIST", help="The caller list of the flow.")],
     profile: Annotated[str, typer.Option(metavar="UUID", help="The TN profile.")],
     color: Annotated[ListColorOption, typer.Option("--to", help="The list at Opentact.")] = ListColorOption.black,

@@ -102,12 +102,14 @@ class OpentactApp(OpentactRecord):
 class LeaseMessaging:
     """The texts of a number: the ids of its messaging profile and its campaign, or empty texts.
 
-    ``is_reported`` is false if Opentact says nothing about the texts of the number.
+    ``is_reported`` is false if Opentact says nothing about the texts of the number, ``is_campaign_reported`` if nothing
+    about the campaign.
     """
 
     profile_uuid: str = ""
     campaign: str = ""
     is_reported: bool = False
+    is_campaign_reported: bool = False
 
 
 class OpentactLease(OpentactRecord):
@@ -134,7 +136,10 @@ class OpentactLease(OpentactRecord):
         # What either form shows counts: an empty form may only be the one that is out of use.
         shown = next((one for one in (*texting, self.raw) if one.get("messaging_profile")), {})
         return LeaseMessaging(
-            _get_entity_key(shown.get("messaging_profile")), _get_entity_key(shown.get("sms_campaign")), is_reported
+            _get_entity_key(shown.get("messaging_profile")),
+            _get_entity_key(shown.get("sms_campaign")),
+            is_reported,
+            "sms_campaign" in shown,
         )
 
     @property
