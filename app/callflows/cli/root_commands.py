@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer reads it
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -27,7 +27,7 @@ from callflows.cli.flow_commands import export, new, override, show
 from callflows.cli.import_command import import_command
 from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
-from callflows.cli.opentact_commands import opentact_app
+from callflows.cli.opentact_group import opentact_app
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 root_app = typer.Typer(
     help="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
