@@ -172,3 +172,36 @@ def test_a_search_without_end_is_bounded(platform, monkeypatch):
         events = found(platform)
     assert len(events) == 150
     assert "more was missed than is looked at" in [line["event"] for line in lines]
+
+
+# The execution log of one call
+
+
+def executions_of_call(platform, app=APP):
+    return run_with_platform(platform, lambda opentact: EventBackfill(opentact).find_executions("c", app, SINCE, UNTIL))
+
+
+def answer_logs(rows, *refused_masks):
+    """An app's log that refuses some masks and keeps the mask of a call."""
+
+    def answer(asked):
+        for name in refused_masks:
+            if name in asked.body:
+                return error_answer(400, f"{name}: unknown")
+        return success_answer([row for row in rows if asked.body.get("call", row["call"]) == row["call"]])
+
+    return answer
+
+
+@pytest.mark.parametrize("app", [APP, ""], ids=["its app is known", "its app is not known"])
+@pytest.mark.parametrize(
+    ("refused", "calls_asked"),
+    [((), ["c"]), (("created_on_from",), ["c", "c"]), (("call",), ["c", "c", None])],
+    ids=["all masks", "no times", "no mask of a call"],
+)
+def test_the_execution_log_is_asked_for_its_own_call_alone(platform, app, refused, calls_asked):
+    rows = [{"name": name, "call": uuid, "created_on": at(-4)} for name, uuid in (("Say", "c"), ("Dial", "another"))]
+    platform.routes[f"POST /sip/app/{APP}/logs"] = answer_logs(rows, *refused)
+    (event,) = executions_of_call(platform, app)
+    assert extract_executed_step(event.raw)["name"] == "Say"
+    assert [body.get("call") for body in platform.bodies(f"POST /sip/app/{APP}/logs")] == calls_asked

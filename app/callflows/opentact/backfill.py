@@ -54,12 +54,13 @@ class EventBackfill:
                     yield _build_search_event(kind, record, until)
 
     async def find_executions(self, call_uuid: str, app_uuid: str, since: datetime, until: datetime) -> list[PlatformEvent]:
-        """Return the executed elements of a call.
+        """Return the executed elements of a call. Opentact is asked for this call alone, if it accepts that.
 
         ``app_uuid`` is the id of the call's SIP Control App, or empty to search all apps. Raises OpentactError.
         """
         logs = partial(self._opentact.apps.search_executions, app_uuid) if app_uuid else self._iterate_executions
-        found = self._search_with_fallback("call_flow", logs, [_build_time_masks(since, until), {}])
+        span, own_call = _build_time_masks(since, until), {"call": call_uuid}
+        found = self._search_with_fallback("call_flow", logs, [{**span, **own_call}, own_call, span])
         events = [_build_search_event("call_flow", record, until) async for record in found]
         return [event for event in events if event.call_uuid == call_uuid]
 
