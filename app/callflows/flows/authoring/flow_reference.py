@@ -115,7 +115,7 @@ _PLAIN_VALUE_NOTES: Final[Mapping[str, str]] = {
     "say": " A list is one prompt of several parts: `- say: [play: chime.wav, say: Welcome.]`.",
 }
 _VERB_RULES: Final[Mapping[str, tuple[str, ...]]] = {
-    "play": ("audio-url", "sound-missing", "sound-format", "sound-length"),
+    "play": ("audio-url", "sound-name", "sound-missing", "sound-format", "sound-length"),
     "say": ("empty-text", "ssml", "url-as-text", "spoken-language", "template"),
 }
 """The rules about single verbs."""

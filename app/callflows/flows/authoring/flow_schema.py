@@ -383,7 +383,9 @@ def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> Jso
     plain = _resolve_reference(build_type_schema(field.annotation, field.metadata))
     if cls.takes_raw_value:
         return {**plain, "type": [plain["type"]], **says}
-    kinds = [kind for kind in plain["type"] if kind != "null" or not field.is_required()]
+    if cls.is_plain_text:
+        plain = {key: part for key, part in plain.items() if key in ("type", "items")}
+    kinds = [kind for kind in plain["type"] if kind != "object" and (kind != "null" or not field.is_required())]
     schema = {**_allow_plain_value(build_model_schema(cls, more), {**plain, "type": kinds}), **says}
     return _allow_languages(schema, _build_reference("some prompt")) if cls.is_plain_text else schema
 
@@ -423,7 +425,8 @@ def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema
     return _allow_languages(schema, this) if cls in (Say, Play) else schema
 
 
-_SOUND_NAME_PATTERN: Final = f"^[^/~:][^:]*({build_any_case_pattern(SOUND_FILE_SUFFIXES)})$"
+_SOUND_KINDS: Final = [suffix.removeprefix(".") for suffix in SOUND_FILE_SUFFIXES]
+_SOUND_NAME_PATTERN: Final = f"^[^/~:][^:]*[.]({build_any_case_pattern(_SOUND_KINDS)})$"
 
 
 def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:

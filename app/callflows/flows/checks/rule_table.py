@@ -417,6 +417,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A sound is not in the folder sounds: callers hear its text instead; without a text, the fallback.",
         "Put the file into sounds/ beside the flow file, and give it a text: play: {sound: welcome.wav, text: Welcome.}.",
     ),
+    "sound-name": CheckRule(
+        "The name of a sound leads out of the folder sounds, is computed, or ends neither with .wav nor with .mp3.",
+        "Write the name of a file in sounds/: play: welcome.wav, or a URL; of several, give each play a when.",
+    ),
     "stop-in-prompt": CheckRule(
         "A prompt asks for a key after a fixed number of digits: the input ended before it, and the next question gets it.",
         "Leave the key out of the prompt, or let the number of digits vary, as digits: 3-5.",

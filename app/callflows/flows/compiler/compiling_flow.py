@@ -110,6 +110,7 @@ class CompilingFlow:
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
         self.secret_names = secret_names
+        self._stored_names = stored_names
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
@@ -177,6 +178,10 @@ class CompilingFlow:
         """Return the hole for the URL of a sound, in the form for an element. The hole is shared."""
         path = make_sound_path(name)
         return self._sound_holes.setdefault(name, lambda turn: f"{turn.base_url}{path}")
+
+    def has_stored_name(self, name: str) -> bool:
+        """Return whether a step stores a value under a name."""
+        return name in self._stored_names
 
     def share_language_condition(self, name: str) -> Callable[[Turn], bool]:
         """Return the condition that holds for calls in a language. The condition is shared."""

@@ -79,6 +79,8 @@ def check_prompt(value: Any, place: SourcePath = ()) -> Prompt:  # noqa: ANN401 
         return Prompt(value, place, {name: check_prompt(part, (*place, name)) for name, part in value.items()})
     if not isinstance(value, list):
         return Prompt(_check_part(value), place)
+    if not value:
+        raise ValueError("must not be empty")
     if len(value) > 1 and all(isinstance(part, str) for part in value):
         # a comma in brackets may have cut one text in two
         raise ValueError(f"must be {_PROMPT_DESCRIPTION}, not a list of texts")
@@ -86,8 +88,8 @@ def check_prompt(value: Any, place: SourcePath = ()) -> Prompt:  # noqa: ANN401 
 
 
 def _check_part(part: object) -> object:
-    if not isinstance(part, (str, dict)):
-        raise ValueError(f"must be {_PROMPT_DESCRIPTION}")  # noqa: TRY004 - pydantic reports a ValueError
+    if not isinstance(part, (str, dict)) or part == {}:
+        raise ValueError(f"must be {_PROMPT_DESCRIPTION}")
     return part
 
 

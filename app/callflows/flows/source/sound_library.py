@@ -55,12 +55,14 @@ class SoundInspection(NamedTuple):
 
 def is_sound_name(value: object) -> bool:
     """Return whether a plain value of ``play`` names a sound; all other values are URLs."""
-    return isinstance(value, str) and "://" not in value and "{{" not in value and "{%" not in value and bool(value.strip())
+    return isinstance(value, str) and "://" not in value and bool(value.strip())
 
 
 def explain_bad_sound_name(name: str) -> str:
     """Return the reason why a name cannot be the name of a sound; an empty text for a usable name."""
     parts = name.split("/")
+    if "{{" in name or "{%" in name:
+        return "changes from call to call: the name of a sound is written out"
     if name.startswith(("/", "~")) or ".." in parts:
         return "leads out of the folder sounds"
     found = _FORBIDDEN_NAME_CHARACTER.search(name)
@@ -108,7 +110,7 @@ def inspect_sound(folder: Path, name: str) -> SoundInspection:
     bad = explain_bad_sound_name(name)
     if bad:
         fix = "write the name of a file in the folder sounds: welcome.wav, es/welcome.wav; a URL begins with https://"
-        return _refuse_sound("sound-missing", f"{name!r} {bad}", fix)
+        return _refuse_sound("sound-name", f"{name!r} {bad}", fix)
     path = folder / SOUNDS_FOLDER / name
     try:
         found = path.stat()

@@ -66,6 +66,8 @@ class SetStep(WordStep):
             if name == CALL_LANGUAGE and context.flow.languages:
                 context.flow.language_changes.add((context.node, context.step_index))
                 source = _quote_language(source, context, here)  # noqa: PLW2901 - a name stands for itself
+            if name == CALL_LANGUAGE and self._names_no_language(source, context, here):
+                continue
             made = context.texts.compile_condition(source, here, name)
             if made is not None:
                 mark = context.document.make_decision_origin(self.step_key, f"{name} = {source}", made.used_names)
@@ -76,6 +78,15 @@ class SetStep(WordStep):
                 context.document.add_action(
                     _make_setter(name, evaluate, mark, context.flow.secret_names), here, f"{name!r} is set"
                 )
+
+    def _names_no_language(self, source: str, context: StepContext, path: SourcePath) -> bool:
+        """Report a language that is set in a file without languages."""
+        is_name = LANGUAGE_NAME_PATTERN.fullmatch(source.strip()) and not context.flow.has_stored_name(source.strip())
+        if not is_name or context.flow.languages:
+            return False
+        message = f"the flow has no language {source.strip()!r}"
+        context.report.error(path, "unknown-language", message, "name them: languages: {en: en-US, es: es-US}")
+        return True
 
 
 def _quote_language(source: str, context: StepContext, path: SourcePath) -> str:

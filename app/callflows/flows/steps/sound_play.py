@@ -70,8 +70,8 @@ def _find_sound(name: str, path: SourcePath, context: StepContext, *, has_text: 
         flow.dependencies.add(flow.folder / SOUNDS_FOLDER / name)
     inspection = inspect_sound(flow.folder, name)
     for problem in inspection.problems:
-        is_error = problem.is_error and not has_text
-        message = f"{problem.message}{': its text is said instead' if problem.is_error and has_text else ''}"
+        is_error = problem.is_error and (problem.rule == "sound-name" or not has_text)
+        message = f"{problem.message}{': its text is said instead' if problem.is_error and not is_error else ''}"
         report = context.report.error if is_error else context.report.warning
         report((*path, "sound"), problem.rule, message, problem.fix)
     return inspection.is_playable
