@@ -28,6 +28,7 @@ from callflows.cli.import_command import import_command
 from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_group import opentact_app
+from callflows.cli.prompt_commands import prompts
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
@@ -294,6 +295,9 @@ root_app.command("test", epilog="Example: callflows test --coverage")(scenario_t
 
 
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
+
+
+root_app.command(epilog="Example: callflows prompts front-desk --script > script.md")(prompts)
 
 
 root_app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)

@@ -7,7 +7,6 @@ way to the same ``CallDoor``: lookups, bodies that come slowly, pipelines behind
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -24,6 +23,7 @@ from callflows.web.http_protocol import BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
 

@@ -105,7 +105,7 @@ _ROOTS_OF_A_CALL: Final = frozenset(
 
 def _lint_calculations(tree: nodes.Node) -> Iterator[ConditionProblem]:
     """Report calculations with data that may be no number, or that may divide by 0."""
-    tests = [choice.test for choice in tree.find_all((nodes.If, nodes.CondExpr))]
+    tests = [choice.test for choice in tree.find_all((nodes.If, nodes.CondExpr))]  # type: ignore[attr-defined]
     asked = {dotted_name_of(name) for test in tests for name in [test, *test.find_all((nodes.Getattr, nodes.Getitem))]}
     for calculation in _iterate_nodes(tree, (*_CALCULATIONS, nodes.Neg)):
         sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
