@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from callflows.journal.call_path import build_turn_visit, build_visit_row
 from callflows.journal.journal_tables import MERGED_TABLES, PROVISIONAL_BEGINS, PROVISIONAL_CONTINUES
 from callflows.journal.redaction import (
     CREDENTIAL_FIELDS,
@@ -38,19 +39,22 @@ from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD
-from callflows.telephony.events import AnsweredRequest, PlatformEvent
+from callflows.telephony.events import AnsweredRequest, LiveFlowVersion, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
 from callflows.text import clean_field, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from callflows.flows.loader.place_tracer import DocumentPlaces
     from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.turn import Turn
 
     DescribeDecisions = Callable[[Turn], list[dict[str, Any]]]
+    TraceDocument = Callable[[AnsweredRequest, str], DocumentPlaces | None]
+    JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
 
 
 _BLANK_ROWS: Final = {
@@ -63,13 +67,18 @@ PROVISIONAL_ID_PREFIX: Final = "ours-"
 
 
 def build_journal_entries(
-    item: AnsweredRequest | PlatformEvent | EffectResult, describe_decisions: DescribeDecisions
+    item: JournalItem, describe_decisions: DescribeDecisions, trace_document: TraceDocument | None = None
 ) -> list[JournalEntry]:
-    """Build the rows of an item. A refused request has no rows."""
+    """Build the rows of an item. A refused request has no rows.
+
+    ``trace_document`` finds the places of a document's elements in the flow file (see ``PlaceTracer``).
+    """
     if isinstance(item, PlatformEvent):
         return _build_event_entries(item)
     if isinstance(item, AnsweredRequest):
-        return _build_turn_entries(item, describe_decisions) if item.outcome.kind != "refused" else []
+        return _build_turn_entries(item, describe_decisions, trace_document) if item.outcome.kind != "refused" else []
+    if isinstance(item, LiveFlowVersion):
+        return [("versions", item._asdict())]
     payload = _dump_json(item.payload) if item.payload else None
     return [
         _build_effect_entry(
@@ -78,8 +87,10 @@ def build_journal_entries(
     ]
 
 
-def _build_turn_entries(answered: AnsweredRequest, describe_decisions: DescribeDecisions) -> list[JournalEntry]:
-    """Build the rows of a request: the call, the turn, and the requested effects."""
+def _build_turn_entries(
+    answered: AnsweredRequest, describe_decisions: DescribeDecisions, trace_document: TraceDocument | None
+) -> list[JournalEntry]:
+    """Build the rows of a request: the call, the turn, its visit, the places of its document, the requested effects."""
     turn, outcome, fields = answered.turn, answered.outcome, answered.request_fields
     decisions = describe_decisions(turn) if turn is not None else []
     kept = may_keep_digits(turn, decisions, answered=outcome.kind == "answered")
@@ -88,6 +99,8 @@ def _build_turn_entries(answered: AnsweredRequest, describe_decisions: DescribeD
     call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{id_}"
     query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:4096])
     pressed = next((fields[name] for name in DIGIT_FIELDS if fields.get(name)), None)
+    document = mask_secrets(mask_credentials(answered.document.decode()), secrets)
+    places = trace_document(answered, document) if trace_document is not None else None
     row = {
         "id": id_,
         "call": call,
@@ -111,7 +124,8 @@ def _build_turn_entries(answered: AnsweredRequest, describe_decisions: DescribeD
         "cause": mask_secrets(clean_text(outcome.cause), secrets),
         "detail": mask_secrets(clean_text(outcome.detail), secrets),
         "trail": mask_credentials(mask_secrets(_dump_json(decisions), secrets)),
-        "document": zlib.compress(mask_secrets(mask_credentials(answered.document.decode()), secrets).encode(), 1),
+        "document": zlib.compress(document.encode(), 1),
+        "places": places.key if places is not None else None,
     }
     effects = [
         _build_effect_entry(
@@ -119,7 +133,17 @@ def _build_turn_entries(answered: AnsweredRequest, describe_decisions: DescribeD
         )
         for e in outcome.effects
     ]
-    return [("calls", _build_call_of_turn(answered, call)), ("turns", row), *effects]
+    visit = build_turn_visit(row, places.first if places is not None else None)
+    visits = [("visits", build_visit_row(call, 0, visit))] if outcome.flow else []
+    return [("calls", _build_call_of_turn(answered, call)), ("turns", row), *visits, *_list_places(places), *effects]
+
+
+def _list_places(places: DocumentPlaces | None) -> list[JournalEntry]:
+    """Build the row of a document's places if they are new."""
+    if places is None or not places.is_new:
+        return []
+    row = {"id": places.key, "flow": places.flow, "version": places.version, "elements": places.places}
+    return [("places", row)]
 
 
 def _drop_credentials(fields: Mapping[str, str]) -> dict[str, str]:
