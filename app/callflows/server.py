@@ -14,7 +14,9 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
@@ -27,6 +29,7 @@ from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
+from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
@@ -39,6 +42,7 @@ from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
 from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.settings import Settings, check_token_of_public_server, find_unknown_settings, load_settings
+from callflows.telephony.events import LiveFlowVersion
 from callflows.telephony.phone_numbers import NumberMask
 from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
@@ -135,7 +139,10 @@ class Installation:
         self.settings = settings
         self.library = library
         self.trust = RequestTrust(settings)
-        self.journal = create_journal(settings, decisions.describe_decisions)
+        signer = create_ticket_signer(settings)
+        self._flow_versions = FlowVersions(library.loaded_flows.book)
+        tracer = PlaceTracer(self._flow_versions, signer)
+        self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
@@ -146,7 +153,6 @@ class Installation:
         )
         self._log_writer = log_writer
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._flow_versions = FlowVersions(library.loaded_flows.book)
         self._live_effects = create_live_effects(settings, self.opentact, self.journal)
         self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
         self._call_completion = CallCompletion(
@@ -159,7 +165,7 @@ class Installation:
         self._folder_watcher = FolderWatcher(library, self._open_flow_book)
         self.engine = AnswerEngine(
             flow_versions=self._flow_versions,
-            signer=create_ticket_signer(settings),
+            signer=signer,
             answer_metrics=self.answer_metrics,
             apology=settings.apology,
             dialect=settings.dialect,
@@ -278,9 +284,21 @@ class Installation:
             "watcher": self._folder_watcher.get_status(),
         }
 
+    def _record_live_versions(self, book: FlowBook, before: FlowBook | None = None) -> None:
+        """Record the versions of a book that were not in the book before, and the last moment of those that are gone."""
+        now = time.time()
+        flows = before.flows if before is not None else {}
+        changed = [flow for flow in book.flows.values() if flow is not flows.get(flow.name)]
+        gone = [flow for flow in flows.values() if flow is not book.flows.get(flow.name)]
+        for flow in (flow for flow in (*changed, *gone) if not flow.problems):
+            source = flow.source.decode("utf-8", "replace").replace("\0", "")
+            live = LiveFlowVersion(flow.name, flow.version, Path(flow.file).name, source, now, now)
+            self.journal.record_soon(live)
+
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Switch to a reloaded flow book; called from the watcher's thread."""
         self._flow_versions.replace_book(loaded.book)
+        self._record_live_versions(loaded.book, before.book)
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._prepare_flows(loaded.book), self._loop)
         log_problems(loaded, before, self.settings.workers)
@@ -299,6 +317,7 @@ class Installation:
         self._log_writer.start()
         self.answer_metrics.start()
         self.journal.start()
+        self._record_live_versions(self._flow_versions.book)
         await self._live_effects.start()
         self._loop = asyncio.get_running_loop()
         await self._prepare_flows(self._flow_versions.book)
@@ -319,6 +338,7 @@ class Installation:
         await self._live_effects.stop(STOP_GRACE_SECONDS)
         if self.opentact is not None:
             await self.opentact.close()
+        self._record_live_versions(self._flow_versions.book)
         await asyncio.to_thread(self.journal.stop)
         self.answer_metrics.stop()
         self._log_writer.stop()

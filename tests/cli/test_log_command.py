@@ -11,7 +11,7 @@ import time
 import pytest
 from command_runner import run_command
 
-from callflows.cli.log_commands import escape_spreadsheet_formula
+from callflows.cli.journal_output import escape_spreadsheet_formula
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder

@@ -25,6 +25,7 @@ from callflows.cli.cli_options import (
 from callflows.cli.event_commands import events
 from callflows.cli.flow_commands import export, new, override, show
 from callflows.cli.import_command import import_command
+from callflows.cli.inbox_commands import messages, voicemails
 from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_group import opentact_app
@@ -32,6 +33,7 @@ from callflows.cli.prompt_commands import prompts
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
+from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -335,6 +337,15 @@ root_app.command(epilog="Example: callflows events --types call_state,sms --form
 
 
 root_app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
+
+
+root_app.command(epilog="Example: callflows voicemails --state new")(voicemails)
+
+
+root_app.command(epilog="Example: callflows messages --direction in --since 1d")(messages)
+
+
+root_app.command(epilog="Example: callflows watch --flow front-desk")(watch)
 
 
 root_app.command(epilog="Example: callflows forget +12015550999")(forget)

@@ -50,6 +50,7 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     finally:
         COMPILE_TIME_LIMIT.cancel()
     problems = tuple(report.problems)
+    flow = dataclasses.replace(flow, source=text) if flow is not None else None
     if flow is not None and any(problem.rule in UNREADABLE_DATA_RULES for problem in problems):
         flow = dataclasses.replace(flow, misses_data=True)
     if flow is None or not report.breaks_flow:

@@ -27,27 +27,31 @@ from callflows.log import get_logger
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from callflows.journal.journal_rows import JournalItem, TraceDocument
+    from callflows.journal.redacted_turns import DescribeDecisions
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalEntry
     from callflows.settings import Settings
-    from callflows.telephony.events import EffectResult, PlatformEvent
-    from callflows.telephony.turn import Turn
+    from callflows.telephony.events import PlatformEvent
 
 
 _LOG: Final = get_logger("journal")
 __all__ = ["Journal", "create_journal"]
 
 
-def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list[dict[str, Any]]]) -> Journal:
-    """Create an installation's journal; ``describe_decisions`` words a turn's decisions. Raises SettingsError."""
+def create_journal(settings: Settings, describe_decisions: DescribeDecisions, trace_document: TraceDocument) -> Journal:
+    """Create an installation's journal. Raises SettingsError.
+
+    ``describe_decisions`` words a turn's decisions, ``trace_document`` finds the places of a document in its flow file.
+    """
     from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands need no journal
     from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
 
     store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
-    return Journal(store, Spool(settings.data), describe_decisions, settings.retention_days)
+    return Journal(store, Spool(settings.data), describe_decisions, settings.retention_days, trace_document)
 
 
 MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
@@ -108,16 +112,18 @@ class Journal(JournalQueries):
         self,
         store: SqlStore,
         spool: Spool,
-        describe_decisions: Callable[[Turn], list[dict[str, Any]]],
+        describe_decisions: DescribeDecisions,
         retention_days: int | None = None,
+        trace_document: TraceDocument | None = None,
     ) -> None:
-        """Accept ``describe_decisions`` to word a turn's decisions; without ``retention_days`` all calls are retained."""
+        """See ``build_journal_entries`` for the callables; without ``retention_days`` all calls are retained."""
         super().__init__(store)
         self._spool = spool
         self._describe_decisions = describe_decisions
+        self._trace_document = trace_document
         self._retention = Retention(store, retention_days) if retention_days is not None else None
-        self._waiting_events: BoundedQueue[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]] = (
-            BoundedQueue(MAX_WAITING_EVENTS_IN_JOURNAL)
+        self._waiting_events: BoundedQueue[tuple[JournalItem, _Completion | None]] = BoundedQueue(
+            MAX_WAITING_EVENTS_IN_JOURNAL
         )
         self._waiting_turns: BoundedQueue[AnsweredRequest] = BoundedQueue(MAX_WAITING_TURNS)
         self._cpu_budget: CpuBudget
@@ -138,7 +144,7 @@ class Journal(JournalQueries):
         self._writer = BackgroundThread("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
         self._spooler = BackgroundThread("journal-spooler", self._spool_excess, JOURNAL_PAUSE_SECONDS)
 
-    def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
+    def record_soon(self, item: JournalItem) -> None:
         """Queue an item, or drop the item if the queue is full; never waits and never raises."""
         if not isinstance(item, AnsweredRequest):
             self._waiting_events.add((item, None))
@@ -256,21 +262,20 @@ class Journal(JournalQueries):
     def _take_items(self, max_events: int, max_turns: int) -> list[_PendingWrite]:
         """Take events and turns from the queues, and build their entries."""
         events, turns = self._take_from_queues(max_events, max_turns)
-        items = [*events, *((turn, None) for turn in turns)]
+        items: list[tuple[JournalItem, _Completion | None]] = [*events, *((turn, None) for turn in turns)]
         return [pending for item, completion in items if (pending := self._build_write(item, completion)) is not None]
 
     def _take_from_queues(
         self, max_events: int, max_turns: int
-    ) -> tuple[list[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]], list[AnsweredRequest]]:
+    ) -> tuple[list[tuple[JournalItem, _Completion | None]], list[AnsweredRequest]]:
         with self._take_lock:
             return self._waiting_events.take(max_events), self._waiting_turns.take(max_turns)
 
-    def _build_write(
-        self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None
-    ) -> _PendingWrite | None:
+    def _build_write(self, item: JournalItem, completion: _Completion | None) -> _PendingWrite | None:
         """Build the entries of an item; None, with a log line, if that fails."""
         try:
-            return _PendingWrite(build_journal_entries(item, self._describe_decisions), completion)
+            entries = build_journal_entries(item, self._describe_decisions, self._trace_document)
+            return _PendingWrite(entries, completion)
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._refuse_item(error, completion)
             return None

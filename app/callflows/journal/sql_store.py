@@ -16,7 +16,8 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.journal import erasure, opt_out_store, sql_queries
+from callflows.journal import erasure, inbox, opt_out_store, sql_queries
+from callflows.journal.call_derivation import store_call_facts
 from callflows.journal.call_identity import merge_same_calls
 from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
 from callflows.journal.postgres_timeouts import allow_slow_statements
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
+    from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
     from callflows.telephony.ports import OptOutRequest
 
@@ -42,9 +44,11 @@ _CONNECT_TIMEOUT_SECONDS: Final = 3
 """Timeout for connecting to PostgreSQL, in seconds."""
 _STATEMENT_TIMEOUT_MS: Final = 60_000
 """PostgreSQL's own timeout of a statement, in milliseconds."""
-_NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None}}
+_NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None}, "turns": {"places": None}}
 """Columns that a row lacks if it waited in a file while callflows was updated."""
-_TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
+_TABLE_ORDER: Final = (
+    "versions", "places", "calls", "turns", "visits", "events", "messages", "recordings", "transcripts", "effects",
+)  # fmt: skip
 
 
 class SqlStore:
@@ -130,6 +134,7 @@ class SqlStore:
             for table in _TABLE_ORDER:
                 if table in rows:
                     self._upsert_writer.write_rows(connection, table, rows[table])
+            store_call_facts(connection, _list_touched_calls(rows), self.shortest_message_seconds)
 
     def list_calls(self, call_filter: CallFilter) -> Generator[JournalRow, None, None]:
         """Yield matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``."""
@@ -140,6 +145,31 @@ class SqlStore:
         """Return a call with all its rows; None if the id is unknown."""
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
+
+    def list_voicemails(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
+        """Yield matching voicemails, newest first."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            yield from inbox.query_voicemails(connection, inbox_filter, self.shortest_message_seconds)
+
+    def list_messages(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
+        """Yield matching text messages, newest first."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            yield from inbox.query_messages(connection, inbox_filter)
+
+    def find_thing(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
+        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix."""
+        with self._open_read_connection() as connection:
+            return inbox.find_thing(connection, kind, prefix, limit)
+
+    def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
+        """Mark a thing as handled or as new again. Return whether that changed anything."""
+        with self._open_write_connection() as connection:
+            return inbox.set_handled(connection, kind, key, change, handled=handled)
+
+    def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
+        """Add a note to a thing, and return its row. Raises JournalRejectionError for an empty or too long note."""
+        with self._open_write_connection() as connection:
+            return inbox.add_note(connection, kind, key, change, text)
 
     def list_call_ids(self, prefix: str, limit: int) -> Sequence[str]:
         """Return up to ``limit`` ids of calls and legs with a prefix, in order."""
@@ -223,6 +253,12 @@ class SqlStore:
         """
         with allow_slow_statements(), _translate_database_errors():
             return erasure.erase_number(self._engine, number, mention, on_progress)
+
+
+def _list_touched_calls(rows: Mapping[str, Sequence[JournalRow]]) -> set[str]:
+    """Return the ids of all calls and legs that have a row in a batch."""
+    ids = {row["id"] for row in rows.get("calls", ())}
+    return ids | {row["call"] for table in rows.values() for row in table if row.get("call")}
 
 
 def _identify_file(file: pathlib.Path) -> tuple[int, int] | None:
