@@ -181,6 +181,8 @@ def _format_cell(value: object) -> str:
             return str(known) if known is not None else json.dumps(value, ensure_ascii=False) if value else ""
         case list():
             return ", ".join(map(_format_cell, value))
+        case str() if _PLATFORM_TIME.fullmatch(value):
+            return f"{value[:10]} {value[11:16]}"
         case str():
             return value.partition("?")[0] + "?…" if value.startswith(("http://", "https://")) and "?" in value else value
         case _:
@@ -188,6 +190,7 @@ def _format_cell(value: object) -> str:
 
 
 _DEFAULT_TABLE_WIDTH: Final = 80
+_PLATFORM_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
 
 
 def print_fitting_table(rows: Sequence[Sequence[object]], headings: Sequence[str] = ()) -> None:
