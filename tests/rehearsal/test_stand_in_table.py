@@ -106,7 +106,9 @@ def test_what_an_operator_corrected_is_at_the_stand_in_too(tmp_path):
         "  apps show: {method: POST, path: /apps/find, body: {id: '{uuid}'}}\n"
         "  messages send: {path: '/text/{to}', body: {source: '{from}', content: {text: '{message}'}, kind: sms}}\n"
         "  numbers order: {path: /order/tn}\n"
+        "  numbers list: {body: {limit: '{take}', offset: '{skip}'}}\n"
         "  calls single: {path: /dial, body: {a: '{from}', b: '{to}', tag: '{tag?}'}}\n"
+        "tokens: {portal: {Authorization: 'Token {token}'}}\n"
     )
     table, problems = read_operation_file(file)
     assert problems == []
@@ -120,17 +122,24 @@ def test_what_an_operator_corrected_is_at_the_stand_in_too(tmp_path):
             sent = await opentact.messages.send_message(NUMBER, "+12015550999", "Hi")
             called = await opentact.calls.single(from_=NUMBER, to="+12015550999")
             await opentact.numbers.order_numbers(["+12025550100"])
-            old = [await it.request_rest("POST", path, {}) for path in ("/sms", "/order")]
-            wrong = await it.request_rest("POST", "/dial", {"a": "12015550123", "b": 12015550999, "c": 1})
+            leases = [lease.number async for lease in opentact.numbers.search_leases(take=1)]
+            assert leases == [NUMBER, "+12025550100"]
+            shown = {"headers": {"authorization": f"Token {TOKEN}"}}
+            old = [await it.request_rest("POST", path, {}, **shown) for path in ("/sms", "/order")]
+            body = {"a": "12015550123", "b": 12015550999, "c": 1}
+            other = {"x-auth-token": "", "authorization": f"Bearer {TOKEN}"}
+            wrong = await it.request_rest("POST", "/dial", body, headers=other)
+            more = await it.request_rest("POST", "/dial", body, **shown)
             return [
                 (await opentact.apps.get_app(app.uuid)).uuid == app.uuid,
                 (sent.to, sent.text),
                 called.raw["to"],
                 [answer.status_code for answer in old],
                 wrong.status_code,
+                more.status_code,
             ]
 
-    assert run_bounded(used()) == [True, ("12015550999", "Hi"), "12015550999", [404, 405], 201]
+    assert run_bounded(used()) == [True, ("12015550999", "Hi"), "12015550999", [404, 405], 401, 201]
 
 
 def test_a_classic_callback_by_post_has_the_commands_before_it():
