@@ -207,9 +207,24 @@ def check(
             settings.workers,
             check_scenarios,
         )
+    problems = [*problems, *_check_operation_files(paths or [settings.flows], settings)]
     _print_problems(problems, output)
     worst = {problem.severity for problem in problems}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
+
+
+def _check_operation_files(paths: list[Path], settings: Settings) -> list[Problem]:
+    """Return the problems of ``opentact.yaml`` in folders; the file of the settings belongs to the folder of the flows."""
+    from callflows.opentact.operation_file import find_operation_file, read_operation_file
+    from callflows.settings import OPERATION_FILE_NAME
+
+    folders = [path for path in paths if path.is_dir()]
+    files = {folder / OPERATION_FILE_NAME for folder in folders if (folder / OPERATION_FILE_NAME).is_file()}
+    files |= {path for path in paths if path.name == OPERATION_FILE_NAME and path.is_file()}
+    own = find_operation_file(settings)
+    if own is not None and any(folder.resolve() == settings.flows.resolve() for folder in folders):
+        files.add(own)
+    return [problem for file in sorted(files) for problem in read_operation_file(file)[1]]
 
 
 def _print_rule_pages(name: str, output: ProblemFormat) -> None:

@@ -29,6 +29,7 @@ from callflows.language import Dial, find_document_errors, find_element_position
 from callflows.language.element import walk_elements
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
 from callflows.language.verb_table import Evidence
+from callflows.settings import OPERATION_FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -67,10 +68,12 @@ def check_paths(
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
             continue
+        if path.name == OPERATION_FILE_NAME:  # checked by the command: it belongs to the client
+            continue
         inside = [*list_flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
         for file in inside:
             files.setdefault(file.resolve(), file)
-    if not files and not problems:
+    if not files and not problems and not all(path.name == OPERATION_FILE_NAME for path in given):
         fix = "begin one with callflows new NAME --template front-desk"
         problems.append(
             Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
