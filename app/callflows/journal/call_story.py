@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
 from callflows.journal.call_ending import CallEnding, find_call_ending
+from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.journal.stored_rows import find_call_end
 from callflows.language import DTMF, Default, Error, from_xml
@@ -118,7 +119,7 @@ def _build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
         ),
         *(
             {**_find_entry_time(row, "at"), "what": "transcribed", "text": row["text"] or "", **_build_raw_fields(row)}
-            for row in stored.transcripts
+            for row in pair_transcripts(stored.recordings, stored.transcripts).rows
         ),
         *(
             {**_find_entry_time(row, "at", "settled"), "what": "caused", **_build_effect_fields(row)}
