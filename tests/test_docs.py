@@ -30,6 +30,7 @@ from doc_pages import DOCS, ROOT, is_output, list_pages, read_blocks, run_consol
 sys.path.insert(0, str(Path(__file__).parent / "cli"))
 from command_runner import run_command
 
+from sound_makers import put_sound
 from waiting import run_bounded, run_process
 
 PAGES = list_pages()
@@ -63,6 +64,8 @@ def test_a_flow_file_of_a_page_has_no_problem_and_passes_its_tests(page, text, t
     file = tmp_path / "callflows" / "acme.yaml"
     file.parent.mkdir(exist_ok=True)
     file.write_text(text, encoding="utf-8")
+    for name in re.findall(r"(?:play|sound): ([\w/-]+\.wav)", text):
+        put_sound(file.parent, name)
     check_and_run(file)
 
 
@@ -138,7 +141,7 @@ def test_every_step_has_an_example(name):
 @pytest.mark.parametrize("file", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_an_example_has_no_problem_and_passes_its_tests(file, tmp_path):
     for beside in file.parent.rglob("*"):
-        if beside.suffix in {".csv", ".j2"}:
+        if beside.suffix in {".csv", ".j2", ".wav"}:
             copy = tmp_path / beside.relative_to(file.parent)
             copy.parent.mkdir(exist_ok=True)
             copy.write_bytes(beside.read_bytes())

@@ -105,7 +105,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             installation.answer_metrics,
         )
     )
-    app.include_router(create_sound_router(BEEP_URL_PATH))
+    app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
     )

@@ -24,7 +24,7 @@ from waiting import wait_until
 
 NUMBER = "+12015550123"
 DOCUMENT = (
-    b"<Response><Answer/><Say>Press 1.</Say><Gather dtmf_length='1'><DTMF value='1'><Tone/></DTMF></Gather></Response>"
+    "<Response><Answer/><Say>Press 1.</Say><Gather dtmf_length='1'><DTMF value='1'><Tone/></DTMF></Gather></Response>"
 )
 
 
@@ -34,7 +34,7 @@ def remember(call: str, app: str) -> None:
     store.open()
     told = {"from": "+12015550999", "to": NUMBER, "call": call, "sca": app}
     outcome = AnswerOutcome("answered", "desk", "start")
-    turn = AnsweredRequest(time.time() - 1, 0.001, "POST", "/call", b"", told, 200, DOCUMENT, outcome, None)
+    turn = AnsweredRequest(time.time() - 1, 0.001, "POST", "/call", b"", told, 200, [DOCUMENT], outcome, None)
     store.write_entries(build_journal_entries(turn, lambda _turn: []))
     store.close()
 

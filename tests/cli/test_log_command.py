@@ -75,12 +75,13 @@ def kept(tmp_path, monkeypatch):
 
     def ring(at: float, **fields: str) -> None:
         turn = Turn({"from": "+12015550999", "to": "12015550123", **fields}, get_base_url=lambda: "http://here", clock=at)
-        document = flow.answer("start", turn)
+        flow.answer("start", turn)
+        parts = turn.document_parts
         outcome = AnswerOutcome("answered", "desk", "start", version=flow.version)
         query = b"from=%2B12015550999"
         store.write_entries(
             build_journal_entries(
-                AnsweredRequest(at, 0.002, "GET", "/call", query, turn.request_fields, 200, document, outcome, turn),
+                AnsweredRequest(at, 0.002, "GET", "/call", query, turn.request_fields, 200, parts, outcome, turn),
                 describe_decisions,
             )
         )
@@ -210,7 +211,7 @@ def test_an_id_is_printed_as_a_shell_takes_it():
     store.open()
     outcome = AnswerOutcome("answered", "desk", "start")
     for fields in ({"from": "+12015550998"}, {"from": "+12015550997", "call": "odd id;$(id)"}):
-        request = AnsweredRequest(NOW, 0.002, "GET", "/call", b"", {**fields, "to": "12015550123"}, 200, b"", outcome, None)
+        request = AnsweredRequest(NOW, 0.002, "GET", "/call", b"", {**fields, "to": "12015550123"}, 200, (), outcome, None)
         store.write_entries(build_journal_entries(request, describe_decisions))
     store.close()
     rows = [line for line in run_command("log").out.splitlines() if "555099" in line and "0999" not in line]
@@ -364,12 +365,12 @@ def test_whoever_answers_and_every_step_are_named_by_their_node(tmp_path, monkey
     (tmp_path / "callflows").mkdir()
     (tmp_path / "callflows" / "desk.yaml").write_text(MENU_FLOW, encoding="utf-8")
     document = (
-        b"<Response><Answer/><Say>Press 1.</Say><Gather><DTMF value='1'><Dial><To>ann@acme.example</To></Dial></DTMF>"
-        b"<Error><Say>Press 1.</Say><Gather><DTMF value='2'><Hangup/></DTMF></Gather></Error></Gather></Response>"
+        "<Response><Answer/><Say>Press 1.</Say><Gather><DTMF value='1'><Dial><To>ann@acme.example</To></Dial></DTMF>"
+        "<Error><Say>Press 1.</Say><Gather><DTMF value='2'><Hangup/></DTMF></Gather></Error></Gather></Response>"
     )
     fields = {"from": "+12015550999", "to": "12015550123", "call": "one"}
     outcome = AnswerOutcome("answered", "desk", "start")
-    request = AnsweredRequest(1795428000.5, 0.002, "POST", "/call", b"", fields, 200, document, outcome, None)
+    request = AnsweredRequest(1795428000.5, 0.002, "POST", "/call", b"", fields, 200, [document], outcome, None)
     leg = {"uuid": "leg", "direction": "out", "to": "ann@acme.example", "answer_on": "2026-11-23T10:00:05Z"}
     call = {**DESTROYED, "children": [leg]}
     steps = [

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "opentact"))
 
 from fake_opentact import TOKEN, FakeOpentact, create_session, error_answer, load_event_sample, success_answer
 
+FROM = ("--profile", "p", "--from", "+13125550168")
 DOCUMENT = "<Response><Say>Your appointment is tomorrow.</Say><Hangup/></Response>"
 FLOW = "numbers: [+13125550168]\nnodes: {start: [say: Your appointment is tomorrow., hangup]}\n"
 LOOKING_UP = "numbers: [+13125550169]\nnodes: {start: [{lookup: {url: 'https://x.org', into: a}}, hangup]}\n"
@@ -59,10 +60,10 @@ def test_apps_are_listed_without_what_may_be_a_secret(platform):
         "call_flow_request_timeout": 0,
     }
     platform.routes["GET /sip/app"] = success_answer([row])
-    done = called("apps")
+    done = called("apps", "list")
     assert done.code == 0
     assert done.out.split() == ["app-1", "Reception", "POST", "https://calls.example.org/call?…", "0", "ms"]
-    assert json.loads(called("apps", "--format", "json").out) == [row]
+    assert json.loads(called("apps", "list", "--format", "json").out) == [row]
 
 
 def test_voices_are_listed_by_language(platform):
@@ -142,7 +143,7 @@ COSTLY = [
     (("numbers", "release", "+13125550168"), "DELETE /lease/tn/lease-1", "app-1"),
     (("messages", "send", "+13125550147", "We are open.", "--from", "+13125550168"), "POST /sms", "We are open."),
     (
-        ("batch", "+13125550147", "+13125550148", "--xml", "reminder.xml", "--profile", "p", "--from", "+13125550168"),
+        ("calls", "bulk", "+13125550147", "+13125550148", "--xml", "reminder.xml", *FROM),
         "POST /batch",
         "call 2 number(s)",
     ),
@@ -199,13 +200,13 @@ def test_a_number_that_is_not_ours_is_not_released(platform):
         ("numbers", "order", "mia", "--yes"),
         ("messages", "send", "mia", "Hi", "--from", "+13125550168", "--yes"),
         ("messages", "send", "+13125550147", "x" * 919, "--from", "+13125550168", "--yes"),
-        ("batch", "+13125550147", "--xml", "reminder.xml", "--from", "+13125550168", "--yes"),
-        ("batch", "+13125550147", "--profile", "p", "--from", "+13125550168", "--yes"),
-        ("batch", "--xml", "reminder.xml", "--profile", "p", "--from", "+13125550168", "--yes"),
-        ("batch", "--xml", "gone.xml", "--profile", "p", "--from", "+13125550168", "--yes", "+13125550147"),
-        ("batch", "--numbers", "gone.txt", "--xml", "reminder.xml", "--profile", "p", "--from", "+13125550168", "--yes"),
-        ("batch", "+13125550147", "--flow", "gone", "--profile", "p", "--from", "+13125550168", "--yes"),
-        ("push", "call-1", "gone.xml"),
+        ("calls", "bulk", "+13125550147", "--xml", "reminder.xml", "--from", "+13125550168", "--yes"),
+        ("calls", "bulk", "+13125550147", *FROM, "--yes"),
+        ("calls", "bulk", "--xml", "reminder.xml", *FROM, "--yes"),
+        ("calls", "bulk", "--xml", "gone.xml", *FROM, "--yes", "+13125550147"),
+        ("calls", "bulk", "--numbers", "gone.txt", "--xml", "reminder.xml", *FROM, "--yes"),
+        ("calls", "bulk", "+13125550147", "--flow", "gone", *FROM, "--yes"),
+        ("calls", "push", "call-1", "gone.xml"),
     ],
 )
 def test_what_is_said_wrongly_is_refused_before_anything_is_asked(platform, arguments):
@@ -220,9 +221,7 @@ def test_what_is_said_wrongly_is_refused_before_anything_is_asked(platform, argu
 
 def test_a_batch_calls_a_file_of_numbers_with_the_static_document_of_a_flow(platform, tmp_path):
     (tmp_path / "people.txt").write_text("+13125550147  # Mia\n\n# nobody\n13125550148\n+13125550147\n")
-    done = called(
-        "batch", "--flow", "reminder", "--numbers", "people.txt", "--profile", "p", "--from", "+13125550168", "--yes"
-    )
+    done = called("calls", "bulk", "--flow", "reminder", "--numbers", "people.txt", *FROM, "--yes")
     assert done.code == 0, done.err
     (body,) = platform.bodies("POST /batch")
     assert body["phones"] == [13125550147, 13125550148]
@@ -231,21 +230,21 @@ def test_a_batch_calls_a_file_of_numbers_with_the_static_document_of_a_flow(plat
 
 
 def test_a_flow_that_is_no_static_document_is_refused_with_the_reasons(platform):
-    done = called("batch", "+13125550147", "--flow", "looking-up", "--profile", "p", "--from", "+13125550168", "--yes")
+    done = called("calls", "bulk", "+13125550147", "--flow", "looking-up", *FROM, "--yes")
     assert done.code == 1
     assert "[not-static]" in done.err
     assert platform.requests == []
 
 
 def test_a_document_is_pushed_to_a_live_call(platform):
-    done = called("push", "call-1", "reminder.xml")
+    done = called("calls", "push", "call-1", "reminder.xml")
     assert (done.code, done.out) == (0, "pushed to call-1\n")
     assert DOCUMENT.encode() in platform.requests[0].raw
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("push", "c", "bad.xml"), ("batch", "+13125550147", "--xml", "bad.xml", "--profile", "p", "--from", "+13125550168")],
+    [("calls", "push", "c", "bad.xml"), ("calls", "bulk", "+13125550147", "--xml", "bad.xml", *FROM)],
 )
 def test_a_document_that_opentact_would_not_understand_is_not_sent(platform, arguments):
     done = called(*arguments)
@@ -271,7 +270,7 @@ def test_a_refusal_says_what_the_fix_and_the_value(platform):
 @pytest.mark.usefixtures("platform")
 def test_without_a_token_the_settings_to_set_are_said(monkeypatch):
     monkeypatch.delenv("CALLFLOWS_OPENTACT_TOKEN")
-    for done in (called("apps"), run_command("events", "--seconds", "1")):
+    for done in (called("apps", "list"), run_command("events", "--seconds", "1")):
         assert done.code == 2
         assert "CALLFLOWS_OPENTACT_TOKEN" in done.err
 
@@ -279,7 +278,7 @@ def test_without_a_token_the_settings_to_set_are_said(monkeypatch):
 @pytest.mark.usefixtures("platform")
 def test_a_wrong_token_is_said_and_not_shown(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_OPENTACT_TOKEN", "another-token")
-    done = called("apps")
+    done = called("apps", "list")
     assert done.code == 1
     assert "[401]" in done.err
     assert "another-token" not in done.err

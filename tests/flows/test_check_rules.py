@@ -33,7 +33,15 @@ if TYPE_CHECKING:
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 ROOT = Path(callflows.__file__).parent
-ARGUMENT = {"error": 1, "warning": 1, "_report_problem": 1, "Problem": 4, "ConditionProblem": 1}
+ARGUMENT = {
+    "error": 1,
+    "warning": 1,
+    "_report_problem": 1,
+    "Problem": 4,
+    "ConditionProblem": 1,
+    "_refuse_sound": 0,
+    "SoundProblem": 0,
+}
 """Which argument is the rule, by what is called."""
 TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"}
 """Rules of scenarios; each is broken in tests/testing."""

@@ -252,7 +252,7 @@ def test_a_menu_in_a_branch_stays_in_its_document():
         ("prompt: Press., keys: {12: one}, stop: 1", "one of the choices too"),
         ("prompt: Press., keys: {1: one}, stop: '##'", "one key"),
         ("prompt: Press., keys: {1: one}, timeout: 5", "5s?"),
-        ("prompt: Press., keys: {1: one}, no_match: {a: b}", "list"),
+        ("prompt: Press., keys: {1: one}, no_match: {a: b}", "there are say, play, pause"),
         ("prompt: Press., keys: {1: one}, nomatch: What?", "did you mean 'no_match'?"),
     ],
 )

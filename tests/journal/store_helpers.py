@@ -49,5 +49,5 @@ def build_answered_request(at: float, path: str = "/call", **extra_fields: str) 
     outcome = AnswerOutcome("answered", "desk", "start", version="1")
     query = b"from=%2B12015550999&to=12015550123"
     return AnsweredRequest(
-        at, 0.001, "GET", path, query, fields, 200, b"<Response><Say>Hi.</Say></Response>", outcome, None
+        at, 0.001, "GET", path, query, fields, 200, ["<Response><Say>Hi.</Say></Response>"], outcome, None
     )

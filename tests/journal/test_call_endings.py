@@ -11,8 +11,8 @@ from callflows.telephony.events import AnswerOutcome, EffectResult, PlatformEven
 
 BEGAN = 1795428000.0
 MENU = (
-    b"<Response><Answer/><Say>Hello.</Say><Gather><DTMF value='1'><Dial><To>ann@acme.example</To></Dial></DTMF></Gather>"
-    b"</Response>"
+    "<Response><Answer/><Say>Hello.</Say><Gather><DTMF value='1'><Dial><To>ann@acme.example</To></Dial></DTMF></Gather>"
+    "</Response>"
 )
 
 
@@ -81,7 +81,7 @@ CONVERSATION = {**MESSAGE, "tag": "conversation"}
     ],
 )
 def test_the_list_and_the_story_say_how_a_call_ended(store, events, outcome, words):
-    answered = build_answered_request(BEGAN, call="one")._replace(document=MENU)
+    answered = build_answered_request(BEGAN, call="one")._replace(document_parts=[MENU])
     write_items(store, answered, *events)
     row = next(row for row in list_log_rows(store) if row["id"] == "one")
     assert (row["outcome"], row["outcome_text"]) == (outcome, words)

@@ -32,12 +32,12 @@ def everything(engine) -> str:
 def full(store):
     """A database that knows a caller in every way, and others."""
     write_items(store, *load_sample_events())
-    document = b"<Response><Say>We call you at (201) 555-0999, that is 2 0 1 5 5 5 0 9 9 9.</Say></Response>"
+    document = "<Response><Say>We call you at (201) 555-0999, that is 2 0 1 5 5 5 0 9 9 9.</Say></Response>"
     other = build_answered_request(START, call="other", **{"from": "+12015550777", "name": "call +1 201-555-0999"})
     write_items(
         store,
         build_answered_request(START, call=CALL),
-        other._replace(document=document, query=b"x=%2B12015550999&y=%2012015550999"),
+        other._replace(document_parts=[document], query=b"x=%2B12015550999&y=%2012015550999"),
     )
     mention = {**load_sample("event-2024-call-init"), "uuid": "mention", "amount": 12015550999}
     mention["call"] = {"uuid": "other", "from": "+12015550777", "to": "12015550123", "created_on": "2026-02-19T16:24:45Z"}

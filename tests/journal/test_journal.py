@@ -237,7 +237,7 @@ def test_a_line_that_was_cut_off_when_a_process_was_killed_is_left_out(tmp_path)
     with segment.open("ab") as file:
         file.write(b'["calls",{"id":"ha')
     found = []
-    assert spool.drain_oldest_segment(found.extend) == 0
+    assert spool.drain_oldest_entries(found.extend) == 0
     assert found == [("calls", {"id": "whole"})]
     assert spool.list_segments() == []
 
@@ -250,7 +250,7 @@ def test_a_segment_stays_where_it_could_not_be_written(tmp_path):
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011 - this one
-        spool.drain_oldest_segment(gone)
+        spool.drain_oldest_entries(gone)
     assert spool.size_bytes
 
 
@@ -261,7 +261,7 @@ def test_a_long_wait_makes_many_segments_which_come_back_in_order(tmp_path, monk
         spool.append([("calls", {"id": f"{number:02}", "document": b"\x00\xff"})])
     assert len(spool.list_segments()) > 5
     found = []
-    while spool.drain_oldest_segment(found.extend):
+    while spool.drain_oldest_entries(found.extend):
         pass
     assert found == [("calls", {"id": f"{number:02}", "document": b"\x00\xff"}) for number in range(30)]
 
@@ -338,10 +338,10 @@ def test_without_room_on_the_disk_calls_wait_in_memory_until_there_is_room(tmp_p
     file, full = tmp_path / "journal.db", [True]
 
     class FullSpool(Spool):
-        def append(self, entries):
+        def append(self, entries, packed_turns=()):
             if full:
                 raise OSError(28, "No space left on device")
-            super().append(entries)
+            super().append(entries, packed_turns)
 
     monkeypatch.setattr(journal_module.CpuBudget, "has_budget", lambda _budget: not full)
     journal = Journal(SqlStore(f"sqlite:///{file}"), FullSpool(tmp_path / "spool"), describe_nothing)
@@ -352,4 +352,30 @@ def test_without_room_on_the_disk_calls_wait_in_memory_until_there_is_room(tmp_p
     assert (journal.get_status()["waiting"], journal.get_status()["dropped"]) == (1_000, 0)
     full.clear()
     assert list_turn_counts(journal, file) == (0, 1_000)
+    journal.stop()
+
+
+def test_every_call_is_remembered_at_1500_a_second_on_a_busy_processor(tmp_path):
+    file = tmp_path / "journal.db"
+    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
+    journal.start()
+    until(lambda: journal.get_status()["database"] == "ok")
+    began = time.monotonic()
+    for n in range(1_500):
+        while time.monotonic() < began + n / 1_500:
+            pass  # this thread, which answers, is busy all the time
+        journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
+    assert journal.get_status()["dropped"] == 0
+    assert list_turn_counts(journal, file) == (0, 1_500)
+    journal.stop()
+
+
+def test_it_is_said_when_calls_are_not_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_module, "MAX_WAITING_TURNS", 100)
+    journal = Journal(SqlStore(f"sqlite:///{tmp_path}/journal.db"), Spool(tmp_path / "spool"), describe_nothing)
+    for n in range(150):
+        journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
+    assert journal.get_status()["dropped"] == 50
+    journal.start()
+    until(lambda: journal.count_results() == {"written": 100, "spooled": 0, "refused": 0, "dropped": 50})
     journal.stop()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 from sample_events import build_platform_event
-from store_helpers import load_call_story
+from store_helpers import load_call_story, write_one_by_one
 
 from callflows.journal.journal_queries import build_finished_call_record
-from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
 
 CALL = {"uuid": "one", "direction": "in", "from": "+12015550999", "to": "12015550123"}
@@ -32,8 +31,7 @@ def event(minute, kind="call_state", *, records=(), **fields):
 
 def told(store, *events):
     """The transcripts of the recordings, and the story's transcripts with their minutes."""
-    for one in events:
-        store.write_entries(build_journal_entries(one, lambda _turn: []))
+    write_one_by_one(store, events)
     record = build_finished_call_record(store.load_call("one"), 1.0)
     story = [(e["at"][14:16], e["text"]) for e in load_call_story(store, "one")["story"] if e["what"] == "transcribed"]
     return [one.transcript for one in record.recordings], story

@@ -129,10 +129,10 @@ def test_what_a_search_finds_of_what_was_reported_anyway_is_not_told_twice(store
 
 
 def test_what_opentact_executed_is_told_with_the_turn_whose_document_it_was(store):
-    document = b"<Response><Answer/><Say>Hi.</Say></Response>"
+    document = "<Response><Answer/><Say>Hi.</Say></Response>"
     write_items(
         store,
-        build_answered_request(START + 0.1, call=CALL)._replace(document=document),
+        build_answered_request(START + 0.1, call=CALL)._replace(document_parts=[document]),
         build_answered_request(START + 60, call=CALL),
     )
     write_items(store, build_platform_event(load_sample("event-2022-call-flow-answer")))

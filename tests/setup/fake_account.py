@@ -47,6 +47,8 @@ class FakeAccount(FakeOpentact):
         self.products: list[dict[str, Any]] = [{"product": 7, "name": "Standard"}]
         self.breaks: Callable[[ReceivedRequest], CannedAnswer | None] = lambda _: None
         self.lost: set[str] = set()
+        self.lease_form = "profile"
+        """``subscriptions``: leases show their texts as Opentact does from 2022 on."""
         self.changes: list[str] = []
         self._row_count = 0
 
@@ -94,7 +96,7 @@ class FakeAccount(FakeOpentact):
             case ["POST", "sip", kind, uuid, "tnlease"]:
                 return self._answer_assignment(kind, uuid, http_request.body)
             case ["POST", "lease", "tn", "search"]:
-                return success_answer([*self.leases.values()])
+                return success_answer([self._show_lease(row) for row in self.leases.values()])
             case [_, "sip", "app", *rest]:
                 return self._answer_row_request(http_request, self.apps, rest)
             case [_, "event", "subscription", *rest]:
@@ -108,6 +110,14 @@ class FakeAccount(FakeOpentact):
                 lease["sms_campaign"] = fields.get("sms_campaign")
                 return success_answer(lease)
         return error_answer(404, "no such path")
+
+    def _show_lease(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.lease_form == "profile":
+            return row
+        shown = {name: value for name, value in row.items() if name not in ("messaging_profile", "sms_campaign")}
+        texts = {"uuid": "s", "type": "sms", "messaging_profile": {"uuid": row["messaging_profile"], "operators": []}}
+        campaign = {"sms_campaign": {"uuid": row["sms_campaign"], "name": "Offers"} if row["sms_campaign"] else None}
+        return {**shown, "subscriptions": [{**texts, **campaign}] if row["messaging_profile"] else []}
 
     def _answer_row_request(
         self, http_request: ReceivedRequest, drawer: dict[str, dict[str, Any]], rest: list[str]

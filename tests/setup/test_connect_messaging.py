@@ -20,10 +20,16 @@ CALLBACK = f"{PUBLIC_URL}/sms?token={OUR_TOKEN}"
 UNSET = {"messaging_profile": None, "sms_campaign": None}
 
 
-def wanted(*, take=False):
+def wanted(*, take=False, campaign=""):
     numbers = {NUMBER: "inbox", OTHER_NUMBER: "desk"}
     return DesiredSetup(
-        "", {"is_active": True}, numbers, message_flows=frozenset({"inbox"}), callback_url=CALLBACK, takes_numbers=take
+        "",
+        {"is_active": True},
+        numbers,
+        message_flows=frozenset({"inbox"}),
+        callback_url=CALLBACK,
+        takes_numbers=take,
+        campaign=campaign,
     )
 
 
@@ -32,14 +38,14 @@ class Installation:
         self.account = account
         self.folder = folder
 
-    def plan(self, *, take=False):
+    def plan(self, **given):
         return self._asked(
-            lambda opentact, ledger: setup_planner.plan_setup(opentact, wanted(take=take), ledger, get_utc_now())
+            lambda opentact, ledger: setup_planner.plan_setup(opentact, wanted(**given), ledger, get_utc_now())
         )
 
-    def connect(self, *, take=False):
+    def connect(self, **given):
         async def work(opentact, ledger):
-            plan = await setup_planner.plan_setup(opentact, wanted(take=take), ledger, get_utc_now())
+            plan = await setup_planner.plan_setup(opentact, wanted(**given), ledger, get_utc_now())
             return await execute_plan(plan, opentact, ledger, lambda _: None)
 
         return self._asked(work)
@@ -155,3 +161,71 @@ def test_what_was_done_though_its_answer_was_lost_is_found_and_restored(account,
         assert len(account.profiles) == 1
     installation.remove()
     assert account.dump_state() == before
+
+
+# Both forms of a lease, and campaigns
+
+
+@pytest.fixture(params=["profile", "subscriptions"])
+def form(request, account):
+    account.lease_form = request.param
+    return request.param
+
+
+def texts_of(account, number):
+    lease = next(row for row in account.leases.values() if row["tn"]["tn"] == int(number[1:]))
+    return lease["messaging_profile"], lease["sms_campaign"]
+
+
+@pytest.mark.usefixtures("form")
+def test_profile_and_campaign_of_somebody_else_are_taken_only_if_that_is_said_and_both_come_back(account, installation):
+    other = account._store_row(account.profiles, {"name": "other", "callback_url": "https://x.example.com"})  # noqa: SLF001 - as above
+    next(iter(account.leases.values())).update(messaging_profile=other, sms_campaign="C-OLD")
+    before = account.dump_state()
+    installation.connect(campaign="C-NEW")
+    assert texts_of(account, NUMBER) == (other, "C-OLD")
+    assert not installation.plan(campaign="C-NEW").is_complete
+    installation.connect(take=True, campaign="C-NEW")
+    assert texts_of(account, NUMBER)[0] != other
+    assert texts_of(account, NUMBER)[1] == "C-NEW"
+    assert installation.plan(take=True, campaign="C-NEW").steps == ()
+    installation.remove()
+    assert account.dump_state() == before
+
+
+@pytest.mark.usefixtures("form")
+def test_a_number_gets_the_campaign_and_loses_it_again(account, installation):
+    before = account.dump_state()
+    plan = installation.plan(campaign="C-1")
+    assert "C-1" in str(plan.lines)
+    installation.connect(campaign="C-1")
+    assert texts_of(account, NUMBER)[1] == "C-1"
+    assert texts_of(account, OTHER_NUMBER) == (None, None)
+    assert installation.plan(campaign="C-1").steps == ()
+    assert installation.plan().steps == ()
+    installation.connect(campaign="C-2")
+    assert texts_of(account, NUMBER)[1] == "C-2"
+    installation.remove()
+    assert account.dump_state() == before
+
+
+@pytest.mark.usefixtures("form")
+def test_a_campaign_that_somebody_set_after_connect_stays(account, installation):
+    installation.connect(campaign="C-1")
+    next(iter(account.leases.values()))["sms_campaign"] = "C-THEIRS"
+    assert not installation.plan(campaign="C-1").is_complete
+    installation.remove()
+    assert texts_of(account, NUMBER)[1] == "C-THEIRS"
+
+
+@pytest.mark.usefixtures("form")
+def test_a_profile_of_our_name_that_serves_other_numbers_is_left_alone(account, installation):
+    fields = {"name": "callflows", "callback_url": "https://theirs.example.com"}
+    theirs = account._store_row(account.profiles, fields)  # noqa: SLF001 - as above
+    [*account.leases.values()][1]["messaging_profile"] = theirs
+    installation.connect()
+    assert account.profiles[theirs]["callback_url"] == "https://theirs.example.com"
+    (note,) = [note for note in installation.plan().notes if note.level == "missing"]
+    assert OTHER_NUMBER in note.text
+    installation.connect(take=True)
+    assert account.profiles[theirs]["callback_url"] == CALLBACK

@@ -337,12 +337,40 @@ def test_who_answers_the_line_is_compared(account, tmp_path, flow, auto_answer, 
         ("{sms: We are open.}", {"features": ["voice"]}, "error"),
         ("{sms: We are open.}", {"messaging_profile": None}, "error"),
         ("{sms: We are open.}", {"messaging_profile": {"uuid": "p"}}, "ok"),
+        ("{sms: We are open.}", {"subscriptions": []}, "error"),
+        ("{sms: We are open.}", {"subscriptions": [{"type": "sms", "messaging_profile": {"uuid": "p"}}]}, "ok"),
+        ("{sms: We are open.}", {"messaging_profile": "p", "sms_campaign": None}, "warning"),
+        ("{sms: We are open.}", {"messaging_profile": "p", "sms_campaign": "c"}, "ok"),
         ('{set: {sms: "1"}}', {"features": ["voice"]}, "ok"),
     ],
 )
 def test_numbers_that_shall_send_must_be_able_to(account, tmp_path, steps, lease, level):
     (tmp_path / "callflows" / "desk.yaml").write_text(FLOW.replace("[hangup]", f"[{steps}, hangup]"))
     one_lease(account).update(lease)
+    assert worst(examined(), "messages")["level"] == level
+
+
+READING = FLOW.replace("nodes:", "messages: [{keyword: HOURS, reply: We are open.}]\nnodes:")
+
+
+@pytest.mark.parametrize(
+    ("lease", "callback", "level"),
+    [
+        ({"messaging_profile": None}, "", "error"),
+        ({"features": ["voice"]}, "", "error"),
+        ({"messaging_profile": "p", "sms_campaign": "c"}, "https://other.example.com/sms", "error"),
+        ({"messaging_profile": "p", "sms_campaign": "c"}, None, "error"),
+        ({"messaging_profile": "p", "sms_campaign": "c"}, "ours", "ok"),
+        ({"subscriptions": [{"messaging_profile": {"uuid": "p"}, "sms_campaign": None}]}, "ours", "warning"),
+    ],
+)
+def test_numbers_that_read_texts_have_them_on_with_a_campaign_and_our_callback(
+    account, server, tmp_path, lease, callback, level
+):
+    (tmp_path / "callflows" / "desk.yaml").write_text(READING)
+    one_lease(account).update(lease)
+    url = f"{server}/sms?token={OUR_TOKEN}" if callback == "ours" else callback
+    account.profiles["p"] = {"uuid": "p", "name": "main", "callback_url": url}
     assert worst(examined(), "messages")["level"] == level
 
 

@@ -19,6 +19,7 @@ from callflows.cli.cli_options import (
     parse_zone_option,
     print_notice,
 )
+from callflows.cli.completion import complete_number
 from callflows.cli.rehearsal_setup import build_rehearsal, ring_number, ring_via_stand_in
 from callflows.cli.terminal_screen import CallScreen, SpeechSynthesizer, WatchedCallingParty
 
@@ -54,7 +55,10 @@ class CallMethodOption(StrEnum):
 
 
 def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number to call, as +12015550123.")],
+    number: Annotated[
+        str,
+        typer.Argument(metavar="NUMBER", help="The number to call, as +12015550123.", autocompletion=complete_number),
+    ],
     caller: Annotated[
         str,
         typer.Option("--from", metavar="NUMBER", help="The caller: a number or a SIP user; empty for an anonymous caller."),

@@ -17,6 +17,7 @@ from callflows.cli.cli_options import (
     exit_with_notice,
     load_command_settings,
 )
+from callflows.cli.completion import complete_flow, complete_hours, complete_node
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,8 +36,11 @@ class PictureFormat(StrEnum):
 
 
 def show(
-    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow, or its file.")],
+    flow: Annotated[
+        str, typer.Argument(metavar="FLOW", help="The name of a flow, or its file.", autocompletion=complete_flow)
+    ],
     flows: FLOWS_OPTION = None,
+    node: Annotated[str, typer.Option(help="Show only this node, as text.", autocompletion=complete_node)] = "",
     output: Annotated[PictureFormat, typer.Option("--format", help="The output format.")] = PictureFormat.text,
 ) -> None:
     """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
@@ -48,12 +52,27 @@ def show(
         print(problem, file=sys.stderr)
     if diagram is None:
         raise typer.Exit(1)
-    if output is PictureFormat.svg:
+    if node:
+        print(render_outline(_select_node(diagram, node)))
+    elif output is PictureFormat.svg:
         from callflows.flows.authoring.svg_drawing import render_svg
 
         print(render_svg(diagram))
     else:
         print(render_mermaid(diagram) if output is PictureFormat.mermaid else render_outline(diagram))
+
+
+def _select_node(diagram: FlowDiagram, node: str) -> FlowDiagram:
+    """Return the diagram with one node alone; exit with code 2 if there is no such node."""
+    from callflows.text import format_suggestion
+
+    boxes = {box.name: box for box in diagram.boxes if box.node_exists}
+    if node not in boxes:
+        near = format_suggestion(node, [*boxes]) or f"there are {', '.join(boxes)}"
+        _exit_with_usage_error(f"--node: there is no node {node!r} in {diagram.name} ({near})")
+    return diagram._replace(
+        boxes=(boxes[node],), fallback_lines=(), message_lines=(), missed_call_lines=(), opening_lines=()
+    )
 
 
 def find_flow_file(flow: str, folder: Path) -> Path:
@@ -133,7 +152,9 @@ def new(
 
 
 def export(
-    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow, or its file.")],
+    flow: Annotated[
+        str, typer.Argument(metavar="FLOW", help="The name of a flow, or its file.", autocompletion=complete_flow)
+    ],
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Print a flow as one static document that Opentact can keep, or every reason why it cannot be one."""
@@ -157,8 +178,10 @@ class HoursState(StrEnum):
 
 
 def override(
-    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow.")],
-    hours: Annotated[str, typer.Argument(metavar="HOURS", help="The name of the opening hours.")],
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow.", autocompletion=complete_flow)],
+    hours: Annotated[
+        str, typer.Argument(metavar="HOURS", help="The name of the opening hours.", autocompletion=complete_hours)
+    ],
     state: Annotated[HoursState, typer.Argument(help="The state until then; normal removes overrides.")],
     until: Annotated[
         str, typer.Option(help='The end: "2026-12-24 18:00", 18:00, a date or 2h, on the flow\'s clock.')

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice, show_progress
+from callflows.cli.completion import complete_flow, complete_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,9 +48,9 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     call: Annotated[
         str | None, typer.Argument(help="The id of a call, or the first characters of it: show everything about this call.")
     ] = None,
-    number: Annotated[str, typer.Option(help="Calls to this number.")] = "",
+    number: Annotated[str, typer.Option(help="Calls to this number.", autocompletion=complete_number)] = "",
     from_: Annotated[str, typer.Option("--from", help="Calls of this caller.")] = "",
-    flow: Annotated[str, typer.Option(help="Calls that this flow answered.")] = "",
+    flow: Annotated[str, typer.Option(help="Calls that this flow answered.", autocompletion=complete_flow)] = "",
     outcome: Annotated[
         str, typer.Option(help="Calls that ended so: answered, voicemail, nobody-answered, fallback, …")
     ] = "",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+from urllib.parse import unquote
 
 import typer
 
-from callflows.cli.cli_options import TableFormat, exit_with_notice, load_command_settings, print_notice, print_table
+from callflows.cli.cli_options import TableFormat, exit_with_notice, load_command_settings, print_notice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from callflows.errors import OpentactError
     from callflows.opentact.pagination import RestRecord
     from callflows.opentact.rest_api import Opentact
+    from callflows.opentact.rest_requests import RestRequest
 
     _ReplyT = TypeVar("_ReplyT")
     _RecordT = TypeVar("_RecordT", bound=RestRecord)
@@ -26,18 +31,25 @@ TABLE_FORMAT_OPTION = Annotated[TableFormat, typer.Option("--format", help="The 
 ROW_LIMIT_OPTION = Annotated[
     int | None, typer.Option(min=1, help=f"Rows at most. Default: {_DEFAULT_TEXT_ROWS} as text, all as JSON.")
 ]
+DRY_RUN_OPTION = Annotated[bool, typer.Option("--dry-run", help="Show the request and send nothing.")]
 YES_OPTION = Annotated[bool, typer.Option("--yes", help="Continue without asking.")]
 
 
-def run_with_client(work: Callable[[Opentact], Awaitable[_ReplyT]]) -> _ReplyT:
-    """Run work with a client and return the result; exit with code 1 if Opentact refuses. Raises SettingsError."""
+def run_with_client(
+    work: Callable[[Opentact], Awaitable[_ReplyT]], create_client: Callable[[], Opentact] | None = None
+) -> _ReplyT:
+    """Run work with a client, by default of the settings, and return the result.
+
+    Exit with code 1 if Opentact refuses. Raises SettingsError.
+    """
     import asyncio
 
     from callflows.errors import OpentactError
     from callflows.opentact import Opentact
 
     async def open_client() -> _ReplyT:
-        async with Opentact.from_settings(load_command_settings()) as client:
+        made = create_client() if create_client is not None else Opentact.from_settings(load_command_settings())
+        async with made as client:
             return await work(client)
 
     try:
@@ -63,19 +75,158 @@ async def collect_rows(rows: AsyncIterator[_RecordT], limit: int | None, output:
     return collected_rows
 
 
-def print_records(records: Sequence[RestRecord], columns: Callable[[Any], Sequence[object]], output: TableFormat) -> None:
+def print_records(
+    records: Sequence[RestRecord],
+    columns: Callable[[Any], Sequence[object]],
+    output: TableFormat,
+    headings: Sequence[str] = (),
+) -> None:
     """Print records in columns, or as JSON with all fields of Opentact."""
     if output is TableFormat.json:
-        print(json.dumps([record.raw for record in records], ensure_ascii=False, indent=2))
+        print_json([record.raw for record in records])
+        return
+    rows = [["" if cell is None else cell for cell in columns(record)] for record in records]
+    print_fitting_table(rows, headings)
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_request(request: RestRequest, output: TableFormat) -> None:
+    """Print a request that is not sent. Raises OpentactError if a parameter is empty."""
+    path = unquote(request.fill_path())
+    query = "&".join(f"{name}={value}" for name, value in request.query.items())
+    # A header of a sign-in is a secret; its name says enough.
+    headers = dict.fromkeys(request.headers, "…")
+    file = f"a file of {len(request.file[1])} bytes as {request.file[0]!r}" if request.file else ""
+    if output is TableFormat.json:
+        parts = {"query": dict(request.query), "headers": headers, "body": request.body, "file": file or None}
+        print_json({"method": request.method, "path": path, **{name: part for name, part in parts.items() if part}})
+        return
+    print(f"{request.method} {path}{f'?{query}' if query else ''}")
+    for name, value in headers.items():
+        print(f"{name}: {value}")
+    if request.body is not None:
+        print_json(request.body)
+    if file:
+        print(file)
+
+
+def print_payload(payload: object, columns: Sequence[str], output: TableFormat) -> None:
+    """Print what Opentact answered: a list as a table, an object with one field on each line."""
+    if output is TableFormat.json:
+        print_json(payload)
+    elif isinstance(payload, list) and all(isinstance(row, dict) for row in payload):
+        print_raw_rows(payload, columns, output)
+        if not payload:
+            print_notice("there is nothing")
+    elif isinstance(payload, dict) and (rows := _find_rows(payload)) is not None:
+        print_raw_rows(rows, columns, output)
+    elif isinstance(payload, dict):
+        print_fitting_table([(name, _format_cell(value)) for name, value in payload.items() if value not in (None, "")])
+    elif payload is None:
+        print("done")
     else:
-        print_table([["" if cell is None else cell for cell in columns(record)] for record in records])
+        print(payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False))
+
+
+def _find_rows(payload: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rows of a page, which is an object with a list and numbers about it."""
+    lists = [value for value in payload.values() if isinstance(value, list)]
+    is_page = (
+        len(lists) == 1 and "uuid" not in payload and all(isinstance(value, (int, list)) for value in payload.values())
+    )
+    return lists[0] if is_page and all(isinstance(row, dict) for row in lists[0]) else None
+
+
+def print_raw_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], output: TableFormat) -> None:
+    """Print rows with the named columns that any row has, or with the first plain fields."""
+    if output is TableFormat.json:
+        print_json(rows)
+        return
+    names = [name for name in columns if any(row.get(name) not in (None, "") for row in rows)]
+    if not names:
+        plain = [name for row in rows[:1] for name, value in row.items() if not isinstance(value, (dict, list))]
+        names = sorted(plain, key=lambda name: (name not in ("uuid", "id", "name"), name.endswith("_on")))[:6]
+    print_fitting_table([[_format_cell(row.get(name)) for name in names] for row in rows], names)
+
+
+def _format_cell(value: object) -> str:
+    """Return a value for one line: of an object its number, name or id."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            known = next((value[name] for name in ("tn", "name", "uuid") if value.get(name) not in (None, "")), None)
+            return str(known) if known is not None else json.dumps(value, ensure_ascii=False) if value else ""
+        case list():
+            return ", ".join(map(_format_cell, value))
+        case str():
+            return value.partition("?")[0] + "?…" if value.startswith(("http://", "https://")) and "?" in value else value
+        case _:
+            return str(value)
+
+
+_DEFAULT_TABLE_WIDTH: Final = 80
+
+
+def print_fitting_table(rows: Sequence[Sequence[object]], headings: Sequence[str] = ()) -> None:
+    """Print rows in columns that fit the terminal, or 80 columns; the widest cells are cut, ids and numbers never.
+
+    Headings are printed on a terminal only. Unprintable characters are replaced, so that foreign text cannot control the
+    terminal.
+    """
+    cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
+    if not cells:
+        return
+    if headings and sys.stdout.isatty():
+        cells.insert(0, [*headings])
+    room = shutil.get_terminal_size((_DEFAULT_TABLE_WIDTH, 24)).columns
+    widths = _fit_widths([[row[index] for row in cells] for index in range(len(cells[0]))], room)
+    for row in cells:
+        shown = [f"{_cut_cell(cell, width):<{width}}" for cell, width in zip(row, widths, strict=True) if width]
+        print("  ".join(shown).rstrip())
+
+
+def _fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return the width of each column; 0 for an empty column, and for one without room."""
+    widths = [max(map(len, column)) for column in columns]
+    elastic = [
+        index
+        for index, column in enumerate(columns)
+        if index and not any(_UNCUT_CELL.fullmatch(cell) for cell in column) and widths[index] > _NARROWEST_COLUMN
+    ]
+
+    def find_excess() -> int:
+        return sum(width + 2 for width in widths if width) - 2 - room
+
+    while find_excess() > 0 and elastic:
+        widest = max(elastic, key=lambda index: widths[index])
+        widths[widest] -= 1
+        elastic = [index for index in elastic if widths[index] > _NARROWEST_COLUMN]
+    for index in reversed(range(2, len(widths))):
+        if find_excess() > 0:
+            widths[index] = 0
+    return widths
+
+
+_NARROWEST_COLUMN: Final = 8
+_UNCUT_CELL: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\+?[0-9]{7,15}", re.IGNORECASE)
+"""Ids and numbers: half of one is worth nothing."""
+
+
+def _cut_cell(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 1]}…"
 
 
 def parse_number_argument(text: str) -> str:
     """Return a number argument in E.164; exit with code 2 if invalid."""
-    from callflows.telephony.phone_numbers import parse_e164
+    from callflows.opentact.operation_fields import parse_written_number
 
-    number = parse_e164(text)
+    number = parse_written_number(text)
     if not number:
         exit_with_notice(f"callflows: {text!r} is not a number: write it as +12015550123", 2)
     return number

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 - typer reads it
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -27,7 +27,8 @@ from callflows.cli.flow_commands import export, new, override, show
 from callflows.cli.import_command import import_command
 from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
-from callflows.cli.opentact_commands import opentact_app
+from callflows.cli.opentact_group import opentact_app
+from callflows.cli.prompt_commands import prompts
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 root_app = typer.Typer(
     help="Answer the phone numbers you run on Opentact: call flows as files, checked before they are live.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -92,6 +92,7 @@ def serve(
     import uvicorn
 
     from callflows.settings import check_token_of_public_server
+    from callflows.web.call_protocol import choose_http_protocol
     from callflows.web.http_protocol import raise_open_files_limit
     from callflows.web.shared_counts import remove_old_counts
 
@@ -110,7 +111,7 @@ def serve(
         "log_config": None,  # uvicorn's lines are written as ours, by configure_logging
         "proxy_headers": False,
         "server_header": False,
-        "http": "callflows.web.http_protocol:BoundedHttpProtocol",
+        "http": choose_http_protocol(),
         "timeout_graceful_shutdown": STOP_SECONDS,
     }
     if server is not None:
@@ -294,6 +295,9 @@ root_app.command("test", epilog="Example: callflows test --coverage")(scenario_t
 
 
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
+
+
+root_app.command(epilog="Example: callflows prompts front-desk --script > script.md")(prompts)
 
 
 root_app.command(epilog="Example: callflows export front-desk > front-desk.xml")(export)

@@ -19,6 +19,7 @@ from callflows.cli.cli_options import (
     print_notice,
     show_progress,
 )
+from callflows.cli.completion import complete_flow
 from callflows.cli.platform_output import TABLE_FORMAT_OPTION, YES_OPTION, run_with_client
 
 if TYPE_CHECKING:
@@ -54,7 +55,16 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
             min=0, max=10_080, help="Maximum minutes of a call. Default: 240 for a new app; unchanged for an existing app."
         ),
     ] = 0,
-    static: Annotated[str, typer.Option(metavar="FLOW", help="Store the static document of this flow at Opentact.")] = "",
+    campaign: Annotated[
+        str,
+        typer.Option(metavar="ID", help="The 10DLC campaign of numbers whose flow reads texts, as the portal shows it."),
+    ] = "",
+    static: Annotated[
+        str,
+        typer.Option(
+            metavar="FLOW", help="Store the static document of this flow at Opentact.", autocompletion=complete_flow
+        ),
+    ] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Restore the state before connect.")] = False,  # noqa: FBT002 - an option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")] = False,  # noqa: FBT002 - an option
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
@@ -68,8 +78,8 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     from callflows.setup.connect import setup_removal
     from callflows.setup.connect.undo_log import UndoLog
 
-    if remove and (static or take or product or app or max_minutes):
-        options = "--app, --product, --take, --max-minutes, --static"
+    if remove and (static or take or product or app or max_minutes or campaign):
+        options = "--app, --product, --take, --max-minutes, --campaign, --static"
         exit_with_notice(f"callflows: --remove restores everything that connect changed: it takes no {options}", 2)
     settings = load_command_settings(flows=flows)
     ledger = UndoLog(settings.data)
@@ -78,7 +88,7 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     else:
         from callflows.opentact.backoff import get_utc_now
 
-        wanted = _build_desired_setup(settings, app, product, static, take=take, max_minutes=max_minutes)
+        wanted = _build_desired_setup(settings, app, product, static, take=take, max_minutes=max_minutes, campaign=campaign)
         plan = run_with_client(lambda client: connecting.plan_setup(client, wanted, ledger, get_utc_now()))
     _print_plan(plan, output)
     complete = plan.is_complete

@@ -20,6 +20,7 @@ from callflows.cli.cli_options import (
     parse_zone_option,
     print_notice,
 )
+from callflows.cli.completion import complete_number
 
 if TYPE_CHECKING:
     from callflows.language import Extensions
@@ -66,7 +67,12 @@ class StandInMethodOption(StrEnum):
 
 NUMBERS_OPTION = Annotated[
     list[str] | None,
-    typer.Option("--number", metavar="NUMBER", help="A number of the account, as +12015550123; repeatable."),
+    typer.Option(
+        "--number",
+        metavar="NUMBER",
+        help="A number of the account, as +12015550123; repeatable.",
+        autocompletion=complete_number,
+    ),
 ]
 FAULTS_OPTION = Annotated[
     list[str] | None, typer.Option("--fault", metavar="NAME=VALUE", help="A fault from the start on, as fail_share=0.1.")

@@ -16,6 +16,7 @@ from callflows.cli.cli_options import exit_with_notice
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
+    from pathlib import Path
 
     from callflows.rehearsal.call_parties import ActionWindow, CallerAction, CallingParty
     from callflows.rehearsal.rehearsed_call import Rehearsal
@@ -159,21 +160,27 @@ class SpeechSynthesizer:
         self._program = program
 
     @classmethod
-    def find_installed(cls) -> Self:
-        """Return the installed synthesizer; if missing, print how to install espeak-ng and exit with code 2."""
+    def find_installed(cls, option: str = "--say") -> Self:
+        """Return the installed synthesizer; if missing, print how to install espeak-ng and exit with code 2.
+
+        ``option`` is the option of the command that needs it.
+        """
         program = shutil.which("espeak-ng")
         if program is None:
-            exit_with_notice("callflows: --say needs espeak-ng: apt-get install espeak-ng, brew install espeak-ng", 2)
+            exit_with_notice(f"callflows: {option} needs espeak-ng: apt-get install espeak-ng, brew install espeak-ng", 2)
         return cls(program)
 
-    def speak_text(self, text: str, lang: str) -> None:
-        """Speak a text and wait for the end; a language unknown to espeak-ng is spoken as English."""
-        for voice in (lang.lower(), lang.partition("-")[0].lower(), "en"):
-            if self._speak_as(text, voice):
-                return
+    def speak_text(self, text: str, lang: str, file: Path | None = None) -> bool:
+        """Speak a text and wait for the end, or write a WAV file; return whether it was possible.
 
-    def _speak_as(self, text: str, voice: str) -> bool:
-        command: list[Any] = [self._program, "-v", voice, "--stdin"]
+        A language unknown to espeak-ng is spoken as English.
+        """
+        voices = (lang.lower(), lang.partition("-")[0].lower(), "en")
+        return any(self._speak_as(text, voice, file) for voice in voices if voice)
+
+    def _speak_as(self, text: str, voice: str, file: Path | None) -> bool:
+        target = [] if file is None else ["-w", file]
+        command: list[Any] = [self._program, "-v", voice, *target, "--stdin"]
         process = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603 - espeak-ng
         return process.returncode == 0
 

@@ -95,6 +95,7 @@ class Flow:
         document = text.encode()
         if len(document) > MAX_DOCUMENT_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
+        turn.document_parts = out
         return document
 
     async def run_missed_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:

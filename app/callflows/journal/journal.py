@@ -21,12 +21,13 @@ from callflows.errors import JournalError, JournalRejectionError, JournalUnavail
 from callflows.journal.cpu_budget import CpuBudget
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.redacted_turns import TurnRedactor, pack_turns
 from callflows.journal.retention import Retention
 from callflows.log import get_logger
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
@@ -92,6 +93,14 @@ class _PendingWrite(NamedTuple):
     completion: _Completion | None
 
 
+class _SpoolerBatch(NamedTuple):
+    """Entries and packed turns to spool. ``item_count`` is the number of items that they come from."""
+
+    pending: list[_PendingWrite]
+    packed_turns: list[bytes]
+    item_count: int
+
+
 class Journal(JournalQueries):
     """Records items: ``record_soon`` never waits, ``record_now`` returns after the write is durable."""
 
@@ -123,7 +132,7 @@ class Journal(JournalQueries):
         self._take_lock = threading.Lock()
         self._write_began_at = math.inf
         self._spooled_in_flight: list[_PendingWrite] = []
-        self._spooler_batch: list[_PendingWrite] = []
+        self._spooler_batch: _SpoolerBatch | None = None
         # A spooled entry raises the first number; a complete drain sets the second to the first at its beginning.
         self._spool_number, self._drained_number = 1, 0
         self._writer = BackgroundThread("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
@@ -180,7 +189,10 @@ class Journal(JournalQueries):
         """Return ``database`` (ok or gone; the log has the reason), waiting items, bytes in spool files, dropped items."""
         return {
             "database": "gone" if self._outage_reason else "ok",
-            "waiting": len(self._waiting_events) + len(self._waiting_turns) + len(self._batch) + len(self._spooler_batch),
+            "waiting": len(self._waiting_events)
+            + len(self._waiting_turns)
+            + len(self._batch)
+            + (self._spooler_batch.item_count if self._spooler_batch is not None else 0),
             "spooled_bytes": self._spool.size_bytes,
             "dropped": self._counts["dropped"] + self._count_new_drops(),
         }
@@ -198,18 +210,27 @@ class Journal(JournalQueries):
         if self._writer.is_stopping:
             self._retry_at = 0.0  # the last chance: the database is tried at once
         try:
-            while (due := self._are_turns_due()) or self._waiting_events or self._batch:
-                with self._cpu_budget if due else contextlib.nullcontext():
-                    self._fill_batch(TURNS_PER_BATCH if due else 0)
-                    if self._batch and not self._write_batch():
-                        return
-            if self._has_spooled_entries:
-                self._drain_spool_within_budget()
+            while self._write_step():
+                pass
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _LOG.exception("the journal writer failed", error=type(error).__name__)
             self._discard_batch(error)
         finally:
             self._log_dropped_items()
+
+    def _write_step(self) -> bool:
+        """Write what is due, or some spooled entries if nothing is. Return False if there is no more to do now."""
+        due = self._are_turns_due()
+        if due or self._waiting_events or self._batch:
+            with self._cpu_budget if due else contextlib.nullcontext():
+                self._fill_batch(TURNS_PER_BATCH if due else 0)
+                return not self._batch or self._write_batch()
+        if not self._has_spooled_entries or self._writer.is_stopping or not self._is_store_reachable():
+            return False
+        if not self._cpu_budget.has_budget():
+            return False
+        with self._cpu_budget:
+            return self._drain_spool()
 
     def _discard_batch(self, error: Exception) -> None:
         """Discard the batch after an unexpected error."""
@@ -234,11 +255,15 @@ class Journal(JournalQueries):
 
     def _take_items(self, max_events: int, max_turns: int) -> list[_PendingWrite]:
         """Take events and turns from the queues, and build their entries."""
-        items: list[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]]
-        with self._take_lock:
-            items = [*self._waiting_events.take(max_events)]
-            items += [(turn, None) for turn in self._waiting_turns.take(max_turns)]
+        events, turns = self._take_from_queues(max_events, max_turns)
+        items = [*events, *((turn, None) for turn in turns)]
         return [pending for item, completion in items if (pending := self._build_write(item, completion)) is not None]
+
+    def _take_from_queues(
+        self, max_events: int, max_turns: int
+    ) -> tuple[list[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]], list[AnsweredRequest]]:
+        with self._take_lock:
+            return self._waiting_events.take(max_events), self._waiting_turns.take(max_turns)
 
     def _build_write(
         self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None
@@ -247,20 +272,22 @@ class Journal(JournalQueries):
         try:
             return _PendingWrite(build_journal_entries(item, self._describe_decisions), completion)
         except Exception as error:  # noqa: BLE001 - later items must still be written
-            self._counts["refused"] += 1
-            _LOG.exception("an item could not be turned into rows", error=type(error).__name__)
-            _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
+            self._refuse_item(error, completion)
             return None
+
+    def _refuse_item(self, error: Exception, completion: _Completion | None = None) -> None:
+        self._counts["refused"] += 1
+        _LOG.exception("an item could not be turned into rows", error=type(error).__name__)
+        _settle_completion(completion, JournalError(f"it cannot be remembered: {type(error).__name__}"))
 
     def _spool_excess(self) -> None:
         """Spool what the writer is too slow for: turns beyond their number, and everything while a write hangs."""
         # Entries may be written twice and in any order, so the two threads need no more than separate items.
         try:
-            while self._spooler_batch or self._has_excess():
-                if not self._spooler_batch:
-                    max_events = MAX_JOURNAL_BATCH if self._is_write_slow() else 0
-                    self._spooler_batch = self._take_items(max_events, TURNS_PER_BATCH)
-                if not self._spool_batch():
+            while self._spooler_batch is not None or self._has_excess():
+                if self._spooler_batch is None:
+                    self._spooler_batch = self._take_spooler_batch()
+                if not self._spool_batch(self._spooler_batch):
                     return
             if self._is_write_slow():
                 self._spool_in_flight()
@@ -275,17 +302,30 @@ class Journal(JournalQueries):
     def _is_write_slow(self) -> bool:
         return time.monotonic() - self._write_began_at > SLOW_WRITE_SECONDS
 
-    def _spool_batch(self) -> bool:
+    def _take_spooler_batch(self) -> _SpoolerBatch:
+        """Take turns, and events too while a write hangs. Turns are packed: their rows are built when they are drained."""
+        events, turns = self._take_from_queues(MAX_JOURNAL_BATCH if self._is_write_slow() else 0, TURNS_PER_BATCH)
+        pending = [made for item, completion in events if (made := self._build_write(item, completion)) is not None]
+        redactor, redacted = TurnRedactor(self._describe_decisions), []
+        for turn in turns:
+            if turn.outcome.kind != "refused":
+                try:
+                    redacted.append(redactor.redact_turn(turn))
+                except Exception as error:  # noqa: BLE001 - later items must still be written
+                    self._refuse_item(error)
+        return _SpoolerBatch(pending, [pack_turns(redacted)] if redacted else [], len(pending) + len(turns))
+
+    def _spool_batch(self, batch: _SpoolerBatch) -> bool:
         """Spool the spooler's batch. Return False if the disk does not take it; then the batch waits."""
         try:
-            self._append_to_spool([entry for pending in self._spooler_batch for entry in pending.entries])
+            self._append_to_spool([entry for made in batch.pending for entry in made.entries], batch.packed_turns)
         except (OSError, JournalError) as error:
             self._log_error("the spool cannot be written; entries stay in memory", reason=str(error))
             return False
-        spooled, self._spooler_batch = self._spooler_batch, []
-        self._counts["spooled"] += len(spooled)
-        for pending in spooled:
-            _settle_completion(pending.completion)
+        self._spooler_batch = None
+        self._counts["spooled"] += batch.item_count
+        for made in batch.pending:
+            _settle_completion(made.completion)
         return True
 
     def _spool_in_flight(self) -> None:
@@ -296,8 +336,8 @@ class Journal(JournalQueries):
                 self._append_to_spool([entry for pending in [*batch] for entry in pending.entries])
                 self._spooled_in_flight = batch
 
-    def _append_to_spool(self, entries: list[JournalEntry]) -> None:
-        self._spool.append(entries)
+    def _append_to_spool(self, entries: list[JournalEntry], packed_turns: Sequence[bytes] = ()) -> None:
+        self._spool.append(entries, packed_turns)
         self._spool_number += 1
 
     @property
@@ -372,38 +412,32 @@ class Journal(JournalQueries):
         _LOG.error("the database rejected a row; it is dropped", reason=str(error), exc_info=ours)
 
     def _is_store_reachable(self) -> bool:
-        """Report whether the database is writable. After an outage, spooled entries are written first."""
-        if self._outage_reason and time.monotonic() < self._retry_at:
-            return False
-        return not self._outage_reason or self._drain_spool()
-
-    def _drain_spool_within_budget(self) -> None:
-        """Write spooled entries to the database: one segment if answering is busy, otherwise all."""
-        if self._outage_reason or self._writer.is_stopping:
-            self._drain_spool()
-        elif self._cpu_budget.has_budget():
-            with self._cpu_budget:
-                self._drain_spool(max_segments=1 if self._cpu_budget.is_busy else None)
-
-    def _drain_spool(self, max_segments: int | None = None) -> bool:
-        """Open the database if necessary, and write spooled entries. Return whether this succeeded."""
+        """Report whether the database is writable; after an outage it is opened again."""
+        if not self._outage_reason:
+            return True
         if time.monotonic() < self._retry_at:
             return False
         try:
-            if self._outage_reason and not self._open_store():
+            if not self._open_store():
                 return False
-            number, segments = self._spool_number, 0
-            while self._spool.drain_oldest_segment(self._replay_segment):
-                segments += 1
-                if segments == max_segments:
-                    return True
         except (JournalUnavailableError, OSError) as error:
             self._mark_store_gone(error)
             return False
-        if self._outage_reason:
-            _LOG.info("the journal is written to its database")
-        self._outage_reason, self._drained_number = "", number
+        self._outage_reason = ""
+        _LOG.info("the journal is written to its database")
         return True
+
+    def _drain_spool(self) -> bool:
+        """Write some spooled entries to the database. Return True if others remain, and can be written."""
+        number = self._spool_number
+        try:
+            remain = self._spool.drain_oldest_entries(self._replay_entries)
+        except (JournalUnavailableError, OSError) as error:
+            self._mark_store_gone(error)
+            return False
+        if not remain:
+            self._drained_number = number
+        return remain
 
     def _open_store(self) -> bool:
         """Open the database, within a time limit. Return whether the database is open."""
@@ -416,8 +450,8 @@ class Journal(JournalQueries):
             else _OPEN_WAIT_SECONDS
         )
 
-    def _replay_segment(self, entries: list[JournalEntry]) -> None:
-        """Write a segment; skip rejected entries."""
+    def _replay_entries(self, entries: list[JournalEntry]) -> None:
+        """Write spooled entries; skip rejected ones."""
         try:
             self._write_to_store(entries)
         except JournalRejectionError:

@@ -6,26 +6,13 @@ Rows contain plain values only, and no secrets. The journal's own thread builds 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-import uuid
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from callflows.journal.journal_tables import MERGED_TABLES, PROVISIONAL_BEGINS, PROVISIONAL_CONTINUES
-from callflows.journal.redaction import (
-    CREDENTIAL_FIELDS,
-    DIGIT_FIELDS,
-    REDACTION_MASK,
-    list_secret_texts,
-    mask_credentials,
-    mask_event_secrets,
-    mask_secrets,
-    mask_url_digits,
-    may_keep_digits,
-)
+from callflows.journal.redacted_turns import TurnRedactor, dump_json
+from callflows.journal.redaction import DIGIT_FIELDS, mask_credentials, mask_event_secrets
 from callflows.journal.state_order import (
     EFFECT_RESULT_RANKS,
     MESSAGE_STATE_RANKS,
@@ -43,16 +30,14 @@ from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, 
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from callflows.journal.redacted_turns import DescribeDecisions, RedactedTurn
     from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.platform_entity import PlatformEntity
     from callflows.telephony.recording_entity import RecordingEntity
-    from callflows.telephony.turn import Turn
-
-    DescribeDecisions = Callable[[Turn], list[dict[str, Any]]]
 
 
 _BLANK_ROWS: Final = {
@@ -71,8 +56,9 @@ def build_journal_entries(
     if isinstance(item, PlatformEvent):
         return _build_event_entries(item)
     if isinstance(item, AnsweredRequest):
-        return _build_turn_entries(item, describe_decisions) if item.outcome.kind != "refused" else []
-    payload = _dump_json(item.payload) if item.payload else None
+        is_refused = item.outcome.kind == "refused"
+        return [] if is_refused else build_turn_entries(TurnRedactor(describe_decisions).redact_turn(item))
+    payload = dump_json(item.payload) if item.payload else None
     return [
         _build_effect_entry(
             item.kind, item.key, item.call or None, payload, at=None, result=item.result, effect_result=item
@@ -80,57 +66,40 @@ def build_journal_entries(
     ]
 
 
-def _build_turn_entries(answered: AnsweredRequest, describe_decisions: DescribeDecisions) -> list[JournalEntry]:
+def build_turn_entries(turn: RedactedTurn) -> list[JournalEntry]:
     """Build the rows of a request: the call, the turn, and the requested effects."""
-    turn, outcome, fields = answered.turn, answered.outcome, answered.request_fields
-    decisions = describe_decisions(turn) if turn is not None else []
-    kept = may_keep_digits(turn, decisions, answered=outcome.kind == "answered")
-    secrets = list_secret_texts(turn, digits_allowed=kept)
-    id_ = uuid.uuid4().hex
-    call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{id_}"
-    query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:4096])
-    pressed = next((fields[name] for name in DIGIT_FIELDS if fields.get(name)), None)
+    fields = turn.request_fields
+    call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{turn.id}"
     row = {
-        "id": id_,
+        "id": turn.id,
         "call": call,
-        "at": answered.received_at,
-        "seconds": answered.answer_seconds,
-        "method": answered.method,
-        "path": clean_text(answered.path)[:_MAX_COLUMN_CHARACTERS],
-        "query": query if kept else mask_url_digits(query),
-        "told": _dump_json(
-            {
-                name: value if kept or name not in DIGIT_FIELDS else REDACTION_MASK
-                for name, value in _drop_credentials(fields).items()
-            }
-        ),
-        "pressed": pressed if kept or not pressed else REDACTION_MASK,
-        "status": answered.status,
-        "outcome": outcome.kind,
-        "flow": outcome.flow,
-        "node": outcome.node,
-        "version": outcome.version,
-        "cause": mask_secrets(clean_text(outcome.cause), secrets),
-        "detail": mask_secrets(clean_text(outcome.detail), secrets),
-        "trail": mask_credentials(mask_secrets(_dump_json(decisions), secrets)),
-        "document": zlib.compress(mask_secrets(mask_credentials(answered.document.decode()), secrets).encode(), 1),
+        "at": turn.received_at,
+        "seconds": turn.answer_seconds,
+        "method": turn.method,
+        "path": clean_text(turn.path)[:_MAX_COLUMN_CHARACTERS],
+        "query": turn.query,
+        "told": dump_json({name: value for name, value in fields.items() if name != CALL_BEGAN_FIELD}),
+        "pressed": next((fields[name] for name in DIGIT_FIELDS if fields.get(name)), None),
+        "status": turn.status,
+        "outcome": turn.kind,
+        "flow": turn.flow,
+        "node": turn.node,
+        "version": turn.version,
+        "cause": turn.cause,
+        "detail": turn.detail,
+        "trail": turn.decisions,
+        "document": zlib.compress("".join(turn.document).encode(), 1),
     }
     effects = [
-        _build_effect_entry(
-            e.kind, e.key, call, mask_secrets(_dump_json(e.payload), secrets), at=answered.received_at, result="asked"
-        )
-        for e in outcome.effects
+        _build_effect_entry(effect.kind, effect.key, call, effect.payload, at=turn.received_at, result="asked")
+        for effect in turn.effects
     ]
-    return [("calls", _build_call_of_turn(answered, call)), ("turns", row), *effects]
+    return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *effects]
 
 
-def _drop_credentials(fields: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in fields.items() if name not in CREDENTIAL_FIELDS and name != CALL_BEGAN_FIELD}
-
-
-def _build_call_of_turn(answered: AnsweredRequest, call: str) -> JournalRow:
+def _build_call_of_turn(turn: RedactedTurn, call: str) -> JournalRow:
     """Build the call row of a turn; without a uuid, the call is matched later by its start."""
-    fields, outcome = answered.request_fields, answered.outcome
+    fields = turn.request_fields
     return {
         **_BLANK_ROWS["calls"],
         "id": call,
@@ -141,9 +110,9 @@ def _build_call_of_turn(answered: AnsweredRequest, call: str) -> JournalRow:
         "number": _normalize_number(fields.get("to") or fields.get("tn")),
         "app": fields.get("sca") or None,
         "attestation": _normalize_attestation(fields.get("attestation")),
-        "flow": outcome.flow or None,
-        "outcome": add_rank(OUTCOME_RANKS, outcome.kind),
-        "started": float(fields.get(CALL_BEGAN_FIELD) or answered.received_at),
+        "flow": turn.flow or None,
+        "outcome": add_rank(OUTCOME_RANKS, turn.kind),
+        "started": float(fields.get(CALL_BEGAN_FIELD) or turn.received_at),
     }
 
 
@@ -190,7 +159,7 @@ def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:
     if platform_event.sms is not None:
         entries.append(("messages", _build_message_row(platform_event.sms, platform_event)))
     entries += _build_recording_entries(platform_event, call)
-    raw = mask_event_secrets(_dump_json(platform_event.raw))
+    raw = mask_event_secrets(dump_json(platform_event.raw))
     event = {
         "key": _clean_column(platform_event.key),
         "kind": _clean_column(platform_event.kind),
@@ -269,7 +238,7 @@ def _build_recording_entries(platform_event: PlatformEvent, call: str | None) ->
         row = _build_recording_row(recording, call, platform_event.occurred_at)
         entries.append(("recordings", row))
         if recording.transcript:
-            raw = _dump_json({"recording": row["id"]})
+            raw = dump_json({"recording": row["id"]})
             shared = {name: row[name] for name in ("id", "call", "at")}
             entries.append(("transcripts", {**shared, "raw": raw, "text": recording.transcript}))
     for transcript in platform_event.transcripts:
@@ -287,7 +256,7 @@ def _build_recording_row(recording: RecordingEntity, call: str | None, at: float
 
 def _identify_undocumented(entity: PlatformEntity, fields: Mapping[str, Any]) -> tuple[str, str]:
     """Return the id of an object and its fields as JSON; without an id of Opentact, a digest of the fields is the id."""
-    raw = mask_event_secrets(_dump_json(dict(sorted(fields.items()))))
+    raw = mask_event_secrets(dump_json(dict(sorted(fields.items()))))
     return entity.uuid or hashlib.blake2b(raw.encode(), digest_size=16).hexdigest(), raw
 
 
@@ -321,11 +290,3 @@ def _normalize_attestation(text: str | None) -> str | None:
 def _clean_column(value: object) -> str:
     """Return a text for a column; any other value is an empty text."""
     return clean_text(value[:_MAX_COLUMN_CHARACTERS]) if isinstance(value, str) else ""
-
-
-def _dump_json(value: object) -> str:
-    """Serialize to JSON; replace characters that UTF-8 cannot encode (lone surrogates)."""
-    try:
-        return to_json(value, fallback=str).decode()
-    except PydanticSerializationError:
-        return json.dumps(value, default=str)

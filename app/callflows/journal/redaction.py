@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from callflows.flows.steps.collect_step import CollectStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from callflows.telephony.turn import Turn
@@ -77,7 +77,9 @@ def list_secret_texts(turn: Turn | None, *, digits_allowed: bool) -> list[str]:
     """List the texts to mask: secret values of the turn, and the digits unless ``digits_allowed``."""
     if turn is None:
         return []
-    names: Iterable[str] = _list_secret_names(turn) if turn.trail or turn.resolve is None else turn.values.keys()
+    names: Collection[str] = _list_secret_names(turn) if turn.trail or turn.resolve is None else turn.values.keys()
+    if not names and (digits_allowed or not turn.entered_digits):
+        return []
     moments = [turn.values, *(values for _mark, _outcome, values, *_ in turn.trail)]
     values = [values[name] for name in names for values in moments if name in values]
     found = {str(value) for value in values if isinstance(value, (str, int)) and not isinstance(value, bool)}

@@ -1,7 +1,7 @@
-"""Spools journal entries to files while the database is unavailable, so that entries survive the process.
+"""Spools journal entries to files while the database is gone or the server is busy, so that entries survive the process.
 
-A file is a segment with one line of JSON per entry. All access is under a file lock, so that several processes can share a
-folder: append entries, forget a number, write the oldest segment to the database.
+A file is a segment with one line of JSON per entry, or per batch of packed turns. All access is under a file lock, so that
+several processes can share a folder: append entries, forget a number, write the oldest entries to the database.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import fcntl
 import json
 import os
 import time
+import zlib
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from callflows.errors import JournalError
+from callflows.journal.journal_rows import build_turn_entries
+from callflows.journal.redacted_turns import unpack_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +29,13 @@ if TYPE_CHECKING:
 SPOOL_SEGMENT_BYTES: Final = 1_000_000
 """Size in bytes after which a new segment is begun."""
 MAX_SPOOL_BYTES: Final = 256_000_000
-"""Maximum size in bytes of all segments, about 100,000 turns or events. Further entries are dropped, counted and logged."""
+"""Maximum size in bytes of all segments: 100,000 events, or several times as many turns. More is not taken."""
+ENTRIES_PER_DRAIN: Final = 200
+"""Number of entries after which a drain writes what it has read."""
+_PACKED_TURNS: Final = "packed turns"
+"""Stands in the place of the table in the line of a batch."""
+_WRITTEN_MARK: Final = b"#"
+"""Replaces the first byte of a line if this line and all before it are written to the database."""
 
 
 class Spool:
@@ -36,12 +45,12 @@ class Spool:
         self._folder = folder
         self._max_bytes = max_bytes
 
-    def append(self, entries: Sequence[JournalEntry]) -> None:
-        """Append all entries or no entry; the entries are on the disk on return.
+    def append(self, entries: Sequence[JournalEntry], packed_turns: Sequence[bytes] = ()) -> None:
+        """Append all entries and batches of turns, or nothing; they are on the disk on return.
 
         Raises OSError if the disk accepts no more data, and JournalError if the spool is full.
         """
-        lines = b"".join(_encode_entry(entry) for entry in entries)
+        lines = b"".join([*map(_encode_entry, entries), *map(_encode_packed_turns, packed_turns)])
         size, newest = self._measure_segments()
         if size + len(lines) > self._max_bytes:
             raise JournalError(f"more than {self._max_bytes} bytes wait for the database")
@@ -49,7 +58,7 @@ class Spool:
         with self._lock_newest_segment(newest) as segment:
             before = segment.seek(0, os.SEEK_END)
             try:
-                segment.write(lines)
+                segment.write(lines if _ends_with_line(segment) else b"\n" + lines)
                 segment.flush()
                 os.fsync(segment.fileno())
             except OSError:
@@ -86,29 +95,42 @@ class Spool:
     def size_bytes(self) -> int:
         return self._measure_segments()[0]
 
-    def drain_oldest_segment(self, write_entries: Callable[[list[JournalEntry]], None]) -> int:
-        """Pass the oldest segment to ``write_entries``, then delete the file. Return the number of remaining segments.
+    def drain_oldest_entries(self, write_entries: Callable[[list[JournalEntry]], None]) -> bool:
+        """Pass the oldest entries to ``write_entries``, then forget them. Return True if others remain.
 
-        The file stays if ``write_entries`` raises.
+        The entries stay if ``write_entries`` raises.
         """
         files = self.list_segments()
+        remain = len(files) > 1
         if not files:
-            return 0
+            return False
         with contextlib.suppress(FileNotFoundError), _open_locked(files[0]) as segment:
-            if os.fstat(segment.fileno()).st_nlink:  # else another process deleted the file while this one waited
-                write_entries(_read_entries(segment))
-                files[0].unlink()
-        return len(files) - 1
+            if not os.fstat(segment.fileno()).st_nlink:
+                return remain  # another process deleted the file while this one waited
+            last = 0
+            entries: list[JournalEntry] = []
+            for start, line in _read_waiting_lines(segment):
+                if len(entries) >= ENTRIES_PER_DRAIN:
+                    write_entries(entries)
+                    segment.seek(last)
+                    segment.write(_WRITTEN_MARK)
+                    return True
+                entries += _decode_line(line)
+                last = start
+            if entries:
+                write_entries(entries)
+            files[0].unlink()
+        return remain
 
     def rewrite_entries(self, rewrite_entry: Callable[[JournalEntry], JournalEntry | None]) -> int:
         """Replace entries, or remove an entry if ``rewrite_entry`` returns None. Return the number of changed entries."""
         count = 0
         for path in self.list_segments():
             with contextlib.suppress(FileNotFoundError), _open_locked(path) as segment:
-                entries = _read_entries(segment)
+                entries = [entry for _start, line in _read_waiting_lines(segment) for entry in _decode_line(line)]
                 others = [rewrite_entry(entry) for entry in entries]
                 hits = sum(old != new for old, new in zip(entries, others, strict=True))
-                if hits:
+                if hits or _find_waiting_start(segment):
                     segment.seek(0)
                     segment.truncate()
                     segment.write(b"".join(_encode_entry(entry) for entry in others if entry is not None))
@@ -140,15 +162,46 @@ def _encode_entry(entry: JournalEntry) -> bytes:
     return json.dumps([table, plain], separators=(",", ":")).encode() + b"\n"
 
 
-def _read_entries(segment: IO[bytes]) -> list[JournalEntry]:
-    """Return the entries of a segment; skip a line that a killed process left incomplete."""
+def _encode_packed_turns(packed: bytes) -> bytes:
+    return json.dumps([_PACKED_TURNS, base64.b64encode(packed).decode()]).encode() + b"\n"
+
+
+def _ends_with_line(segment: IO[bytes]) -> bool:
+    """Report whether a segment is empty or ends with a whole line; a killed process may have left a part of one."""
+    end = segment.seek(0, os.SEEK_END)
+    if not end:
+        return True
+    segment.seek(end - 1)
+    return segment.read(1) == b"\n"
+
+
+def _find_waiting_start(segment: IO[bytes]) -> int:
+    """Return the position of the first line that is not written to the database yet."""
     segment.seek(0)
-    found: list[JournalEntry] = []
-    for line in segment:
-        with contextlib.suppress(ValueError):
-            table, row = json.loads(line)
-            found.append((table, _decode_document(row)))
-    return found
+    content = segment.read()
+    last_written = 0 if content.startswith(_WRITTEN_MARK) else -1
+    last_written = max(last_written, content.rfind(b"\n" + _WRITTEN_MARK) + 1 or -1)
+    return content.find(b"\n", last_written) + 1 if last_written >= 0 else 0
+
+
+def _read_waiting_lines(segment: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not written to the database yet, each with its position."""
+    start = _find_waiting_start(segment)
+    segment.seek(start)
+    for line in segment.readlines():
+        yield start, line
+        start += len(line)
+
+
+def _decode_line(line: bytes) -> list[JournalEntry]:
+    """Return the entries of a line; none for a line that a killed process left incomplete."""
+    try:
+        table, row = json.loads(line)
+        if table == _PACKED_TURNS:
+            return [entry for turn in unpack_turns(base64.b64decode(row)) for entry in build_turn_entries(turn)]
+        return [(table, _decode_document(row))]
+    except (ValueError, TypeError, LookupError, zlib.error):
+        return []
 
 
 def _decode_document(row: dict[str, Any]) -> dict[str, Any]:

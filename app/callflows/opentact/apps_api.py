@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from callflows.opentact.operation_group import OperationGroup
 from callflows.opentact.pagination import MAX_PAGE_ROWS, fetch_list, fetch_record, search_records
-from callflows.opentact.rest_operations import APP_TRUNK_SETTINGS_FIELDS
 from callflows.opentact.rest_records import ElementExecution, OpentactApp, OpentactRecord
 
 if TYPE_CHECKING:
@@ -24,10 +23,7 @@ class AppsApi(OperationGroup):
 
     async def create_app(self, name: str, product: object, **fields: Any) -> OpentactApp:  # noqa: ANN401 - Opentact's own
         """Create an app; ``product`` identifies an entry of ``list_products``."""
-        # Opentact requires both trunk settings of a new app, so empty ones are sent.
-        trunks: dict[str, Any] = {name: {} for name in APP_TRUNK_SETTINGS_FIELDS}
-        values, more = self._split_fields("apps create", {"name": name, "is_active": True, **trunks, **fields})
-        # A product without a number is Opentact's own, and sent as it is listed.
+        values, more = self._split_fields("apps create", {"name": name, "is_active": True, **fields})
         return await fetch_record(self._rest, OpentactApp, "apps create", {**values, "product": product}, more)
 
     async def update_app(self, uuid: str, **fields: Any) -> OpentactApp:  # noqa: ANN401 - Opentact's own

@@ -25,6 +25,7 @@ class NumberSearchMask(TypedDict, total=False):
     nxx: str
     line: str
     pattern: str
+    profile: str
     features: list[str]
 
 

@@ -51,6 +51,7 @@ FIELD_KIND_MEANINGS: Final[dict[FieldKind, str]] = {
     "json": "any JSON",
     "file": "a file, as the part of this name in a multipart form",
 }
+EXAMPLE_NUMBER: Final = "+12015550123"
 _TRUTH_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NATIONAL_NUMBER: Final = re.compile(r"\(?([2-9][0-9]{2})\)?[ .\-/]*([2-9][0-9]{2})[ .\-]*([0-9]{4})")
 _MASK_CHARACTERS: Final = re.compile(r"[*%]")
@@ -72,6 +73,8 @@ class RestField:
     is_required: bool = False
     is_mask: bool = False
     choices: tuple[str, ...] = ()
+    default: Any = None
+    """The value of a required field that is left out."""
     least: float | None = None
     most: float | None = None
     """Limits of a number, or of the length of a text."""
@@ -99,8 +102,10 @@ def convert_value(field: RestField, value: object) -> Any:  # noqa: ANN401 - JSO
     """
     if value is None and field.place == "body":
         return None
-    if field.is_mask and isinstance(value, str) and _MASK_CHARACTERS.search(value):
-        return value
+    if field.is_mask and isinstance(value, str):
+        # A mask may also be a SIP name, or a short code.
+        number = parse_e164(value) if field.kind == "phone" and not _MASK_CHARACTERS.search(value) else ""
+        return number.removeprefix("+") or value
     converted = _CONVERTERS[field.kind](value)
     if field.choices and converted not in field.choices:
         raise ValueError(f"must be {', '.join(field.choices[:-1])} or {field.choices[-1]}")

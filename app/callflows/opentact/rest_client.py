@@ -218,6 +218,7 @@ class RestClient:
                 follow_redirects=False,  # a redirect would carry the token to another host
                 # On this machine plain http is allowed; a proxy would see the token.
                 trust_env=not is_loopback_host(urlsplit(self._url).hostname or ""),
+                verify=self._url.startswith("https"),  # reading certificates takes time that plain http does not need
                 headers={"user-agent": get_versioned_user_agent()},
             )
         return self._http_client

@@ -91,7 +91,15 @@ def _field(name: str, kind: FieldKind, example: Any, meaning: str = "", **more: 
 
 
 def _required(fields: tuple[RestField, ...], *names: str) -> tuple[RestField, ...]:
-    return tuple(dataclasses.replace(field, is_required=field.name in names) for field in fields)
+    return tuple(
+        dataclasses.replace(
+            field,
+            is_required=field.name in names,
+            # An empty object is what a required one has without a choice.
+            default={} if field.name in names and field.kind == "object" else None,
+        )
+        for field in fields
+    )
 
 
 # Fields that several calls share

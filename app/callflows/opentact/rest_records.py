@@ -5,6 +5,7 @@ A value of an unexpected type does not reject the record: the field counts as mi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations of a record
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -97,6 +98,20 @@ class OpentactApp(OpentactRecord):
     max_call_length_min: int | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeaseMessaging:
+    """The texts of a number: the ids of its messaging profile and its campaign, or empty texts.
+
+    ``is_reported`` is false if Opentact says nothing about the texts of the number, ``is_campaign_reported`` if nothing
+    about the campaign.
+    """
+
+    profile_uuid: str = ""
+    campaign: str = ""
+    is_reported: bool = False
+    is_campaign_reported: bool = False
+
+
 class OpentactLease(OpentactRecord):
     """A number of the account, and the app or SIP connection to which it belongs."""
 
@@ -112,9 +127,32 @@ class OpentactLease(OpentactRecord):
         return self.tn.number if isinstance(self.tn, OpentactNumber) else parse_e164(self.tn or "")
 
     @property
+    def messaging(self) -> LeaseMessaging:
+        """The texts of the number, in either documented form: ``messaging_profile``, or from 2022 ``subscriptions[]``."""
+        listed = self.raw.get("subscriptions")
+        subscriptions = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        texting = [one for one in subscriptions if one.get("type", "sms") == "sms" and one.get("messaging_profile")]
+        is_reported = "messaging_profile" in self.raw or isinstance(listed, list)
+        # What either form shows counts: an empty form may only be the one that is out of use.
+        shown = next((one for one in (*texting, self.raw) if one.get("messaging_profile")), {})
+        return LeaseMessaging(
+            _get_entity_key(shown.get("messaging_profile")),
+            _get_entity_key(shown.get("sms_campaign")),
+            is_reported,
+            "sms_campaign" in shown,
+        )
+
+    @property
     def app_uuid(self) -> str:
         """The id of the SIP Control App, or an empty text."""
         return self.sip_control_app.uuid if isinstance(self.sip_control_app, OpentactApp) else self.sip_control_app or ""
+
+
+def _get_entity_key(value: object) -> str:
+    """Return the id of a nested object, or the value itself if it is the id."""
+    if isinstance(value, dict):
+        value = next((value[name] for name in ("uuid", "id", "campaign_id") if value.get(name)), "")
+    return str(value or "")
 
 
 class OpentactVoice(OpentactRecord):

@@ -105,6 +105,8 @@ def convert_field_values(operation: RestOperation, values: Mapping[str, Any]) ->
                 converted[name] = convert_value(field, values[name])
             except ValueError as error:
                 wrong.append(f"{name}: {error}")
+        elif field.default is not None:
+            converted[name] = field.default
         elif field.is_required:
             wrong.append(f"{name}: is missing ({field.meaning or field.shown_kind})")
     if wrong:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from callflows.errors import DocumentReadError
 from callflows.flows.coverage_points import strip_coverage_comments
+from callflows.flows.source.sound_library import parse_sound_url
 from callflows.language import from_xml
 from callflows.language.dialects import NO_EXTENSIONS
 from callflows.rehearsal import undocumented_rules
@@ -185,6 +186,11 @@ class CallState(abc.ABC):
             raise CallEnd(
                 "loop", f"{MAX_CALL_SECONDS / 3600:.0f} hours, the last in {self.current_path}; {self.describe_loop()}"
             )
+
+    def name_sound(self, url: str) -> str:
+        """Return the name of a sound that the call's own server serves; any other URL stays as it is."""
+        origins = {"/".join(asked.url.split("/", 3)[:3]) for asked in self.transcript.requests}
+        return next((name for origin in origins if (name := parse_sound_url(url, origin))), url)
 
     def describe_loop(self) -> str:
         """Describe the cycle that the latest document requests form."""

@@ -98,7 +98,7 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
             return f"looks up {sanitize_for_terminal(step['into'])}: {step['result']}"
     step = {**step, "seconds": _step_seconds(step)} if "seconds" in step else step
     did = [
-        f"{name} {sanitize_for_terminal(value)}"
+        f"{'' if (step['verb'], name) == ('Play', 'url') else f'{name} '}{sanitize_for_terminal(value)}"
         for name, value in step.items()
         if name not in _HIDDEN_STEP_FIELDS and name != "reason"
     ]

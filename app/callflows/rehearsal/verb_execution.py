@@ -99,7 +99,7 @@ async def execute_play(call: CallState, command: Play, path: str) -> None:
     """Play a sound or a recording of this call. Raises CommandFailure if the recording does not exist."""
     recording = command.attributes.get("record")
     if recording is None:
-        url = command.attributes["url"]
+        url = call.name_sound(str(command.attributes["url"]))
         await call.announce_step(
             "Play", path, url=url, **_loop_fields(command), **_unanswered_fields(call), **tag_fields(command)
         )

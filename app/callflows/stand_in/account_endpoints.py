@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from callflows.stand_in.entity_store import EntityRow
     from callflows.stand_in.rest_routing import RestEndpoint, RestRouter
     from callflows.stand_in.stand_in_platform import StandInPlatform
 
@@ -113,19 +112,15 @@ def _notification_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 
 def _add_tn_profile_endpoints(platform: StandInPlatform, rest: RestRouter) -> None:
-    profiles: dict[str, EntityRow] = {}
     for priority, (name, is_toll_free) in enumerate(_TN_PROFILES, 1):
-        uuid = platform.ids.next_uuid("TN profile")
         fields: dict[str, Any] = {"name": name, "description": f"{name} numbers", "is_active": True, "priority": priority}
-        profiles[uuid] = {"uuid": uuid, **fields, "toll_free": is_toll_free, "tn_search_validator": None}
+        platform.tn_profiles.add_row({**fields, "toll_free": is_toll_free, "tn_search_validator": None})
 
     async def list_profiles(_: Request) -> Response:
-        return success_response([*profiles.values()])
+        return success_response([*platform.tn_profiles])
 
     async def show_profile(request: Request) -> Response:
-        if request.path_params["uuid"] not in profiles:
-            raise RestRefusal(404, "TN profile not found")
-        return success_response(profiles[request.path_params["uuid"]])
+        return success_response(platform.tn_profiles.get_row(request.path_params["uuid"]))
 
     async def list_prices(_: Request) -> Response:
         return success_response([])

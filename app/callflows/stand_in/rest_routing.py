@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     RestEndpoint = Callable[[Request], Awaitable[Response]]
 
 
+_OPERATION_KEY: Final = "callflows.operation"
 _CORRECTED_OPERATION_KEY: Final = "callflows.corrected_operation"
-"""Key of a request's scope: the line that an operator corrected."""
+"""Keys of a request's scope: the line of the table, also if an operator corrected the line."""
 _BODY_VALUES_KEY: Final = "callflows.body_values"
 _PATH_PARAMETER: Final = re.compile(r"{(\w+)}")
 MAX_REMEMBERED_ROWS: Final = 1_000
@@ -144,6 +145,12 @@ async def parse_operation_values(request: Request, operation: RestOperation) -> 
 async def parse_rest_search(request: Request, platform: StandInPlatform) -> SearchBody:
     """Parse the body of a search, with the page from the place that the platform reads. Raises RestRefusal."""
     body = choose_page_values(await parse_rest_json(request), request.query_params, platform.options.pages)
+    fields = {field.name: field for field in request.scope[_OPERATION_KEY].fields if field.place == "body"}
+    for name in [name for name in body if name in fields and name not in SearchBody.model_fields]:
+        try:
+            body[name] = convert_value(fields[name], body[name])
+        except ValueError as error:
+            raise field_refusal(name, str(error), str(body[name])) from None
     try:
         search = SearchBody.model_validate(body)
     except ValidationError as error:
@@ -190,7 +197,8 @@ class RestRouter:
         self.table = table
         self._endpoints: dict[str, RestEndpoint] = {}
         self._public_names: set[str] = set()
-        self._remembered_rows: dict[str, list[EntityRow]] = {}
+        self.remembered_rows: dict[str, list[EntityRow]] = {}
+        """Rows of lines without an endpoint of their own, by the words before the last one."""
         self._fault_stream = platform.ids.create_stream("faults of rest")
 
     def add_endpoint(self, name: str, endpoint: RestEndpoint, *, is_public: bool = False) -> None:
@@ -224,6 +232,7 @@ class RestRouter:
                 raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
             numbered = {name: request.path_params[f"p{index}"] for index, name in enumerate(names)}
             request.scope["path_params"] = numbered
+            request.scope[_OPERATION_KEY] = operation
             if operation.name in self.table.changed_keys:
                 request.scope[_CORRECTED_OPERATION_KEY] = operation
                 await _restore_path_parameters(request, operation)
@@ -240,14 +249,14 @@ class RestRouter:
 
         async def handle_request(request: Request) -> Response:
             fields = {**request.path_params, **await parse_operation_values(request, operation)}
-            rows = self._remembered_rows.setdefault(key, [])
+            rows = self.remembered_rows.setdefault(key, [])
             matching = [row for row in rows if all(row.get(name) == value for name, value in fields.items())]
             if operation.method == "GET":
                 return success_response(matching)
             if operation.method == "DELETE":
                 if not matching:
                     raise not_found_refusal(operation.name)
-                self._remembered_rows[key] = [row for row in rows if row not in matching]
+                self.remembered_rows[key] = [row for row in rows if row not in matching]
                 return success_response(None)
             row = {"uuid": self._platform.ids.next_uuid(operation.name), **fields}
             rows.append(row)

@@ -57,6 +57,7 @@ class StandInPlatform:
         self.switches = EntityTable("SIP switch", ids)
         self.office_hours = EntityTable("Office hours", ids)
         self.rooms = EntityTable("Room", ids)
+        self.tn_profiles = EntityTable("TN profile", ids)
         self.batches = EntityTable("Batch", ids, drops_oldest=True)
         self.subscriptions = EntityTable("Event subscription", ids)
         self.events = EventBroadcaster(options.envelope, ids, self.faults, self.subscriptions, strict=options.strict)

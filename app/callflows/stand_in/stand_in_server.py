@@ -46,7 +46,7 @@ class StandInServer:
         self.platform = platform = StandInPlatform(options or StandInOptions())
         self.calls = calls = CallRegistry(platform)
         self.messages = StandInMessages(platform)
-        rest = RestRouter(platform, platform.options.table)
+        self.rest = rest = RestRouter(platform, platform.options.table)
         account_endpoints.add_account_endpoints(platform, rest)
         subscription_endpoints.add_subscription_endpoints(platform, rest)
         app_endpoints.add_app_endpoints(platform, calls, rest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.telephony.account_entity import AccountEntity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from callflows.telephony.account_entity import NumberOrderEntity
     from callflows.telephony.call_entity import CallEntity
@@ -38,8 +38,9 @@ class AnsweredRequest(NamedTuple):
     """A request and its answer.
 
     ``received_at`` is in seconds since 1970. ``path`` and ``query`` are unchanged and may contain secrets;
-    ``request_fields`` are the fields of the request. ``turn`` contains the decisions and their reasons; it is None if no
-    flow was asked.
+    ``request_fields`` are the fields of the request. ``document_parts`` are the answer as texts in a row: most of them are
+    shared by all calls of a flow, so that answers that wait need little memory. ``turn`` contains the decisions and their
+    reasons; it is None if no flow was asked.
     """
 
     received_at: float
@@ -49,9 +50,14 @@ class AnsweredRequest(NamedTuple):
     query: bytes
     request_fields: Mapping[str, str]
     status: int
-    document: bytes
+    document_parts: Sequence[str]
     outcome: AnswerOutcome
     turn: Turn | None
+
+    @property
+    def document(self) -> bytes:
+        """The answer."""
+        return "".join(self.document_parts).encode()
 
 
 NO_PAYLOAD: Final[Mapping[str, Any]] = {}

@@ -14,7 +14,7 @@ from callflows.telephony.calls import Caller, CurrentCall, LocalTime
 from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_e164
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
 
@@ -44,7 +44,8 @@ class Turn:
     Progress: ``values`` are the variables including this turn's changes (every change makes a new mapping),
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
 
-    Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute after the answer is sent.
+    Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute after the answer is sent,
+    ``document_parts`` the texts of the rendered document.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Turn:
         "call",
         "caller",
         "deferred_results",
+        "document_parts",
         "earlier_values",
         "effects",
         "entered_digits",
@@ -124,6 +126,7 @@ class Turn:
         self.step_results: dict[Any, Any] = {}
         self.trail: list[tuple[Any, ...]] = []
         self.effects: list[Any] = []
+        self.document_parts: Sequence[str] = ()
 
     def __getattr__(self, name: str) -> object:
         """Create rarely used attributes on first access; each is a plain attribute afterwards."""

@@ -93,7 +93,8 @@ class AnswerEngine:
         took, now = time.perf_counter() - began, time.time()
         self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, get_field("call", "")))
         if self._record_answer is not None:
-            self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, document, outcome, turn))
+            parts = turn.document_parts if turn is not None and outcome.kind == "answered" else (document.decode(),)
+            self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
         for effect in outcome.effects:
             self._effect_handler.queue_effect(effect)
 

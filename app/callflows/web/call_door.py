@@ -1,5 +1,8 @@
 """The endpoint for calls: ``/call`` and ``/call/{flow}/{node}``, an ASGI app in front of FastAPI for speed.
 
+A request comes by ASGI, or by ``CallHttpProtocol``, which is faster; both use ``begin_answer``, ``build_response`` and
+``record_answer``.
+
 Opentact always gets a valid document with status 200, even after an internal error; only unauthorized requests get 403.
 """
 
@@ -7,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -36,6 +39,22 @@ _NODE_PATH_PARTS: Final = 4
 """Number of parts of ``/call/{flow}/{node}``, split at slashes."""
 
 
+class BegunAnswer(NamedTuple):
+    """A request of which the answer is known, or needs slow work.
+
+    ``began`` is a value of ``time.perf_counter``; ``request`` contains method, path and query.
+    """
+
+    began: float
+    request: tuple[str, str, bytes]
+    fields: dict[str, str]
+    reply: CallReply | DeferredTurn
+
+
+BEGUN_ANSWER_KEY: Final = "callflows.begun_answer"
+"""Key of an ASGI scope with a begun answer: the request must not be answered a second time."""
+
+
 class CallDoor:
     """An ASGI app: passes ``/call…`` to the engine, and every other request to ``other_app``."""
 
@@ -48,23 +67,36 @@ class CallDoor:
         if scope["type"] != "http" or not (scope["path"] == CALL_PATH or scope["path"].startswith(_START_PATHS[1])):
             await self._other_app(scope, receive, send)
             return
-        began = time.perf_counter()
-        engine, method = self._engine, scope["method"]
-        body = await self._read_body(scope, receive) if method not in ("GET", "HEAD") else b""
+        begun: BegunAnswer | None = scope.pop(BEGUN_ANSWER_KEY, None)
+        if begun is None:
+            began = time.perf_counter()
+            body = await self._read_body(scope, receive) if scope["method"] not in ("GET", "HEAD") else b""
+            begun = self.begin_answer(scope, body, began)
+        reply = begun.reply
+        if isinstance(reply, DeferredTurn):
+            try:
+                reply = await self._engine.resume(reply)
+            except Exception as error:  # noqa: BLE001 - the caller always gets a document
+                reply = self._engine.answer_with_apology(error)
+        status, headers, document = build_response(reply)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": document if scope["method"] != "HEAD" else b""})
+        self.record_answer(begun, reply)
+
+    def begin_answer(self, scope: Mapping[str, Any], body: bytes, began: float) -> BegunAnswer:
+        """Answer a request as far as nothing has to be waited for. Never raises."""
         fields: dict[str, str] = {}
+        reply: CallReply | DeferredTurn
         try:
             fields = parse_query_fields(scope["query_string"])
             reply = self.answer_request(scope, fields, body)
-            if isinstance(reply, DeferredTurn):
-                reply = await engine.resume(reply)
         except Exception as error:  # noqa: BLE001 - the caller always gets a document
-            reply = engine.answer_with_apology(error)
-        status, document = reply[:2]
-        length = (b"content-length", b"%d" % len(document))
-        headers = [_XML_HEADER if status == STATUS_OK else _PROBLEM_HEADER, length, _NO_STORE_HEADER]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": document if method != "HEAD" else b""})
-        engine.record(began, (method, scope["path"], scope["query_string"]), fields, reply)
+            reply = self._engine.answer_with_apology(error)
+        return BegunAnswer(began, (scope["method"], scope["path"], scope["query_string"]), fields, reply)
+
+    def record_answer(self, begun: BegunAnswer, reply: CallReply) -> None:
+        """Record an answer after it was sent."""
+        self._engine.record(begun.began, begun.request, begun.fields, reply)
 
     async def _read_body(self, scope: AsgiScope, receive: AsgiReceive) -> bytes:
         """Return the body; an empty body if the real one is late or too long."""
@@ -91,3 +123,10 @@ class CallDoor:
         if refusal:
             return refuse_request(refusal)
         return self._engine.continue_call(fields, body, self._trust.create_base_url_getter(scope), parts[2], parts[3])
+
+
+def build_response(reply: CallReply) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return status, headers and body of a reply."""
+    status, document = reply[:2]
+    length = (b"content-length", b"%d" % len(document))
+    return status, [_XML_HEADER if status == STATUS_OK else _PROBLEM_HEADER, length, _NO_STORE_HEADER], document

@@ -25,6 +25,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _waiting: ClassVar[dict[BoundedHttpProtocol, None]] = {}
     """Connections without a complete request, the oldest first."""
     _header_timer: asyncio.TimerHandle | None = None
+    _is_in_headers = False
+    """True from the first byte of a request until its headers are complete."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         super().connection_made(transport)
@@ -34,10 +36,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Most requests come whole: only others need a timer.
+        if self._is_in_headers and self._header_timer is None and not self.transport.is_closing():
+            self._await_headers()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._header_timer is None:
-            self._await_headers()
+        self._is_in_headers = True
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
@@ -50,10 +57,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             next(iter(self._waiting)).close_incomplete()
 
     def _stop_waiting(self) -> None:
+        self._is_in_headers = False
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
-        self._waiting.pop(self, None)
+            self._waiting.pop(self, None)
 
     def close_incomplete(self) -> None:
         """Close a connection that has not completed its request."""

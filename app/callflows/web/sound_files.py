@@ -1,4 +1,4 @@
-"""Generated sounds for dialects without a tone."""
+"""Serves sounds: those of authors, and a generated beep for dialects without a tone."""
 
 from __future__ import annotations
 
@@ -6,19 +6,47 @@ import io
 import math
 import struct
 import wave
+from typing import TYPE_CHECKING, Final
 
-from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+
+from callflows.flows.source.sound_library import MEDIA_URL_PREFIX, find_sound_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def create_sound_router(beep_path: str) -> APIRouter:
-    """Serve the beep under ``/media/…``."""
+_SOUND_HEADERS: Final = {
+    "cache-control": "no-cache",  # a cache may keep a sound, and asks by its ETag whether it was replaced
+    "x-content-type-options": "nosniff",
+}
+_MEDIA_TYPES: Final = {".wav": "audio/wav", ".mp3": "audio/mpeg"}
+
+
+def create_sound_router(flow_folder: Path, beep_path: str) -> APIRouter:
+    """Serve the sounds of a folder of flows under ``/media/…``, and the beep unless the folder has one of its name."""
     router = APIRouter()
-    sound = render_beep()
+    beep = render_beep()
+    static_files = StaticFiles(directory=flow_folder, check_dir=False)
 
-    @router.get(beep_path, summary="A beep, for a dialect without a tone")
-    async def media_beep() -> Response:
-        return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
+    @router.get(MEDIA_URL_PREFIX + "{name:path}", summary="A sound of the folder sounds, or the beep")
+    @router.head(MEDIA_URL_PREFIX + "{name:path}", include_in_schema=False)
+    async def media_sound(name: str, request: Request) -> Response:
+        file = await run_in_threadpool(find_sound_file, flow_folder, name)
+        if file is None and f"{MEDIA_URL_PREFIX}{name}" == beep_path:
+            return Response(beep, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
+        if file is None:
+            raise HTTPException(404, "there is no such sound")
+        sound = FileResponse(file, media_type=_MEDIA_TYPES[name[-4:].lower()], headers=_SOUND_HEADERS)
+        try:
+            sound.set_stat_headers(await run_in_threadpool(file.stat))
+        except OSError:
+            raise HTTPException(404, "there is no such sound") from None
+        is_known = static_files.is_not_modified(sound.headers, request.headers)
+        return NotModifiedResponse(sound.headers) if is_known else sound
 
     return router
 

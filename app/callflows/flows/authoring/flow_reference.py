@@ -37,6 +37,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "numbers": ("no-numbers", "number", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),
+    "languages": ("unknown-language", "no-translation", "unused", "value", "unknown-key"),
     "dialect": ("dialect",),
     "hours": (
         "hours-contradiction",
@@ -82,11 +83,15 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
     "variable": "text, or a list of texts",
     "some texts": "text, or a list of texts",
+    "prompt": "text, or a list of `say`, `play`, `pause`; perhaps by language",
+    "attempts": "text, or a list of `say`, `play`, `pause`; a list of these for each attempt; perhaps by language",
     "expression": "expression",
     "ways": "list of `{when, goto}`",
     "name": "name",
     "digits": "number of digits, `6` or `4-8`",
     "timezone": "time zone",
+    "languages": "language tag, or keys of `say`, by language",
+    "text by language": "text, or a text for each language",
     "voice": "keys of `say`: `{lang, gender, type}`",
     "group": "group",
     "dial_policy": "keys, see below",
@@ -105,6 +110,15 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "expectations": "list of what happens",
 }
 """Definitions of the JSON Schema in words."""
+_PLAIN_VALUE_NOTES: Final[Mapping[str, str]] = {
+    "play": " A plain value without `://` is `sound`. Both may stand in a prompt, too.",
+    "say": " A list is one prompt of several parts: `- say: [play: chime.wav, say: Welcome.]`.",
+}
+_VERB_RULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "play": ("audio-url", "sound-name", "sound-missing", "sound-format", "sound-length"),
+    "say": ("empty-text", "ssml", "url-as-text", "spoken-language", "template"),
+}
+"""The rules about single verbs."""
 _VERBS_TEXT: Final = (
     "Every verb of Opentact's call control language is a step under its own name, with its own attributes. "
     "`callflows verbs VERB` shows its XML, and whether Opentact documents it."
@@ -227,16 +241,19 @@ def _render_verb(name: str, cls: type[Element], schema: Mapping[str, Any]) -> It
     yield _render_table(("key", "type", "default", "what it is for"), rows) if rows else "It has no keys."
     plain = find_plain_attribute(cls)
     if plain:
-        yield f"A plain value is `{plain}`: `- {name}: …` means `- {name}: {{{plain}: …}}`."
+        note = _PLAIN_VALUE_NOTES.get(name, "")
+        yield f"A plain value is `{plain}`: `- {name}: …` means `- {name}: {{{plain}: …}}`.{note}"
     yield from _render_example("steps", name)
-    yield from _render_errors(("verb", "audio-url") if name == "play" else ("verb",))
+    yield from _render_errors(("verb", *_VERB_RULES.get(name, ())))
 
 
 def _describe_kind_of(cls: type[Element], key: str) -> str:
     """Describe an attribute of a verb in words; any other key contains steps or texts."""
     attribute = cls.spec.attributes.get(key)
     if attribute is None:
-        return {"do": "list of steps", "dtmf": "steps by key", "meta": "texts by name"}.get(key, "list of steps")
+        return {"dtmf": "steps by key", "meta": "texts by name", "sound": "name of a file", "text": "text"}.get(
+            key, "list of steps"
+        )
     if attribute.kind is MILLISECONDS_KIND:
         return "duration"
     return attribute.kind.requirement if attribute.kind.pattern else "text"

@@ -27,6 +27,7 @@ from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.messages.missed_calls import MISSED_STEP_NAMES
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
+from callflows.flows.source.prompt_shape import LANGUAGE_NAME_PATTERN, PROMPT_STEPS
 from callflows.flows.source.scenario_shape import (
     CALL_OUTCOMES,
     EXPECTATION_WORDS,
@@ -34,14 +35,16 @@ from callflows.flows.source.scenario_shape import (
     Scenario,
     ScenarioText,
 )
+from callflows.flows.source.sound_library import SOUND_FILE_SUFFIXES
 from callflows.flows.source.voice_attributes import VOICE_ATTRIBUTES
 from callflows.flows.steps.notify_step import WebhookNotice
+from callflows.flows.steps.sound_play import SOUND_KEYS
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
-from callflows.flows.steps.verb_steps import CHILD_KEYS, PROMPT_STEPS, find_plain_attribute
+from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.dialects import NO_EXTENSIONS
 from callflows.language.value_kinds import KEYS_KIND, MILLISECONDS_KIND
 from callflows.language.verb_table import Evidence
-from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Error, Meta, Say
+from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Error, Meta, Play, Say
 from callflows.telephony.calls import WEEKDAY_NAMES
 
 if TYPE_CHECKING:
@@ -183,6 +186,7 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     return {
         "texts": texts,
         "variable": {**texts, "type": [*texts["type"], "null"]},
+        **_build_prompt_definitions(),
         "some texts": {**texts, "minItems": 1},
         "expression": TEXT_SCHEMA,
         "ways": {"type": "array", "items": {**way, "required": ["goto"]}},
@@ -196,13 +200,60 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     }
 
 
+def _build_prompt_definitions() -> dict[str, JsonSchema]:
+    """Return the definitions of prompts: a text, a part, or a list of parts; for each attempt one of these."""
+    steps = {"when": _WHEN_SCHEMA, **{name: _build_reference(f"step {name}") for name in PROMPT_STEPS}}
+    part = {
+        **_build_closed_object(steps),
+        "type": ["object", "string", "number", "boolean"],
+        "if": {"required": ["when"]},
+        "then": {"minProperties": 2, "maxProperties": 2},
+        "else": {"minProperties": 1, "maxProperties": 1},
+    }
+    several = {"type": [*part["type"], "array"]}
+    prompt = {**part, **several, "items": _build_reference("prompt part")}
+    return {
+        "prompt part": _allow_languages(part, _build_reference("some prompt")),
+        "prompt": _allow_languages({**prompt, "type": [*several["type"], "null"]}, _build_reference("some prompt")),
+        "some prompt": _allow_languages(prompt, _build_reference("some prompt")),
+        "attempts": _allow_languages(
+            {**part, **several, "items": _build_reference("some prompt"), "minItems": 1}, _build_reference("attempts")
+        ),
+        "text by language": _allow_languages(
+            {**_build_closed_object({}), "type": ["object", *_WRITTEN_TEXT_TYPES], "minProperties": 1}, TEXT_SCHEMA
+        ),
+    }
+
+
+_WRITTEN_TEXT_TYPES: Final = [kind for kind in TEXT_SCHEMA["type"] if kind != "null"]
+_CLOSING_KEYWORDS: Final = ("additionalProperties", "required", "minProperties", "maxProperties", "if", "then", "else")
+
+
+def _allow_languages(schema: JsonSchema, variant_schema: JsonSchema) -> JsonSchema:
+    """Allow a mapping with a value for each language instead of the keys of a schema."""
+    names = {"pattern": f"^({LANGUAGE_NAME_PATTERN.pattern})$"}
+    strict = {key: schema[key] for key in _CLOSING_KEYWORDS if key in schema}
+    return {
+        **{key: part for key, part in schema.items() if key not in strict},
+        "if": {"type": "object", "minProperties": 1, "propertyNames": names},
+        "then": {"additionalProperties": variant_schema},
+        "else": {**strict, "properties": dict.fromkeys(schema.get("properties", {}), _ANY_VALUE)},
+    }
+
+
 # Sections of the file
 
 
 def _build_section_definitions() -> dict[str, JsonSchema]:
     kinds = {name: Say.spec.attributes[name] for name in VOICE_ATTRIBUTES}
+    voice = _build_closed_object({name: _build_attribute_schema(attribute) for name, attribute in kinds.items()})
     return {
-        "voice": _build_closed_object({name: _build_attribute_schema(attribute) for name, attribute in kinds.items()}),
+        "voice": voice,
+        "languages": {
+            "type": "object",
+            "propertyNames": {"pattern": f"^({LANGUAGE_NAME_PATTERN.pattern})$"},
+            "additionalProperties": {**voice, "type": ["object", "string", "null"]},
+        },
         "group": _allow_plain_value(build_model_schema(HuntGroup), _build_value_definitions()["some texts"]),
         "dial_policy": _allow_plain_value(build_model_schema(DialPolicySection), {"type": ["null"]}),
         "messages": {"type": ["array", "null"], "items": {**build_model_schema(MessageRule), "minProperties": 1}},
@@ -292,7 +343,7 @@ def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
         "steps": steps,
         "steps or nothing": {**steps, "type": ["array", "null"]},
         "step": _build_step_schema({"when": _WHEN_SCHEMA, **known}, bare),
-        "prompt": _build_step_schema(
+        "gather prompt": _build_step_schema(
             {name: known[name] for name in PROMPT_STEPS}, [name for name in bare if name in PROMPT_STEPS]
         ),
         "missed step": _build_step_schema({"when": _WHEN_SCHEMA, **{name: known[name] for name in MISSED_STEP_NAMES}}, []),
@@ -332,8 +383,11 @@ def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> Jso
     plain = _resolve_reference(build_type_schema(field.annotation, field.metadata))
     if cls.takes_raw_value:
         return {**plain, "type": [plain["type"]], **says}
-    kinds = [kind for kind in plain["type"] if kind != "null" or not field.is_required()]
-    return {**_allow_plain_value(build_model_schema(cls, more), {**plain, "type": kinds}), **says}
+    if cls.is_plain_text:
+        plain = {key: part for key, part in plain.items() if key in ("type", "items")}
+    kinds = [kind for kind in plain["type"] if kind != "object" and (kind != "null" or not field.is_required())]
+    schema = {**_allow_plain_value(build_model_schema(cls, more), {**plain, "type": kinds}), **says}
+    return _allow_languages(schema, _build_reference("some prompt")) if cls.is_plain_text else schema
 
 
 def _resolve_reference(schema: JsonSchema) -> JsonSchema:
@@ -352,6 +406,8 @@ def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema
     """Build the schema of a verb: attributes and children, or a plain value for the main attribute."""
     row = cls.spec
     properties = {name: _build_attribute_schema(attribute) for name, attribute in row.attributes.items()}
+    if cls is Play:
+        properties |= {name: {**TEXT_SCHEMA, "description": description} for name, description in SOUND_KEYS.items()}
     properties |= _build_extension_schemas(extensions.kinds.get(row.name, {})) | _build_child_schemas(cls)
     keys = {
         **_build_closed_object(properties),
@@ -360,7 +416,17 @@ def _build_verb_schema(cls: type[Element], extensions: Extensions) -> JsonSchema
     plain = row.attributes.get(find_plain_attribute(cls))
     form = build_kind_schema(plain.kind) if plain else {"type": []}
     kinds = [kind for kind in form["type"] if kind != "null"] + (["null"] if _needs_no_arguments(cls) else [])
-    return {**_allow_plain_value(keys, {**form, "type": kinds}), "description": _describe_verb(row)}
+    if cls is Play:
+        form = {**form, "pattern": f"{form['pattern']}|{_SOUND_NAME_PATTERN}"}
+    elif cls is Say:
+        form, kinds = {**form, "items": _build_reference("prompt part")}, [*kinds, "array"]
+    schema = {**_allow_plain_value(keys, {**form, "type": kinds}), "description": _describe_verb(row)}
+    this = _build_reference(f"step {step_key_of_element(row.name)}")
+    return _allow_languages(schema, this) if cls in (Say, Play) else schema
+
+
+_SOUND_KINDS: Final = [suffix.removeprefix(".") for suffix in SOUND_FILE_SUFFIXES]
+_SOUND_NAME_PATTERN: Final = f"^[^/~:][^:]*[.]({build_any_case_pattern(_SOUND_KINDS)})$"
 
 
 def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
@@ -368,7 +434,7 @@ def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
     inside = cls.spec.allowed_children
     steps = _build_reference("steps")
     branches = {"type": "object", "propertyNames": _build_keys_schema(), "additionalProperties": steps}
-    prompts = {"type": "array", "items": _build_reference("prompt")}
+    prompts = {"type": "array", "items": _build_reference("gather prompt")}
     there = {
         "do": (Say, prompts if DTMF in inside else steps, "The steps that are done inside it."),
         "dtmf": (DTMF, branches, "Steps by the keys that are pressed: 0-9, star, hash, or several such."),

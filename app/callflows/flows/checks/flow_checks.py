@@ -30,6 +30,7 @@ def check_flow(flow: CompilingFlow) -> None:
     _check_country_codes(flow)
     _check_silent_nodes(flow)
     check_steps_after_messages(flow)
+    _check_languages(flow)
     if not flow.flow_file.template:
         _check_hours_not_asked(flow, UncertainNames(flow))
         _check_attestation(flow)
@@ -119,6 +120,24 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
     for name in flow.flow_file.groups.keys() - flow.used_groups:
         if not uncertain_names.is_mentioned(name):
             _warn_unused(flow, "groups", name, f"dial: {name}")
+
+
+def _check_languages(flow: CompilingFlow) -> None:
+    """Report languages that no step chooses, and texts that stay in the default language after a choice."""
+    if len(flow.languages) < 2:  # noqa: PLR2004 - there is no choice
+        return
+    if not flow.language_changes:
+        message = "languages: nothing sets the language: callers hear the first one only"
+        fix = f"as set: {{language: {[*flow.languages][1]}}}, where a caller has chosen it"
+        flow.report.warning(("languages",), "unused", message, fix, key=True)
+    reached = flow.graph.find_steps_after(flow.language_changes)
+    default = next(iter(flow.languages))
+    others = ", ".join([*flow.languages][1:])
+    for path, node, step in flow.untranslated_texts.values():
+        if step >= reached.get(node, step + 1):
+            message = f"the text has no translation: callers who chose {others} hear it in {default}"
+            fix = f"write it for each language: {{{default}: …, {[*flow.languages][1]}: …}}"
+            flow.report.warning(path, "no-translation", message, fix)
 
 
 def _warn_unused(flow: CompilingFlow, kind: str, name: str, use: str) -> None:

@@ -365,9 +365,21 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A step comes after one that ends the node or leads to another node: no caller ever reaches it.",
         "Move it before the goto or hangup, or give the goto or hangup a when: - {when: caller.anonymous, goto: closed}.",
     ),
+    "no-translation": CheckRule(
+        "A flow has several languages, and a text is not in all of them: callers hear it in another language.",
+        "Write it for each language: say: {en: Hello., es: Hola.}; name the language of a text that needs none: lang: en.",
+    ),
+    "unknown-language": CheckRule(
+        "A text or a set is for a language that the file does not name: callers would never hear it.",
+        "Name the languages in the file: languages: {en: en-US, es: es-US}.",
+    ),
     "audio-url": CheckRule(
         "The name of a sound does not end in .mp3 or .wav: Opentact plays only these, and callers would hear nothing.",
         "Use an .mp3 or .wav file: play: https://example.com/welcome.mp3.",
+    ),
+    "calculation": CheckRule(
+        "A calculation uses data that may be no number, or divides by data that may be 0: such a call gets the fallback.",
+        "Make it a number: customer.calls | int; before a division ask: 60 / customer.calls if customer.calls else 0.",
     ),
     "comparison": CheckRule(
         "A comparison uses an impossible value: the branch is never taken, or the condition makes each call fail.",
@@ -398,12 +410,28 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Take the tags out. A pause is a step: pause: 1s. The language and the voice are keys of say.",
     ),
     "url-as-text": CheckRule(
-        "A text that is spoken is nothing but a URL: callers hear it letter by letter.",
-        "Play a sound file with play: https://… before the step, and write the prompt in words.",
+        "A text that is spoken is nothing but a URL, or the name of a sound: callers hear it letter by letter.",
+        "Play it: prompt: [play: welcome.wav]; a sound of another server with play: https://….",
     ),
     "spoken-language": CheckRule(
         "The filter spoken knows English, Spanish, French and German: in another language the time is spoken in English.",
         "Write the time in figures, as {{ hours.office.next_opening.time }}.",
+    ),
+    "sound-format": CheckRule(
+        "A sound is neither WAV nor MP3, is empty, damaged or too big: its text is said instead, or the fallback.",
+        "Save it as WAV with 8000 Hz, mono, 16 bits, or as MP3; callflows prompts lists all sounds with their length.",
+    ),
+    "sound-length": CheckRule(
+        "A sound is so short that nobody hears it, or so long that callers hang up.",
+        "Record it again, or cut it.",
+    ),
+    "sound-missing": CheckRule(
+        "A sound is not in the folder sounds: callers hear its text instead; without a text, the fallback.",
+        "Put the file into sounds/ beside the flow file, and give it a text: play: {sound: welcome.wav, text: Welcome.}.",
+    ),
+    "sound-name": CheckRule(
+        "The name of a sound leads out of the folder sounds, is computed, or ends neither with .wav nor with .mp3.",
+        "Write the name of a file in sounds/: play: welcome.wav, or a URL; of several, give each play a when.",
     ),
     "stop-in-prompt": CheckRule(
         "A prompt asks for a key after a fixed number of digits: the input ended before it, and the next question gets it.",

@@ -16,11 +16,14 @@ from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.expressions.expression_scope import CALL_SCOPE
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.hours.overrides import ActiveOverrides
+from callflows.flows.source.prompt_shape import CALL_LANGUAGE
+from callflows.flows.source.sound_library import make_sound_path
 from callflows.flows.suppositions import NO_SUPPOSITIONS, Suppositions, make_override_lookup
 from callflows.language import Dialect, Extensions
+from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.progress import SilentEnd
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.flows.source.stored_values import StoredNames
     from callflows.flows.tickets import TicketSigner
+    from callflows.telephony.turn import Turn
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,6 +65,23 @@ class NodeSource(NamedTuple):
     continuation: tuple[str, int] | None
 
 
+class PromptRecord(NamedTuple):
+    """A text that callers hear, or a sound: the name of a sound of ours, or a URL. ``text`` may have braces."""
+
+    path: SourcePath
+    text: str
+    lang: str
+    sound: str
+
+
+class UntranslatedText(NamedTuple):
+    """A text without a language, and the step of a node that says it."""
+
+    path: SourcePath
+    node: str
+    step: int
+
+
 class CompilingFlow:
     """One flow during its compilation. Compilers of nodes, texts and rules read it, and record what they find in it."""
 
@@ -87,10 +108,13 @@ class CompilingFlow:
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
         self.secret_names = stored.secret_names
+        self._stored_names = stored.names
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
         )
+        self.languages = self.context.languages
+        """Voices by the names of the flow's languages, the default language first."""
         self.groups = self.context.groups
         self.voice = self.context.voice
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
@@ -114,6 +138,14 @@ class CompilingFlow:
         """Nodes at whose end a caller may have heard nothing."""
         self.uses_network = False
         """True if the flow sends requests to other servers."""
+        self.prompts: dict[SourcePath, PromptRecord] = {}
+        """Everything that callers may hear from steps, by the path of the step or the text."""
+        self.untranslated_texts: dict[SourcePath, UntranslatedText] = {}
+        """Texts without a language in a flow with several, by path."""
+        self.language_changes: set[tuple[str, int]] = set()
+        """Steps that set the language of a call: node and index."""
+        self._language_conditions: dict[str, Callable[[Turn], bool]] = {}
+        self._sound_holes: dict[str, Hole] = {}
         self._shared_branches: dict[tuple[Fragment, ...], BranchFragment] = {}
         self._shared_holes: dict[tuple[str, bool, str], Hole] = {}
 
@@ -162,6 +194,32 @@ class CompilingFlow:
     def share_hole(self, text: CompiledText, *, url: bool, lang: str) -> Hole:
         """Return the hole for a text. Equal texts in one language share one hole."""
         return self._shared_holes.setdefault((text.source, url, lang), text.render)
+
+    def share_sound_hole(self, name: str) -> Hole:
+        """Return the hole for the URL of a sound, in the form for an element. The hole is shared."""
+        path = make_sound_path(name)
+        return self._sound_holes.setdefault(name, lambda turn: f"{turn.base_url}{path}")
+
+    def has_stored_name(self, name: str) -> bool:
+        """Return whether a step stores a value under a name."""
+        return name in self._stored_names
+
+    def share_language_condition(self, name: str) -> Callable[[Turn], bool]:
+        """Return the condition that holds for calls in a language. The condition is shared."""
+        return self._language_conditions.setdefault(name, lambda turn: bool(turn.values[CALL_LANGUAGE] == name))
+
+    def set_default_language(self, turn: Turn) -> None:
+        """Set the language of a call that has none yet, for expressions."""
+        if CALL_LANGUAGE not in turn.values:
+            turn.values = Variables({**turn.values, CALL_LANGUAGE: next(iter(self.languages))})
+
+    def record_untranslated_text(self, path: SourcePath, node: str, step: int) -> None:
+        """Record a text that is said in the default language whatever the language of the call is."""
+        self.untranslated_texts[path] = UntranslatedText(path, node, step)
+
+    def record_prompt(self, path: SourcePath, text: object, lang: str, sound: str = "") -> None:
+        """Record a text that is said, or a sound with its text."""
+        self.prompts[path] = PromptRecord(path, text if isinstance(text, str) else "", lang, sound)
 
     def make_url_hole(self, node: str, entry: NodeEntry) -> Hole:
         """Return a hole for the signed URL of a node, in the form for an attribute."""

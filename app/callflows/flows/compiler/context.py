@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.document_writer import DocumentWriter
@@ -30,6 +30,12 @@ class StepContext(Protocol):
     """True if a request brings the caller's digits to the step."""
     continues_elsewhere: bool
     """Set to True by a step if another entry contains the following steps."""
+    voice: Mapping[str, str]
+    """Voice of texts that name none."""
+    language: str
+    """Name of the language whose texts are compiled; empty if the language of the call decides."""
+    skips_missing_sounds: bool
+    """True within a prompt of which callers hear something else, if a sound of it is missing."""
     next_step_key: str
     """Key of the following step; empty after the last step."""
 
@@ -74,6 +80,9 @@ class StepContext(Protocol):
 
     def write_fetch(self, node: str, entry: NodeEntry) -> None:
         """End here and continue in a separate document."""
+
+    def render_fallback(self) -> str:
+        """Return the fallback as part of a document."""
 
     def add_document_url_placeholder(self, node: str, entry: NodeEntry) -> str:
         """Return a placeholder for the signed URL of a document."""

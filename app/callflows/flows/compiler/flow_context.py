@@ -16,8 +16,9 @@ from callflows.flows.hours.spoken_times import HoursStatus
 from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.shape_validation import validate_shape
-from callflows.flows.source.voice_attributes import read_voice_attributes
+from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.turn import MISSING, MissingValue
 
@@ -69,6 +70,9 @@ class FlowContext:
         self._suppositions = suppositions
         self._report = report
         self.voice = read_voice_attributes(flow_file.voice, ("voice",), report)
+        self.languages = read_language_voices(flow_file.languages, self.voice, report)
+        if self.languages:
+            self.voice = {**self.voice, **next(iter(self.languages.values()))}
         self.groups = self._read_groups()
         self.variables = {
             name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
@@ -85,6 +89,7 @@ class FlowContext:
             "variables": {
                 name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE for name, value in self.variables.items()
             },
+            **({CALL_LANGUAGE: SCOPE_LEAF} if self.languages else {}),
         }
 
     @functools.cached_property

@@ -133,6 +133,22 @@ class FlowGraph:
                     left.append(on)
         return fetched
 
+    def find_steps_after(self, steps: Iterable[tuple[str, int]]) -> dict[str, int]:
+        """Return the first step of each node that a call may come to after one of these steps."""
+        first: dict[str, int] = {}
+        left = [(node, step + 1) for node, step in steps]
+        while left:
+            node, step = left.pop()
+            if step >= first.get(node, step + 1):
+                continue
+            before, first[node] = first.get(node), step
+            left += [
+                (edge.target_node, edge.target_step)
+                for edge in self.step_edges.get(node, ())
+                if edge.from_step >= step - 1 and (before is None or edge.from_step < before)
+            ]
+        return first
+
     def find_names_used_from(self, nodes: Iterable[str]) -> dict[str, frozenset[str]]:
         """Return the names used by each node or by any node reachable from there."""
         names_of_group: list[frozenset[str]] = []

@@ -27,7 +27,7 @@ from callflows.language import Callback, Error
 from callflows.text import find_nearest, format_known_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.flows.compiler.context import FlowNodes, StepContext
     from callflows.flows.compiler.document_writer import DocumentWriter
@@ -65,6 +65,12 @@ class NodeCompiler:
         self.has_digits = False
         self.always_reached = True
         """True if every call that gets here passes the compiled steps."""
+        self.voice: Mapping[str, str] = self.flow.voice
+        """Voice of texts that name none: the voice of the file, or within a prompt of the step."""
+        self.language = ""
+        """Name of the language whose texts are compiled; empty if the language of the call decides."""
+        self.skips_missing_sounds = False
+        """True within a prompt of which callers hear something else, if a sound of it is missing."""
         self.continues_elsewhere = False
         """True if another entry contains the following steps."""
         self.next_step_key = ""
@@ -98,6 +104,8 @@ class NodeCompiler:
             self.nodes, self.document.make_branch(progress), self.texts.expression_compiler, inside_branch=inside
         )
         branch.attempt, branch.has_digits, branch.always_reached = self.attempt, self.has_digits, False
+        branch.voice, branch.language = self.voice, self.language
+        branch.skips_missing_sounds = self.skips_missing_sounds
         branch.next_step_key = self.next_step_key if not inside_branch else ""
         branch.texts.assumed_names = self.texts.assumed_names
         return branch

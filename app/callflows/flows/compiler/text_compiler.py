@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from callflows.errors import ExpressionError, VerbBuildError
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
+from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.language import Meta, Say
 from callflows.language.value_kinds import URL_KIND
 
@@ -40,6 +41,7 @@ _SSML_TAG: Final = re.compile(
     re.IGNORECASE,
 )
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
+_SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
 _SPOKEN_FILTER: Final = re.compile(r"\|\s*spoken\b")
 
 
@@ -72,9 +74,10 @@ class TextCompiler:
             self._flow.report.warning(path, "ssml", said, "take it out; a pause is a step of its own: pause: 1s")
         if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
             said = "the text is a URL, which is read out letter by letter"
-            self._flow.report.warning(
-                path, "url-as-text", said, "a sound file is played by play: https://…, before this step"
-            )
+            self._flow.report.warning(path, "url-as-text", said, "a sound is played: play: https://…, also in a prompt")
+        elif isinstance(text, str) and _SOUND_NAME.fullmatch(text):
+            said = "the text is the name of a sound, which is read out letter by letter"
+            self._flow.report.warning(path, "url-as-text", said, f"write play: {text.strip()}, also in a prompt")
         if isinstance(text, str) and not text.strip() and not self._flow.report.get_position(path).cutting_comment:
             self._flow.report.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
@@ -210,6 +213,8 @@ class TextCompiler:
 
     def record_used_names(self, compiled: CompiledCondition | CompiledText, path: SourcePath, reason: str) -> None:
         """Record the names used by this node."""
+        if self._flow.languages and CALL_LANGUAGE in compiled.used_names:
+            self._document.add_pure_action(self._flow.set_default_language)
         self._document.dynamic_reasons.setdefault(path, reason)
         self._flow.graph.record_used_names(self._document.node, compiled.used_names, path)
 

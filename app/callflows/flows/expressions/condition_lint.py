@@ -81,18 +81,63 @@ class ConditionProblem(NamedTuple):
 
 def lint_condition(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
     """Report what is doubtful in a condition. ``text_variables`` are the variables of the file that are no lists."""
-    return (*_lint_node(tree, is_condition=True), *_lint_memberships(tree, text_variables))
+    return (*_lint_node(tree, is_condition=True), *_lint_memberships(tree, text_variables), *_lint_calculations(tree))
 
 
 def lint_text_conditions(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
     """Report the doubtful conditions and comparisons in a text. ``text_variables`` as in ``lint_condition``."""
-    found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables)]
+    found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables), *_lint_calculations(tree)]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     for test in tests:
         found += _lint_node(test, is_condition=True)
     for compared in tree.find_all(nodes.Compare):
         found += _lint_node(compared, is_condition=True)
     return tuple(dict.fromkeys(found))
+
+
+_CALCULATIONS: Final = (nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow)
+_DIVISIONS: Final = (nodes.Div, nodes.FloorDiv, nodes.Mod)
+_NAMES_WITHOUT_NUMBER: Final = frozenset({"caller.name", "caller.national", "message.text", "message.keyword"})
+_ROOTS_OF_A_CALL: Final = frozenset(
+    {"call", "caller", "ended", "hours", "lists", "loop", "message", "now", "number", "variables"}
+)
+
+
+def _lint_calculations(tree: nodes.Node) -> Iterator[ConditionProblem]:
+    """Report calculations with data that may be no number, or that may divide by 0."""
+    tests = [choice.test for choice in tree.find_all((nodes.If, nodes.CondExpr))]  # type: ignore[attr-defined]
+    asked = {dotted_name_of(name) for test in tests for name in [test, *test.find_all((nodes.Getattr, nodes.Getitem))]}
+    for calculation in _iterate_nodes(tree, (*_CALCULATIONS, nodes.Neg)):
+        sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
+        for side in sides:
+            name = dotted_name_of(side)
+            if name and _is_data(name) and name not in asked:
+                yield ConditionProblem(
+                    "warning",
+                    "calculation",
+                    f"{name} may be a text that is no number: then the call goes to the fallback",
+                    f"write {name} | int, or {name} | float",
+                )
+        divisor = sides[-1]
+        names = {dotted_name_of(part) for part in divisor.find_all((nodes.Getattr, nodes.Getitem))} - {""}
+        if isinstance(calculation, _DIVISIONS) and any(_is_data(name) for name in names - asked):
+            yield ConditionProblem(
+                "warning",
+                "calculation",
+                f"{min(names)} may be 0: a division by 0 leads the call to the fallback",
+                f"ask before you divide: … if {min(names)} else 0",
+            )
+
+
+def _is_data(name: str) -> bool:
+    """Return whether a dotted name is a field of data that comes from another server, or a text of the caller."""
+    return name in _NAMES_WITHOUT_NUMBER or ("." in name and name.partition(".")[0] not in _ROOTS_OF_A_CALL)
+
+
+def _iterate_nodes(tree: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> Iterator[nodes.Node]:
+    if isinstance(tree, kinds):
+        yield tree
+    yield from tree.find_all(kinds)
 
 
 def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool | None = None) -> list[ConditionProblem]:

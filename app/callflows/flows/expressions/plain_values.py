@@ -56,6 +56,7 @@ _ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "%": operator.mod,
     "**": operator.pow,
 }
+_DIVISIONS: Final = frozenset({"/", "//", "%"})
 _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
@@ -149,15 +150,18 @@ def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain valu
 
 
 def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
-    """Calculate with two values. Numeric text counts as a number, a missing value as 0.
+    """Calculate with two values. Numeric text counts as a number, a missing value and an empty text as 0.
 
-    ``+`` joins texts, also a text and a number, and lists; a missing operand is then empty. ``*`` repeats a text. Raises
-    TypeError if a value is not a number, and Python's arithmetic errors.
+    ``+`` joins texts, also a text and a number, and lists; a missing operand is then empty. ``*`` repeats a text. A
+    division by a missing value gives MISSING. Raises TypeError if a value is not a number, and Python's arithmetic errors.
     """
     if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
         return _concatenate(left, right)
-    if op == "*" and isinstance(left, str) and isinstance(right, int) and is_missing(convert_numeric_text(left)):
+    repeats_text = isinstance(left, str) and not _is_blank(left) and is_missing(convert_numeric_text(left))
+    if op == "*" and repeats_text and isinstance(right, int):
         return left * right
+    if op in _DIVISIONS and _is_blank(right):
+        return MISSING
     return _ARITHMETIC[op](_require_number(left), _require_number(right))
 
 
@@ -181,11 +185,16 @@ def _require_list(value: Any) -> Any:  # noqa: ANN401 - a plain value
 
 def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
     """Convert a value to a number. Raises TypeError if the value is not numeric."""
-    found = 0 if is_missing(value) else convert_numeric_text(value)
+    found = 0 if _is_blank(value) else convert_numeric_text(value)
     if not isinstance(found, int | float):
         # the value stays out of the message: it may come from secret digits, and messages are logged
         raise TypeError("a value is no number" if not isinstance(value, str) else "a text is no number")
     return found
+
+
+def _is_blank(value: object) -> bool:
+    """Return whether a value is missing, or a text without characters, as a server may send it for a missing number."""
+    return is_missing(value) or (isinstance(value, str) and not value.strip())
 
 
 def is_true_value(value: object) -> bool:

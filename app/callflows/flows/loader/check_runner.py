@@ -170,7 +170,7 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
     if errors and _TWIML_MARKS.search(document):
-        fix = f"callflows import {file} makes a flow file of it"
+        fix = f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
         said = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
         return [
             Problem(str(file), 1, 1, "error", "document", said, fix),

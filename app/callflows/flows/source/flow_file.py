@@ -53,6 +53,11 @@ class FlowFile(pydantic.BaseModel):
     voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field(
         {}, description="The voice and language of every say that names none."
     )
+    languages: Annotated[dict[str, Any], schema_reference("languages")] = pydantic.Field(
+        {},
+        description="The languages of the flow by name, each with its voice: {en: en-US, es: {lang: es-US}}. "
+        "Callers hear the first until set: {language: es}.",
+    )
     dialect: Literal["reference", "classic"] | None = pydantic.Field(
         None, description="The dialect of Opentact's XML. The setting DIALECT if it is missing."
     )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 UNREADABLE_DATA_RULES: Final = frozenset({"list-missing", "list-unreadable"})
 """Rules of data files that could not be read as a whole."""
-DATA_FILE_RULES: Final = UNREADABLE_DATA_RULES | {"list-row"}
-"""Rules of data files beside a flow, for example a list of callers."""
+DATA_FILE_RULES: Final = UNREADABLE_DATA_RULES | {"list-row", "sound-missing", "sound-format"}
+"""Rules of data files beside a flow, for example a list of callers. Their errors leave the flow live."""
 MAX_PROBLEMS: Final = 1000
 """Errors, and warnings, of one file that are reported."""
 SourcePath: TypeAlias = "tuple[str | int, ...]"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.source.prompt_shape import LANGUAGE_NAME_PATTERN
 from callflows.language.verbs import Say
 from callflows.text import format_suggestion
 
@@ -15,6 +16,26 @@ if TYPE_CHECKING:
 
 VOICE_ATTRIBUTES: Final = tuple(name for name in Say.spec.attributes if name not in ("text", "loop", "tag"))
 """Attributes of a Say for which a file may set defaults."""
+
+
+def read_language_voices(
+    languages: Mapping[str, Any], file_voice: Mapping[str, str], report: ProblemReport
+) -> dict[str, dict[str, str]]:
+    """Read the voices under ``languages``. Technology and gender of the file's voice hold in every language."""
+    shared = {name: value for name, value in file_voice.items() if name in ("type", "gender")}
+    voices = {}
+    for name, given in languages.items():
+        path = ("languages", name)
+        if not LANGUAGE_NAME_PATTERN.fullmatch(name):
+            message = f"languages: {name!r} is not the name of a language"
+            report.error(path, "value", message, "use its code, as en, es or pt-BR", key=True)
+            continue
+        attributes = {"lang": given or name} if isinstance(given, str) else given
+        if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+            report.error(path, "shape", f"{name}: must be a language tag, or a voice", "as es: {lang: es-US, gender: MALE}")
+            continue
+        voices[name] = {"lang": name, **shared, **read_voice_attributes(attributes, path, report)}
+    return voices
 
 
 def read_voice_attributes(attributes: Mapping[str, str], path: SourcePath, report: ProblemReport) -> dict[str, str]:

@@ -37,6 +37,7 @@ class ChooseStep(WordStep):
     check_rules: ClassVar[tuple[str, ...]] = (
         "unknown-node",
         "after-the-end",
+        "calculation",
         "comparison",
         "text-as-list",
         "constant-condition",

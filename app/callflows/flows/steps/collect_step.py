@@ -26,7 +26,7 @@ from callflows.flows.steps.digit_matching import (
     parse_digit_pattern,
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
-from callflows.flows.steps.question_step import QuestionStep, pick_attempt_text
+from callflows.flows.steps.question_step import QuestionStep, pick_attempt_prompt
 from callflows.flows.steps.step_base import find_into_name, mapping_of
 from callflows.flows.steps.step_summary import is_true_text, quote_text, summarize_value
 from callflows.language.verbs import Error, Gather
@@ -69,6 +69,7 @@ class CollectStep(QuestionStep):
         "duration-doubtful",
         "text-cut",
         "text-may-be-empty",
+        "sound-missing",
     )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
@@ -120,16 +121,15 @@ class CollectStep(QuestionStep):
         mark = context.document.make_decision_origin(self.step_key, self._describe_rule(), ())
         rule = DigitRule(self.into, *self.digits, self.stop, self.match, is_secret=self.secret)
         reading = DigitReader(rule, mark, classic=context.flow.dialect == "classic")
-        for outcome, texts in (("no-input", self.no_input), ("no-match", self.no_match)):
+        for outcome, prompts in (("no-input", self.no_input), ("no-match", self.no_match)):
             wrong = context.make_branch(inside_branch=False)
             wrong.document.add_pure_action(self._clear_digits)
             key = outcome.replace("-", "_")
-            if texts or outcome == "no-match":
+            if prompts or outcome == "no-match":
                 wrong.document.write_coverage_comment(outcome, (*path, key))
-            if texts:
-                wrong.document.write_verbs(
-                    self.build_say(wrong, path, *pick_attempt_text(context, path, key, texts, context.attempt)), path=path
-                )
+            if prompts:
+                prompt = self.build_prompt(wrong, path, key, pick_attempt_prompt(prompts, context.attempt))
+                wrong.document.write_verbs(prompt, path=path)
             self._compile_attempts(wrong, path, context.attempt + 1)
             if not wrong.document.progress.ends:
                 wrong.write_resume(context.step_index + 1)
@@ -171,7 +171,7 @@ class CollectStep(QuestionStep):
             fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
             context.report.warning((*path, "match"), "digits-never-match", message, fix)
         if least == most:
-            warn_about_stop_in_prompt(context, path, self.prompt, most, self.stop)
+            warn_about_stop_in_prompt(context, self.find_spoken_parts(path, "prompt"), most, self.stop)
 
     def _describe_rule(self) -> str:
         least, most = self.digits
@@ -187,13 +187,13 @@ class CollectStep(QuestionStep):
             context.write_goto(self.otherwise, (*path, "otherwise"))
 
     def _compile_attempt(self, context: StepContext, path: SourcePath, attempt: int) -> None:
-        prompt = self.build_say(context, path, *pick_attempt_text(context, path, "prompt", self.prompt, attempt))
+        prompt = self.build_prompt(context, path, "prompt", pick_attempt_prompt(self.prompt, attempt))
         url = context.add_document_url_placeholder(
             context.node, NodeEntry(context.step_index, attempt, line_answered=True, has_digits=True)
         )
         inside = []
         if self.no_input:
-            said = self.build_say(context, path, *pick_attempt_text(context, path, "no_input", self.no_input, attempt))
+            said = self.build_prompt(context, path, "no_input", pick_attempt_prompt(self.no_input, attempt))
             inside.append(Error(*context.document.prepend_coverage_comment("no-input", (*path, "no_input"), said)))
         given: dict[str, Any] = {"dtmf_length": self.digits[1], "dtmf_stop": self.stop, "url": url}
         if context.flow.dialect == "classic":

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from callflows.flows.compiler.context import StepContext
-    from callflows.flows.source.positions import SourcePath
+    from callflows.flows.source.prompt_shape import SpokenPart
 
 
 _DIGIT_WORDS: Final = dict(
@@ -26,33 +26,28 @@ _NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 
 
 def check_menu_prompts(
-    context: StepContext, path: SourcePath, texts: Mapping[str, Sequence[str]], keys: Iterable[str], stop: str
+    context: StepContext, parts_by_key: Mapping[str, Sequence[SpokenPart]], lang: str, keys: Iterable[str], stop: str
 ) -> None:
-    """Warn about texts that tell the caller to press a key missing in the menu.
+    """Warn about English texts that tell the caller to press a key missing in the menu.
 
-    ``keys`` are the choices of the menu; ``stop`` ends the input.
+    ``keys`` are the choices of the menu; ``stop`` ends the input. ``lang`` is the language of texts that name none.
     """
     known = [*keys]
-    for name, said in texts.items():
-        for index, text in enumerate(said):
-            here = (*path, name, index)
-            for key in _find_mentioned_keys(text):
+    for name, parts in parts_by_key.items():
+        for part in parts:
+            is_english = (part.lang or lang).lower().startswith("en")
+            for key in _find_mentioned_keys(part.text) if is_english else ():
                 if key not in (*known, stop):
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
-                    place = here if here in context.report.positions else (*path, name)
-                    context.report.warning(place, "prompt-key", message, f"there are {', '.join(known)}")
+                    context.report.warning(part.path, "prompt-key", message, f"there are {', '.join(known)}")
 
 
-def warn_about_stop_in_prompt(
-    context: StepContext, path: SourcePath, prompts: Sequence[str], length: int, stop: str
-) -> None:
+def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart], length: int, stop: str) -> None:
     """Warn about a prompt that asks for the stop key after a fixed number of digits, when the input has ended already."""
     words = {"#": "pound|hash", "*": "star"}.get(stop)
-    for index, text in enumerate(prompts if words else ()):
+    for text, place, _lang in parts if words else ():
         found = re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)
         if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
-            listed = (*path, "prompt", index)
-            place = listed if listed in context.report.positions else (*path, "prompt")
             said = f"the input ends with digit {length}, and the next question gets the key"
             message = f"prompt: it asks for the {found[0]} key, but {said}"
             fix = f"leave the key out of the prompt, or take several lengths, as digits: {max(length - 1, 1)}-{length + 1}"

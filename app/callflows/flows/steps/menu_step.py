@@ -19,17 +19,18 @@ from callflows.flows.steps.question_step import (
     MISSING_EXIT_FIX,
     QuestionStep,
     describe_missing_exit,
-    pick_attempt_text,
+    pick_attempt_prompt,
 )
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key
 from callflows.language.verbs import DTMF, Default, Error, Gather, Say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.source.prompt_shape import Prompt
 
 
 MAX_INLINE_ATTEMPTS_BYTES: Final = 16_000
@@ -60,6 +61,7 @@ class MenuStep(QuestionStep):
         "key-lost",
         "key-twice",
         "digits-empty",
+        "sound-missing",
     )
     instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": UNREADABLE_TEXT}}
     keys: dict[KeySequence, NodeName] = pydantic.Field(
@@ -139,10 +141,10 @@ class MenuStep(QuestionStep):
                 context.report.warning(place, "key-shadowed", message, "let no key begin another")
         if len({*map(len, self.keys)}) > 1 and not self.stop:
             self._warn_about_key_lengths(context, (*path, "keys"))
-        if {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US").lower().startswith("en"):
-            texts = {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
-            stop = (self.stop or _pick_stop_key(self.keys)) if self._has_end_key(context) else ""
-            check_menu_prompts(context, path, texts, self.keys, stop)
+        lang = {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US")
+        parts = {key: [*self.find_spoken_parts(path, key)] for key in self.prompts_by_key()}
+        stop = (self.stop or _pick_stop_key(self.keys)) if self._has_end_key(context) else ""
+        check_menu_prompts(context, parts, lang, self.keys, stop)
 
     def _has_end_key(self, context: StepContext) -> bool:
         return bool(self.stop) or context.flow.dialect == "classic" or len({*map(len, self.keys)}) > 1
@@ -183,8 +185,8 @@ class MenuStep(QuestionStep):
     def _compile_attempt(
         self, context: StepContext, path: SourcePath, attempt: int, branches: Mapping[str, StepContext]
     ) -> None:
-        def build_attempt_say(key: str, texts: list[str]) -> Say:
-            return self.build_say(context, path, *pick_attempt_text(context, path, key, texts, attempt))
+        def build_attempt_say(key: str, prompts: Sequence[Prompt]) -> Say:
+            return self.build_prompt(context, path, key, pick_attempt_prompt(prompts, attempt))
 
         prompt = build_attempt_say("prompt", self.prompt)
         inside: list[Any] = [

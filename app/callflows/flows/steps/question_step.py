@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pydantic
 
+from callflows.flows.source.prompt_shape import AttemptPrompts, NonEmptyAttemptPrompts, iterate_spoken_parts
 from callflows.flows.source.source_values import (
     AttemptCount,
     InputMs,
     NodeName,
-    NonEmptyTextList,
-    TextList,
 )
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
 from callflows.language.plausible_durations import INPUT_DURATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.source.prompt_shape import Prompt, SpokenPart
     from callflows.language.plausible_durations import PlausibleDuration
 
 
@@ -31,12 +31,14 @@ class QuestionStep(SpokenStep):
     """Common keys of the steps that ask the caller."""
 
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": INPUT_DURATION}
-    prompt: NonEmptyTextList = pydantic.Field(description="The question. A list has one text for each attempt.")
-    no_input: TextList = pydantic.Field(
-        [], description="The text if no key was pressed. A list has one text for each attempt."
+    prompt: NonEmptyAttemptPrompts = pydantic.Field(
+        description="The question. A list of texts, or of lists, has one prompt for each attempt."
     )
-    no_match: TextList = pydantic.Field(
-        [], description="The text if the input is not one of the choices. A list has one text for each attempt."
+    no_input: AttemptPrompts = pydantic.Field(
+        [], description="The prompt if no key was pressed, perhaps one for each attempt."
+    )
+    no_match: AttemptPrompts = pydantic.Field(
+        [], description="The prompt if the input is not one of the choices, perhaps one for each attempt."
     )
     attempts: AttemptCount = pydantic.Field(3, description="How often the caller is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node to go on at after the last attempt.")
@@ -55,13 +57,25 @@ class QuestionStep(SpokenStep):
 
     def warn_about_cut_texts(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a sentence that a comma in brackets cut into the texts of several attempts."""
-        for key, texts in (("prompt", self.prompt), ("no_input", self.no_input), ("no_match", self.no_match)):
+        for key, prompts in self.prompts_by_key().items():
+            texts = [prompt.text for prompt in prompts if prompt.text is not None]
+            if len(texts) < len(prompts):
+                continue
             lines = [context.report.get_position((*path, key, index)).line for index in range(len(texts))]
             is_one_line = len({*lines}) == 1
             if any(_is_cut(text, following, is_one_line=is_one_line) for text, following in itertools.pairwise(texts)):
                 message = f"{key}: a comma in brackets cut the sentence: only {texts[0]!r} is said at the first attempt"
                 fix = f'quote it: {key}: "{", ".join(texts)}"; if each is a text of its own, end it with a full stop'
                 context.report.warning((*path, key), "text-cut", message, fix)
+
+    def prompts_by_key(self) -> dict[str, list[Prompt]]:
+        """Return the prompts of all attempts, by key."""
+        return {"prompt": self.prompt, "no_input": self.no_input, "no_match": self.no_match}
+
+    def find_spoken_parts(self, path: SourcePath, key: str) -> Iterator[SpokenPart]:
+        """Yield the texts of the prompts under a key."""
+        for prompt in self.prompts_by_key()[key]:
+            yield from iterate_spoken_parts(prompt, (*path, key))
 
     def warn_about_missing_exit(self, context: StepContext, path: SourcePath) -> None:
         """Warn if a caller without input is hung up on without a word."""
@@ -89,10 +103,6 @@ def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
 _SENTENCE_END: Final = re.compile(r"""[.!?:;\u2026\u3002]["'\u201d\u00bb)]*\s*$|\}\}\s*$""")
 
 
-def pick_attempt_text(
-    context: StepContext, path: SourcePath, key: str, texts: list[str], attempt: int
-) -> tuple[str, SourcePath]:
-    """Return the text for an attempt, and the text's path. The last text serves all further attempts."""
-    index = min(attempt, len(texts)) - 1
-    listed: SourcePath = (*path, key, index)
-    return texts[index], listed if listed in context.report.positions else (*path, key)
+def pick_attempt_prompt(prompts: Sequence[Prompt], attempt: int) -> Prompt:
+    """Return the prompt for an attempt. The last prompt serves all further attempts."""
+    return prompts[min(attempt, len(prompts)) - 1]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.expressions.plain_values import to_plain_data
 from callflows.flows.expressions.value_names import check_value_name
+from callflows.flows.source.prompt_shape import CALL_LANGUAGE, LANGUAGE_NAME_PATTERN
 from callflows.flows.source.source_values import (
     schema_reference,
 )
@@ -14,6 +15,7 @@ from callflows.flows.source.stored_values import StoredValue
 from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_summary import summarize_value
 from callflows.telephony.turn import Variables
+from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -62,13 +64,53 @@ class SetStep(WordStep):
                 context.report.error(here, "shape", f"{name}: must be an expression", 'as "account", 3 or caller.name')
                 continue
             context.texts.check_not_cut(here)
+            if name == CALL_LANGUAGE and context.flow.languages:
+                context.flow.language_changes.add((context.node, context.step_index))
+                source = _quote_language(source, context, here)  # noqa: PLW2901 - a name stands for itself
+            if name == CALL_LANGUAGE and self._names_no_language(source, context, here):
+                continue
             made = context.texts.compile_condition(source, here, name)
             if made is not None:
                 mark = context.document.make_decision_origin(self.step_key, f"{name} = {source}", made.used_names)
                 context.record_stored_value(name, made.sample, here, context.step_index + 1)
+                evaluate = made.evaluate
+                if name == CALL_LANGUAGE and context.flow.languages:
+                    evaluate = _make_language_reader(made.evaluate, tuple(context.flow.languages))
                 context.document.add_action(
-                    _make_setter(name, made.evaluate, mark, context.flow.secret_names), here, f"{name!r} is set"
+                    _make_setter(name, evaluate, mark, context.flow.secret_names), here, f"{name!r} is set"
                 )
+
+    def _names_no_language(self, source: str, context: StepContext, path: SourcePath) -> bool:
+        """Report a language that is set in a file without languages."""
+        is_name = LANGUAGE_NAME_PATTERN.fullmatch(source.strip()) and not context.flow.has_stored_name(source.strip())
+        if not is_name or context.flow.languages:
+            return False
+        message = f"the flow has no language {source.strip()!r}"
+        context.report.error(path, "unknown-language", message, "name them: languages: {en: en-US, es: es-US}")
+        return True
+
+
+def _quote_language(source: str, context: StepContext, path: SourcePath) -> str:
+    """Return the name of a language as an expression; any other expression stays. Reports an unknown language."""
+    name = source.strip().strip("\"'")
+    if name in context.flow.languages:
+        return f'"{name}"'
+    if LANGUAGE_NAME_PATTERN.fullmatch(name):
+        fix = format_suggestion(name, context.flow.languages) or f"there are {', '.join(context.flow.languages)}"
+        context.report.error(path, "unknown-language", f"the flow has no language {name!r}", fix)
+        return f'"{name}"'
+    return source
+
+
+def _make_language_reader(evaluate: Callable[[Turn], Any], languages: tuple[str, ...]) -> Callable[[Turn], Any]:
+    """Return a function for a computed language: one of the flow's, es also for es-MX; another one changes nothing."""
+    by_tag = {name.lower(): name for name in reversed(languages)}
+
+    def read_language(turn: Turn) -> object:
+        tag = str(evaluate(turn)).strip().lower().replace("_", "-")
+        return by_tag.get(tag) or by_tag.get(tag.partition("-")[0]) or turn.values[CALL_LANGUAGE] or languages[0]
+
+    return read_language
 
 
 def _make_setter(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from callflows.flows.compiler.fragments import ConditionalFragment
+from callflows.flows.source.prompt_shape import CALL_LANGUAGE, TextByLanguage, is_language_mapping
+from callflows.flows.steps.language_choice import find_known_variants, is_neutral_text
 from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
 from callflows.flows.steps.step_summary import quote_text, summarize_value
@@ -38,6 +40,10 @@ def check_sms_length(text: str, context: StepContext, path: SourcePath, key: str
         context.report.error(path, "message-text", said, "make it shorter")
 
 
+def _choose_text(texts: Mapping[str, RenderFunction], default: RenderFunction) -> RenderFunction:
+    return lambda turn: texts.get(str(turn.values[CALL_LANGUAGE]), default)(turn)
+
+
 class SmsStep(WordStep):
     """Send a text message, once the answer is on its way."""
 
@@ -54,7 +60,8 @@ class SmsStep(WordStep):
     )
     instead: ClassVar[Mapping[str, Any]] = {"text": "?"}
     plain_key: ClassVar[str] = "text"
-    text: str = pydantic.Field(min_length=1, description="The text of the message.")
+    is_plain_text: ClassVar[bool] = True
+    text: TextByLanguage = pydantic.Field(description="The text of the message, or one for each language.")
     to: str = pydantic.Field("", description="The number to write to. The caller if it is missing.")
     from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
         "", description="The number to send from. The number that was called if it is missing."
@@ -67,7 +74,7 @@ class SmsStep(WordStep):
 
     @classmethod
     def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
-        keys = mapping_of(value)
+        keys = {} if is_language_mapping(value) else mapping_of(value)
         to = f" to {summarize_value(keys['to'])}" if "to" in keys else ""
         return f"text message{to} {quote_text(keys.get('text', value))}"
 
@@ -76,13 +83,9 @@ class SmsStep(WordStep):
         if context.is_static:
             context.report.error(path, "fallback-not-static", "the fallback cannot send a message", "take it out")
             return
-        context.texts.check_not_cut((*path, "text"))
-        text = context.texts.compile_text(self.text, (*path, "text"))
-        if text is not None and text.constant_text is not None:
-            check_sms_length(text.constant_text, context, (*path, "text"), "text")
-        context.texts.check_computed_text(self.text, (*path, "text"), "no message is sent then")
+        render_text = self._compile_texts(context, (*path, "text"))
         to, sender = self._compile_number(context, path, "to"), self._compile_number(context, path, "from_")
-        if text is None:
+        if render_text is None:
             return
         policy = context.flow.dial_policy
         computed = "{{" in self.to or "{%" in self.to
@@ -95,7 +98,7 @@ class SmsStep(WordStep):
             number = to(turn) if to else turn.caller.number
             target = parse_e164(number)
             refused = (policy.find_refusal(number) if computed else "") if target else "there is no number to write to"
-            message = truncate_sms_text(text.render_plain(turn))
+            message = truncate_sms_text(render_text(turn))
             return {
                 "to": target,
                 "from": sender(turn) if sender else str(turn.number),
@@ -103,7 +106,7 @@ class SmsStep(WordStep):
                 "": refused or ("" if message.strip() else "the text is empty"),
             }
 
-        refused = compile_effect(context, path, "sms", build_payload, self.text)
+        refused = compile_effect(context, path, "sms", build_payload, str(next(iter(self._texts.values()))))
         fails, sent = (
             (context.document.make_coverage_comment(what, path) for what in ("refused", "sent")) if computed else ("", "")
         )
@@ -111,6 +114,38 @@ class SmsStep(WordStep):
             context.document.fragments.append(
                 ConditionalFragment(refused, (fails,), terminates=False, else_fragments=(sent,))
             )
+
+    @property
+    def _texts(self) -> Mapping[str, str]:
+        """The texts by language; a text without a language stands under an empty name."""
+        return self.text if isinstance(self.text, dict) else {"": self.text}
+
+    def _compile_texts(self, context: StepContext, path: SourcePath) -> RenderFunction | None:
+        """Compile the text of each language, and return a function for the text in the language of the call."""
+        texts = self._texts
+        if isinstance(self.text, dict):
+            texts = {name: texts[name] for name in find_known_variants(context, texts, path)}
+        elif len(context.flow.languages) > 1 and is_neutral_text(self.text):
+            texts = {name: str(self.text) for name in context.flow.languages}
+        elif len(context.flow.languages) > 1:
+            context.flow.record_untranslated_text(path, context.node, context.step_index)
+        made: dict[str, RenderFunction] = {}
+        for name, source in texts.items():
+            here: SourcePath = (*path, name) if isinstance(self.text, dict) else path
+            context.texts.check_not_cut(here)
+            context.texts.lang = context.flow.languages[name]["lang"] if name else ""
+            text = context.texts.compile_text(source, here)
+            context.texts.lang = ""
+            if text is None:
+                return None
+            if text.constant_text is not None:
+                check_sms_length(text.constant_text, context, here, "text")
+            context.texts.check_computed_text(source, here, "no message is sent then")
+            made[name] = text.render_plain
+        if len(made) > 1:
+            context.flow.graph.record_used_names(context.node, (CALL_LANGUAGE,), path)
+        default = next(iter(made.values()), None)
+        return default if len(made) < 2 or default is None else _choose_text(made, default)  # noqa: PLR2004 - one or several
 
     def _compile_number(self, context: StepContext, path: SourcePath, key: str) -> RenderFunction | None:
         written = getattr(self, key)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from callflows.errors import VerbBuildError
+from callflows.flows.source.prompt_shape import is_language_mapping
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY, validate_shape
 from callflows.flows.source.source_values import schema_reference
 from callflows.flows.source.voice_attributes import read_voice_attributes
 from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.flows.steps.language_choice import FIXED_LANGUAGE, resolve_voice
+from callflows.flows.steps.prompt_parts import PromptStyle, build_prompt_say
 from callflows.text import find_nearest
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.source.prompt_shape import Prompt
     from callflows.flows.source.stored_values import StoredValue
     from callflows.flows.steps.step_summary import StepWay
     from callflows.language import Say
@@ -43,6 +47,8 @@ class WordStep(pydantic.BaseModel, abc.ABC):
     step_key: ClassVar[str]
     """The word in a flow file. Nowhere else is the word written out."""
     plain_key: ClassVar[str] = ""
+    is_plain_text: ClassVar[bool] = False
+    """True if the plain value is a text, which may be a mapping by language."""
     instead: ClassVar[Mapping[str, Any]] = {}
     """Replacements for required keys that could not be read."""
     verb: ClassVar[str] = ""
@@ -94,9 +100,13 @@ class SpokenStep(WordStep):
         {}, description="The voice of this step's texts, if it differs from the file's, for example {lang: es-US}."
     )
 
-    def build_say(self, context: StepContext, path: SourcePath, text: str, text_path: SourcePath) -> Say:
-        """Build a Say in the step's voice. ``text_path`` is the path of the text."""
-        return context.texts.build_say(text, text_path, self.read_voice(context, path))
+    def build_prompt(self, context: StepContext, path: SourcePath, key: str, prompt: Prompt) -> Say:
+        """Build the Say of a prompt under ``key``, in the step's voice; a placeholder for a prompt of several parts."""
+        own_voice = resolve_voice(context, self.read_voice(context, path))
+        voice = {**context.voice, **own_voice} if own_voice else context.voice
+        language = FIXED_LANGUAGE if "lang" in own_voice or "code" in own_voice else context.language
+        style = PromptStyle(voice, language, own_voice, may_be_silent=key != "prompt")
+        return build_prompt_say(context, prompt, (*path, key), style)
 
     def read_voice(self, context: StepContext, path: SourcePath) -> dict[str, str]:
         return read_voice_attributes(self.voice, (*path, "voice"), context.report)
@@ -104,12 +114,14 @@ class SpokenStep(WordStep):
 
 def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
     """Parse the value with the word's class, then compile the step."""
-    if cls.takes_raw_value or not isinstance(value, dict):
+    if cls.takes_raw_value or not isinstance(value, dict) or (cls.is_plain_text and is_language_mapping(value)):
         if not cls.plain_key:
             context.report.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
             return
         key = (cls.plain_key,)
         context.report.alias_position(path, (*path, *key), len(value) if isinstance(value, list) else 0)
+        for part in range(len(value)) if isinstance(value, list) else value if is_language_mapping(value) else ():
+            context.report.alias_subtree((*path, part), (*path, *key, part))
         value = {cls.plain_key: value}
     declared = context.flow.options.extensions.kinds.get(cls.verb, {})
     if declared.keys() & value.keys():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from callflows.flows.source.prompt_shape import is_language_mapping
 from callflows.flows.source.source_values import KEY_WORDS, TRUE_WORDS
 from callflows.text import clean_text
 
@@ -42,10 +43,35 @@ def summarize_list(value: object) -> str:
 
 
 def quote_text(value: object) -> str:
-    """Format a text, or the first text of a list, in quotation marks."""
+    """Format a text in quotation marks; of a list or a mapping by language, the first text or prompt."""
+    if is_language_mapping(value):
+        return quote_text(next(iter(value.values())))
     first = next(iter(value), "") if isinstance(value, list) else value
-    text = summarize_value(first)
+    if isinstance(first, dict) and not is_language_mapping(first) and isinstance(value, list):
+        first = value
+    return " ".join(filter(None, map(_quote_part, first if isinstance(first, list) else [first])))
+
+
+def _quote_part(part: object) -> str:
+    """Format a text in quotation marks, or a part of a prompt: a text, or the name of a sound."""
+    if is_language_mapping(part):
+        return quote_text(part)
+    if isinstance(part, dict):
+        return _quote_sound(part.get("play")) or quote_text(_text_of_say(part.get("say")))
+    text = summarize_value(part)
     return f"“{text}”" if text else ""
+
+
+def _quote_sound(value: object) -> str:
+    """Format what a play step plays; an empty text if it is nothing."""
+    if is_language_mapping(value):
+        return _quote_sound(next(iter(value.values())))
+    played = value.get("sound", value.get("url")) if isinstance(value, dict) else value
+    return f"play {summarize_value(played)}" if played else ""
+
+
+def _text_of_say(value: object) -> object:
+    return value.get("text", value) if isinstance(value, dict) else value
 
 
 def summarize_host(url: object) -> str:

@@ -5,14 +5,25 @@ The attributes of a verb come from the language's table and are not repeated her
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 from callflows.errors import VerbBuildError
 from callflows.flows.coverage_points import CONDITION_POINT
+from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
+from callflows.flows.source.sound_library import SOUND_FILE_SUFFIXES, is_sound_name
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.flows.steps.language_choice import (
+    follows_language,
+    is_neutral_text,
+    write_by_language,
+    write_language_branches,
+)
+from callflows.flows.steps.prompt_parts import PromptStyle, build_prompt_say
+from callflows.flows.steps.sound_play import SOUND_KEYS, read_sound_keys
 from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key, summarize_value
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS
 from callflows.language.value_kinds import URL_KIND
@@ -28,10 +39,6 @@ if TYPE_CHECKING:
 
 
 _PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
-SOUND_FILE_SUFFIXES: Final = (".mp3", ".wav")
-"""File name endings of the sounds that Opentact plays."""
-PROMPT_STEPS: Final = ("say", "play", "pause")
-"""Steps allowed in a gather's ``do``."""
 CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
 """Keys for the children of a verb."""
 _ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", Callback: "fails"}
@@ -39,25 +46,19 @@ _ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", 
 
 
 def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
-    keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, context)
-    if keys is None:
+    if _compile_prompt_form(cls, value, path, context):
         return
-    inside: list[Element] = []
-    given: dict[str, Any] = {**context.flow.voice} if cls is Say else {}
-    for written, part in keys.items():
-        key = _correct_attribute_key(cls, written, keys, path, context)
-        if key in CHILD_KEYS:
-            inside += _compile_children(cls, key, part, (*path, key), context)
-        else:
-            context.texts.lang = str(keys.get("lang", "")) if cls is Say else ""
-            _read_attribute(cls, key, part, (*path, key), context, given)
-            context.texts.lang = ""
-    if cls is Say:
-        context.texts.check_spoken_text(keys.get("text"), (*path, "text"))
-    if cls is Play:
-        _check_sound_url(keys.get("url"), (*path, "url"), context)
-    if cls is Gather:
-        _check_branch_keys(keys.get("dtmf"), given, (*path, "dtmf"), context)
+    keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, context)
+    if keys is None or (cls is Say and _say_by_language(keys, path, context)):
+        return
+    given: dict[str, Any] = {}
+    sound_keys: dict[str, Any] = {}
+    inside = _read_keys(cls, keys, path, context, given, sound_keys)
+    said_instead = read_sound_keys(sound_keys, keys, path, context, given) if cls is Play else []
+    _check_verb(cls, keys, given, path, context)
+    if said_instead is None:
+        return
+    inside += said_instead
     try:
         made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
     except VerbBuildError as error:
@@ -69,11 +70,109 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     context.document.write_verbs(made, path=path)
 
 
+def _compile_prompt_form(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> bool:  # noqa: ANN401
+    """Compile a say with a list of parts, or a say or play with a value for each language; else return False."""
+    if cls is Say and isinstance(value, list):
+        _compile_say_parts(value, path, context)
+        return True
+    if cls in (Say, Play) and is_language_mapping(value):
+        write_by_language(context, value, path, partial(_compile_variant, cls))
+        return True
+    return False
+
+
+def _read_keys(
+    cls: type[Element],
+    keys: Mapping[str, Any],
+    path: SourcePath,
+    context: StepContext,
+    attributes: dict[str, Any],
+    sound_keys: dict[str, Any],
+) -> list[Element]:
+    """Read the keys of a verb into its attributes, and into the keys of a sound; return its children."""
+    inside: list[Element] = []
+    if cls is Say:
+        attributes.update(_find_say_voice(keys, context))
+    for written, part in keys.items():
+        key = _correct_attribute_key(cls, written, keys, path, context)
+        if cls is Play and key in SOUND_KEYS:
+            sound_keys[key] = part
+        elif key in CHILD_KEYS:
+            inside += _compile_children(cls, key, part, (*path, key), context)
+        elif not (cls is Say and key == "lang" and isinstance(part, str) and part in context.flow.languages):
+            context.texts.lang = _find_text_language(keys, context) if cls is Say else ""
+            _read_attribute(cls, key, part, (*path, key), context, attributes)
+            context.texts.lang = ""
+    return inside
+
+
+def _check_verb(
+    cls: type[Element], keys: Mapping[str, Any], attributes: Mapping[str, Any], path: SourcePath, context: StepContext
+) -> None:
+    """Warn about doubtful texts, sounds and keys of a verb."""
+    if cls is Say:
+        context.texts.check_spoken_text(keys.get("text"), (*path, "text"))
+        context.flow.record_prompt(path, keys.get("text"), attributes.get("lang") or "")
+    elif cls is Play:
+        _check_sound_url(keys.get("url"), (*path, "url"), context)
+    elif cls is Gather:
+        _check_branch_keys(keys.get("dtmf"), attributes, (*path, "dtmf"), context)
+
+
+def _compile_say_parts(parts: list[Any], path: SourcePath, context: StepContext) -> None:
+    """Compile a say with a list: the parts of one prompt."""
+    try:
+        prompt = check_prompt(parts)
+    except ValueError as error:
+        context.report.error(path, "value", f"say: {error}")
+        return
+    style = PromptStyle(context.voice, context.language, {}, may_be_silent=False)
+    context.document.write_verbs(build_prompt_say(context, prompt, path, style), path=path)
+
+
+def _compile_variant(cls: type[Element], context: StepContext, value: Any, path: SourcePath) -> None:  # noqa: ANN401
+    compile_verb_step(cls, value, path, context)
+
+
+def _say_by_language(keys: dict[str, Any], path: SourcePath, context: StepContext) -> bool:
+    """Write a say whose language the call decides; return False if the step itself decides."""
+    text = keys.get("text")
+    if is_language_mapping(text):
+        variants = {name: {**keys, "text": part} for name, part in text.items()}
+        write_by_language(context, variants, (*path, "text"), partial(_compile_variant, Say))
+        return True
+    if not follows_language(context, keys):
+        return False
+    if is_neutral_text(text):
+        names = [*context.flow.languages]
+        write_language_branches(context, names, path, lambda branch, _name: compile_verb_step(Say, keys, path, branch))
+        return True
+    context.flow.record_untranslated_text(path, context.node, context.step_index)
+    return False
+
+
+def _find_say_voice(keys: Mapping[str, Any], context: StepContext) -> dict[str, Any]:
+    """Return the voice of a say that the step's own attributes change. ``lang`` may name a language of the flow."""
+    return {**context.voice, **context.flow.languages.get(str(keys.get("lang", "")), {})}
+
+
+def _find_text_language(keys: Mapping[str, Any], context: StepContext) -> str:
+    """Return the language of a say, if it may differ from the language of the file."""
+    if "lang" in keys:
+        return str(context.flow.languages.get(str(keys["lang"]), keys)["lang"])
+    return "" if context.voice is context.flow.voice else context.voice.get("lang", "")
+
+
+def _list_attribute_keys(cls: type[Element]) -> list[str]:
+    """Return the keys that a verb's step may have."""
+    return [*cls.spec.attributes, *(SOUND_KEYS if cls is Play else ()), *CHILD_KEYS]
+
+
 def _correct_attribute_key(
     cls: type[Element], key: str, keys: Mapping[str, Any], path: SourcePath, context: StepContext
 ) -> str:
     """Correct a misspelt key of a verb, and report the misspelling."""
-    known = [*cls.spec.attributes, *CHILD_KEYS]
+    known = _list_attribute_keys(cls)
     declared = key in known or context.flow.options.extensions.find_kind(cls.spec.name, key) is not None
     right = "" if declared else find_nearest(key, known, MIN_SPELLING_SIMILARITY)
     if not right or right in keys:
@@ -127,9 +226,11 @@ def _expand_plain_value(
         return None
     if value and not name:
         context.report.error(
-            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join([*cls.spec.attributes, *CHILD_KEYS])}"
+            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join(_list_attribute_keys(cls))}"
         )
         return None
+    if cls is Play and is_sound_name(value):
+        name = "sound"
     report.positions[*path, name] = report.get_position(path)
     return {name: value} if value else {}
 
@@ -153,7 +254,7 @@ def _read_attribute(
         taken = read_attribute_value(declared, key, part, path, context)
         attributes["extra"] = {**attributes.get("extra", {}), key: "" if taken is None else declared.format_value(taken)}
     else:
-        known = [*row.attributes, *CHILD_KEYS]
+        known = _list_attribute_keys(cls)
         near = format_suggestion(key, known) or f"it has {', '.join(known)}"
         context.report.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import pydantic
 
+from callflows.flows.source.prompt_shape import SinglePrompt, is_language_mapping
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import MessageMs, SingleKey, schema_reference
 from callflows.flows.steps.notify_step import WebhookNotice, compile_webhook
@@ -43,14 +44,16 @@ class VoicemailStep(SpokenStep):
         "template",
         "duration-doubtful",
         "after-a-message",
+        "sound-missing",
     )
     plain_key: ClassVar[str] = "greeting"
+    is_plain_text: ClassVar[bool] = True
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"max": MESSAGE_DURATION}
-    greeting: str = pydantic.Field("", description="What is said before the tone.")
+    greeting: SinglePrompt = pydantic.Field(None, description="What is said or played before the tone.")
     max: MessageMs = pydantic.Field(120_000, description="The maximum length of a message.")
     stop: SingleKey = pydantic.Field("#", description="The key that ends the message.")
     transcribe: bool = pydantic.Field(default=False, description="Have the message transcribed.")
-    thanks: str = pydantic.Field("", description="What is said after the message.")
+    thanks: SinglePrompt = pydantic.Field(None, description="What is said or played after the message.")
     notify: Annotated[Any, schema_reference("notice")] = pydantic.Field(
         None, description="A webhook that reports the message, with its recording."
     )
@@ -62,7 +65,7 @@ class VoicemailStep(SpokenStep):
 
     @classmethod
     def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
-        keys = mapping_of(value)
+        keys = {} if is_language_mapping(value) else mapping_of(value)
         return f"voicemail {quote_text(keys.get('greeting', '' if keys else value))}".strip()
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
@@ -78,7 +81,7 @@ class VoicemailStep(SpokenStep):
         if not (self.greeting or self.thanks):
             self.read_voice(context, path)  # no text is built that would report a faulty voice
         if self.greeting:
-            context.document.write_verbs(self.build_say(context, path, self.greeting, (*path, "greeting")), path=path)
+            context.document.write_verbs(self.build_prompt(context, path, "greeting", self.greeting), path=path)
         if context.flow.dialect == "reference":
             context.document.write_verbs(BEEP_TONE, path=path)
         elif context.is_static:
@@ -92,7 +95,7 @@ class VoicemailStep(SpokenStep):
             Record(Pause(length=self.max, dtmf_stop=self.stop), tag=VOICEMAIL_TAG, **asr), path=path
         )
         if self.thanks:
-            context.document.write_verbs(self.build_say(context, path, self.thanks, (*path, "thanks")), path=path)
+            context.document.write_verbs(self.build_prompt(context, path, "thanks", self.thanks), path=path)
 
 
 def _beep_url(turn: Turn) -> str:

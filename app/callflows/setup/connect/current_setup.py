@@ -79,7 +79,7 @@ def select_app(
     if app_name in by_id:
         return by_id[app_name]
     if UUID_PATTERN.fullmatch(app_name):
-        raise SettingsError(f"--app {app_name}: the account has no such app; callflows opentact apps lists them")
+        raise SettingsError(f"--app {app_name}: the account has no such app; callflows opentact apps list shows them")
     same = [app for app in apps if app.name == (app_name or default_name)]
     if len(same) > 1:
         ids = ", ".join(app.uuid for app in same)

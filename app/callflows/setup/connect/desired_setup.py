@@ -34,7 +34,7 @@ class DesiredSetup:
 
     ``broken_flows`` are flows that can only answer with their fallback. ``static_document`` is the document to store, of
     the flow ``static_flow``. ``max_minutes`` limits calls; 0 means 240 for a new app and no change for an existing one.
-    Messages to the numbers of ``message_flows`` are reported to ``callback_url``.
+    Messages to the numbers of ``message_flows`` are reported to ``callback_url``, and sent in ``campaign`` if it is set.
     """
 
     app: str
@@ -49,9 +49,10 @@ class DesiredSetup:
     message_flows: frozenset[str] = frozenset()
     callback_url: str = ""
     max_minutes: int = 0
+    campaign: str = ""
 
 
-def build_desired_setup(
+def build_desired_setup(  # noqa: PLR0913 - an option of connect each
     settings: Settings,
     loaded: LoadedFlows,
     *,
@@ -62,6 +63,7 @@ def build_desired_setup(
     static_document: bytes | None = None,
     message_flows: Collection[str] = (),
     max_minutes: int = 0,
+    campaign: str = "",
 ) -> DesiredSetup:
     """Build the desired setup of loaded flows; ``message_flows`` are the flows with rules for incoming messages.
 
@@ -85,6 +87,7 @@ def build_desired_setup(
         message_flows=frozenset(message_flows),
         callback_url=build_endpoint_url(settings, SMS_ENDPOINT_PATH),
         max_minutes=max_minutes,
+        campaign=campaign,
     )
 
 

@@ -9,7 +9,7 @@ from callflows.errors import OpentactError, OpentactResponseError
 from callflows.setup.connect.desired_setup import DEFAULT_APP_NAME
 from callflows.setup.connect.setup_plan import PLAN_ENDING_ERRORS, PlanContext, PlanNote
 from callflows.setup.connect.undo_log import NumberMessagingUndo, PendingCreation, ProfileUndo
-from callflows.setup.setting_text import format_setting, format_setting_changes
+from callflows.setup.setting_text import format_setting, format_setting_change, format_setting_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,27 +93,38 @@ class UpdateProfileStep:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EnableMessagingStep:
-    """Enables messages on a number, by our messaging profile."""
+    """Enables messages on a number, by our messaging profile and a campaign, if there is one.
+
+    ``before`` and ``before_campaign`` are the profile and the campaign that the number has.
+    """
 
     kind: ClassVar[str] = "enable-texts"
     lease: str
     number: str
     before: str = ""
+    before_campaign: str = ""
     campaign: str = ""
 
     @property
     def lines(self) -> list[str]:
         instead = f" instead of the profile {self.before}" if self.before else ""
-        return [f"let {self.number} send and receive texts with the messaging profile{instead}"]
+        lines = [f"let {self.number} send and receive texts with the messaging profile{instead}"]
+        if self.campaign != self.before_campaign:
+            lines.append(f"  sms_campaign: {format_setting_change(self.before_campaign or None, self.campaign)}")
+        return lines
 
     @property
     def json_fields(self) -> dict[str, Any]:
-        return {"number": self.number, "lease": self.lease, "before": self.before or None}
+        campaign = {"before": self.before_campaign or None, "after": self.campaign or None}
+        return {"number": self.number, "lease": self.lease, "before": self.before or None, "campaign": campaign}
 
     def record_intent(self, context: PlanContext) -> None:
-        kept = NumberMessagingUndo(number=self.number, profile=context.profile, before=self.before, campaign=self.campaign)
+        kept = NumberMessagingUndo(
+            number=self.number, profile=context.profile, before=self.before, campaign=self.before_campaign
+        )
         # setdefault keeps the state before the first connect.
-        context.undo_log.entries.texts.setdefault(self.lease, kept).profile = context.profile
+        recorded = context.undo_log.entries.texts.setdefault(self.lease, kept)
+        recorded.profile, recorded.our_campaign = context.profile, self.campaign
 
     async def apply(self, context: PlanContext) -> None:
         try:
@@ -122,7 +133,7 @@ class EnableMessagingStep:
             raise
         except OpentactError as error:  # a missing campaign must not stop the other steps
             context.undo_log.entries.texts.pop(self.lease, None)
-            fix = "carriers may require an SMS campaign first: see the portal"
+            fix = "carriers may require a 10DLC campaign: create one in the portal, and add --campaign with its id"
             context.notes.append(PlanNote("missing", f"{self.number} cannot send and receive texts: {error}", fix))
 
 
@@ -139,11 +150,33 @@ def plan_messaging(desired: DesiredSetup, current: CurrentSetup, entries: UndoEn
             desired.app or DEFAULT_APP_NAME, desired.callback_url, tuple(one.uuid for one in current.profiles)
         )
     elif profile.raw.get(CALLBACK_URL_FIELD) != desired.callback_url:
+        if (note := _note_shared_profile(desired, current, entries, profile)) is not None:
+            yield note
+            return
         yield UpdateProfileStep(
             profile.uuid, str(profile.raw.get("name") or ""), profile.raw.get(CALLBACK_URL_FIELD), desired.callback_url
         )
     for lease in wanting:
         yield from _plan_number_messaging(desired, lease, profile.uuid if profile else "", entries)
+
+
+def _note_shared_profile(
+    desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries, profile: OpentactRecord
+) -> PlanNote | None:
+    """Return the reason to leave a profile alone: other numbers report their texts to another server by it."""
+    if desired.takes_numbers or profile.uuid in entries.profiles or not profile.raw.get(CALLBACK_URL_FIELD):
+        return None
+    ours = {number for number, flow in desired.numbers.items() if flow in desired.message_flows}
+    others = [
+        lease.number
+        for lease in current.leases
+        if lease.messaging.profile_uuid == profile.uuid and lease.number not in ours
+    ]
+    if not others:
+        return None
+    url = format_setting(profile.raw.get(CALLBACK_URL_FIELD))
+    message = f"the messaging profile {profile.raw.get('name')!r} reports the texts of {', '.join(others[:5])} to {url}"
+    return PlanNote("missing", message, "add --take to report them to this server, or choose another name with --app")
 
 
 def find_messaging_profile(desired: DesiredSetup, current: CurrentSetup, entries: UndoEntries) -> OpentactRecord | None:
@@ -156,21 +189,24 @@ def find_messaging_profile(desired: DesiredSetup, current: CurrentSetup, entries
 def _plan_number_messaging(
     desired: DesiredSetup, lease: OpentactLease, profile: str, entries: UndoEntries
 ) -> Iterator[SetupStep | PlanNote]:
-    profile_uuid = get_messaging_profile_uuid(lease)
+    texts = lease.messaging
     kept = entries.texts.get(lease.uuid)
-    is_assigned = (
-        profile_uuid == profile if "messaging_profile" in lease.raw else kept is not None and kept.profile == profile
-    )
-    if profile and is_assigned:
+    is_assigned = texts.profile_uuid == profile if texts.is_reported else kept is not None and kept.profile == profile
+    current_campaign = texts.campaign if texts.is_campaign_reported or kept is None else kept.our_campaign
+    has_campaign = not desired.campaign or current_campaign == desired.campaign
+    if profile and is_assigned and has_campaign:
         return
-    if profile_uuid and profile_uuid != profile and not desired.takes_numbers:
-        message = f"{lease.number} sends and receives texts with the messaging profile {profile_uuid}"
-        yield PlanNote("missing", message, "add --take to move it to this server")
+    fix = "add --take to move it to this server"
+    if texts.profile_uuid and texts.profile_uuid != profile and not desired.takes_numbers:
+        message = f"{lease.number} sends and receives texts with the messaging profile {texts.profile_uuid}"
+        yield PlanNote("missing", message, fix)
+    elif current_campaign and not has_campaign and not desired.takes_numbers and not _is_our_campaign(kept, texts.campaign):
+        message = f"{lease.number} sends texts in the campaign {current_campaign}"
+        yield PlanNote("missing", message, "add --take to move it to the other campaign")
     else:
-        yield EnableMessagingStep(lease.uuid, lease.number, profile_uuid, str(lease.raw.get("sms_campaign") or ""))
+        campaign = desired.campaign or texts.campaign
+        yield EnableMessagingStep(lease.uuid, lease.number, texts.profile_uuid, texts.campaign, campaign)
 
 
-def get_messaging_profile_uuid(lease: OpentactLease) -> str:
-    """Return the id of a number's messaging profile; empty if absent or not reported."""
-    profile = lease.raw.get("messaging_profile")
-    return str(profile.get("uuid") or "") if isinstance(profile, dict) else str(profile or "")
+def _is_our_campaign(undo_entry: NumberMessagingUndo | None, campaign: str) -> bool:
+    return undo_entry is not None and bool(campaign) and undo_entry.our_campaign == campaign

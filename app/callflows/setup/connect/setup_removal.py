@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from callflows.errors import OpentactConflictError, OpentactNotFoundError
 from callflows.setup.connect.current_setup import fetch_current_setup, fetch_static_document, get_sip_connection_uuid
-from callflows.setup.connect.messaging_setup import CALLBACK_URL_FIELD, get_messaging_profile_uuid
+from callflows.setup.connect.messaging_setup import CALLBACK_URL_FIELD
 from callflows.setup.connect.setup_plan import PlanNote, RestoreStep, SetupPlan
 from callflows.setup.connect.undo_log import hash_setting
 from callflows.setup.setting_text import format_setting, format_setting_change, format_setting_changes
@@ -221,7 +221,7 @@ def _plan_app_removal(
 
 
 def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) -> RestoreStep:
-    """Restore the previous messaging profile of a number, or disable messages."""
+    """Restore the previous messaging profile and campaign of a number, or disable messages."""
     number, before = undo_entry.number, undo_entry.before
 
     async def apply(context: PlanContext) -> None:
@@ -232,8 +232,9 @@ def build_messaging_restore_step(lease: str, undo_entry: NumberMessagingUndo) ->
                 await context.opentact.profiles.disable_messaging(number)
         context.undo_log.entries.texts.pop(lease, None)
 
-    back = f"with the messaging profile {before} again" if before else "no more, as it was"
-    details = {"number": number, "lease": lease, "profile": before or None}
+    campaign = f" and the campaign {undo_entry.campaign}" if undo_entry.campaign else ""
+    back = f"with the messaging profile {before}{campaign} again" if before else "no more, as it was"
+    details = {"number": number, "lease": lease, "profile": before or None, "campaign": undo_entry.campaign or None}
     return RestoreStep("restore-texts", [f"let {number} send and receive texts {back}"], details, apply)
 
 
@@ -267,18 +268,21 @@ def plan_messaging_removal(entries: UndoEntries, current: CurrentSetup) -> Itera
     for uuid, kept in entries.texts.items():
         if uuid in leases:
             yield from _plan_number_messaging_restore(leases[uuid], kept)
-    others = {get_messaging_profile_uuid(lease) for lease in current.leases if lease.uuid not in entries.texts}
+    others = {lease.messaging.profile_uuid for lease in current.leases if lease.uuid not in entries.texts}
     for profile in current.profiles:
         if profile.uuid in entries.profiles:
             yield from _plan_profile_restore(profile, entries.profiles[profile.uuid], is_in_use=profile.uuid in others)
 
 
 def _plan_number_messaging_restore(lease: OpentactLease, undo_entry: NumberMessagingUndo) -> Iterator[SetupStep | PlanNote]:
-    is_reported, profile_uuid = "messaging_profile" in lease.raw, get_messaging_profile_uuid(lease)
-    if is_reported and profile_uuid == undo_entry.before:
+    texts = lease.messaging
+    is_campaign_restored = not texts.is_campaign_reported or texts.campaign == undo_entry.campaign
+    if texts.is_reported and texts.profile_uuid == undo_entry.before and is_campaign_restored:
         return
-    if is_reported and profile_uuid not in ("", undo_entry.profile):
+    if texts.is_reported and texts.profile_uuid not in ("", undo_entry.profile, undo_entry.before):
         yield PlanNote("warning", f"{undo_entry.number} has another messaging profile now; it stays so")
+    elif texts.campaign not in ("", undo_entry.our_campaign, undo_entry.campaign):
+        yield PlanNote("warning", f"{undo_entry.number} has another campaign now; its texts stay as they are")
     else:
         yield build_messaging_restore_step(lease.uuid, undo_entry)
 

@@ -64,10 +64,11 @@ class ProfileUndo(_ResourceUndo):
 
 
 class NumberMessagingUndo(_UndoModel):
-    """A number enabled for messages by ``profile``, with the previous profile and campaign, if any."""
+    """A number enabled for messages by ``profile`` and ``our_campaign``, with the previous profile and campaign, if any."""
 
     number: str
     profile: str
+    our_campaign: str = ""
     before: str = ""
     campaign: str = ""
 

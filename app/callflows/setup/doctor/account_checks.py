@@ -27,7 +27,7 @@ from callflows.setup.doctor.doctor_runner import DoctorFinding, SharedFetch
 
 if TYPE_CHECKING:
     from callflows.opentact.access_tokens import AccessToken
-    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactSubscription
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord, OpentactSubscription
     from callflows.settings import Settings
 
 
@@ -50,6 +50,7 @@ class DoctorAccount:
         self.apps = SharedFetch(self._fetch_apps)
         self.app = SharedFetch(self._fetch_app)
         self.leases = SharedFetch(self._fetch_leases)
+        self.profiles = SharedFetch(self._fetch_profiles)
         self.subscriptions = SharedFetch(self._fetch_subscriptions)
 
     @property
@@ -76,6 +77,9 @@ class DoctorAccount:
 
     async def _fetch_leases(self) -> list[OpentactLease]:
         return [lease async for lease in self.client.numbers.search_leases()]
+
+    async def _fetch_profiles(self) -> list[OpentactRecord]:
+        return await self.client.profiles.list_profiles()
 
     async def _fetch_subscriptions(self) -> list[OpentactSubscription]:
         return await self.client.subscriptions.list_all()

@@ -17,6 +17,7 @@ from callflows.setup.connect.current_setup import get_sip_connection_uuid, is_ho
 from callflows.setup.connect.desired_setup import (
     APP_TIMEOUT_MS,
     CALL_ENDPOINT_PATH,
+    SMS_ENDPOINT_PATH,
     WEBHOOK_ENDPOINT_PATH,
     build_endpoint_url,
     iterate_exact_numbers,
@@ -27,11 +28,11 @@ from callflows.setup.setting_text import format_setting
 from callflows.telephony.call_record import LONGEST_CALL_MINUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from callflows.flows.flow import Flow
     from callflows.flows.loader.folder_loader import LoadedFlows
-    from callflows.opentact.rest_records import OpentactApp, OpentactLease
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord
     from callflows.settings import Settings
     from callflows.setup.doctor.account_checks import DoctorAccount
 
@@ -227,33 +228,58 @@ def _diagnose_claimed_number(
     return None
 
 
-async def diagnose_messaging(account: DoctorAccount, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
-    """Check whether numbers of flows with ``sms`` steps can send messages."""
+async def diagnose_messaging(
+    settings: Settings, account: DoctorAccount, loaded: Callable[[], Awaitable[LoadedFlows]]
+) -> list[DoctorFinding]:
+    """Check whether the numbers of flows that read or send texts can do so, and report them to this server."""
     book = (await loaded()).book
     writers = {
         flow.name for flow in book.flows.values() if (facts := read_flow_file_facts(flow)) is not None and facts.sends_sms
     }
-    if not writers:
-        return [DoctorFinding("ok", "no flow file sends text messages")]
+    readers = {flow.name for flow in book.flows.values() if flow.message_rules and flow.message_rules.rules}
+    if not writers | readers:
+        return [DoctorFinding("ok", "no flow file reads or sends text messages")]
     leases = {lease.number: lease for lease in await account.leases()}
-    findings = []
+    profiles = {profile.uuid: profile for profile in (await account.profiles() if readers else ())}
+    findings: list[DoctorFinding] = []
     for number, flow in iterate_exact_numbers(book):
         lease = leases.get(number)
-        if flow in writers and lease is not None and not _can_send_messages(lease):
-            fix = "enable messages for it in the portal: with a messaging profile and, if carriers require one, a campaign"
-            findings.append(
-                DoctorFinding("error", f"{number} (flow {flow}) sends text messages, but they are not enabled for it", fix)
-            )
+        if lease is not None and flow in writers | readers:
+            does = "reads text messages" if flow in readers else "sends text messages"
+            named = f"{number} (flow {flow}) {does}"
+            findings += _diagnose_number_texts(settings, lease, named, profiles if flow in readers else None)
+    count = len(writers | readers)
     return findings or [
-        DoctorFinding(
-            "ok", f"{len(writers)} flow(s) send text messages, from numbers that can send them as far as Opentact reports"
-        )
+        DoctorFinding("ok", f"{count} flow(s) read or send text messages, with numbers that can as far as Opentact reports")
     ]
+
+
+def _diagnose_number_texts(
+    settings: Settings, lease: OpentactLease, named: str, profiles: Mapping[str, OpentactRecord] | None
+) -> Iterator[DoctorFinding]:
+    """Report texts that are off, without a campaign, or reported to another server; ``profiles`` only if the flow reads."""
+    texts = lease.messaging
+    connect = f"{CONNECT_COMMAND}, or callflows opentact numbers sms on {lease.number}"
+    if not _can_send_messages(lease):
+        fix = connect if profiles is not None else f"callflows opentact numbers sms on {lease.number}"
+        yield DoctorFinding("error", f"{named}, but they are not enabled for it", fix)
+        return
+    if texts.is_campaign_reported and not texts.campaign and lease.number.startswith("+1"):
+        message = f"{named}, but the number has no campaign: carriers of the US block its texts"
+        yield DoctorFinding("warning", message, f"{CONNECT_COMMAND} --campaign ID, with a 10DLC campaign of the portal")
+    profile = profiles.get(texts.profile_uuid) if profiles is not None else None
+    if profile is None or not settings.public_url:
+        return
+    url = profile.raw.get("callback_url")
+    if not _is_our_url(settings, SMS_ENDPOINT_PATH, url):
+        named_profile = f"the messaging profile {profile.raw.get('name')!r}"
+        message = f"{named}, but {named_profile} reports them to {format_setting(url)}"
+        yield DoctorFinding("error", message, CONNECT_COMMAND)
 
 
 def _can_send_messages(lease: OpentactLease) -> bool:
     """Return whether messages are enabled on a number; unreported fields count as enabled."""
-    without = "messaging_profile" in lease.raw and not lease.raw["messaging_profile"]
+    without = lease.messaging.is_reported and not lease.messaging.profile_uuid
     able = lease.features is None or any("sms" in str(feature).lower() for feature in lease.features)
     return able and not without
 

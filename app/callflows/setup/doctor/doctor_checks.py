@@ -44,7 +44,7 @@ def build_doctor_checks(settings: Settings, account: DoctorAccount, load: Callab
         DoctorCheck("call-length", partial(app_checks.diagnose_call_length, settings, account)),
         DoctorCheck("answering", partial(app_checks.diagnose_auto_answer, account, loaded)),
         DoctorCheck("numbers", partial(app_checks.diagnose_numbers, account, loaded), timeout_seconds=120.0),
-        DoctorCheck("messages", partial(app_checks.diagnose_messaging, account, loaded), timeout_seconds=120.0),
+        DoctorCheck("messages", partial(app_checks.diagnose_messaging, settings, account, loaded), timeout_seconds=120.0),
         DoctorCheck("subscriptions", partial(accounts.diagnose_subscriptions, settings, account)),
         DoctorCheck("events", partial(accounts.diagnose_event_connection, settings, account), timeout_seconds=40.0),
     ]

@@ -13,6 +13,7 @@ from callflows.flows.authoring.flow_schema import build_flow_schema
 from callflows.flows.loader.folder_loader import load_extensions
 from callflows.flows.source.flow_file import read_number_claims
 from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.sound_library import SOUNDS_FOLDER
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RESERVED_FLOW_NAMES: Final = frozenset({"extensions", "overrides"})
 _NUMBERS_PATTERN: Final = re.compile(r"^numbers: \[\+[0-9]+\]( *)", re.MULTILINE)
 _LIST_FILE_PATTERN: Final = re.compile(r"^  \w+: (lists/[\w-]+\.csv)$", re.MULTILINE)
+_SOUND_FILE_PATTERN: Final = re.compile(r"\bplay: ([\w-]+\.wav)\b")
 _FICTIONAL_NUMBERS: Final = ("+12015550123", *(f"+120155501{place:02}" for place in range(100)))
 """Numbers without a subscriber, to try a flow with."""
 
@@ -37,7 +39,7 @@ class FlowTemplate(NamedTuple):
 
 
 class CreatedFlow(NamedTuple):
-    """The new flow file, the new list files, and the number of the flow."""
+    """The new flow file, the new lists and sounds, and the number of the flow."""
 
     file: Path
     other_files: tuple[Path, ...]
@@ -58,10 +60,10 @@ def load_flow_templates() -> dict[str, FlowTemplate]:
 def create_flow(
     folder: Path, name: str, template: str, number: str, files_by_number: Mapping[str, str], *, force: bool = False
 ) -> CreatedFlow:
-    """Write a flow from a template, the lists that the flow reads, and the schema with which editors help to write flows.
+    """Write a flow from a template, its lists and sounds, and the schema with which editors help to write flows.
 
     ``files_by_number`` contains the flow file of each number in use. Without a ``number``, the flow gets a free one. An
-    existing list is not replaced. Raises FlowCreationError without writing a flow if the template, name or number
+    existing list or sound is not replaced. Raises FlowCreationError without writing a flow if the template, name or number
     cannot be used, or if a file cannot be written.
     """
     known = load_flow_templates()
@@ -74,12 +76,13 @@ def create_flow(
     text = _NUMBERS_PATTERN.sub(lambda found: f"numbers: [{claim}]{found[1]}", known[template].text, count=1)
     beside = []
     try:
-        for written in _LIST_FILE_PATTERN.findall(text):
-            listed = folder / written
-            listed.parent.mkdir(parents=True, exist_ok=True)
-            if not listed.exists():
-                replace_file_text(listed, resources.files(__package__).joinpath(written).read_text(encoding="utf-8"))
-                beside.append(listed)
+        sounds = [f"{SOUNDS_FOLDER}/{name}" for name in dict.fromkeys(_SOUND_FILE_PATTERN.findall(text))]
+        for written in [*_LIST_FILE_PATTERN.findall(text), *sounds]:
+            other = folder / written
+            other.parent.mkdir(parents=True, exist_ok=True)
+            if not other.exists():
+                other.write_bytes(resources.files(__package__).joinpath(written).read_bytes())
+                beside.append(other)
         folder.mkdir(parents=True, exist_ok=True)
         replace_file_text(folder / SCHEMA_FILE_NAME, json.dumps(build_flow_schema(load_extensions(folder)[0])))
         replace_file_text(file, f"# yaml-language-server: $schema={SCHEMA_FILE_NAME}\n{text}")

@@ -1,0 +1,110 @@
+"""Data that is missing breaks no call: in filters, slices, fields and calculations it is empty, or counts as 0."""
+
+from __future__ import annotations
+
+import pytest
+from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn, run_job_now
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callflows.flows.expressions.expression_scope import CALL_SCOPE
+from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
+from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
+from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.telephony.turn import Variables
+
+ANSWERS = [{}, {"n": None}, {"n": ""}, {"n": " "}, {"n": []}, {"n": {}}, None, "", [], 0, "a page", {"n": [None, {}]}]
+"""Answers of a server in which the number is missing."""
+FILTERS = sorted(make_jinja_environment().filters)
+ARGUMENTS = {
+    "batch": "(2)",
+    "default": "('')",
+    "d": "('')",
+    "format": "(1)",
+    "indent": "",
+    "join": "(', ')",
+    "replace": "('a', 'b')",
+    "round": "(1)",
+    "slice": "(2)",
+    "truncate": "(5)",
+}
+
+
+def wrap(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Expressions around others; a number of the author stands beside each value in a calculation."""
+    return st.one_of(
+        st.builds(lambda value, name: f"({value} | {name}{ARGUMENTS.get(name, '')})", inner, st.sampled_from(FILTERS)),
+        st.builds(lambda value: f"{value}[:4]", inner),
+        st.builds(lambda value, key: f"({value})[{key}]", inner, st.sampled_from(["0", "-1", "'a'", "x.n"])),
+        st.builds(lambda value: f"('%02d %s' | format({value}, {value}))", inner),
+        st.builds(lambda value, other: f"({value} ~ {other})", inner, inner),
+        st.builds(lambda value: f"('a' if {value} else {value})", inner),
+        st.builds(lambda value, op: f"({value} {op} 1)", inner, st.sampled_from(["==", "<", ">=", "in [1, 2] or 1 =="])),
+    )
+
+
+EXPRESSIONS = st.recursive(st.sampled_from(["x", "x.n", "x.n.m", "x['n']", "x.n[0]", "x.n[1:3]"]), wrap, max_leaves=4)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(EXPRESSIONS, st.sampled_from(ANSWERS))
+def test_an_expression_about_missing_data_gives_a_text_without_objects(source, answer):
+    text = ExpressionCompiler({**CALL_SCOPE, "x": None}).compile_text(f"{{{{ {source} }}}}")
+    turn = make_turn()
+    turn.earlier_values = Variables({"x": answer})
+    turn.reset_progress()
+    while True:
+        try:
+            rendered = text.render_plain(turn)
+            break
+        except NeedsResult as needed:
+            turn.deferred_results.append(run_job_now(needed.job))
+            turn.reset_progress()
+    assert " object at 0x" not in rendered
+    assert "Undefined" not in rendered
+
+
+@pytest.mark.parametrize("answer", ["x.gone", "x.none", "x.empty", "x['gone']", "x.gone.deeper", "x.blank"])
+@pytest.mark.parametrize(
+    ("calculation", "spoken"),
+    [
+        ("{} - 1", "-1"),
+        ("3 - {}", "3"),
+        ("{} * 2", "0"),
+        ("-({})", "0"),
+        ("60 / {}", ""),
+        ("60 // {}", ""),
+        ("60 % {}", ""),
+        ("{} / 60", "0"),
+        ("{} ** 2", "0"),
+    ],
+)
+def test_a_calculation_with_a_missing_number_breaks_no_call(answer, calculation, spoken):
+    flow = compile_valid_flow(
+        make_flow_text(f'- say: "It is {{{{ {calculation.format(answer)} }}}}."') + "  other: [{set: {x: '1'}}, {say: a}]\n"
+    )
+    turn = make_turn()
+    turn.earlier_values = Variables({"x": {"none": None, "empty": "", "blank": "  "}})
+    turn.reset_progress()
+    assert f"It is {spoken}." in answer_node(flow, "start", turn).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("{{ data.calls - 1 }}", 1),
+        ("{{ 60 / data.calls }}", 1),
+        ("{{ 60 / (data.calls | int) }}", 1),
+        ("{{ -data['calls'] }}", 1),
+        ("{{ caller.name * 2 }}", 1),
+        ("{{ (data.calls | int) - 1 }}", 0),
+        ("{{ 60 / data.calls if data.calls else 0 }}", 0),
+        ("{{ now.hour - 12 }}", 0),
+        ("{{ pin - 1 }}", 0),
+        ("{{ caller.calls_today - 1 }}", 0),
+    ],
+)
+def test_a_calculation_that_could_break_is_told(text, count):
+    steps = "- lookup: {url: 'https://x.example.com', into: data}\n- set: {pin: '1'}\n"
+    made = compile_text(make_flow_text(f'{steps}- say: "It is {text}."', "timezone: UTC"))
+    assert made.rules == ["calculation"] * count

@@ -1,0 +1,117 @@
+"""Turns wait without their secrets, packed small, and become the same rows later."""
+
+from __future__ import annotations
+
+import pytest
+from sample_events import START
+from store_helpers import build_answered_request, describe_nothing
+
+from callflows.journal.journal_rows import build_journal_entries, build_turn_entries
+from callflows.journal.redacted_turns import TurnRedactor, pack_turns, unpack_turns
+from callflows.journal.redaction import mask_credentials
+from callflows.journal.spool import Spool
+from callflows.telephony.events import AnswerOutcome
+from callflows.telephony.ports import Effect
+
+URL = "https://calls.example/call/desk/menu?ticket=opensesame"
+
+
+def redact(*answered):
+    redactor = TurnRedactor(describe_nothing)
+    return [redactor.redact_turn(one) for one in answered]
+
+
+def without_id(entries):
+    return [(table, {**row, "id": "", "call": ""}) for table, row in entries]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["<Say>", "Hello", "</Say><Callback url='", URL, "' method='GET'/>"],
+        ["<Callback url='", URL, "&amp;token=", "opensesame", "'/>"],
+        ["<Callback url='https://calls.example/?tok", "en=opensesame", "'/>"],
+        ["<Callback url='https://calls.example/?ticket=", "open", "", "ses", "ame'/><Say>", "ticket", "</Say>"],
+        ["<Callback url='https://calls.example/?", "ticket", "=", "opensesame", "&amp;x=1'/>"],
+        ["<Say>mytoken=5", " is kept", "</Say>"],
+        ["<Say>my", "token=5", "</Say>", "", ""],
+        [],
+        [""],
+    ],
+)
+def test_a_credential_is_masked_however_a_document_is_made_of_texts(parts):
+    (turn,) = redact(build_answered_request(START)._replace(document_parts=parts))
+    assert "".join(turn.document) == mask_credentials("".join(parts))
+    assert "opensesame" not in "".join(turn.document)
+
+
+def test_a_packed_turn_becomes_the_rows_that_it_would_have_become_at_once():
+    effect = Effect("sms", "key", {"text": "your token=opensesame"}, "desk")
+    answered = build_answered_request(START, call="", dtmf="1234", name="\ud800")._replace(
+        document_parts=["<Callback url='", URL, "'/>"],
+        query=b"token=opensesame&dtmf=1234&from=1",
+        outcome=AnswerOutcome("answered", "desk", "start", version="1", effects=(effect,)),
+    )
+    packed = pack_turns(redact(answered, answered))
+    at_once = build_journal_entries(answered, describe_nothing)
+    for turn in unpack_turns(packed):
+        assert without_id(build_turn_entries(turn)) == without_id(at_once)
+    assert len({turn.id for turn in unpack_turns(packed)}) == 2
+    assert b"opensesame" not in str(unpack_turns(packed)).encode()
+
+
+def test_turns_of_one_flow_wait_in_a_tenth_of_the_room_of_their_documents(tmp_path):
+    menu = [f"<Say>Press {key} for {key * 40}.</Say>" for key in range(60)]
+    turns = redact(
+        *(build_answered_request(START, call=f"c{n}")._replace(document_parts=[*menu, f"{n}"]) for n in range(100))
+    )
+    spool = Spool(tmp_path)
+    spool.append([], [pack_turns(turns)])
+    assert spool.size_bytes < sum(len(text) for text in menu) * 100 / 10
+    found = []
+    assert not spool.drain_oldest_entries(found.extend)
+    assert [row["call"] for table, row in found if table == "turns"] == [f"c{n}" for n in range(100)]
+
+
+def test_what_a_drain_has_written_is_not_written_again(tmp_path):
+    spool = Spool(tmp_path)
+    for number in range(5):
+        spool.append([], [pack_turns(redact(*(build_answered_request(START, call=f"{number}-{n}") for n in range(100))))])
+    found = []
+
+    def take(entries):
+        found.append([row["call"] for table, row in entries if table == "turns"])
+
+    assert spool.drain_oldest_entries(take)
+    with pytest.raises(OSError, match="gone"):
+        spool.drain_oldest_entries(lambda _entries: (_ for _ in ()).throw(OSError("gone")))
+    while spool.drain_oldest_entries(take):
+        pass
+    assert [call for calls in found for call in calls] == [f"{number}-{n}" for number in range(5) for n in range(100)]
+    assert len(found) == 5
+    assert not spool.list_segments()
+
+
+def test_an_entry_after_a_line_that_was_cut_off_is_kept(tmp_path):
+    spool = Spool(tmp_path)
+    spool.append([("calls", {"id": "whole"})])
+    (segment,) = spool.list_segments()
+    with segment.open("ab") as file:
+        file.write(b'["calls",{"id":"ha')
+    spool.append([("calls", {"id": "after"})])
+    found = []
+    spool.drain_oldest_entries(found.extend)
+    assert [row["id"] for _, row in found] == ["whole", "after"]
+
+
+def test_a_number_is_forgotten_in_packed_turns_also_in_those_already_written(tmp_path):
+    spool = Spool(tmp_path)
+    for number in range(3):
+        turns = redact(*(build_answered_request(START, call=f"{number}-{n}") for n in range(100)))
+        spool.append([], [pack_turns(turns)])
+    spool.drain_oldest_entries(lambda _entries: None)
+    assert spool.rewrite_entries(lambda entry: None if entry[0] == "calls" else entry) == 200
+    found = []
+    while spool.drain_oldest_entries(found.extend):
+        pass
+    assert [row["call"] for _, row in found] == [f"{number}-{n}" for number in (1, 2) for n in range(100)]
