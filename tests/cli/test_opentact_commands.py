@@ -412,6 +412,20 @@ def test_events_end_when_time_is_up():
     assert run_command("events", "--seconds", "4").code == 0
 
 
+@pytest.mark.parametrize("arguments", [(), ("--seconds", "9"), ("--count", "1", "--format", "json")])
+def test_events_end_with_an_error_if_the_token_is_refused(platform, arguments):
+    async def refuse(connection):
+        await connection.recv()
+        await connection.send(json.dumps({"type": "auth", "message": "auth failed", "uuid": "e", "success": False}))
+        await connection.wait_closed()
+
+    platform.sessions = [refuse] * 3
+    done = run_command("events", *arguments)
+    assert done.code == 1
+    assert "auth failed; see whether CALLFLOWS_OPENTACT_TOKEN" in done.err
+    assert len(platform.sessions) >= 2
+
+
 @pytest.mark.usefixtures("platform")
 def test_events_that_cannot_be_listened_to_say_why(monkeypatch):
     monkeypatch.setenv("CALLFLOWS_OPENTACT_EVENTS_URL", "ws://127.0.0.1:9/wss")

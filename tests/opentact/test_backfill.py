@@ -204,4 +204,5 @@ def test_the_execution_log_is_asked_for_its_own_call_alone(platform, app, refuse
     platform.routes[f"POST /sip/app/{APP}/logs"] = answer_logs(rows, *refused)
     (event,) = executions_of_call(platform, app)
     assert extract_executed_step(event.raw)["name"] == "Say"
-    assert [body.get("call") for body in platform.bodies(f"POST /sip/app/{APP}/logs")] == calls_asked
+    first_pages = [body for body in platform.bodies(f"POST /sip/app/{APP}/logs") if not body["skip"]]
+    assert [body.get("call") for body in first_pages] == calls_asked

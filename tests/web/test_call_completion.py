@@ -86,12 +86,10 @@ def hold_voicemail_notice(ours):
     ours.outside.held_effects = [Effect("voicemail", f"{END.call.uuid}/notice", {"url": "https://a.example/", "body": {}})]
 
 
-def report_recording(seconds):
+def report_recording(seconds, **more):
     """The same end of the call, with a recording."""
-    raw = {
-        **END.call.raw,
-        "records": [{"uuid": "r", "url": "https://a.example/r.wav", "duration": seconds, "tag": "voicemail"}],
-    }
+    record = {"uuid": "r", "url": "https://a.example/r.wav", "duration": seconds, "tag": "voicemail", **more}
+    raw = {**END.call.raw, "records": [record]}
     return END._replace(key="recorded", call=CallEntity(raw))
 
 
@@ -108,6 +106,23 @@ def test_the_end_of_a_call_without_a_message_cancels_the_notice_of_its_voicemail
     run_bounded(work())
     assert [effect.kind for effect in ours.outside.effects] == ["voicemail" if is_message else "sms"]
     assert [reason for _, reason in ours.outside.cancelled_effects] == ["the caller left no message"] * (not is_message)
+
+
+@pytest.mark.parametrize(
+    "transcript", ["Call me back.", {"text": "Call me back."}, [{"text": "Call me"}, {"text": "back."}]]
+)
+def test_the_notice_of_a_voicemail_has_the_transcript_that_stands_in_the_recording(transcript, ours):
+    async def work():
+        await known(ours)
+        await ours.journal.record_now(report_recording(4, transcript=transcript))
+        hold_voicemail_notice(ours)
+        ending = ours.replica()
+        await ending.handle_event(END)
+        await over(ending)
+
+    run_bounded(work())
+    (effect,) = ours.outside.effects
+    assert [one["transcript"] for one in effect.payload["body"]["recordings"]] == ["Call me back."]
 
 
 async def over(*endings):

@@ -122,6 +122,15 @@ def test_an_event_in_its_envelope_is_taken_as_it_is():
     assert written.reports[0].sms.uuid == "m1"
 
 
+def test_a_delivery_report_is_a_state_of_its_message():
+    written = Written()
+    reply = told(written, "/sms", json=json.loads((SAMPLES / "delivery-report.json").read_text()))
+    assert reply.status_code == 200
+    (report,) = written.reports
+    assert (report.kind, report.state, report.source) == ("sms", "success", "webhook")
+    assert (report.sms.direction, report.sms.delivered, report.sms.from_) == ("out", True, "+13125550168")
+
+
 def test_an_event_in_a_form_has_its_payload_as_json():
     written = Written()
     parts = {"type": (None, "sms"), "uuid": (None, "e1"), "payload": (None, json.dumps({"uuid": "m1", "message": "{1}"}))}

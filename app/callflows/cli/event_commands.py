@@ -43,18 +43,23 @@ def events(
 async def _print_live_events(
     settings: Settings, event_types: frozenset[str], count: int | None, seconds: float | None, output: TableFormat
 ) -> bool:
-    """Print events until the count or the time is reached; return whether any event arrived."""
+    """Print events until the count or the time is reached; return whether Opentact accepted the token."""
     import asyncio
 
+    from callflows.errors import OpentactAuthenticationError
     from callflows.opentact import EventStream, Opentact
+    from callflows.opentact.event_connection import EventTokenRejectedError
 
     async with Opentact.from_settings(settings) as client:
-        stream = EventStream(client, settings.opentact_events_url, types=settings.event_types)
-        with contextlib.suppress(TimeoutError):
+        url, types = settings.opentact_events_url, settings.event_types
+        stream = EventStream(client, url, types=types, retries_rejected_token=False)
+        # A refused token stays refused: waiting would look like an account without events.
+        with contextlib.suppress(TimeoutError, EventTokenRejectedError, OpentactAuthenticationError):
             async with asyncio.timeout(seconds):
                 await _print_events(stream, event_types, count, output)
         if stream.health.problem and not stream.health.connected:
             print_notice(f"callflows: no connection: {stream.health.problem}")
+            return False
         return stream.health.events > 0
 
 

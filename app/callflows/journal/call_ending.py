@@ -26,9 +26,10 @@ from callflows.telephony.call_record import (
 )
 from callflows.telephony.call_states import ENDED_CALL_STATES
 from callflows.telephony.events import extract_executed_step
+from callflows.telephony.recording_entity import RecordingEntity, find_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from callflows.journal.call_path import ReachedElement, TracedTurn
     from callflows.journal.stored_rows import JournalRow, StoredCall
@@ -125,21 +126,10 @@ def _was_refused(call: JournalRow, steps: Sequence[ExecutedStep]) -> bool:
     return call["answer"] is None and [step.name for step in steps] == [Hangup.spec.name]
 
 
-def find_tag(fields: Mapping[str, Any]) -> str:
-    """Return the tag of an executed element. platform: the element's own tag, or in its attributes."""
-    for part in (fields, fields.get("element"), fields.get("attributes"), fields.get("command")):
-        if isinstance(part, dict) and isinstance(part.get("tag"), str):
-            return str(part["tag"])
-    return ""
-
-
 def read_recording(row: JournalRow, transcript: str = "") -> ReportedRecording:
     """Read a stored recording."""
-    raw = _load_raw(row)
-    seconds = raw.get("duration")
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
-        seconds = None
-    return ReportedRecording(row["url"] or "", transcript, seconds, find_tag(raw))
+    recording = RecordingEntity(_load_raw(row))
+    return ReportedRecording(row["url"] or "", transcript, recording.seconds, recording.tag)
 
 
 def find_stored_message_state(stored: StoredCall, shortest_message_seconds: float) -> MessageState:

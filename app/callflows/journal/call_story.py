@@ -15,6 +15,7 @@ from callflows.errors import CallflowsError
 from callflows.journal.call_ending import CallEnding, find_call_ending
 from callflows.journal.call_path import MAX_CLOCK_SKEW_SECONDS, list_visits, trace_turns
 from callflows.journal.heard_words import tell_as_heard
+from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.journal.stored_rows import find_call_end
 from callflows.language import DTMF, Default, Error, from_xml
@@ -150,7 +151,7 @@ def _build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
         ),
         *(
             {**_find_entry_time(row, "at"), "what": "transcribed", "text": row["text"] or "", **_build_raw_fields(row)}
-            for row in stored.transcripts
+            for row in pair_transcripts(stored.recordings, stored.transcripts).rows
         ),
         *(
             {**_find_entry_time(row, "at", "settled"), "what": "caused", **_build_effect_fields(row)}

@@ -14,13 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_ending import find_stored_message_state, find_tag, read_recording
+from callflows.journal.call_ending import find_stored_message_state, read_recording
 from callflows.journal.call_story import build_call_log_row
+from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.stored_rows import find_call_end
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, build_call_record
 from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
+from callflows.telephony.recording_entity import find_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -150,10 +152,9 @@ def _read_effect(row: JournalRow) -> Effect:
 
 
 def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
-    """Pair recordings and transcripts by position: their relation is undocumented."""
-    texts = [row["text"] or "" for row in stored.transcripts]
-    for index, row in enumerate(stored.recordings):
-        yield read_recording(row, texts[index] if index < len(texts) else "")
+    texts = pair_transcripts(stored.recordings, stored.transcripts).by_recording
+    for row in stored.recordings:
+        yield read_recording(row, texts.get(row["id"], ""))
 
 
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:

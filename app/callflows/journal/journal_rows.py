@@ -28,7 +28,7 @@ from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RA
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.events import AnsweredRequest, LiveFlowVersion, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
-from callflows.text import clean_field, clean_text
+from callflows.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
+    from callflows.telephony.platform_entity import PlatformEntity
+    from callflows.telephony.recording_entity import RecordingEntity
 
     TraceDocument = Callable[[AnsweredRequest, str], DocumentPlaces | None]
     JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
@@ -180,15 +182,10 @@ def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:
             entries = [
                 ("calls", row),
                 *_build_relative_entries(entity, row, platform_event.occurred_at),
-                *(
-                    ("recordings", _build_recording_row(recording, call, platform_event.occurred_at))
-                    for recording in entity.recordings
-                ),
             ]
     if platform_event.sms is not None:
         entries.append(("messages", _build_message_row(platform_event.sms, platform_event)))
-    if "record" in platform_event.kind or "transcript" in platform_event.kind:
-        entries.append(_build_recording_event_entry(platform_event, call))
+    entries += _build_recording_entries(platform_event, call)
     raw = mask_event_secrets(dump_json(platform_event.raw))
     event = {
         "key": _clean_column(platform_event.key),
@@ -260,22 +257,34 @@ def _build_relative_entries(entity: CallEntity, row: JournalRow, at: float) -> l
     return [("calls", relative) for relative in relatives]
 
 
-def _build_recording_row(record: Mapping[str, Any], call: str | None, at: float) -> JournalRow:
-    raw = mask_event_secrets(dump_json(dict(sorted(record.items()))))
-    id_ = clean_field(record.get("uuid")) or hashlib.blake2b(raw.encode(), digest_size=16).hexdigest()
-    return {"id": id_, "call": call, "at": at, "url": _clean_column(record.get("url")) or None, "raw": raw}
+def _build_recording_entries(platform_event: PlatformEvent, call: str | None) -> list[JournalEntry]:
+    """Build the rows of an event's recordings and transcripts. A transcript in a recording is a row of its own, too."""
+    of_call = platform_event.call.recordings if platform_event.call is not None and call is not None else []
+    entries: list[JournalEntry] = []
+    for recording in (*of_call, *platform_event.recordings):
+        row = _build_recording_row(recording, call, platform_event.occurred_at)
+        entries.append(("recordings", row))
+        if recording.transcript:
+            raw = dump_json({"recording": row["id"]})
+            shared = {name: row[name] for name in ("id", "call", "at")}
+            entries.append(("transcripts", {**shared, "raw": raw, "text": recording.transcript}))
+    for transcript in platform_event.transcripts:
+        id_, raw = _identify_undocumented(transcript, transcript.raw)
+        moment = {"id": id_, "call": call, "at": platform_event.occurred_at}
+        entries.append(("transcripts", {**moment, "raw": raw, "text": transcript.text or None}))
+    return entries
 
 
-def _build_recording_event_entry(platform_event: PlatformEvent, call: str | None) -> JournalEntry:
-    """Build the row of a recording or transcript event. The payload is undocumented, so ``raw`` keeps every field."""
-    payload = platform_event.raw.get("payload")
-    about = payload if isinstance(payload, dict) else platform_event.raw
-    row = _build_recording_row(about, call, platform_event.occurred_at)
-    if "transcript" not in platform_event.kind:
-        return "recordings", row
-    said = _clean_column(about.get("text")) or _clean_column(about.get("transcript")) or None
-    del row["url"]
-    return "transcripts", {**row, "text": said}
+def _build_recording_row(recording: RecordingEntity, call: str | None, at: float) -> JournalRow:
+    # A transcript that comes later must not make another recording of it, so it is no part of the row.
+    id_, raw = _identify_undocumented(recording, recording.without_transcript())
+    return {"id": id_, "call": call, "at": at, "url": _clean_column(recording.url) or None, "raw": raw}
+
+
+def _identify_undocumented(entity: PlatformEntity, fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the id of an object and its fields as JSON; without an id of Opentact, a digest of the fields is the id."""
+    raw = mask_event_secrets(dump_json(dict(sorted(fields.items()))))
+    return entity.uuid or hashlib.blake2b(raw.encode(), digest_size=16).hexdigest(), raw
 
 
 def _build_message_row(sms: MessageEntity, platform_event: PlatformEvent) -> JournalRow:

@@ -2,6 +2,7 @@
 
 2022: ``timestamp, type, message, payload``; the payload is the call, the message, ``{command, call}`` or an amount.
 2024: ``uuid, created_on, type, message, payload, call, call_flow, ref_id, account, …``.
+A delivery report of a webhook has a third form: see ``delivery_report``.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.opentact.delivery_report import DeliveryReport, read_delivery_report
+from callflows.telephony.account_entity import NumberOrderEntity, parse_amount
 from callflows.telephony.call_entity import CallEntity, parse_call_duration
 from callflows.telephony.events import PlatformEvent, extract_executed_step
 from callflows.telephony.message_entity import MessageEntity
 from callflows.telephony.platform_entity import parse_platform_time
+from callflows.telephony.recording_entity import RecordingEntity, TranscriptEntity, list_recordings
 from callflows.text import clean_field
 
 if TYPE_CHECKING:
@@ -26,6 +30,13 @@ UNKNOWN_EVENT_TYPE: Final = "unknown"
 """Type of an event without a type."""
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
 """NUL and lone surrogates: valid in JSON, but rejected by databases and files."""
+
+
+_RECORDING_WORD: Final = "record"
+_TRANSCRIPT_WORD: Final = "transcript"
+"""Types with these words are events of recordings and transcripts. platform: ``call_record`` is documented as a type."""
+ORDER_EVENT_TYPE: Final = "tn_order"
+BALANCE_EVENT_TYPE: Final = "balance"
 
 
 class MalformedFrameError(ValueError):
@@ -52,7 +63,10 @@ def parse_events(rows: list[Any], received_at: datetime, source: str = "wss") ->
 
 
 def parse_event(raw: Mapping[str, Any], received_at: datetime, source: str = "wss") -> PlatformEvent:
-    """Parse an envelope of either year; the content never causes an error."""
+    """Parse an envelope of either year, or a delivery report; the content never causes an error."""
+    report = read_delivery_report(raw)
+    if report is not None:
+        return _parse_delivery_report(raw, report, received_at, source)
     old = "timestamp" in raw and "created_on" not in raw
     payload = raw.get("payload")
     parts = payload if isinstance(payload, dict) else {}
@@ -72,15 +86,84 @@ def parse_event(raw: Mapping[str, Any], received_at: datetime, source: str = "ws
         call=call,
         sms=sms,
         source=source,
+        recordings=_find_recordings(raw, parts, call) if _RECORDING_WORD in kind else (),
+        transcripts=_find_transcripts(raw, parts) if _TRANSCRIPT_WORD in kind else (),
+        order=NumberOrderEntity(parts or raw) if kind == ORDER_EVENT_TYPE else None,
+        balance=_find_balance(payload) if kind == BALANCE_EVENT_TYPE else None,
+        balance_action=clean_field(raw.get("source_action") or parts.get("source_action")),
     )
 
 
+def _parse_delivery_report(
+    raw: Mapping[str, Any], report: DeliveryReport, received_at: datetime, source: str
+) -> PlatformEvent:
+    sms = report.message
+    at = parse_platform_time(report.occurred_at) or received_at
+    return PlatformEvent(
+        kind="sms",
+        key=report.key or _build_event_key(raw, "sms", sms),
+        occurred_at=at.timestamp(),
+        raw=raw,
+        message=f"SMS: type: {sms.type}, state: {sms.state}",
+        state=sms.state,
+        sms=sms,
+        source=source,
+    )
+
+
+def _find_recordings(
+    raw: Mapping[str, Any], payload: Mapping[str, Any], call: CallEntity | None
+) -> tuple[RecordingEntity, ...]:
+    """Return the recordings of an event: in the payload, beside the payload, or the payload itself.
+
+    The payload is undocumented. If the payload is the call, ``call.recordings`` has its recordings.
+    """
+    for place in (payload, raw):
+        found = list_recordings(place)
+        if found:
+            return tuple(found)
+    about = payload or raw
+    return () if call is not None and call.raw is about else (RecordingEntity(about),)
+
+
+def _find_transcripts(raw: Mapping[str, Any], payload: Mapping[str, Any]) -> tuple[TranscriptEntity, ...]:
+    """Return the transcript of an event: an object beside the payload, in the payload, or the payload itself."""
+    for place in (payload, raw):
+        inner = place.get(_TRANSCRIPT_WORD)
+        if isinstance(inner, dict) and inner:
+            beside = {name: place[name] for name in place if name not in (_TRANSCRIPT_WORD, "uuid")}
+            return (TranscriptEntity({**beside, **inner}),)
+    return (TranscriptEntity(payload or raw),)
+
+
+def _find_balance(payload: object) -> float | None:
+    """Return the amount: the payload itself, or its ``balance``. platform: only the bare amount is documented."""
+    if isinstance(payload, dict):
+        return next(
+            (one for one in (parse_amount(payload.get(name)) for name in ("balance", "amount")) if one is not None), None
+        )
+    return parse_amount(payload)
+
+
 def _find_call_entity(raw: Mapping[str, Any], payload: Mapping[str, Any], event_type: str) -> CallEntity | None:
-    """Return the call: beside the payload (2024), in the payload, or the payload itself (2022)."""
+    """Return the call: beside the payload (2024), in the payload, or the payload itself (2022).
+
+    A recording or a transcript may name only the id of its call. Their payloads are undocumented.
+    """
     for part in (raw.get("call"), payload.get("call")):
         if isinstance(part, dict):
             return CallEntity(part) if part else None
-    return CallEntity(payload) if event_type == "call_state" and ("uuid" in payload or "from" in payload) else None
+    if event_type == "call_state" and ("uuid" in payload or "from" in payload):
+        return CallEntity(payload)
+    if _RECORDING_WORD in event_type or _TRANSCRIPT_WORD in event_type:
+        if "direction" in payload and "from" in payload:
+            return CallEntity(payload)
+        places = (payload, raw, *(one.raw for place in (payload, raw) for one in list_recordings(place)))
+        ids = (place.get(name) for place in places for name in ("call", "call_uuid", "call_id"))
+        found = next((id_ for id_ in ids if id_), "")
+        uuid = clean_field(found.get("uuid") if isinstance(found, dict) else found)
+        return CallEntity({"uuid": uuid}) if uuid else None
+    return None
 
 
 def _find_message_entity(raw: Mapping[str, Any], payload: Mapping[str, Any], event_type: str) -> MessageEntity | None:

@@ -12,7 +12,7 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from callflows.errors import OpentactError, SettingsError
+from callflows.errors import OpentactAuthenticationError, OpentactError, SettingsError
 from callflows.log import get_logger
 from callflows.opentact.backfill import EventBackfill
 from callflows.opentact.backoff import BackoffClock
@@ -89,6 +89,8 @@ class EventStream:
 
     ``types`` are subscribed to. ``complete_until``: all events before this moment are known; later ones are searched for.
     ``backfill`` returns the events of a period. An event may arrive twice and in any order: compare ``key``.
+    ``retries_rejected_token`` false ends the stream if Opentact refuses the token: the iteration raises
+    EventTokenRejectedError, or OpentactAuthenticationError for a wrong email or password.
     """
 
     def __init__(
@@ -101,7 +103,9 @@ class EventStream:
         backfill: BackfillFunction | None = None,
         clock: BackoffClock | None = None,
         timeouts: ConnectionTimeouts | None = None,
+        retries_rejected_token: bool = True,
     ) -> None:
+        self._retries_rejected_token = retries_rejected_token
         try:
             self._url = require_encrypted_url(url, "wss", "ws")
         except ValueError as error:
@@ -133,7 +137,8 @@ class EventStream:
     async def __aiter__(self) -> AsyncGenerator[PlatformEvent, None]:
         """Iterate over events forever.
 
-        Raises EventConnectionLostError if the connecting task ended; Opentact cannot cause this.
+        Raises EventConnectionLostError if the connecting task ended, which Opentact cannot cause; see the class for errors
+        of a refused token.
         """
         queue: _EventQueue = asyncio.Queue(_MAX_QUEUED_EVENTS)
         connecting = asyncio.create_task(self._run_sessions(queue))
@@ -155,8 +160,11 @@ class EventStream:
             self._opened_at = float("inf")
             try:
                 await self._run_session(queue)
-            except Exception as error:  # noqa: BLE001 - every error is retried
+            except Exception as error:
                 self._record_connection_problem(error)
+                is_rejection = isinstance(error, (EventTokenRejectedError, OpentactAuthenticationError))
+                if is_rejection and not self._retries_rejected_token:
+                    raise
             good = self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
             wait = (
                 0.0 if good or (attempt == 0 and self._opened_at < float("inf")) else self._clock.backoff_seconds(attempt)
@@ -303,7 +311,7 @@ class EventStream:
 
 
 async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> PlatformEvent | asyncio.Event:
-    """Return the next queue item. Raises EventConnectionLostError if the task that fills the queue has ended."""
+    """Return the next queue item. Raises EventConnectionLostError, or a refusal of the token, if the filling task ended."""
     if queue.empty():
         getting = asyncio.create_task(queue.get())
         try:
@@ -312,9 +320,10 @@ async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -
                 return getting.result()
         finally:
             getting.cancel()
-        raise EventConnectionLostError("the task that connects ended") from (
-            None if connection_task.cancelled() else connection_task.exception()
-        )
+        ended_by = None if connection_task.cancelled() else connection_task.exception()
+        if isinstance(ended_by, (EventTokenRejectedError, OpentactAuthenticationError)):
+            raise ended_by
+        raise EventConnectionLostError("the task that connects ended") from ended_by
     return queue.get_nowait()
 
 

@@ -51,11 +51,16 @@ def _render_row(operation: RestOperation) -> str:
 
 def replace_reference(page: str) -> str:
     """Return a page with the current tables between its marks. Raises ValueError without the marks."""
-    before, begin, rest = page.partition(BEGIN_MARK)
-    _, end, after = rest.partition(END_MARK)
+    return replace_marked_part(page, BEGIN_MARK, END_MARK, render_operation_reference())
+
+
+def replace_marked_part(page: str, begin_mark: str, end_mark: str, content: str) -> str:
+    """Return a page with a new part between two marks. Raises ValueError without the marks."""
+    before, begin, rest = page.partition(begin_mark)
+    _, end, after = rest.partition(end_mark)
     if not begin or not end:
-        raise ValueError(f"the page needs the marks {BEGIN_MARK} and {END_MARK}")
-    return f"{before}{BEGIN_MARK}\n\n{render_operation_reference()}\n\n{END_MARK}{after}"
+        raise ValueError(f"the page needs the marks {begin_mark} and {end_mark}")
+    return f"{before}{begin_mark}\n\n{content}\n\n{end_mark}{after}"
 
 
 if __name__ == "__main__":

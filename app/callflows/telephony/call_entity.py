@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.telephony.call_states import CALL_STATE_TIME_FIELDS, ENDED_CALL_STATES
 from callflows.telephony.platform_entity import PlatformEntity, parse_platform_time
+from callflows.telephony.recording_entity import RecordingEntity
 from callflows.text import clean_field
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ class CallEntity(PlatformEntity):
         return [CallEntity(child) for child in self._read_objects("children")]
 
     @property
-    def recordings(self) -> list[dict[str, Any]]:
-        """The recordings in the object. Their format is undocumented."""
-        return self._read_objects("records")
+    def recordings(self) -> list[RecordingEntity]:
+        """The recordings in the object."""
+        return [RecordingEntity(part) for part in self._read_objects("records")]
 
     def _read_objects(self, name: str) -> list[dict[str, Any]]:
         listed = self.raw.get(name)

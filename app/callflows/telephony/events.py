@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from callflows.telephony.account_entity import AccountEntity
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from callflows.telephony.account_entity import NumberOrderEntity
     from callflows.telephony.call_entity import CallEntity
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.ports import Effect
+    from callflows.telephony.recording_entity import RecordingEntity, TranscriptEntity
     from callflows.telephony.turn import Turn
 
 
@@ -62,14 +66,17 @@ NO_PAYLOAD: Final[Mapping[str, Any]] = {}
 class PlatformEvent(NamedTuple):
     """One event of Opentact, from any envelope and channel.
 
-    ``kind`` is the event's ``type`` (``call_state``, ``call_flow``, ``sms``, ``balance``, ``auth``, or a type not known
-    yet). ``key`` identifies the event across repeated deliveries and sources (websocket, webhook, search): the uuid of a
-    2024 event; for a 2022 event the type and the entity's uuid, state and timestamp as one text. ``occurred_at`` is
-    Opentact's time in seconds since 1970, or the time of arrival if the event has none.
+    ``kind`` is the event's ``type`` (see ``callflows.opentact.event_kinds``), or a type not known yet. ``key`` identifies
+    the event across repeated deliveries and sources (websocket, webhook, search): the uuid of a 2024 event; for a 2022
+    event the type and the entity's uuid, state and timestamp as one text. ``occurred_at`` is Opentact's time in seconds
+    since 1970, or the time of arrival if the event has none.
 
     ``message`` is Opentact's own sentence about the event. ``state`` is the state of the reported entity, ``call`` or
     ``sms``. ``call_seconds`` is the call's duration in seconds, whatever unit the envelope uses. ``raw`` is the complete
     event. ``source`` is ``wss``, ``webhook``, or ``search`` for an event found after a gap.
+
+    ``recordings`` and ``transcripts`` are those of a recording or transcript event; see also ``call.recordings``. ``order``
+    is an order of numbers. ``balance`` is the new balance after ``balance_action``, for example ``voice_charge_in``.
     """
 
     kind: str
@@ -82,6 +89,11 @@ class PlatformEvent(NamedTuple):
     call: CallEntity | None = None
     sms: MessageEntity | None = None
     source: str = "wss"
+    recordings: tuple[RecordingEntity, ...] = ()
+    transcripts: tuple[TranscriptEntity, ...] = ()
+    order: NumberOrderEntity | None = None
+    balance: float | None = None
+    balance_action: str = ""
 
     @property
     def call_uuid(self) -> str:
@@ -91,6 +103,16 @@ class PlatformEvent(NamedTuple):
     @property
     def found_by_search(self) -> bool:
         return self.source == "search"
+
+    @property
+    def account(self) -> AccountEntity | None:
+        """The account of the event: beside the payload (2024), or in the payload, the call or the message."""
+        payload = self.raw.get("payload")
+        entities = (entity.raw for entity in (self.call, self.sms) if entity is not None)
+        for place in (self.raw, payload if isinstance(payload, dict) else {}, *entities):
+            if isinstance(place.get("account"), dict):
+                return AccountEntity(place["account"])
+        return None
 
 
 def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:

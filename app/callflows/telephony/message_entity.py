@@ -10,8 +10,9 @@ from callflows.text import clean_field, clean_text
 
 INBOUND_MESSAGE_TYPE: Final = "smsi"
 OUTBOUND_MESSAGE_TYPE: Final = "smso"
-_INBOUND_TYPES: Final = frozenset({INBOUND_MESSAGE_TYPE, "smsr"})
-"""platform: only the name of ``smsr`` is documented."""
+RECEIPT_MESSAGE_TYPE: Final = "smsr"
+"""Type of Opentact's receipt of a message to be sent, as in the answer of a request that sends one."""
+_MESSAGE_DIRECTIONS: Final = {INBOUND_MESSAGE_TYPE: "in", OUTBOUND_MESSAGE_TYPE: "out", RECEIPT_MESSAGE_TYPE: "out"}
 ARRIVED_MESSAGE_STATE: Final = "success"
 """The state of a message that has arrived completely."""
 
@@ -22,13 +23,13 @@ class MessageEntity(PlatformEntity):
 
     @property
     def type(self) -> str:
-        """``smso`` if sent, ``smsi`` if received, or empty: callbacks have no type."""
+        """``smso`` if sent, ``smsi`` if received, ``smsr`` for the receipt of a sent one, or empty as in callbacks."""
         return self._read_text("type")
 
     @property
     def direction(self) -> str:
         """``in``, ``out``, or empty if unknown."""
-        return "out" if self.type == OUTBOUND_MESSAGE_TYPE else "in" if self.type in _INBOUND_TYPES else ""
+        return _MESSAGE_DIRECTIONS.get(self.type, "")
 
     @property
     def from_(self) -> str:

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from callflows.errors import JournalError
 from callflows.http_limits import read_limited_body
+from callflows.opentact.delivery_report import read_delivery_report
 from callflows.opentact.event_parser import MalformedFrameError, parse_events
 from callflows.web.problem_details import create_problem_response
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
@@ -42,7 +43,7 @@ MAX_EVENTS_PER_WEBHOOK: Final = 1_000
 """Maximum number of events in one request."""
 _BARE_ENTITY_SUFFIX: Final = " by webhook"
 """Suffix of the message that we give to a bare entity."""
-_OBJECT_FIELDS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account"})
+_OBJECT_FIELDS: Final = frozenset({"payload", "call", "call_flow", "tn", "sip_control_app", "account", "data"})
 """Fields that contain an object in an envelope or an entity (platform: tn, also a number)."""
 _QUERY_CREDENTIALS: Final = frozenset({"token"})
 """Query fields that are no part of the event."""
@@ -202,8 +203,10 @@ def _decode_object_fields(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_envelope(body: Mapping[str, Any]) -> bool:
-    """Report whether the body is an event in the websocket's format."""
-    return isinstance(body.get("type"), str) and ("payload" in body or isinstance(body.get("call"), dict))
+    """Report whether the body is an event in the websocket's format, or a delivery report."""
+    return read_delivery_report(body) is not None or (
+        isinstance(body.get("type"), str) and ("payload" in body or isinstance(body.get("call"), dict))
+    )
 
 
 def _wrap_entity(entity: dict[str, Any], query_fields: Mapping[str, str], kind: str, now: datetime) -> dict[str, Any]:
