@@ -13,7 +13,7 @@ from callflows.flows.compiler.flow_graph import FlowGraph
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.ticket_links import TicketLinks
 from callflows.flows.entry_points import hash_flow_version
-from callflows.flows.expressions.expression_scope import CALL_SCOPE
+from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.hours.overrides import ActiveOverrides
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
@@ -74,6 +74,19 @@ class PromptRecord(NamedTuple):
     sound: str
 
 
+def _make_language_setter(default_language: str) -> Callable[[Turn], None]:
+    """Return an action that sets the language of a call that has none yet, for expressions.
+
+    It holds no more than the name, because documents hold the action.
+    """
+
+    def set_default_language(turn: Turn) -> None:
+        if CALL_LANGUAGE not in turn.values:
+            turn.values = Variables({**turn.values, CALL_LANGUAGE: default_language})
+
+    return set_default_language
+
+
 class UntranslatedText(NamedTuple):
     """A text without a language, and the step of a node that says it."""
 
@@ -115,9 +128,12 @@ class CompilingFlow:
         )
         self.languages = self.context.languages
         """Voices by the names of the flow's languages, the default language first."""
+        self.set_default_language = _make_language_setter(next(iter(self.languages), ""))
         self.groups = self.context.groups
         self.voice = self.context.voice
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
+        if self.languages:
+            scope[CALL_LANGUAGE] = SCOPE_LEAF
         self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
         self._stored_values = stored.values
         self._filled_names: dict[str, bool] = {}
@@ -207,11 +223,6 @@ class CompilingFlow:
     def share_language_condition(self, name: str) -> Callable[[Turn], bool]:
         """Return the condition that holds for calls in a language. The condition is shared."""
         return self._language_conditions.setdefault(name, lambda turn: bool(turn.values[CALL_LANGUAGE] == name))
-
-    def set_default_language(self, turn: Turn) -> None:
-        """Set the language of a call that has none yet, for expressions."""
-        if CALL_LANGUAGE not in turn.values:
-            turn.values = Variables({**turn.values, CALL_LANGUAGE: next(iter(self.languages))})
 
     def record_untranslated_text(self, path: SourcePath, node: str, step: int) -> None:
         """Record a text that is said in the default language whatever the language of the call is."""

@@ -16,7 +16,6 @@ from callflows.flows.hours.spoken_times import HoursStatus
 from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
-from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
@@ -89,7 +88,6 @@ class FlowContext:
             "variables": {
                 name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE for name, value in self.variables.items()
             },
-            **({CALL_LANGUAGE: SCOPE_LEAF} if self.languages else {}),
         }
 
     @functools.cached_property
