@@ -200,7 +200,6 @@ def check(
             build_command_options(settings),
             settings.flows,
             on_progress,
-            settings.workers,
             check_scenarios,
         )
     _print_problems(problems, output)

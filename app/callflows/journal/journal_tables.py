@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0003"
+SCHEMA_HEAD: Final = "0004"
 """Revision of the newest migration."""
 
 
@@ -224,6 +224,20 @@ CLAIMS_TABLE: Final = Table(
 
 
 Index("claims_at", CLAIMS_TABLE.c.at)
+
+
+COUNTED_TABLE: Final = Table(
+    "counted",
+    JOURNAL_METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""Calls that are counted, each with its number. ``scope`` begins with a digest of the caller; ``key`` is the call's id."""
+
+
+Index("counted_at", COUNTED_TABLE.c.at)
 
 
 OPT_OUTS_TABLE: Final = Table(

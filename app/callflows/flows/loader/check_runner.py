@@ -46,15 +46,13 @@ def check_paths(
     options: CompilerOptions,
     flows_folder: Path | None = None,
     on_progress: ProgressCallback | None = None,
-    workers: int = 1,
     extra_check: ExtraFlowCheck | None = None,
 ) -> list[Problem]:
     """Return the problems of files and of all files in folders, ordered by position.
 
-    Custom attributes are declared beside a file, or in ``flows_folder``. ``workers`` is the number of processes that
-    will serve the flows. ``on_progress`` is called with the number of finished flow files and the total. A folder's
-    overrides are checked with all flows of the folder. ``extra_check`` returns further problems of a
-    flow.
+    Custom attributes are declared beside a file, or in ``flows_folder``. ``on_progress`` is called with the number of
+    finished flow files and the total. A folder's overrides are checked with all flows of the folder. ``extra_check``
+    returns further problems of a flow.
     """
     problems: list[Problem] = []
     given = [*paths]
@@ -91,7 +89,7 @@ def check_paths(
     extensions = {folder: there for folder, (there, _) in found.items()}
     flows = [file for file in files.values() if is_flow_file(file)]
     books: dict[Path, FlowBook] = {}
-    problems += _check_flow_files(flows, options, extensions, on_progress, workers, books)
+    problems += _check_flow_files(flows, options, extensions, on_progress, books)
     problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
     for folder in whole:
         problems += check_override_files(folder, options, books.get(folder) if folder in given else None)
@@ -115,7 +113,6 @@ def _check_flow_files(
     options: CompilerOptions,
     extensions: dict[Path, Extensions],
     on_progress: ProgressCallback | None,
-    workers: int,
     books: dict[Path, FlowBook],
 ) -> Iterable[Problem]:
     """Return the problems of flow files, folder by folder; stores the flow book of each folder in ``books``."""
@@ -129,7 +126,7 @@ def _check_flow_files(
         loaded = load_flow_files(inside, of_folder, on_progress=told)
         books[folder] = loaded.book
         yield from loaded.problems
-        yield from check_across_flows(loaded.book, workers)
+        yield from check_across_flows(loaded.book)
         before += len(inside)
 
 
