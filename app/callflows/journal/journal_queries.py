@@ -70,6 +70,10 @@ class JournalQueries:
         """
         return await self._run_query(self._store.claim_key, kind, key, time.time())
 
+    async def is_claimed(self, kind: str, key: str) -> bool:
+        """Return whether a key was claimed. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.is_claimed, kind, key)
+
     async def claim_key_or_here(self, kind: str, key: str) -> bool:
         """Claim a key; during an outage, report whether this is the first claim in this process."""
         first = self._claims_here.add((kind, key))

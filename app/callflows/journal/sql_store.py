@@ -156,6 +156,12 @@ class SqlStore:
         with self._open_write_connection() as connection:
             return connection.execute(claim).first() is not None
 
+    def is_claimed(self, kind: str, key: str) -> bool:
+        """Report whether a key was claimed."""
+        with self._open_read_connection() as connection:
+            claimed = select(CLAIMS_TABLE.c.key).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key)
+            return connection.execute(claimed).first() is not None
+
     def count_text(
         self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
     ) -> str:
