@@ -54,7 +54,7 @@ SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
 """Interval between two checks of the subscriptions."""
 STABLE_CONNECTION_SECONDS: Final = 10.0
 """A connection of this duration counts as good: the next one is opened without delay."""
-_MAX_QUEUED_EVENTS: Final = 1000
+_MAX_QUEUED_EVENTS: Final = 64
 """Events waiting for the consumer; at the limit the connection stops reading."""
 
 
@@ -224,6 +224,8 @@ class EventStream:
         """
         frame = await receive_frame(socket)
         self._last_frame_at = self._clock.now()
+        # Frames that wait already would be read one after the other, and callers of this process would wait for all.
+        await asyncio.sleep(0)
         try:
             events = parse_frame(frame, self._last_frame_at)
         except MalformedFrameError as error:
