@@ -23,7 +23,6 @@ from fastapi import FastAPI
 
 from callflows.effects.live_effects import LiveEffects
 from callflows.flows import decisions
-from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
@@ -36,6 +35,7 @@ from callflows.flows.messages.text_message import CarrierWords, extend_carrier_w
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.journal.call_counting import SharedCallCounter
 from callflows.journal.journal import Journal, create_journal
 from callflows.log import get_logger
 from callflows.rehearsal.simulated_outside import SimulatedOutside
@@ -162,6 +162,7 @@ class Installation:
             self._live_effects,
             receives_events=self.opentact is not None,
         )
+        self._call_counter = SharedCallCounter(self.journal)
         self._folder_watcher = FolderWatcher(library, self._open_flow_book)
         self.engine = AnswerEngine(
             flow_versions=self._flow_versions,
@@ -172,7 +173,7 @@ class Installation:
             deadline=settings.deadline_ms / 1000,
             job_runner=self._job_runner,
             effect_handler=self._call_completion,
-            caller_counts=InMemoryCallCounter(),
+            caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
         )
         self.event_intake = EventIntake(
@@ -251,7 +252,7 @@ class Installation:
     def log_warnings(self) -> None:
         """Log problems of the settings and the flows."""
         settings = self.settings
-        log_problems(self.library.loaded_flows, workers=settings.workers)
+        log_problems(self.library.loaded_flows)
         for strange in find_unknown_settings():
             _LOG.warning(strange)
         loaded = self.library.loaded_flows
@@ -301,7 +302,7 @@ class Installation:
         self._record_live_versions(loaded.book, before.book)
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._prepare_flows(loaded.book), self._loop)
-        log_problems(loaded, before, self.settings.workers)
+        log_problems(loaded, before)
 
     async def _prepare_flows(self, book: FlowBook) -> None:
         """Start the sandbox and load the HTTP clients if flows of the book need them, so that no caller waits."""
@@ -326,6 +327,7 @@ class Installation:
         gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
         self._folder_watcher.start()
         self._call_completion.start()
+        self._call_counter.start()
         if self._event_listener is not None:
             self._event_listener.start()
         yield
@@ -334,6 +336,7 @@ class Installation:
             await self._event_listener.stop()
         await self.event_intake.stop(STOP_GRACE_SECONDS)
         await self._call_completion.stop()
+        await self._call_counter.stop(STOP_GRACE_SECONDS)
         await self._job_runner.stop()
         await self._live_effects.stop(STOP_GRACE_SECONDS)
         if self.opentact is not None:
@@ -497,10 +500,10 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
     )
 
 
-def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
+def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None) -> None:
     """Log the problems of the flows; after a reload, only problems that are new since ``before``."""
     known = set(before.problems) if before else set()
-    between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
+    between = check_changed_flows(before.book, loaded.book) if before else check_across_flows(loaded.book)
     for problem in (*loaded.problems, *between):
         if problem not in known:
             breaks = problem.severity == "error" and problem.rule not in DATA_FILE_RULES

@@ -17,7 +17,6 @@ from callflows.errors import FlowFileError
 from callflows.flows import flow_compilation
 from callflows.flows.checks.cross_flow_checks import (
     check_across_flows,
-    check_call_counts_per_worker,
     check_changed_flows,
 )
 from callflows.flows.checks.rule_table import CHECK_RULES, explain_rule
@@ -138,16 +137,6 @@ def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     ]
     file.write_text(make_flow_text("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
     assert compile_static_document(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
-
-
-def test_calls_that_several_workers_count_are_said_by_whoever_serves_them():
-    made = compile_text(make_flow_text("- when: caller.calls_today > 3\n  hangup:\n- say: Hello.", "timezone: UTC"))
-    assert made.flow is not None
-    assert check_call_counts_per_worker([made.flow], 1) == []
-    assert [problem.rule for problem in check_call_counts_per_worker([made.flow], 2)] == ["calls-today"]
-    other = compile_text(make_flow_text("- say: Hello.")).flow
-    assert other is not None
-    assert check_call_counts_per_worker(FlowBook([other]).flows.values(), 2) == []
 
 
 # What must not be said

@@ -204,7 +204,6 @@ def check(
             build_command_options(settings),
             settings.flows,
             on_progress,
-            settings.workers,
             check_scenarios,
         )
     problems = [*problems, *_check_operation_files(paths or [settings.flows], settings)]

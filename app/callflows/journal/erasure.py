@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import delete, exists, select, tuple_, update
 
 from callflows.flows.tickets import TICKET_LIFETIME_SECONDS
+from callflows.journal.call_count_store import digest_caller
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
     CALLS_TABLE,
     CLAIMS_TABLE,
+    COUNTED_TABLE,
     EFFECTS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
@@ -125,6 +127,8 @@ def erase_number(
     with engine.begin() as connection:
         written = (MESSAGES_TABLE.c.sender == number) | (MESSAGES_TABLE.c.recipient == number)
         changed["messages"] += connection.execute(delete(MESSAGES_TABLE).where(written)).rowcount
+        counted = COUNTED_TABLE.c.scope.startswith(digest_caller(number))
+        changed["counted"] += connection.execute(delete(COUNTED_TABLE).where(counted)).rowcount
     looked = 0
     for table in JOURNAL_METADATA.tables.values():
         for rows, hits in _erase_mentions(engine, table, mention):

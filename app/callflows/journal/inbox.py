@@ -20,6 +20,7 @@ from callflows.journal.journal_tables import (
     RECORDINGS_TABLE,
     TRANSCRIPTS_TABLE,
 )
+from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.state_order import remove_rank
 from callflows.telephony.call_record import CONVERSATION_TAG
 from callflows.text import clean_text
@@ -27,7 +28,7 @@ from callflows.text import clean_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from callflows.journal.stored_rows import JournalRow
 
@@ -87,7 +88,7 @@ def query_voicemails(
     while True:
         rows = _fetch_recordings(connection, inbox_filter, after)
         voicemails = [row for row in rows if _is_voicemail(row, shortest_message_seconds)]
-        transcripts = _pair_transcripts(connection, {row["call"] for row in voicemails} - {None})
+        transcripts = _fetch_transcripts(connection, {row["call"] for row in voicemails} - {None})
         notes = _fetch_notes(connection, [row["id"] for row in voicemails])
         for row in voicemails:
             yield _build_voicemail(row, transcripts.get(row["id"], ""), notes.get(row["id"], []))
@@ -139,20 +140,23 @@ def _build_common_conditions(table: Any, inbox_filter: InboxFilter, after: tuple
         yield is_new if inbox_filter.state == "new" else ~is_new
 
 
-def _pair_transcripts(connection: Connection, calls: set[str]) -> dict[str, str]:
-    """Return transcripts by the id of the recording. They are paired by position: their relation is undocumented."""
-    if not calls:
-        return {}
-    texts: dict[str, list[str]] = {}
-    found = select(TRANSCRIPTS_TABLE).where(TRANSCRIPTS_TABLE.c.call.in_(sorted(calls)))
-    for row in fetch_all_rows(connection, found.order_by(TRANSCRIPTS_TABLE.c.at, TRANSCRIPTS_TABLE.c.id)):
-        texts.setdefault(row["call"], []).append(row["text"] or "")
-    paired: dict[str, str] = {}
-    recorded = select(RECORDINGS_TABLE.c.id, RECORDINGS_TABLE.c.call).where(RECORDINGS_TABLE.c.call.in_(sorted(texts)))
-    for row in fetch_all_rows(connection, recorded.order_by(RECORDINGS_TABLE.c.at, RECORDINGS_TABLE.c.id)):
-        waiting = texts[row["call"]]
-        paired[row["id"]] = waiting.pop(0) if waiting else ""
-    return paired
+def _fetch_transcripts(connection: Connection, calls: set[str]) -> dict[str, str]:
+    """Return transcripts by the id of the recording."""
+    recordings, transcripts = (
+        _group_by_call(connection, select(table).where(table.c.call.in_(sorted(calls))).order_by(table.c.at, table.c.id))
+        for table in (RECORDINGS_TABLE, TRANSCRIPTS_TABLE)
+    )
+    found: dict[str, str] = {}
+    for call, rows in transcripts.items():
+        found |= pair_transcripts(recordings.get(call, []), rows).by_recording
+    return found
+
+
+def _group_by_call(connection: Connection, query: Select[Any]) -> dict[str, list[JournalRow]]:
+    groups: dict[str, list[JournalRow]] = {}
+    for row in fetch_all_rows(connection, query):
+        groups.setdefault(row["call"], []).append(row)
+    return groups
 
 
 def _fetch_notes(connection: Connection, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

@@ -188,8 +188,7 @@ class Journal(JournalQueries):
         self._spooler.stop(grace_seconds)
         if self._retention is not None:
             self._retention.stop()
-        self._query_threads.shutdown(wait=False, cancel_futures=True)
-        self._store.close()
+        self.close()
 
     def get_status(self) -> dict[str, Any]:
         """Return ``database`` (ok or gone; the log has the reason), waiting items, bytes in spool files, dropped items."""

@@ -25,8 +25,9 @@ from callflows.telephony.ports import Effect, OptOutRequest
 from callflows.telephony.recording_entity import find_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from callflows.journal.call_count_store import CountedCall
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
     from callflows.telephony.call_record import ReportedRecording
@@ -54,6 +55,11 @@ class JournalQueries:
         self._claims_here = RecentKeys()
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="journal-asked")
 
+    def close(self) -> None:
+        """Close the store; queries that are still waiting are not run."""
+        self._query_threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
     async def _run_query(self, query: Callable[..., _ResultT], *arguments: Any) -> _ResultT:  # noqa: ANN401 - as the question has them
         """Run a query in the journal's own thread pool."""
         # A slow database must not block the default thread pool.
@@ -65,6 +71,10 @@ class JournalQueries:
         Raises JournalUnavailableError.
         """
         return await self._run_query(self._store.claim_key, kind, key, time.time())
+
+    async def is_claimed(self, kind: str, key: str) -> bool:
+        """Return whether a key was claimed. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.is_claimed, kind, key)
 
     async def claim_key_or_here(self, kind: str, key: str) -> bool:
         """Claim a key; during an outage, report whether this is the first claim in this process."""
@@ -79,6 +89,14 @@ class JournalQueries:
     ) -> str:
         """See ``SentTextRegistry``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.count_text, conversation, mark, now, find_refusal)
+
+    async def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
+        """Count calls for all processes; return their numbers. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_calls, calls)
+
+    async def erase_counts_before(self, moment: float) -> None:
+        """Erase the counts of calls before a moment. Raises JournalUnavailableError."""
+        await self._run_query(self._store.erase_counts_before, moment)
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""

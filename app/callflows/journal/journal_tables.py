@@ -230,6 +230,20 @@ CLAIMS_TABLE: Final = Table(
 Index("claims_at", CLAIMS_TABLE.c.at)
 
 
+COUNTED_TABLE: Final = Table(
+    "counted",
+    JOURNAL_METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""Calls that are counted, each with its number. ``scope`` begins with a digest of the caller; ``key`` is the call's id."""
+
+
+Index("counted_at", COUNTED_TABLE.c.at)
+
+
 OPT_OUTS_TABLE: Final = Table(
     "optouts",
     JOURNAL_METADATA,

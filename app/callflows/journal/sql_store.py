@@ -11,15 +11,15 @@ import pathlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, make_url, select, text
+from sqlalchemy import create_engine, delete, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.journal import erasure, inbox, opt_out_store, sql_queries
+from callflows.journal import call_count_store, erasure, inbox, opt_out_store, sql_queries
 from callflows.journal.call_derivation import store_call_facts
 from callflows.journal.call_identity import merge_same_calls
-from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
+from callflows.journal.journal_tables import CLAIMS_TABLE, COUNTED_TABLE, LEASES_TABLE
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
+    from callflows.journal.call_count_store import CountedCall
     from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
     from callflows.telephony.ports import OptOutRequest
@@ -185,6 +186,12 @@ class SqlStore:
         with self._open_write_connection() as connection:
             return connection.execute(claim).first() is not None
 
+    def is_claimed(self, kind: str, key: str) -> bool:
+        """Report whether a key was claimed."""
+        with self._open_read_connection() as connection:
+            claimed = select(CLAIMS_TABLE.c.key).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key)
+            return connection.execute(claimed).first() is not None
+
     def count_text(
         self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
     ) -> str:
@@ -201,6 +208,15 @@ class SqlStore:
                 values = {"kind": kind, "key": f"{mark}/{uuid.uuid4().hex}", "at": now}
                 connection.execute(CLAIMS_TABLE.insert().values(values))
         return refusal
+
+    def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
+        """Count calls, and return their numbers. A call that is counted already has its number again."""
+        with self._open_write_connection() as connection:
+            return call_count_store.count_calls(connection, calls)
+
+    def erase_counts_before(self, moment: float) -> None:
+        with self._open_write_connection() as connection:
+            connection.execute(delete(COUNTED_TABLE).where(COUNTED_TABLE.c.at < moment))
 
     def is_opted_out(self, number: str, other: str) -> bool:
         """Report whether messages from one of our numbers to another number are forbidden."""

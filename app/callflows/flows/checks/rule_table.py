@@ -227,10 +227,6 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
         "call.attestation is empty if Opentact does not send it, as with GET: then the condition is false.",
         'Set POST in Opentact, and handle the empty value: when: call.attestation == "C" or not call.attestation.',
     ),
-    "calls-today": CheckRule(
-        "Each worker counts the calls of a caller separately: a limit on caller.calls_today lets more calls through.",
-        "Serve with one worker (CALLFLOWS_WORKERS=1), or divide the limit by the workers.",
-    ),
     "dial": CheckRule(
         "A dial has two different reactions if nobody answers, and only one of them could happen.",
         "Keep one of the two: no_answer: voicemail, or error: with steps.",

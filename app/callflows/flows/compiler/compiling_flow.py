@@ -120,8 +120,7 @@ class CompilingFlow:
         self.node_sources: dict[str, NodeSource] = {
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
-        self.secret_names = stored.secret_names
-        self._stored_names = stored.names
+        self._stored = stored
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
@@ -135,7 +134,6 @@ class CompilingFlow:
         if self.languages:
             scope[CALL_LANGUAGE] = SCOPE_LEAF
         self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
-        self._stored_values = stored.values
         self._filled_names: dict[str, bool] = {}
         self.may_leave_texts_empty = False
         """True if a spoken text may be empty in a call."""
@@ -166,6 +164,10 @@ class CompilingFlow:
         self._shared_holes: dict[tuple[str, bool, str], Hole] = {}
 
     @property
+    def secret_names(self) -> frozenset[str]:
+        return self._stored.secret_names
+
+    @property
     def dial_policy(self) -> DialPolicy:
         return self.context.dial_policy
 
@@ -176,7 +178,7 @@ class CompilingFlow:
             return bool(self.context.variables.get(field.partition(".")[0]))
         if name not in self._filled_names:
             self._filled_names[name] = False  # also the answer for a value that is computed from itself
-            stored = [value for value in self._stored_values if value.name == name]
+            stored = [value for value in self._stored.values if value.name == name]
             self._filled_names[name] = bool(stored) and all(
                 value.is_never_empty
                 or (
@@ -218,7 +220,7 @@ class CompilingFlow:
 
     def has_stored_name(self, name: str) -> bool:
         """Return whether a step stores a value under a name."""
-        return name in self._stored_names
+        return name in self._stored.names
 
     def share_language_condition(self, name: str) -> Callable[[Turn], bool]:
         """Return the condition that holds for calls in a language. The condition is shared."""

@@ -48,15 +48,13 @@ def check_paths(
     options: CompilerOptions,
     flows_folder: Path | None = None,
     on_progress: ProgressCallback | None = None,
-    workers: int = 1,
     extra_check: ExtraFlowCheck | None = None,
 ) -> list[Problem]:
     """Return the problems of files and of all files in folders, ordered by position.
 
-    Custom attributes are declared beside a file, or in ``flows_folder``. ``workers`` is the number of processes that
-    will serve the flows. ``on_progress`` is called with the number of finished flow files and the total. A folder's
-    overrides are checked with all flows of the folder. ``extra_check`` returns further problems of a
-    flow.
+    Custom attributes are declared beside a file, or in ``flows_folder``. ``on_progress`` is called with the number of
+    finished flow files and the total. A folder's overrides are checked with all flows of the folder. ``extra_check``
+    returns further problems of a flow.
     """
     problems: list[Problem] = []
     given = [*paths]
@@ -78,14 +76,7 @@ def check_paths(
         problems.append(
             Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
         )
-    own_folder = flows_folder.resolve() if flows_folder is not None else None
-    problems += [
-        problem
-        for path in given
-        if path.is_dir()
-        for problem in find_passed_over_files(path)
-        if path.resolve() == own_folder or own_folder not in Path(problem.file).resolve().parents
-    ]
+    problems += _list_passed_over_files(given, flows_folder)
     neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
     strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     for file in strange:
@@ -97,7 +88,7 @@ def check_paths(
     extensions = {folder: there for folder, (there, _) in found.items()}
     flows = [file for file in files.values() if is_flow_file(file)]
     books: dict[Path, FlowBook] = {}
-    problems += _check_flow_files(flows, options, extensions, on_progress, workers, books)
+    problems += _check_flow_files(flows, options, extensions, on_progress, books)
     problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
     for folder in whole:
         problems += check_override_files(folder, options, books.get(folder) if folder in given else None)
@@ -105,6 +96,18 @@ def check_paths(
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _list_passed_over_files(paths: Iterable[Path], flows_folder: Path | None) -> Iterable[Problem]:
+    """Return the problems of files that no command reads; those in the flows folder once, with that folder."""
+    own_folder = flows_folder.resolve() if flows_folder is not None else None
+    return [
+        problem
+        for path in paths
+        if path.is_dir()
+        for problem in find_passed_over_files(path)
+        if path.resolve() == own_folder or own_folder not in Path(problem.file).resolve().parents
+    ]
 
 
 def _run_extra_check(books: Iterable[FlowBook], extra_check: ExtraFlowCheck) -> Iterable[Problem]:
@@ -121,7 +124,6 @@ def _check_flow_files(
     options: CompilerOptions,
     extensions: dict[Path, Extensions],
     on_progress: ProgressCallback | None,
-    workers: int,
     books: dict[Path, FlowBook],
 ) -> Iterable[Problem]:
     """Return the problems of flow files, folder by folder; stores the flow book of each folder in ``books``."""
@@ -135,7 +137,7 @@ def _check_flow_files(
         loaded = load_flow_files(inside, of_folder, on_progress=told)
         books[folder] = loaded.book
         yield from loaded.problems
-        yield from check_across_flows(loaded.book, workers)
+        yield from check_across_flows(loaded.book)
         yield from find_template_value_problems(loaded.book.flows.values(), of_folder.extensions)
         before += len(inside)
 
