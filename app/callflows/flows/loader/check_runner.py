@@ -59,10 +59,7 @@ def check_paths(
     problems: list[Problem] = []
     given = [*paths]
     files: dict[Path, Path] = {}
-    whole: dict[Path, None] = {}
     for path in given:
-        if path.name == OVERRIDES_FILE_NAME or path.is_dir():
-            whole[path if path.is_dir() else path.parent] = None
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
             continue
@@ -90,12 +87,16 @@ def check_paths(
     books: dict[Path, FlowBook] = {}
     problems += _check_flow_files(flows, options, extensions, on_progress, books)
     problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
-    for folder in whole:
+    for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in given if _has_overrides(path)):
         problems += check_override_files(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _has_overrides(path: Path) -> bool:
+    return path.name == OVERRIDES_FILE_NAME or path.is_dir()
 
 
 def _list_passed_over_files(paths: Iterable[Path], flows_folder: Path | None) -> Iterable[Problem]:
