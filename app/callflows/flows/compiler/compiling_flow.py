@@ -94,7 +94,13 @@ class CompilingFlow:
         self.groups = self.context.groups
         self.voice = self.context.voice
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
-        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
+        numbers = frozenset(
+            f"{value.name}.{field}"
+            for value in stored.values
+            for field in value.number_fields
+            if all(field in other.number_fields for other in stored.values if other.name == value.name)
+        )
+        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"), numbers)
         self._stored_values = stored.values
         self._filled_names: dict[str, bool] = {}
         self.may_leave_texts_empty = False

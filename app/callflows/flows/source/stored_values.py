@@ -12,6 +12,8 @@ class StoredValue(NamedTuple):
     expression: str = ""
     is_secret: bool = False
     is_never_empty: bool = False
+    number_fields: frozenset[str] = frozenset()
+    """Fields of which every answer of a server has a number, because the default has one."""
 
 
 class StoredNames(NamedTuple):
