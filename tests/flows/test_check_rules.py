@@ -358,6 +358,11 @@ def test_an_export_names_errors_and_all_reasons_at_once(tmp_path):
         '<Response><Gather numDigits="1" action="/menu"><Say>Press 1.</Say></Gather></Response>',
         '<Response><Dial callerId="+12015550123">+12015550188</Dial></Response>',
         "<Response><Enqueue>support</Enqueue></Response>",
+        "<Response><Redirect>/voice</Redirect></Response>",
+        "<Response><Dial>201-555-0188</Dial></Response>",
+        '<Response><Reject reason="busy"/></Response>',
+        '<Response><Say>Hi.</Say><Pause length="2"/></Response>',
+        '<Response><Gather timeout="5" numDigits="1"><Say>Press 1.</Say></Gather></Response>',
     ],
 )
 def test_a_document_for_twilio_is_recognised(tmp_path, document):
@@ -365,7 +370,15 @@ def test_a_document_for_twilio_is_recognised(tmp_path, document):
     file.write_text(document)
     first = check_paths([file], OPTIONS)[0]
     assert "TwiML" in first.message
-    assert "callflows import" in first.fix
+    assert f"callflows import {file}" in first.fix
+
+
+def test_a_document_for_twilio_is_recognised_by_what_is_in_it_not_by_its_name(tmp_path):
+    files = {"acme.twiml": "this is TwiML", "menu.txt": "this is TwiML", "notes.txt": "neither a flow file"}
+    for name in files:
+        text = "Call Ann." if name == "notes.txt" else "<Response><Enqueue>support</Enqueue></Response>"
+        (tmp_path / name).write_text(text)
+    assert all(check_paths([tmp_path / name], OPTIONS)[0].message.startswith(said) for name, said in files.items())
 
 
 def test_a_document_with_a_mistake_of_its_own_is_not_taken_for_another_language(tmp_path):

@@ -365,13 +365,13 @@ root_app.command(epilog="Example: callflows watch --flow front-desk")(watch)
 root_app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
-def main() -> None:
+def run_command_line() -> None:
     """Run the command line; errors of callflows are printed as one line without a traceback."""
     with guard_terminal():
-        _run_command_line()
+        _run_guarded()
 
 
-def _run_command_line() -> None:
+def _run_guarded() -> None:
     try:
         try:
             root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])

@@ -133,7 +133,7 @@ class CompilingFlow:
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
         if self.languages:
             scope[CALL_LANGUAGE] = SCOPE_LEAF
-        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
+        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"), stored.list_number_fields())
         self._filled_names: dict[str, bool] = {}
         self.may_leave_texts_empty = False
         """True if a spoken text may be empty in a call."""

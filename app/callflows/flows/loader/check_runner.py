@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -74,11 +75,7 @@ def check_paths(
             Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
         )
     problems += _list_passed_over_files(given, flows_folder)
-    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
-    strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
-    for file in strange:
-        fix = f"callflows import {file} makes a flow file of another platform's flow" if file.suffix == ".json" else ""
-        problems.append(Problem(str(file), 1, 1, "error", "no-file", neither, fix))
+    problems += [_reject_other_file(file) for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     folders = {file.parent for file in files.values()}
     found = {folder: load_extensions(_find_extensions_folder(folder, flows_folder)) for folder in folders}
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
@@ -175,11 +172,9 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
-    if errors and _TWIML_MARKS.search(document):
-        fix = f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
-        said = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
+    if errors and is_twiml(document):
         return [
-            Problem(str(file), 1, 1, "error", "document", said, fix),
+            Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file)),
             *(Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors),
         ]
     if errors:
@@ -190,7 +185,40 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
         for path, said in _find_undocumented(from_xml(document, extensions=extensions))
     ]
     undocumented = [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
-    return [*undocumented, *_find_doubtful_durations(file, from_xml(document, extensions=extensions), places)]
+    doubtful = [*_find_doubtful_durations(file, from_xml(document, extensions=extensions), places)]
+    if any(problem.message.endswith("very short") for problem in doubtful):
+        message = "its times look like seconds: this may be TwiML, the XML of Twilio"
+        doubtful.insert(0, Problem(str(file), 1, 1, "warning", "document", message, _suggest_import(file)))
+    return [*undocumented, *doubtful]
+
+
+def _reject_other_file(file: Path) -> Problem:
+    """Return the problem of a file whose name is neither of a flow file nor of a document."""
+    with contextlib.suppress(OSError), file.open("rb") as opened:
+        document = opened.read(_MAX_SNIFFED_BYTES)
+        if file.suffix != _TEMPLATE_SUFFIX and b"<Response" in document and is_twiml(document):
+            return Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file))
+    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
+    fixes = {
+        _TEMPLATE_SUFFIX: "a template is checked with the flow file that names it",
+        ".json": f"callflows import {file} makes a flow file of another platform's flow",
+    }
+    fix = fixes.get(file.suffix, "")
+    return Problem(str(file), 1, 1, "error", "no-file", neither, fix)
+
+
+_MAX_SNIFFED_BYTES: Final = 65536
+_TEMPLATE_SUFFIX: Final = ".j2"
+_TWIML_MESSAGE: Final = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
+
+
+def _suggest_import(file: Path) -> str:
+    return f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
+
+
+def is_twiml(document: bytes) -> bool:
+    """Return whether a document has elements, attributes or texts that TwiML has, and Opentact's XML has not."""
+    return _TWIML_MARKS.search(document) is not None
 
 
 def _find_doubtful_durations(file: Path, response: Response, places: Mapping[str, tuple[int, int]]) -> Iterable[Problem]:
@@ -207,7 +235,9 @@ _TWIML_MARKS: Final = re.compile(
     rb"<(?:Enqueue|Queue|Conference|Client|Leave|Refer|Message|Sms|Connect|Stream|Pay|Prompt|Start|Stop)\b"
     rb"|<(?:Gather|Dial|Record|Say|Play|Redirect|Pause|Number)\b[^<>]*\s"
     rb"(?:action|voice|language|callerId|input|speechTimeout|transcribe|transcribeCallback|playBeep|maxLength"
-    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult)\s*="
+    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult|actionOnEmptyInput)\s*="
+    rb"|<Reject\b[^<>]*\sreason\s*=|<Play\b[^<>]*\sdigits\s*=|<(?:Number|Sip)\b[^<>]*\s(?:url|username|sendDigits)\s*="
+    rb"|<(?:Redirect|Dial)\b[^<>]*>\s*[^\s<]"
 )
 """Elements and attributes that TwiML has, and Opentact's XML has not."""
 
