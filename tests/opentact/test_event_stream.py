@@ -32,7 +32,7 @@ from fake_opentact import (
 from callflows.errors import SettingsError
 from callflows.opentact import EventStream
 from callflows.opentact.event_connection import (
-    MAX_FRAME_BYTES,
+    MAX_EVENT_FRAME_BYTES,
     ConnectionTimeouts,
     EventConnectionLostError,
     is_token_accepted,
@@ -89,8 +89,8 @@ def types_of(found):
 
 
 def test_a_frame_that_is_too_long_ends_its_connection_and_the_next_one_goes_on(platform):
-    giant = {**CALL, "uuid": "giant", "message": "x" * MAX_FRAME_BYTES}
-    large = {**CALL, "uuid": "large", "message": "x" * (MAX_FRAME_BYTES // 2)}
+    giant = {**CALL, "uuid": "giant", "message": "x" * MAX_EVENT_FRAME_BYTES}
+    large = {**CALL, "uuid": "large", "message": "x" * (MAX_EVENT_FRAME_BYTES // 2)}
     platform.sessions = [create_session(large, giant, CALL), create_session(CALL)]
     found, health = come(platform, 4)
     assert [event.key for event in found if event.kind != "auth"] == ["large", CALL["uuid"]]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from callflows.telephony.events import PlatformEvent
 
 
-MAX_FRAME_BYTES: Final = 1024 * 1024
+MAX_EVENT_FRAME_BYTES: Final = 1024 * 1024
 """A connection with a longer frame is closed and opened again; no known event has more than some kilobytes."""
 MAX_QUEUED_FRAMES: Final = 16
 """Frames that wait to be read; then the connection is not read, and TCP slows the sender down."""
@@ -79,7 +79,7 @@ async def open_event_connection(
         close_timeout=timeouts.close_seconds,
         ping_interval=timeouts.ping_interval_seconds,
         ping_timeout=timeouts.pong_seconds,
-        max_size=MAX_FRAME_BYTES,
+        max_size=MAX_EVENT_FRAME_BYTES,
         max_queue=MAX_QUEUED_FRAMES,
         proxy=None if is_loopback_host(urlsplit(url).hostname or "") else True,
         user_agent_header=f"callflows/{version('callflows')}",
