@@ -84,12 +84,15 @@ class DialectError(LanguageError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem in a file, with its fix; ``line`` and ``column`` count from 1."""
+    """One problem in a file, with its fix; ``line`` and ``column`` count from 1.
+
+    A ``note`` is no mistake: it names something that Opentact does not document.
+    """
 
     file: str
     line: int
     column: int
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "note"]
     rule: str
     message: str
     fix: str = ""

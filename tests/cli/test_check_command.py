@@ -50,6 +50,19 @@ def test_a_warning_is_said_and_zero_unless_it_is_strict(flows):
     assert run_command("check", "--strict").code == 1
 
 
+def test_what_opentact_does_not_document_is_one_note_that_fails_nothing(flows):
+    dial = "{to: +12015550188, timeout: 25s}"
+    (flows / "rings.yaml").write_text(f"numbers: +12015550126\nnodes: {{start: [dial: {dial}, dial: {dial}]}}\n")
+    (flows / "document.xml").write_text('<Response><Dial timeout="25000"><To>+12015550188</To></Dial></Response>')
+    done = run_command("check", "--strict")
+    assert (done.code, done.out) == (0, "")
+    said = "note: the timeout of <Dial> is not documented, its unit is presumed (callflows/document.xml and 1 more)"
+    assert said in done.err
+    notes = json.loads(run_command("check", "--format", "json").out)
+    assert [(note["severity"], note["rule"]) for note in notes] == [("note", "undocumented")] * 2
+    assert run_command("check", "--format", "github").out.count("::notice ") == 2
+
+
 def test_problems_as_json_have_the_fields_that_programs_rely_on(flows):
     (flows / "bad.yaml").write_text(BAD)
     done = run_command("check", "--format", "json")

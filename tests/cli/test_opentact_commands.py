@@ -415,7 +415,6 @@ def test_events_end_when_time_is_up():
 @pytest.mark.parametrize("arguments", [(), ("--seconds", "9"), ("--count", "1", "--format", "json")])
 def test_events_end_with_an_error_if_the_token_is_refused(platform, arguments):
     async def refuse(connection):
-        await connection.recv()
         await connection.send(json.dumps({"type": "auth", "message": "auth failed", "uuid": "e", "success": False}))
         await connection.wait_closed()
 
@@ -423,7 +422,6 @@ def test_events_end_with_an_error_if_the_token_is_refused(platform, arguments):
     done = run_command("events", *arguments)
     assert done.code == 1
     assert "auth failed; see whether CALLFLOWS_OPENTACT_TOKEN" in done.err
-    assert len(platform.sessions) >= 2
 
 
 @pytest.mark.usefixtures("platform")

@@ -134,7 +134,8 @@ def test_there_are_templates_for_what_people_need():
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_template_has_no_problem_in_any_dialect(name, dialect, tmp_path):
     begun = create_flow(tmp_path, "acme", name, "", {})
-    assert check_paths([begun.file], CompilerOptions(SIGNER, APOLOGY, dialect)) == []
+    problems = check_paths([begun.file], CompilerOptions(SIGNER, APOLOGY, dialect))
+    assert [problem for problem in problems if problem.severity != "note"] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

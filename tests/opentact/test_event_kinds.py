@@ -11,7 +11,6 @@ from fake_opentact import NOW, SAMPLES_FOLDER
 from callflows.opentact.event_kinds import EVENT_KINDS, replace_event_kinds
 from callflows.opentact.event_parser import parse_event, parse_events
 from callflows.telephony.events import extract_executed_step
-from callflows.telephony.message_entity import MessageEntity
 
 PAGE = Path(__file__).parents[2] / "docs" / "opentact.md"
 SAMPLES = [json.loads(file.read_text()) for file in sorted((SAMPLES_FOLDER / "events").glob("*.json"))]
@@ -102,11 +101,6 @@ def test_a_flag_or_a_strange_value_is_no_transcript(value):
 
 
 # Messages and delivery reports
-
-
-@pytest.mark.parametrize(("kind", "direction"), [("smsi", "in"), ("smso", "out"), ("smsr", "out"), ("", ""), ("sms", "")])
-def test_the_receipt_of_a_message_is_about_a_sent_one(kind, direction):
-    assert MessageEntity({"type": kind}).direction == direction
 
 
 def report(event_type="message.finalized", **payload):

@@ -86,6 +86,6 @@ def test_a_state_has_its_own_moment_and_a_new_call_that_of_its_creation():
     assert call.find_state_time("live") is None
 
 
-@pytest.mark.parametrize(("type_", "direction"), [("smso", "out"), ("smsi", "in"), ("smsr", "in"), ("", ""), ("mms", "")])
+@pytest.mark.parametrize(("type_", "direction"), [("smso", "out"), ("smsi", "in"), ("smsr", "out"), ("", ""), ("mms", "")])
 def test_the_type_of_a_message_tells_its_direction(type_, direction):
     assert MessageEntity({"type": type_}).direction == direction

@@ -57,8 +57,8 @@ async def _print_live_events(
         with contextlib.suppress(TimeoutError, EventTokenRejectedError, OpentactAuthenticationError):
             async with asyncio.timeout(seconds):
                 await _print_events(stream, event_types, count, output)
-        if stream.health.problem and not stream.health.connected:
-            print_notice(f"callflows: no connection: {stream.health.problem}")
+        if not stream.health.connected:
+            print_notice(f"callflows: no connection: {stream.health.problem or 'Opentact did not answer in time'}")
             return False
         return stream.health.events > 0
 

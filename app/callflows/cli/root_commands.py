@@ -208,7 +208,7 @@ def check(
         )
     problems = [*problems, *_check_operation_files(paths or [settings.flows], settings)]
     _print_problems(problems, output)
-    worst = {problem.severity for problem in problems}
+    worst = {problem.severity for problem in problems} - {"note"}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
 
 
@@ -256,12 +256,24 @@ def _print_problems(problems: list[Problem], output: ProblemFormat) -> None:
             message = f"{problem.message}{f' ({problem.fix})' if problem.fix else ''}"
             file = _escape_github_text(problem.file).replace(":", "%3A").replace(",", "%2C")
             place = f"file={file},line={problem.line},col={problem.column},title={problem.rule}"
-            print(f"::{problem.severity} {place}::{_escape_github_text(message)}")
-        else:
+            severity = "notice" if problem.severity == "note" else problem.severity
+            print(f"::{severity} {place}::{_escape_github_text(message)}")
+        elif problem.severity != "note":
             print(problem)
-    errors = sum(problem.severity == "error" for problem in problems)
     if output is ProblemFormat.text:
-        print_notice(f"{errors} error(s), {len(problems) - errors} warning(s)")
+        _print_undocumented([problem for problem in problems if problem.severity == "note"])
+        counts = [sum(problem.severity == severity for problem in problems) for severity in ("error", "warning")]
+        print_notice(f"{counts[0]} error(s), {counts[1]} warning(s)")
+
+
+def _print_undocumented(notes: list[Problem]) -> None:
+    """Print each note once, with its first file and the number of the others; JSON has the places."""
+    files_by_note: dict[tuple[str, str], dict[str, None]] = {}
+    for note in notes:
+        files_by_note.setdefault((note.message.rpartition(": ")[2], note.rule), {})[note.file] = None
+    for (message, rule), files in files_by_note.items():
+        first, *others = files
+        print_notice(f"note: {message} ({first}{f' and {len(others)} more' if others else ''}) [{rule}]")
 
 
 def _escape_github_text(text: str) -> str:

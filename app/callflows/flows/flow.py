@@ -46,6 +46,8 @@ class Flow:
     fallback: bytes
     problems: tuple[Problem, ...] = ()
     """Errors of a broken flow. A broken flow answers only with the fallback."""
+    notes: tuple[Problem, ...] = ()
+    """Parts of the flow that Opentact does not document."""
     resolve: Callable[[str, Turn], object] | None = None
     """Returns ``hours``, ``lists`` or ``variables`` for a turn."""
     hours_names: tuple[str, ...] = ()

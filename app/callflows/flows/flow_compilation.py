@@ -53,6 +53,8 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     flow = dataclasses.replace(flow, source=text) if flow is not None else None
     if flow is not None and any(problem.rule in UNREADABLE_DATA_RULES for problem in problems):
         flow = dataclasses.replace(flow, misses_data=True)
+    if flow is not None and report.notes:
+        flow = dataclasses.replace(flow, notes=tuple(report.notes))
     if flow is None or not report.breaks_flow:
         return FlowCompilation(flow, None, problems, (*sorted(dependencies),))
     errors = tuple(problem for problem in problems if problem.severity == "error")

@@ -303,7 +303,7 @@ def parse_loose_value(text: str) -> str | float | bool | None:
 
 _LITERAL_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
 _ANY_DURATION: Final = PlausibleDuration(1000, 3_600_000, 20_000)
-DURATION_PATTERN: Final = re.compile(r"(\d{1,7}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
+DURATION_PATTERN: Final = re.compile(r"(\d{1,10}(?:\.\d{1,3})?)\s*(ms|s|m|h)")
 """Duration with a unit, as people write it."""
 _UNIT_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 

@@ -35,12 +35,12 @@ from callflows.flows.source.scenario_shape import (
     Scenario,
     ScenarioText,
 )
-from callflows.flows.source.sound_library import SOUND_FILE_SUFFIXES
 from callflows.flows.source.voice_attributes import VOICE_ATTRIBUTES
 from callflows.flows.steps.notify_step import WebhookNotice
 from callflows.flows.steps.sound_play import SOUND_KEYS
 from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
+from callflows.language.attribute_doubts import SOUND_FILE_SUFFIXES
 from callflows.language.dialects import NO_EXTENSIONS
 from callflows.language.value_kinds import KEYS_KIND, MILLISECONDS_KIND
 from callflows.language.verb_table import Evidence

@@ -134,7 +134,7 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "Remove the character; it often comes from a web page or an old program.",
     ),
     "undocumented": CheckRule(
-        "A document uses something that Opentact does not document: it may not do what you expect.",
+        "A note: Opentact does not document something that is used, such as the timeout of Dial: it may work differently.",
         "Try it with a real call, or use only parts that callflows verbs marks as documented.",
     ),
     "unknown-key": CheckRule(

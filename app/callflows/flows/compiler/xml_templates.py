@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from functools import lru_cache
@@ -19,11 +20,12 @@ from callflows.flows.expressions.expression_scope import make_scope_reader
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments, format_plain_text, format_url_value
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
 from callflows.language import Extensions, from_xml, to_xml
-from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
+from callflows.language.attribute_doubts import find_attribute_doubts, find_element_doubts
+from callflows.language.dialects import TAG_MEANINGS
 from callflows.sandbox.deferred_jobs import get_job_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from jinja2 import Environment
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.fragments import Fragment
     from callflows.flows.source.positions import ProblemReport
     from callflows.language import Dialect
+    from callflows.language.attribute_doubts import AttributeDoubt
+    from callflows.language.dialects import TagMeaning
     from callflows.telephony.turn import Turn
 
 
@@ -79,20 +83,37 @@ def _read_template_file(file: Path, name: str) -> str:
     return source.decode("utf-8-sig")
 
 
-def _warn_about_durations(source: str, name: str, report: ProblemReport) -> None:
-    """Warn about constant times of a template that look like seconds, as ``<Pause length="2"/>``."""
-    for tag in _OPENING_TAG.finditer(source):
-        for found in _CONSTANT_NUMBER.finditer(tag[0]):
-            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((tag[1], found[1]))
-            if plausible is not None and not plausible.contains(int(found[2])):
-                line = source.count("\n", 0, tag.start()) + 1
-                place = f"{name}:{line}: {found[1]} of <{tag[1]}>"
-                message, fix = describe_doubtful_milliseconds(place, int(found[2]), plausible)
-                report.warning(("template",), "duration-doubtful", message, fix)
+def _report_doubts(source: str, name: str, report: ProblemReport) -> None:
+    """Report the doubts about the constant attributes of a template, as ``<Pause length="2"/>``, with their lines."""
+    for tag in _OPENING_TAG.finditer(_MARKUP_COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), source)):
+        meaning = TAG_MEANINGS.get(tag[1])
+        for doubt in _find_tag_doubts(tag, meaning) if meaning is not None else ():
+            line = source.count("\n", 0, tag.start()) + 1
+            message = f"{name}:{line}: <{tag[1]}>: {doubt.message}"
+            if doubt.severity == "note":
+                report.note(("template",), doubt.rule, message)
+            else:
+                report.warning(("template",), doubt.rule, message, doubt.fix)
 
 
-_OPENING_TAG: Final = re.compile(r"<([A-Z][A-Za-z]*)\b[^<>]*>")
-_CONSTANT_NUMBER: Final = re.compile(r"""\s([a-z]+)\s*=\s*["']([0-9]{1,10})["']""")
+def _find_tag_doubts(tag: re.Match[str], meaning: TagMeaning) -> Iterator[AttributeDoubt]:
+    yield from find_element_doubts(meaning.element_class)
+    values = {found[1]: found[3] for found in _ATTRIBUTE.finditer(tag[2])}
+    for name, text in values.items():
+        if name not in meaning.attributes:
+            continue
+        attribute, parse_text = meaning.attributes[name]
+        value = None
+        with contextlib.suppress(ValueError):  # computed, or an error that is reported elsewhere
+            value = parse_text(text)
+        yield from find_attribute_doubts(meaning.element_class, attribute.name, value)
+    if meaning.text is not None and tag[3]:
+        yield from find_attribute_doubts(meaning.element_class, meaning.text.name, tag[3].strip())
+
+
+_OPENING_TAG: Final = re.compile(r"<([A-Za-z]+)\b((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>([^<>]*)")
+_ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_]+)\s*=\s*(["'])(.*?)\2""", re.DOTALL)
+_MARKUP_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 
 
 def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
@@ -114,7 +135,7 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     report.problems += find_template_errors(source, tree, file, flow.options.extensions)
     flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
     flow.extend_version(source)
-    _warn_about_durations(source, name, report)
+    _report_doubts(source, name, report)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
     entries = (NodeEntry(), NodeEntry(line_answered=True))
     links = [flow.make_url_hole(START_NODE, entry) for entry in entries] if TEMPLATE_URL_NAME in uses else []

@@ -26,20 +26,18 @@ from callflows.flows.loader.folder_loader import (
     reject_unreadable_file,
 )
 from callflows.flows.loader.template_samples import find_template_value_problems
-from callflows.language import Dial, find_document_errors, find_element_positions, from_xml
-from callflows.language.element import walk_elements
-from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
-from callflows.language.verb_table import Evidence
+from callflows.language import find_document_errors, find_element_positions, from_xml
+from callflows.language.attribute_doubts import find_document_doubts
 from callflows.settings import OPERATION_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.folder_loader import ProgressCallback
-    from callflows.language import Extensions, Response
+    from callflows.language import Extensions
 
     ExtraFlowCheck: TypeAlias = Callable[[Flow], Iterable[Problem]]
 
@@ -136,7 +134,8 @@ def _check_flow_files(
         books[folder] = loaded.book
         yield from loaded.problems
         yield from check_across_flows(loaded.book)
-        yield from find_template_value_problems(loaded.book.flows.values(), of_folder.extensions)
+        yield from find_template_value_problems(loaded.book.flows.values(), of_folder.extensions, loaded.problems)
+        yield from (note for flow in loaded.book.flows.values() for note in flow.notes)
         before += len(inside)
 
 
@@ -166,7 +165,7 @@ def check_override_files(folder: Path, options: CompilerOptions, book: FlowBook 
 
 
 def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
-    """Return the errors of an XML document, or the undocumented parts of a correct one."""
+    """Return the errors of an XML document, or the doubts about a correct one."""
     try:
         document = file.read_bytes()
     except OSError as error:
@@ -180,16 +179,14 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     if errors:
         return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
     places = find_element_positions(document)
-    told = [
-        (places.get(path, (1, 1)), f"{path}: {said}")
-        for path, said in _find_undocumented(from_xml(document, extensions=extensions))
+    doubts = [
+        Problem(str(file), *places.get(path, (1, 1)), doubt.severity, doubt.rule, f"{path}: {doubt.message}", doubt.fix)
+        for path, doubt in find_document_doubts(from_xml(document, extensions=extensions))
     ]
-    undocumented = [Problem(str(file), line, column, "warning", "undocumented", said) for (line, column), said in told]
-    doubtful = [*_find_doubtful_durations(file, from_xml(document, extensions=extensions), places)]
-    if any(problem.message.endswith("very short") for problem in doubtful):
+    if any(problem.message.endswith("very short") for problem in doubts):
         message = "its times look like seconds: this may be TwiML, the XML of Twilio"
-        doubtful.insert(0, Problem(str(file), 1, 1, "warning", "document", message, _suggest_import(file)))
-    return [*undocumented, *doubtful]
+        doubts.insert(0, Problem(str(file), 1, 1, "warning", "document", message, _suggest_import(file)))
+    return doubts
 
 
 def _reject_other_file(file: Path) -> Problem:
@@ -221,16 +218,6 @@ def is_twiml(document: bytes) -> bool:
     return _TWIML_MARKS.search(document) is not None
 
 
-def _find_doubtful_durations(file: Path, response: Response, places: Mapping[str, tuple[int, int]]) -> Iterable[Problem]:
-    """Yield a warning for each duration that looks like seconds, as ``<Pause length="2"/>``, or is much too long."""
-    for path, element in walk_elements(response):
-        for name, value in element.attributes.items():
-            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((element.spec.name, name))
-            if plausible is not None and isinstance(value, int) and not plausible.contains(value):
-                message, fix = describe_doubtful_milliseconds(f"{path}: {name}", value, plausible)
-                yield Problem(str(file), *places.get(path, (1, 1)), "warning", "duration-doubtful", message, fix)
-
-
 _TWIML_MARKS: Final = re.compile(
     rb"<(?:Enqueue|Queue|Conference|Client|Leave|Refer|Message|Sms|Connect|Stream|Pay|Prompt|Start|Stop)\b"
     rb"|<(?:Gather|Dial|Record|Say|Play|Redirect|Pause|Number)\b[^<>]*\s"
@@ -240,12 +227,3 @@ _TWIML_MARKS: Final = re.compile(
     rb"|<(?:Redirect|Dial)\b[^<>]*>\s*[^\s<]"
 )
 """Elements and attributes that TwiML has, and Opentact's XML has not."""
-
-
-def _find_undocumented(response: Response) -> Iterable[tuple[str, str]]:
-    """Return path and message for each part of a document that Opentact's reference does not describe."""
-    for path, element in walk_elements(response):
-        if element.spec.evidence is Evidence.NAMED:
-            yield path, f"of <{element.spec.name}> only the name is known"
-        if isinstance(element, Dial) and "timeout" in element.attributes:
-            yield path, "the timeout of <Dial> is not documented, its unit is presumed"

@@ -19,8 +19,7 @@ from callflows.errors import CallflowsError, DialectError, DocumentReadError, Pr
 from callflows.flows.compiler.silent_texts import EMPTY_SAY_PATTERN
 from callflows.flows.entry_points import START_NODE
 from callflows.language import from_xml
-from callflows.language.element import walk_elements
-from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
+from callflows.language.attribute_doubts import find_document_doubts
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.sandbox_child import limit_resources
 from callflows.sandbox.sandbox_pool import make_sandbox_command, make_sandbox_environment
@@ -62,8 +61,14 @@ _SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?:\{\{.*?\}\}|\{%.*?%\}|[^\w<&{]
 _SAMPLE_BASE_URL: Final = "https://calls.example.com"
 
 
-def find_template_value_problems(flows: Iterable[Flow], extensions: Extensions) -> list[Problem]:
-    """Return the problems of the documents that templates give for sample calls, each with its place in the template."""
+def find_template_value_problems(
+    flows: Iterable[Flow], extensions: Extensions, known_problems: Iterable[Problem] = ()
+) -> list[Problem]:
+    """Return the problems of the documents that templates give for sample calls, each with its place in the template.
+
+    ``known_problems`` of the flow files are not told again.
+    """
+    known = {(problem.file, problem.rule, problem.message.rpartition(": ")[2]) for problem in known_problems}
     pending = [
         (flow, sample, turn, job)
         for flow in flows
@@ -79,6 +84,9 @@ def find_template_value_problems(flows: Iterable[Flow], extensions: Extensions) 
     problems: dict[tuple[str, int, int, str], Problem] = {}
     for (flow, sample, turn, _), result in zip(pending, results, strict=False):
         for problem in _judge_result(flow, sample, turn, result, extensions):
+            # The constant parts are judged when the template is read, also those that no sample call reaches.
+            if (flow.file, problem.rule, problem.message.rpartition(": ")[2]) in known:
+                continue
             problems.setdefault((problem.file, problem.line, problem.column, problem.rule), problem)
     return [*problems.values()]
 
@@ -125,14 +133,10 @@ def _judge_result(
         message = f"for {sample.description} the template gives no document: {error}"
         yield Problem(file, 1, 1, "error", "template-values", message)
         return
-    for path, element in walk_elements(response):
-        for name, value in element.attributes.items():
-            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((element.spec.name, name))
-            is_constant = re.search(rf'<{element.spec.name}\b[^<>]*\s{name}\s*=\s*["\']{value}["\']', source)
-            if plausible is not None and isinstance(value, int) and not plausible.contains(value) and not is_constant:
-                message, fix = describe_doubtful_milliseconds(f"{path}: {name}", value, plausible)
-                place = _find_tag(source, element.spec.name)
-                yield Problem(file, *place, "warning", "duration-doubtful", message, fix)
+    for path, doubt in find_document_doubts(response):
+        if doubt.severity == "warning":
+            place = _find_tag(source, path.rpartition(".")[2].partition("[")[0])
+            yield Problem(file, *place, "warning", doubt.rule, f"{path}: {doubt.message}", doubt.fix)
 
 
 def _find_place(source: str, rendered: str, result: Mapping[str, Any]) -> tuple[int, int]:

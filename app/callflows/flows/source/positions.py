@@ -47,6 +47,7 @@ class ProblemReport:
         self.key_positions: dict[SourcePath, SourcePosition] = {}
         self.fixes_of_unknown_keys: dict[SourcePath, str] = {}
         """Fixes for keys that the author may not have meant as keys."""
+        self.notes: list[Problem] = []
         self._seen_problems: set[Problem] = set()
         self._problem_counts: collections.Counter[str] = collections.Counter()
         self._error_paths: set[SourcePath] = set()
@@ -65,6 +66,12 @@ class ProblemReport:
     def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
         if not self._warnings_suppressed:
             self._add_problem("warning", path, rule, message, fix, key=key, line=0)
+
+    def note(self, path: SourcePath, rule: str, message: str) -> None:
+        """Add to ``notes``, which only ``check`` shows, something that is no mistake; the same message once in a file."""
+        place = self.get_position(path)
+        if not self._warnings_suppressed and all(note.message != message for note in self.notes):
+            self.notes.append(Problem(self.file, place.line, place.column, "note", rule, message))
 
     @property
     def suppresses_warnings(self) -> bool:

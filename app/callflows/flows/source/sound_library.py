@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from callflows.language.attribute_doubts import SOUND_FILE_SUFFIXES
 from callflows.text import find_nearest
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ SOUNDS_FOLDER: Final = "sounds"
 """Folder of the sounds, beside the flow files."""
 MEDIA_URL_PREFIX: Final = "/media/"
 """Path under which the server serves the sounds."""
-SOUND_FILE_SUFFIXES: Final = (".mp3", ".wav")
-"""File name endings of the sounds that Opentact plays."""
 MAX_SOUND_BYTES: Final = 16 * 1024 * 1024
 """Size of the largest sound that is served: 17 minutes in telephone quality."""
 _MAX_NAME_CHARACTERS: Final = 200

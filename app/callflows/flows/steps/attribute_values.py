@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from callflows.flows.source.shape_validation import warn_about_duration
 from callflows.flows.source.source_values import BOOLEAN_WORDS, parse_dtmf_keys
+from callflows.language.attribute_doubts import find_attribute_doubts
 from callflows.language.value_kinds import (
     BOOLEAN_KIND,
     KEY_KIND,
@@ -22,6 +23,7 @@ from callflows.language.value_kinds import (
 if TYPE_CHECKING:
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.element import Element
     from callflows.language.plausible_durations import PlausibleDuration
     from callflows.language.value_kinds import ValueKind
 
@@ -67,3 +69,9 @@ def read_attribute_value(
     except ValueError as error:
         context.report.error(path, "value", f"{name}: {error}")
         return None
+
+
+def note_undocumented_attribute(cls: type[Element], name: str, path: SourcePath, context: StepContext) -> None:
+    """Note an attribute that Opentact does not document."""
+    for doubt in find_attribute_doubts(cls, name, None):
+        context.report.note(path, doubt.rule, doubt.message)

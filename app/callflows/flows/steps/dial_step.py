@@ -15,6 +15,7 @@ from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import NodeName, NonEmptyTextList, RingingMs
+from callflows.flows.steps.attribute_values import note_undocumented_attribute
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
@@ -70,6 +71,7 @@ class DialStep(WordStep):
         "dial-policy-closed",
         "unknown-node",
         "duration-doubtful",
+        "undocumented",
     )
     plain_key: ClassVar[str] = "to"
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": RINGING_DURATION}
@@ -133,6 +135,8 @@ class DialStep(WordStep):
             context.report.warning(path, "dial-then-goto", message, fix, key=True)
         is_group_faulty = any(context.report.has_error_at(("groups", name)) for name in self.to)
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
+        if timeout is not None or self.timeout is not None:
+            note_undocumented_attribute(Dial, "timeout", (*path, "timeout"), context)
         if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
             nobody, targets = self._compile_remaining_targets(context, path, timeout), targets[:MAX_TARGETS_IN_TURN]
         rounds = [[target] for target in targets] if ring == "in-turn" else [targets]

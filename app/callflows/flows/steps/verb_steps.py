@@ -5,17 +5,17 @@ The attributes of a verb come from the language's table and are not repeated her
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlsplit
 
 from callflows.errors import VerbBuildError
 from callflows.flows.coverage_points import CONDITION_POINT
 from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
-from callflows.flows.source.sound_library import SOUND_FILE_SUFFIXES, is_sound_name
+from callflows.flows.source.sound_library import is_sound_name
 from callflows.flows.source.source_values import parse_dtmf_keys
-from callflows.flows.steps.attribute_values import read_attribute_value
+from callflows.flows.steps.attribute_values import note_undocumented_attribute, read_attribute_value
 from callflows.flows.steps.language_choice import (
     follows_language,
     is_neutral_text,
@@ -25,8 +25,8 @@ from callflows.flows.steps.language_choice import (
 from callflows.flows.steps.prompt_parts import PromptStyle, build_prompt_say
 from callflows.flows.steps.sound_play import SOUND_KEYS, read_sound_keys
 from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key, summarize_value
+from callflows.language.attribute_doubts import find_branch_doubts, find_element_doubts, find_sound_doubts
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS
-from callflows.language.value_kinds import URL_KIND
 from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
 from callflows.text import find_nearest, format_suggestion
 
@@ -109,12 +109,17 @@ def _read_keys(
 def _check_verb(
     cls: type[Element], keys: Mapping[str, Any], attributes: Mapping[str, Any], path: SourcePath, context: StepContext
 ) -> None:
-    """Warn about doubtful texts, sounds and keys of a verb."""
+    """Warn about doubtful texts, sounds and keys of a verb, and note what Opentact does not document."""
+    for doubt in find_element_doubts(cls):
+        context.report.note(path, doubt.rule, doubt.message)
+    for name in attributes.keys() & keys.keys():
+        note_undocumented_attribute(cls, name, (*path, name), context)
     if cls is Say:
         context.texts.check_spoken_text(keys.get("text"), (*path, "text"))
         context.flow.record_prompt(path, keys.get("text"), attributes.get("lang") or "")
     elif cls is Play:
-        _check_sound_url(keys.get("url"), (*path, "url"), context)
+        for doubt in find_sound_doubts(keys.get("url")):
+            context.report.warning((*path, "url"), doubt.rule, doubt.message, doubt.fix)
     elif cls is Gather:
         _check_branch_keys(keys.get("dtmf"), attributes, (*path, "dtmf"), context)
 
@@ -184,27 +189,13 @@ def _correct_attribute_key(
 
 
 def _check_branch_keys(branches: object, attributes: Mapping[str, Any], path: SourcePath, context: StepContext) -> None:
-    """Warn about a branch of a gather that no caller reaches: too many keys, or the key that ends the input."""
-    length, stop = attributes.get("dtmf_length"), attributes.get("dtmf_stop")
+    """Warn about a branch of a gather that no caller reaches."""
+    written_keys: dict[str, str] = {}
     for written in branches if isinstance(branches, dict) else ():
-        try:
-            keys = str(parse_dtmf_keys(written))
-        except ValueError:
-            continue
-        if isinstance(length, int) and len(keys) > length:
-            said = f"{keys} has {len(keys)} keys, and the input ends after {length}: callers never get here"
-            context.report.warning((*path, written), "dtmf-branch", said, f"dtmf_length: {len(keys)}", key=True)
-        elif isinstance(stop, str) and stop and stop in keys:
-            said = f"{keys} has the key {stop}, which ends the input: callers never get here"
-            context.report.warning((*path, written), "dtmf-branch", said, "another key, or another dtmf_stop", key=True)
-
-
-def _check_sound_url(url: object, path: SourcePath, context: StepContext) -> None:
-    """Warn if the file name in a URL has no ending of a sound that Opentact plays."""
-    file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL_KIND.accepts(url) else ""
-    if file and not file.endswith(SOUND_FILE_SUFFIXES):
-        said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
-        context.report.warning(path, "audio-url", said, "Opentact plays mp3 and wav files: name one")
+        with contextlib.suppress(ValueError):
+            written_keys[str(parse_dtmf_keys(written))] = written
+    for keys, doubt in find_branch_doubts(written_keys, attributes.get("dtmf_length"), attributes.get("dtmf_stop")):
+        context.report.warning((*path, written_keys[keys]), doubt.rule, doubt.message, doubt.fix, key=True)
 
 
 def find_plain_attribute(cls: type[Element]) -> str:

@@ -1,0 +1,88 @@
+"""What is doubtful about valid elements and attributes, by the table of verbs.
+
+One verdict for flow files, documents and templates: each form reports these doubts with its own places.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from callflows.language.element import walk_elements
+from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
+from callflows.language.value_kinds import MILLISECONDS_KIND, URL_KIND
+from callflows.language.verb_table import Evidence
+from callflows.language.verbs import DTMF, Gather, Play
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from callflows.language.element import Element
+
+
+SOUND_FILE_SUFFIXES: Final = (".mp3", ".wav")
+"""File name endings of the sounds that Opentact plays."""
+
+
+class AttributeDoubt(NamedTuple):
+    """A doubt; a ``note`` is about Opentact's documentation and not about the author."""
+
+    severity: Literal["warning", "note"]
+    rule: str
+    message: str
+    fix: str = ""
+
+
+def find_document_doubts(root: Element) -> Iterator[tuple[str, AttributeDoubt]]:
+    """Yield the path of each doubtful element, and the doubt."""
+    for path, element in walk_elements(root):
+        for doubt in find_element_doubts(type(element)):
+            yield path, doubt
+        for name, value in element.attributes.items():
+            for doubt in find_attribute_doubts(type(element), name, value):
+                yield path, doubt
+        if isinstance(element, Gather):
+            branches = [str(child.attributes["value"]) for child in element.children if isinstance(child, DTMF)]
+            attributes = element.attributes
+            for _, doubt in find_branch_doubts(branches, attributes.get("dtmf_length"), attributes.get("dtmf_stop")):
+                yield path, doubt
+
+
+def find_element_doubts(cls: type[Element]) -> Iterator[AttributeDoubt]:
+    if cls.spec.evidence is Evidence.NAMED:
+        yield AttributeDoubt("note", "undocumented", f"of <{cls.spec.name}> only the name is known")
+
+
+def find_attribute_doubts(cls: type[Element], name: str, value: object) -> Iterator[AttributeDoubt]:
+    """Yield the doubts about an attribute and its value; ``value`` None is a value that is not known yet."""
+    attribute = cls.spec.attributes.get(name)
+    if attribute is None:
+        return
+    if attribute.kind is MILLISECONDS_KIND and attribute.evidence is not Evidence.DOCUMENTED:
+        said = f"the {name} of <{cls.spec.name}> is not documented, its unit is presumed"
+        yield AttributeDoubt("note", "undocumented", said)
+    plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((cls.spec.name, name))
+    if plausible is not None and isinstance(value, int) and not plausible.contains(value):
+        message, fix = describe_doubtful_milliseconds(name, value, plausible)
+        yield AttributeDoubt("warning", "duration-doubtful", message, fix)
+    if cls is Play and name == "url":
+        yield from find_sound_doubts(value)
+
+
+def find_sound_doubts(url: object) -> Iterator[AttributeDoubt]:
+    """Yield a doubt if the file name in a URL has no ending of a sound that Opentact plays."""
+    file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL_KIND.accepts(url) else ""
+    if file and not file.endswith(SOUND_FILE_SUFFIXES):
+        said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
+        yield AttributeDoubt("warning", "audio-url", said, "Opentact plays mp3 and wav files: name one")
+
+
+def find_branch_doubts(branches: Iterable[str], length: object, stop: object) -> Iterator[tuple[str, AttributeDoubt]]:
+    """Yield the keys of each branch of a Gather that no caller reaches: too many keys, or the key that ends the input."""
+    for keys in branches:
+        if isinstance(length, int) and len(keys) > length:
+            said = f"{keys} has {len(keys)} keys, and the input ends after {length}: callers never get here"
+            yield keys, AttributeDoubt("warning", "dtmf-branch", said, f"dtmf_length: {len(keys)}")
+        elif isinstance(stop, str) and stop and stop in keys:
+            said = f"{keys} has the key {stop}, which ends the input: callers never get here"
+            yield keys, AttributeDoubt("warning", "dtmf-branch", said, "another key, or another dtmf_stop")
