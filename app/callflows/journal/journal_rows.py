@@ -54,8 +54,10 @@ def build_journal_entries(
     if isinstance(item, PlatformEvent):
         return _build_event_entries(item)
     if isinstance(item, AnsweredRequest):
-        is_refused = item.outcome.kind == "refused"
-        return [] if is_refused else build_turn_entries(TurnRedactor(describe_decisions).redact_turn(item))
+        if item.outcome.kind == "refused":
+            return []
+        redactor = TurnRedactor(describe_decisions)
+        return build_turn_entries(redactor.redact_turn(item), redactor.texts)
     payload = dump_json(item.payload) if item.payload else None
     return [
         _build_effect_entry(
@@ -64,8 +66,8 @@ def build_journal_entries(
     ]
 
 
-def build_turn_entries(turn: RedactedTurn) -> list[JournalEntry]:
-    """Build the rows of a request: the call, the turn, and the requested effects."""
+def build_turn_entries(turn: RedactedTurn, texts: Sequence[str]) -> list[JournalEntry]:
+    """Build the rows of a request: the call, the turn, and the requested effects. ``texts`` are those of its batch."""
     fields = turn.request_fields
     call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{turn.id}"
     row = {
@@ -85,8 +87,8 @@ def build_turn_entries(turn: RedactedTurn) -> list[JournalEntry]:
         "version": turn.version,
         "cause": turn.cause,
         "detail": turn.detail,
-        "trail": turn.decisions,
-        "document": zlib.compress("".join(turn.document).encode(), 1),
+        "trail": texts[turn.decisions],
+        "document": zlib.compress("".join([texts[place] for place in turn.document]).encode(), 1),
     }
     effects = [
         _build_effect_entry(effect.kind, effect.key, call, effect.payload, at=turn.received_at, result="asked")
