@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
-from callflows.journal.cpu_budget import CpuBudget
+from callflows.journal.cpu_budget import TURNS_BEFORE_SPOOLING, TURNS_BEFORE_SPOOLING_WHEN_BUSY, CpuBudget
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns
@@ -58,20 +58,11 @@ MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
 """Maximum number of events and effect results that wait in memory."""
 MAX_WAITING_TURNS: Final = 10_000
 """Maximum number of turns that wait in memory, each with its document. So many wait only if no disk takes them."""
-TURNS_BEFORE_SPOOLING: Final = 300
-"""Number of waiting turns after which turns go to the spool."""
-TURNS_BEFORE_SPOOLING_WHEN_BUSY: Final = 100
-"""The number while answering is busy: turns that wait long push callers' data out of the CPU cache."""
 SLOW_WRITE_SECONDS: Final = 0.25
 """If the database has taken longer for a write, everything that waits goes to the spool."""
 TURNS_PER_BATCH: Final = 100
-WRITER_CPU_SHARE: Final = 0.03
-WRITER_CPU_BURST_SECONDS: Final = 0.02
-BUSY_ANSWERING_CPU_SHARE: Final = 0.25
-"""CPU limits of writing turns (see ``CpuBudget``).
-
-Answering is busy only if it uses more than this share of a processor; below, all turns are written.
-"""
+TURNS_PER_SPOOLER_BATCH: Final = 500
+"""Maximum number of turns that are packed together, and written to a file at once."""
 JOURNAL_PAUSE_SECONDS: Final = 0.05
 """Interval of the writer in seconds; with a reachable database, an entry is written within twice this time."""
 MAX_JOURNAL_BATCH: Final = 1_000
@@ -134,7 +125,6 @@ class Journal(JournalQueries):
         self._is_first_opening = True
         self._outage_reason = "it was not opened yet"
         self._retry_at = 0.0
-        self._turns_before_spooling = TURNS_BEFORE_SPOOLING
         self._take_lock = threading.Lock()
         self._write_began_at = math.inf
         self._spooled_in_flight: list[_PendingWrite] = []
@@ -149,7 +139,7 @@ class Journal(JournalQueries):
         if not isinstance(item, AnsweredRequest):
             self._waiting_events.add((item, None))
         elif self._waiting_turns.add(item):
-            if len(self._waiting_turns) == TURNS_BEFORE_SPOOLING // 2:
+            if len(self._waiting_turns) == TURNS_BEFORE_SPOOLING_WHEN_BUSY:
                 self._writer.wake()
             elif len(self._waiting_turns) == TURNS_BEFORE_SPOOLING:
                 self._spooler.wake()
@@ -176,7 +166,7 @@ class Journal(JournalQueries):
 
         Call this in the thread that answers calls: the CPU budget measures that thread.
         """
-        self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
+        self._cpu_budget = CpuBudget()
         self._writer.start()
         self._spooler.start()
         if self._retention is not None:
@@ -248,10 +238,7 @@ class Journal(JournalQueries):
         """Report whether turns may be written now, within the CPU budget."""
         if not self._waiting_turns or self._writer.is_stopping:
             return bool(self._waiting_turns)
-        left = self._cpu_budget.has_budget()
-        busy = self._cpu_budget.is_busy
-        self._turns_before_spooling = TURNS_BEFORE_SPOOLING_WHEN_BUSY if busy else TURNS_BEFORE_SPOOLING
-        return left
+        return self._cpu_budget.has_budget()
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
@@ -301,14 +288,14 @@ class Journal(JournalQueries):
     def _has_excess(self) -> bool:
         if self._is_write_slow():
             return bool(self._waiting_events or self._waiting_turns)
-        return len(self._waiting_turns) >= self._turns_before_spooling
+        return len(self._waiting_turns) >= self._cpu_budget.turns_before_spooling
 
     def _is_write_slow(self) -> bool:
         return time.monotonic() - self._write_began_at > SLOW_WRITE_SECONDS
 
     def _take_spooler_batch(self) -> _SpoolerBatch:
         """Take turns, and events too while a write hangs. Turns are packed: their rows are built when they are drained."""
-        events, turns = self._take_from_queues(MAX_JOURNAL_BATCH if self._is_write_slow() else 0, TURNS_PER_BATCH)
+        events, turns = self._take_from_queues(MAX_JOURNAL_BATCH if self._is_write_slow() else 0, TURNS_PER_SPOOLER_BATCH)
         pending = [made for item, completion in events if (made := self._build_write(item, completion)) is not None]
         redactor, redacted = TurnRedactor(self._describe_decisions), []
         for turn in turns:
@@ -317,7 +304,7 @@ class Journal(JournalQueries):
                     redacted.append(redactor.redact_turn(turn))
                 except Exception as error:  # noqa: BLE001 - later items must still be written
                     self._refuse_item(error)
-        return _SpoolerBatch(pending, [pack_turns(redacted)] if redacted else [], len(pending) + len(turns))
+        return _SpoolerBatch(pending, [pack_turns(redacted, redactor.texts)] if redacted else [], len(pending) + len(turns))
 
     def _spool_batch(self, batch: _SpoolerBatch) -> bool:
         """Spool the spooler's batch. Return False if the disk does not take it; then the batch waits."""

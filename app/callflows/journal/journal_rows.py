@@ -66,9 +66,11 @@ def build_journal_entries(
     if isinstance(item, AnsweredRequest):
         if item.outcome.kind == "refused":
             return []
-        redacted = TurnRedactor(describe_decisions).redact_turn(item)
-        places = trace_document(item, "".join(redacted.document)) if trace_document is not None else None
-        return build_turn_entries(redacted, places)
+        redactor = TurnRedactor(describe_decisions)
+        redacted = redactor.redact_turn(item)
+        document = _join_texts(redactor.texts, redacted.document)
+        places = trace_document(item, document) if trace_document is not None else None
+        return build_turn_entries(redacted, redactor.texts, places)
     if isinstance(item, LiveFlowVersion):
         return [("versions", item._asdict())]
     payload = dump_json(item.payload) if item.payload else None
@@ -79,10 +81,13 @@ def build_journal_entries(
     ]
 
 
-def build_turn_entries(turn: RedactedTurn, places: DocumentPlaces | None = None) -> list[JournalEntry]:
+def build_turn_entries(
+    turn: RedactedTurn, texts: Sequence[str], places: DocumentPlaces | None = None
+) -> list[JournalEntry]:
     """Build the rows of a request: the call, the turn, its visit, the places of its document, the requested effects.
 
-    ``places`` is None if they are not known, as of a turn that a busy server packed into a file.
+    ``texts`` are those of the turn's batch. ``places`` is None if they are not known, as of a turn that a busy server
+    packed into a file.
     """
     fields = turn.request_fields
     call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{turn.id}"
@@ -103,8 +108,8 @@ def build_turn_entries(turn: RedactedTurn, places: DocumentPlaces | None = None)
         "version": turn.version,
         "cause": turn.cause,
         "detail": turn.detail,
-        "trail": turn.decisions,
-        "document": zlib.compress("".join(turn.document).encode(), 1),
+        "trail": texts[turn.decisions],
+        "document": zlib.compress(_join_texts(texts, turn.document).encode(), 1),
         "places": places.key if places is not None else None,
     }
     effects = [
@@ -114,6 +119,11 @@ def build_turn_entries(turn: RedactedTurn, places: DocumentPlaces | None = None)
     visit = build_turn_visit(row, places.first if places is not None else None)
     visits = [("visits", build_visit_row(call, 0, visit))] if turn.flow else []
     return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *visits, *_list_places(places), *effects]
+
+
+def _join_texts(texts: Sequence[str], places: Sequence[int]) -> str:
+    """Return a document, or another text, whose parts are places in the texts of its batch."""
+    return "".join([texts[place] for place in places])
 
 
 def _list_places(places: DocumentPlaces | None) -> list[JournalEntry]:
