@@ -31,6 +31,7 @@ from callflows.cli.opentact_commands import opentact_app
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
+from callflows.cli.token_commands import token_app
 from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
@@ -308,6 +309,9 @@ root_app.command(epilog="Example: callflows new acme --template clinic --number 
 
 root_app.command(epilog="Example: callflows verbs Gather")(verbs)
 root_app.command(epilog="Example: callflows words menu")(words)
+
+
+root_app.add_typer(token_app, name="token")
 
 
 root_app.add_typer(schema_app, name="schema")
