@@ -54,6 +54,7 @@ from callflows.web.call_pushing import CallPusher
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
+from callflows.web.operator_api import create_operator_router
 from callflows.web.problem_details import install_problem_handlers
 from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
@@ -107,6 +108,15 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             installation.get_status,
             installation.trust,
             installation.answer_metrics,
+        )
+    )
+    app.include_router(
+        create_operator_router(
+            installation.journal,
+            installation.trust,
+            lambda: installation.library.loaded_flows,
+            installation.get_status,
+            needs_token=bool(settings.token),
         )
     )
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))

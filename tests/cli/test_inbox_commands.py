@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import signal
+import sqlite3
 import threading
 import time
 from datetime import UTC, datetime
@@ -110,6 +112,32 @@ def test_a_change_of_nothing_or_of_several_is_refused(arguments, code):
     done = run_command("voicemails", *arguments)
     assert (done.code, done.out) == (code, "")
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("inbox")
+def test_a_token_is_printed_once_listed_without_its_secret_and_revoked():
+    token = run_command("token", "create", "dashboard", "--scope", "read", "--days", "9").out.strip()
+    _, id_, secret = token.split("_", 2)
+    assert secret not in run_command("token", "list").out
+    (row,) = json.loads(run_command("token", "list", "--format", "json").out)
+    assert (row["id"], row["name"], row["scope"], row["revoked"]) == (id_, "dashboard", "read", None)
+    assert run_command("token", "revoke", id_).out == f"token {id_} is revoked\n"
+    assert run_command("token", "revoke", id_).code == 1
+    assert run_command("token", "create", "x", "--scope", "all").code == 2
+
+
+@pytest.mark.usefixtures("inbox")
+def test_an_override_is_in_the_audit_log(tmp_path):
+    (tmp_path / "callflows").mkdir()
+    hours = "hours: {office: {mon-fri: 09:00-17:00}}"
+    flow = f"numbers: +12015550123\n{hours}\nnodes: {{start: [{{say: Hello., when: hours.office.open}}, {{say: Bye.}}]}}\n"
+    (tmp_path / "callflows" / "desk.yaml").write_text(flow, encoding="utf-8")
+    done = run_command("override", "desk", "office", "closed", "--until", "2h")
+    assert done.code == 0, done.err
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "callflows.db")) as database:
+        ((action, key, after),) = database.execute("SELECT action, key, after FROM audit").fetchall()
+    assert (action, key) == ("override", "desk office")
+    assert after.startswith("closed until ")
 
 
 @pytest.mark.usefixtures("inbox")

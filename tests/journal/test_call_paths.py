@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,28 @@ from callflows.flows.decisions import describe_decisions
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.place_tracer import PlaceTracer
+from callflows.journal.erasure import compile_mention_pattern
+from callflows.journal.inbox import PersonChange
+from callflows.journal.journal import Journal
 from callflows.journal.journal_rows import build_journal_entries
-from callflows.journal.journal_tables import ENDINGS_TABLE, PLACES_TABLE, VISITS_TABLE
+from callflows.journal.journal_tables import (
+    AUDIT_TABLE,
+    ENDINGS_TABLE,
+    NOTES_TABLE,
+    PLACES_TABLE,
+    VERSIONS_TABLE,
+    VISITS_TABLE,
+)
+from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_entity import CallEntity
-from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformEvent
+from callflows.telephony.events import AnsweredRequest, AnswerOutcome, LiveFlowVersion, PlatformEvent
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 from flow_harness import SIGNER, compile_valid_flow, make_turn
+
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +115,9 @@ def ended(at: float = BEGAN + 50) -> PlatformEvent:
     return PlatformEvent("call_state", "end", at, {"type": "call_state"}, "", "destroyed", call=entity)
 
 
-def fetch_rows(store: SqlStore, *columns: Column[Any]) -> list[Any]:
+def fetch_rows(store: SqlStore, *columns: Column[Any], derives: bool = True) -> list[Any]:
+    if derives:
+        store.derive_calls()
     with create_engine(f"sqlite:///{store.sqlite_file}").connect() as connection:
         return [tuple(row) for row in connection.execute(select(*columns))]
 
@@ -209,6 +225,97 @@ def test_either_database_stores_the_path_and_the_ending(store):
     line = Line(store)
     line.answer(BEGAN)
     line.report(*KEY_2, IN_SUPPORT, ended())
+    store.derive_calls()
     path = load_call_story(store, "one")["path"]
     assert [(visit["node"], visit["way"]) for visit in path] == [("start", ""), ("menu", ""), ("support", "key 2")]
     assert [call["ending"].describe() for call in store.list_calls(CallFilter(outcome="hung-up"))] == ["hung up in support"]
+
+
+def live_version(version: str, since: float, until: float) -> LiveFlowVersion:
+    return LiveFlowVersion("acme", version, "acme.yaml", f"# version {version}\nnumbers: +12015550999\n", since, until)
+
+
+def test_a_version_that_several_processes_report_is_one_row_with_its_first_and_last_moment(line):
+    for since, until in ((BEGAN + 5, BEGAN + 9), (BEGAN, BEGAN), (BEGAN + 7, BEGAN + 20)):
+        line.store.write_entries(build_journal_entries(live_version("v1", since, until), describe_decisions))
+    rows = fetch_rows(line.store, VERSIONS_TABLE.c.version, VERSIONS_TABLE.c.since, VERSIONS_TABLE.c.until)
+    assert rows == [("v1", BEGAN, BEGAN + 20)]
+
+
+def test_versions_that_no_call_has_met_are_erased_with_their_places_but_not_the_newest(line):
+    day = 86_400.0
+    line.answer(BEGAN)
+    versions = [
+        live_version("old", BEGAN - 9 * day, BEGAN - 5 * day),
+        live_version("new", BEGAN - 5 * day, BEGAN - 4 * day),
+    ]
+    places = {"id": "p", "flow": "acme", "version": "old", "elements": "{}"}
+    for version in (*versions, live_version(line.flow.version, BEGAN, BEGAN)):
+        line.store.write_entries(build_journal_entries(version, describe_decisions))
+    line.store.write_entries([("places", places)])
+    line.store.erase_rows_before(BEGAN - day, 100)
+    assert fetch_rows(line.store, VERSIONS_TABLE.c.version) == [(line.flow.version,)]
+    assert [row[0] for row in fetch_rows(line.store, PLACES_TABLE.c.version)] == [line.flow.version]
+    line.store.erase_rows_before(BEGAN + 400 * day, 100)
+    assert fetch_rows(line.store, VERSIONS_TABLE.c.version) == [(line.flow.version,)]
+    assert [*fetch_rows(line.store, VISITS_TABLE.c.id), *fetch_rows(line.store, ENDINGS_TABLE.c.call)] == []
+
+
+def test_who_is_forgotten_leaves_no_path_no_note_and_no_mention(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    line.store.add_note("call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back")
+    line.store.write_entries(build_journal_entries(live_version("v1", BEGAN, BEGAN), describe_decisions))
+    number = "+12015550999"
+    line.store.forget_number(number, compile_mention_pattern(number), lambda _count: None)
+    for table in (VISITS_TABLE, ENDINGS_TABLE, NOTES_TABLE, AUDIT_TABLE):
+        assert fetch_rows(line.store, *table.c) == [], table.name
+    assert [number in row[0] for row in fetch_rows(line.store, VERSIONS_TABLE.c.source)] == [False]
+
+
+def test_what_waited_in_files_during_an_outage_is_there_with_its_path(line, tmp_path):
+    spool = Spool(tmp_path / "spool")
+    turn = make_turn(call="one")
+    document = line.flow.answer("start", turn)
+    outcome = AnswerOutcome("answered", "acme", "start", version=line.flow.version)
+    answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, document, outcome, turn)
+    spool.append(build_journal_entries(answered, describe_decisions, line.tracer.trace_document))
+    spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN), describe_decisions))
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    while spool.drain_oldest_segment(line.store.write_entries):
+        pass
+    assert list_visits(line.store) == FULL_PATH
+    assert load_call_story(line.store, "one")["path"][1]["place"] == "acme.yaml:7"
+
+
+def test_a_story_tells_the_call_as_it_was_heard(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    heard = [(words["who"], words["text"]) for words in load_call_story(line.store, "one")["heard"]]
+    assert heard == [
+        ("line", "“Welcome.”"),
+        ("line", "“For sales press 1. For support press 2.”"),
+        ("caller", "pressed 2"),
+        ("line", "“Support.”"),
+        ("line", "“Your number, please.”"),
+    ]
+
+
+def test_a_story_without_reports_says_that_it_tells_only_what_was_sent(line):
+    line.answer(BEGAN)
+    assert {words["sure"] for words in load_call_story(line.store, "one")["heard"]} == {False}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_the_journal_derives_the_ending_of_a_call_by_itself_also_after_it_was_killed(tmp_path, line, is_killed):
+    journal = Journal(SqlStore(f"sqlite:///{line.store.sqlite_file}"), Spool(tmp_path / "spool"), describe_decisions)
+    now = time.time()
+    created = datetime.fromtimestamp(now - 60, UTC).isoformat()
+    over = ended(now)._replace(call=call_entity(state="destroyed", created_on=created))
+    if is_killed:
+        line.report(over)  # written by a process that did not live to derive
+    journal.start()
+    if not is_killed:
+        journal.record_soon(over)
+    wait_until(lambda: fetch_rows(line.store, ENDINGS_TABLE.c.kind, derives=False), "an ending")
+    journal.stop()

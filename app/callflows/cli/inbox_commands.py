@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import shlex
-import socket
 import textwrap
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -15,6 +12,7 @@ import typer
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice
 from callflows.cli.journal_output import (
     LogFormat,
+    build_terminal_change,
     format_local_time,
     normalize_number_filter,
     open_store,
@@ -121,14 +119,12 @@ def _read_filter_options(
 
 def _change_inbox(kind: str, handled: str, reopen: str, note: tuple[str, str] | None) -> bool:
     """Make the changes of the options; return whether there were any."""
-    from callflows.journal.inbox import PersonChange
-
     if not (handled or reopen or note):
         return False
     with open_store() as store:
         if store is None:
             raise typer.Exit(1)
-        change = PersonChange(getpass.getuser(), f"terminal of {socket.gethostname()}", time.time())
+        change = build_terminal_change()
         for text, is_handled in ((handled, True), (reopen, False)):
             if text:
                 key = _complete_id(store, kind, text)
@@ -142,9 +138,8 @@ def _change_inbox(kind: str, handled: str, reopen: str, note: tuple[str, str] | 
 
 def _add_note(store: SqlStore, kind: str, key: str, text: str) -> None:
     from callflows.errors import JournalRejectionError
-    from callflows.journal.inbox import PersonChange
 
-    change = PersonChange(getpass.getuser(), f"terminal of {socket.gethostname()}", time.time())
+    change = build_terminal_change()
     try:
         store.add_note(kind, key, change, text)
     except JournalRejectionError as error:

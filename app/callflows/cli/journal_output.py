@@ -10,15 +10,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice
+from callflows.text import escape_spreadsheet_formula
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from callflows.journal.inbox import PersonChange
     from callflows.journal.sql_store import SqlStore
 
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -33,8 +33,8 @@ class LogFormat(StrEnum):
 
 
 @contextlib.contextmanager
-def open_store() -> Iterator[SqlStore | None]:
-    """Open the journal's database, and close it in the end; None if no database exists yet.
+def open_store(*, creates: bool = False) -> Iterator[SqlStore | None]:
+    """Open the journal's database, and close it in the end; None if no database exists yet, unless ``creates`` is set.
 
     Raises JournalUnavailableError.
     """
@@ -42,7 +42,7 @@ def open_store() -> Iterator[SqlStore | None]:
     from callflows.journal.sql_store import SqlStore
 
     store = SqlStore(load_command_settings().journal_url)
-    if store.sqlite_file is not None and not store.sqlite_file.exists():
+    if not creates and store.sqlite_file is not None and not store.sqlite_file.exists():
         print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
         yield None
         return
@@ -52,6 +52,33 @@ def open_store() -> Iterator[SqlStore | None]:
         except JournalUnavailableError as error:
             raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
         yield store
+
+
+def build_terminal_change() -> PersonChange:
+    """Return who uses this terminal, for the audit log."""
+    import getpass
+    import socket
+    import time
+
+    from callflows.journal.inbox import PersonChange
+
+    return PersonChange(getpass.getuser(), f"terminal of {socket.gethostname()}", time.time())
+
+
+def record_audit(action: str, key: str, before: str, after: str) -> None:
+    """Add a change to the audit log if there is a database; an outage is told, and the change holds."""
+    from callflows.errors import JournalError
+    from callflows.journal.sql_store import SqlStore
+
+    store = SqlStore(load_command_settings().journal_url)
+    if store.sqlite_file is not None and not store.sqlite_file.exists():
+        return
+    with contextlib.closing(store):
+        try:
+            store.open()
+            store.add_audit_row(build_terminal_change(), action, key, before, after)
+        except JournalError as error:
+            print_notice(f"callflows: the change is not in the audit log: {error}")
 
 
 def require_known_value(value: str, known: Iterable[str], option: str) -> None:
@@ -130,14 +157,3 @@ def print_csv(rows: Iterable[dict[str, Any]], fields: Sequence[str]) -> None:
     table.writeheader()
     for row in rows:
         table.writerow({name: escape_spreadsheet_formula(value) for name, value in row.items()})
-
-
-def escape_spreadsheet_formula(value: object) -> object:
-    """Prefix texts that a spreadsheet would run as a formula: callers choose their own names.
-
-    A plain number such as ``+12015550999`` is no formula, and stays a number.
-    """
-    if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
-        return value
-    # Spreadsheets ignore spaces before a formula, and take the full-width signs for the plain ones.
-    return f"'{value}" if value.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS else value

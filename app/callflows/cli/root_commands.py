@@ -33,6 +33,7 @@ from callflows.cli.prompt_commands import prompts
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
+from callflows.cli.token_commands import token_app
 from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
@@ -342,6 +343,9 @@ root_app.command("import", epilog="Example: callflows import studio-flow.json -o
 
 root_app.command(epilog="Example: callflows verbs Gather")(verbs)
 root_app.command(epilog="Example: callflows words menu")(words)
+
+
+root_app.add_typer(token_app, name="token")
 
 
 root_app.add_typer(schema_app, name="schema")

@@ -99,7 +99,10 @@ def _flatten_children(parent: Any) -> Iterator[Any]:  # noqa: ANN401 - lxml's el
 
 
 def read_element_places(document: bytes) -> dict[str, ElementPlace]:
-    """Return the place of each element of a document with place marks, by its path, in document order."""
+    """Return the place of each element of a document with place marks, by its path, in document order.
+
+    The first has an empty path: it is the node for which the document was made.
+    """
     places: dict[str, ElementPlace] = {}
     latest: dict[str, ElementPlace] = {}  # by the path of the parent: a mark holds for the elements that follow it
     for path, points in walk_commented_elements(document):
@@ -107,6 +110,8 @@ def read_element_places(document: bytes) -> dict[str, ElementPlace]:
         place = latest.get(parent) or places.get(parent) or ElementPlace("", 0, 0, 0, 0)
         way = ""
         for point in points:
+            if not places and point.what in _NODE_POINTS:
+                places[""] = ElementPlace(point.node, point.line, 0, point.line, point.column)
             kind, _, number = point.what.partition(" ")
             is_same = place.node == point.node
             node_line = point.line if kind in _NODE_POINTS else place.node_line if is_same else 0

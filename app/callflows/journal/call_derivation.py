@@ -1,6 +1,7 @@
 """Derives the ending and the path of calls from their rows, and stores both for calls that are over.
 
-The rows are derived again whenever something of an ended call is written, because reports may come late and in any order.
+The stored ending is forgotten, and derived again a moment later, whenever something of a call is written: reports may come
+late and in any order.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, exists, func, select
 
 from callflows.journal.call_ending import CallEnding, find_call_ending
 from callflows.journal.call_path import NodeVisit, build_visit_row, list_visits, read_places_by_key, trace_turns
@@ -21,6 +22,7 @@ from callflows.journal.journal_tables import (
     TURNS_TABLE,
     VISITS_TABLE,
 )
+from callflows.journal.upserts import INSERT_BY_DIALECT
 from callflows.telephony.call_states import CALL_STATE_RANKS, ENDED_CALL_STATES
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ _TURN_COLUMNS: Final = tuple(
     TURNS_TABLE.c[name] for name in ("id", "call", "at", "flow", "version", "node", "pressed", "places")
 )
 _FIRST_ENDED_RANK: Final = min(CALL_STATE_RANKS[state] for state in ENDED_CALL_STATES)
+_IS_OVER: Final = CALLS_TABLE.c.parent.is_(None) & (
+    (CALLS_TABLE.c.state >= _FIRST_ENDED_RANK) | CALLS_TABLE.c.finished.isnot(None)
+)
 
 
 class CallFacts(NamedTuple):
@@ -130,10 +135,19 @@ def store_call_facts(connection: Connection, call_ids: Collection[str], shortest
 
 
 def _fetch_ended_calls(connection: Connection, ids: Sequence[str]) -> list[JournalRow]:
-    over = (CALLS_TABLE.c.state >= _FIRST_ENDED_RANK) | CALLS_TABLE.c.finished.isnot(None)
     parents = select(CALLS_TABLE.c.parent).where(CALLS_TABLE.c.id.in_(ids), CALLS_TABLE.c.parent.isnot(None))
     ours = CALLS_TABLE.c.id.in_(ids) | CALLS_TABLE.c.id.in_(parents)
-    return fetch_all_rows(connection, select(CALLS_TABLE).where(ours, over, CALLS_TABLE.c.parent.is_(None)))
+    # The lock makes another process wait that writes something of these calls (SQLite locks the whole file anyway).
+    calls = select(CALLS_TABLE).where(ours, _IS_OVER).order_by(CALLS_TABLE.c.id).with_for_update()
+    return fetch_all_rows(connection, calls)
+
+
+def query_underived_calls(connection: Connection, since: float, limit: int) -> set[str]:
+    """Return ended calls without a stored ending that began since a moment."""
+    stored = exists().where(ENDINGS_TABLE.c.call == CALLS_TABLE.c.id)
+    return {
+        *connection.scalars(select(CALLS_TABLE.c.id).where(_IS_OVER, CALLS_TABLE.c.started >= since, ~stored).limit(limit))
+    }
 
 
 def _replace_derived_rows(connection: Connection, derived: Sequence[CallFacts]) -> None:
@@ -141,12 +155,13 @@ def _replace_derived_rows(connection: Connection, derived: Sequence[CallFacts]) 
     for table in (ENDINGS_TABLE, VISITS_TABLE):
         connection.execute(delete(table).where(table.c.call.in_(ids)))
     endings = [{"call": facts.call["id"], "at": facts.call["started"], **facts.ending._asdict()} for facts in derived]
-    connection.execute(insert(ENDINGS_TABLE), endings)
+    new = INSERT_BY_DIALECT[connection.dialect.name]
+    connection.execute(new(ENDINGS_TABLE).on_conflict_do_nothing(), endings)
     visits = [
         build_visit_row(facts.call["id"], number, visit) for facts in derived for number, visit in enumerate(facts.visits)
     ]
     if visits:
-        connection.execute(insert(VISITS_TABLE), visits)
+        connection.execute(new(VISITS_TABLE).on_conflict_do_nothing(), visits)
 
 
 def fetch_all_rows(connection: Connection, query: Select[Any]) -> list[JournalRow]:

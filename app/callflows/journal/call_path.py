@@ -112,9 +112,9 @@ def _list_reached(
     """Yield the reached elements: the first, each reported one with all before it, and the one after it."""
     order = [*places]
     reached: set[str] = set()
-    if order:
-        reached.add(order[0])
-        yield ReachedElement(began, order[0], places[order[0]])
+    for first in order[: 2 if "" in places else 1]:
+        reached.add(first)
+        yield ReachedElement(began, first, places[first])
     for path, event in reports:
         for known in order:
             if known not in reached and known != path and _is_passed_before(known, path):

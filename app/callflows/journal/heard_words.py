@@ -28,7 +28,7 @@ from callflows.language.element import walk_elements
 from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from callflows.journal.call_path import ReachedElement, TracedTurn
     from callflows.language.element import Element
@@ -67,10 +67,11 @@ def _build_words(at: float, who: str, text: str, node: str, *, sure: bool) -> di
     return {"at": at, "who": who, "text": text, "node": node.partition(".")[0], "sure": sure}
 
 
-def _tell_reached(reached: Iterable[ReachedElement], elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:
+def _tell_reached(reached: Sequence[ReachedElement], elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:
     """Tell the elements that the call came to, each once, and each branch that a key opened."""
     branches: set[str] = set()
-    complete = {element.path: element for element in reached if element.report is not None}
+    told: set[str] = set()
+    complete = {element.path for element in reached if element.report is not None}
     for element in reached:
         parent = element.path.rpartition(".")[0]
         if parent and parent not in branches:
@@ -79,9 +80,11 @@ def _tell_reached(reached: Iterable[ReachedElement], elements: Mapping[str, Elem
             if text:
                 yield _build_words(element.at, CALLER, text, element.place.node, sure=True)
         known = elements.get(element.path)
-        if isinstance(known, _DECIDING) and element.report is None and element.path in complete:
-            continue  # told where it ended
-        text = _describe_element(known, element) if known is not None else ""
+        if element.path in told or (isinstance(known, _DECIDING) and element.report is None and element.path in complete):
+            continue  # of what takes time and has an outcome, the end is told
+        told.add(element.path)
+        is_past = any(path.startswith(f"{element.path}.") for path in complete)
+        text = _describe_element(known, element, is_past=is_past) if known is not None else ""
         if text:
             yield _build_words(element.at, LINE, text, element.place.node, sure=True)
 
@@ -104,7 +107,8 @@ def _describe_branch(branch: Element | None, parent: Element | None) -> str:
     return _KEYLESS_BRANCHES.get(type(branch), "") if isinstance(parent, Gather) else ""
 
 
-def _describe_element(element: Element, reached: ReachedElement | None) -> str:
+def _describe_element(element: Element, reached: ReachedElement | None, *, is_past: bool = False) -> str:
+    """Return an element in words; ``is_past`` if the call came to something inside it."""
     report = reached.report if reached is not None else None
     step = extract_executed_step(json.loads(report["raw"] or "{}")) if report is not None else {}
     match element:
@@ -117,7 +121,7 @@ def _describe_element(element: Element, reached: ReachedElement | None) -> str:
         case Record() if element.attributes.get("tag") == "voicemail":
             return "records a message" if report is None else "has recorded a message"
         case Gather():
-            return "" if report is not None else "waits for a key"
+            return "" if is_past or report is not None else "waits for a key"
         case Hangup():
             return "hangs up"
         case Reject():

@@ -69,6 +69,15 @@ MAX_JOURNAL_BATCH: Final = 1_000
 """Maximum number of items per transaction."""
 _RETRY_SECONDS: Final = 1.0
 """Delay in seconds before an unavailable database is tried again."""
+_MIN_DERIVE_SECONDS: Final = 0.5
+_DERIVE_CPU_SHARE: Final = 0.04
+_CALLS_PER_DERIVATION: Final = 100
+"""Limits of deriving endings and paths: the minimum interval, the share of a processor, and the calls at once.
+
+Reports may come by the thousand a second: then calls wait to be derived until there are fewer.
+"""
+_FORGOTTEN_CALLS_SECONDS: Final = 86_400.0
+"""Age in seconds of ended calls that are derived at the start, because the last process was killed before."""
 _OPEN_WAIT_SECONDS: Final = 0.2
 """Wait in seconds for the database to open before entries go to files."""
 _FIRST_OPEN_WAIT_SECONDS: Final = 4.0
@@ -125,6 +134,7 @@ class Journal(JournalQueries):
         self._is_first_opening = True
         self._outage_reason = "it was not opened yet"
         self._retry_at = 0.0
+        self._derive_at = 0.0
         self._take_lock = threading.Lock()
         self._write_began_at = math.inf
         self._spooled_in_flight: list[_PendingWrite] = []
@@ -207,6 +217,7 @@ class Journal(JournalQueries):
         try:
             while self._write_step():
                 pass
+            self._derive_calls_within_budget()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _LOG.exception("the journal writer failed", error=type(error).__name__)
             self._discard_batch(error)
@@ -411,6 +422,7 @@ class Journal(JournalQueries):
         try:
             if not self._open_store():
                 return False
+            self._store.mark_underived_calls(time.time() - _FORGOTTEN_CALLS_SECONDS)
         except (JournalUnavailableError, OSError) as error:
             self._mark_store_gone(error)
             return False
@@ -429,6 +441,21 @@ class Journal(JournalQueries):
         if not remain:
             self._drained_number = number
         return remain
+
+    def _derive_calls_within_budget(self) -> None:
+        """Derive endings and paths of some ended calls, with a small share of a processor."""
+        is_due = time.monotonic() >= self._derive_at or self._writer.is_stopping
+        if not is_due or self._outage_reason or not self._store.has_underived_calls:
+            return
+        began = time.thread_time()
+        if self._writer.is_stopping or self._cpu_budget.has_budget():
+            try:
+                with self._cpu_budget:
+                    self._store.derive_calls(_CALLS_PER_DERIVATION)
+            except JournalUnavailableError as error:
+                self._mark_store_gone(error)
+        used = time.thread_time() - began
+        self._derive_at = time.monotonic() + max(_MIN_DERIVE_SECONDS, used / _DERIVE_CPU_SHARE)
 
     def _open_store(self) -> bool:
         """Open the database, within a time limit. Return whether the database is open."""

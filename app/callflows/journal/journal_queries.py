@@ -27,9 +27,11 @@ from callflows.telephony.recording_entity import find_tag
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from callflows.journal.api_tokens import TokenOwner
     from callflows.journal.call_count_store import CountedCall
+    from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.sql_store import SqlStore
-    from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
+    from callflows.journal.stored_rows import CallFilter, JournalRow, StoredCall, StoredLease
     from callflows.telephony.call_record import ReportedRecording
 
 
@@ -139,6 +141,51 @@ class JournalQueries:
     async def load_lease(self, name: str) -> StoredLease | None:
         """Return the last holder of a lease and its mark; None if never held. Raises JournalUnavailableError."""
         return await self._run_query(self._store.load_lease, name)
+
+    @property
+    def shortest_message_seconds(self) -> float:
+        """Length in seconds below which a recording is no voicemail."""
+        return self._store.shortest_message_seconds
+
+    async def list_calls(self, call_filter: CallFilter) -> list[JournalRow]:
+        """List the calls of a filter with a limit, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: [*self._store.list_calls(call_filter)])
+
+    async def load_call(self, call_id: str) -> StoredCall | None:
+        """Load a call with all its rows. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.load_call, call_id)
+
+    async def list_voicemails(self, inbox_filter: InboxFilter) -> list[dict[str, Any]]:
+        """List the voicemails of a filter with a limit, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: [*self._store.list_voicemails(inbox_filter)])
+
+    async def list_messages(self, inbox_filter: InboxFilter) -> list[dict[str, Any]]:
+        """List the text messages of a filter with a limit, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: [*self._store.list_messages(inbox_filter)])
+
+    async def find_thing(self, kind: str, id_: str) -> Sequence[str]:
+        """Return the id if there is such a voicemail, message or call. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_thing, kind, id_, 1)
+
+    async def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
+        """Mark a thing as handled or as new. Return whether that changed anything. Raises JournalUnavailableError."""
+        return await self._run_query(functools.partial(self._store.set_handled, handled=handled), kind, key, change)
+
+    async def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
+        """Add a note to a thing. Raises JournalUnavailableError, and JournalRejectionError for an empty note."""
+        return await self._run_query(self._store.add_note, kind, key, change, text)
+
+    async def list_versions(self, flow: str) -> list[JournalRow]:
+        """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_versions, flow)
+
+    async def load_version(self, flow: str, version: str) -> JournalRow | None:
+        """Load a version of a flow with its source. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.load_version, flow, version)
+
+    async def find_token_owner(self, token: str) -> TokenOwner | None:
+        """Return the owner of a valid token of the HTTP API. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_token_owner, token, time.time())
 
 
 def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:

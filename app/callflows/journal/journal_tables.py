@@ -373,6 +373,20 @@ AUDIT_TABLE: Final = Table(
 """A change made by a person or a program: who, from where (``origin``), the changed thing (``key``), before and after."""
 
 
+TOKENS_TABLE: Final = Table(
+    "tokens",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("until", Double),
+    Column("revoked", Double),
+)
+"""A token of the HTTP API; ``hash`` is the SHA-256 of its secret."""
+
+
 for table in (HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE):
     Index(f"{table.name}_call", table.c.call)
     Index(f"{table.name}_at", table.c.at)

@@ -122,6 +122,18 @@ def query_call_ids(connection: Connection, prefix: str, limit: int) -> list[str]
     return [*connection.scalars(select(CALLS_TABLE.c.id).where(begins).order_by(CALLS_TABLE.c.id).limit(limit))]
 
 
+def query_versions(connection: Connection, flow: str) -> list[JournalRow]:
+    """Return versions of flows without their source, the newest first."""
+    columns = [column for column in VERSIONS_TABLE.c if column.name != "source"]
+    found = select(*columns).order_by(VERSIONS_TABLE.c.flow, VERSIONS_TABLE.c.since.desc(), VERSIONS_TABLE.c.version)
+    return fetch_all_rows(connection, found.where(VERSIONS_TABLE.c.flow == flow) if flow else found)
+
+
+def query_version(connection: Connection, flow: str, version: str) -> JournalRow | None:
+    mine = (VERSIONS_TABLE.c.flow == flow) & (VERSIONS_TABLE.c.version == version)
+    return _fetch_first(connection, select(VERSIONS_TABLE).where(mine))
+
+
 def query_held_effects(connection: Connection, kind: str, before: float, limit: int) -> list[JournalRow]:
     """Return effects of a kind that were requested before a moment and have no result yet, oldest first."""
     waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)

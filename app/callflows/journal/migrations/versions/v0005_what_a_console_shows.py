@@ -58,6 +58,11 @@ def _create_tables_of_people() -> None:
         *change,
         *(Column("call", Text), _text_column("before"), _text_column("after")),
     )
+    op.create_table(
+        "tokens",
+        *(_key_column("id"), *map(_text_column, ("name", "scope", "hash"))),
+        *(Column("created", Double, nullable=False), Column("until", Double), Column("revoked", Double)),
+    )
     for name in ("handled", "notes", "audit"):
         op.create_index(f"{name}_call", name, ["call"])
         op.create_index(f"{name}_at", name, ["at"])
