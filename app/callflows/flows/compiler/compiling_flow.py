@@ -72,8 +72,11 @@ class CompilingFlow:
         report: ProblemReport,
         options: CompilerOptions,
         dependencies: set[Path],
+        digit_nodes: frozenset[str] = frozenset(),
     ) -> None:
         """``stored_names`` are the names of values that steps store, ``secret_names`` the secret names among these.
+
+        ``digit_nodes`` are the nodes that need the digits of the step that leads to them.
 
         Every file read during the compilation is added to ``dependencies``.
         """
@@ -89,6 +92,7 @@ class CompilingFlow:
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
         self.secret_names = secret_names
+        self.digit_nodes = digit_nodes
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions

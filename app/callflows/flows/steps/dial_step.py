@@ -41,6 +41,8 @@ MAX_TARGETS_IN_TURN: Final = 24
 """Targets rung in turn in one document; the next document rings the others."""
 _TOP_LEVEL_PATH_LENGTH: Final = len(("nodes", "start", 0, "dial"))
 """Length of the path of a step that stands in a node itself, not in a branch of another step."""
+DIRECTORY_TARGET: Final = "directory"
+"""Target that stands for the person of the file's directory whose extension the caller entered."""
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
