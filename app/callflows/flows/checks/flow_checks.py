@@ -108,6 +108,9 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
         for name in getattr(flow.flow_file, kind) if kind not in asked else ():
             if f"{kind}.{name}" not in asked and not uncertain_names.is_mentioned(name):
                 _warn_unused(flow, kind, name, f"{kind}.{name}")
+    if flow.flow_file.directory and not flow.uses_directory and not uncertain_names.is_mentioned("directory"):
+        message, fix = "directory: nothing uses it", "take an extension with collect: {directory: true, …}, or take it out"
+        flow.report.warning(("directory",), "unused", message, fix, key=True)
     for name in flow.flow_file.groups.keys() - flow.used_groups:
         if not uncertain_names.is_mentioned(name):
             _warn_unused(flow, "groups", name, f"dial: {name}")

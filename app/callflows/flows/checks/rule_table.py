@@ -377,6 +377,14 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "The XML dialect of the flow cannot express this: it would fail, or have no effect.",
         "Write it differently, or set dialect: reference (or classic) in the file.",
     ),
+    "directory": CheckRule(
+        "An entry of the directory has no extension of digits, or a step uses a directory that the file does not have.",
+        "Write directory: {401: {to: ann@acme.sip.opentact.org, name: Ann}} beside nodes.",
+    ),
+    "dial-outcome": CheckRule(
+        "A dial has ways for busy or failed, but Opentact tells a document only that nobody answered: the ways are one.",
+        "Write one node under no_answer; missed and the events know more when the call has ended.",
+    ),
     "digits-empty": CheckRule(
         "The node under any of a menu asks for digits, and a key of the menu is longer: the document cannot name the rest.",
         "Make each key of the menu one digit, or take the digits with collect, which has keys and any, too.",

@@ -98,6 +98,9 @@ class CompilingFlow:
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
         )
         self.groups = self.context.groups
+        self.directory = self.context.directory
+        self.uses_directory = False
+        """True if a step takes an extension of the directory, or rings one."""
         self.voice = self.context.voice
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored_names)), **self.context.scope}
         self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))

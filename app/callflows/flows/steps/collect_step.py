@@ -26,6 +26,7 @@ from callflows.flows.steps.digit_matching import (
     can_begin_with_zero,
     find_digit_lengths,
     make_digit_setter,
+    make_person_name,
     parse_digit_pattern,
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
@@ -78,12 +79,17 @@ class CollectStep(QuestionStep):
         "key-twice",
         "node-as-text",
         "way-not-taken",
+        "directory",
     )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
     into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")
     digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_parse_digit_count), schema_reference("digits")] = (
-        pydantic.Field(description="How many digits, for example 6 or 4-8.")
+        pydantic.Field((0, 0), description="How many digits, for example 6 or 4-8. Required, unless directory is true.")
+    )
+    directory: bool = pydantic.Field(
+        default=False,
+        description="Take an extension of the file's directory, and keep the person's name as the name of into and _name.",
     )
     keys: dict[KeySequence, NodeName] = pydantic.Field(
         {},
@@ -102,7 +108,8 @@ class CollectStep(QuestionStep):
         keys = mapping_of(value)
         secret = " (secret)" if is_true_text(keys.get("secret")) else ""
         name, digits = summarize_value(keys.get("into")), summarize_value(keys.get("digits"))
-        return f"collect {name}{secret}: {digits} digits {quote_text(keys.get('prompt'))}"
+        digits = "an extension" if is_true_text(keys.get("directory")) else f"{digits} digits"
+        return f"collect {name}{secret}: {digits} {quote_text(keys.get('prompt'))}"
 
     @classmethod
     def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
@@ -114,7 +121,10 @@ class CollectStep(QuestionStep):
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        return [StoredValue(name, is_secret=is_secret)] if name else []
+        stored = [StoredValue(name, is_secret=is_secret)] if name else []
+        if name and is_true_text(keys.get("directory")):
+            stored.append(StoredValue(make_person_name(name), is_secret=is_secret))
+        return stored
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the attempts.
@@ -129,8 +139,9 @@ class CollectStep(QuestionStep):
         places = [(find_key_path(context, path, keys), node) for keys, node in self.keys.items()]
         exist = [context.check_target_node(node, place) for place, node in places]
         exist += [context.check_target_node(self.otherwise, (*path, "otherwise"))] if self.otherwise else []
-        if not all([*exist, self.check_ways(context, path)]):
+        if not all([*exist, self.check_ways(context, path), self._check_length(context, path)]):
             return
+        least, most = self._find_length(context)
         self._check_dialect(context, path)
         self._check_keys(context, path)
         self._check_input(context, path)
@@ -140,9 +151,16 @@ class CollectStep(QuestionStep):
             self._compile_attempts(context, path, max(context.attempt, 1))
             context.continues_elsewhere = context.document.progress.ends
             return
-        mark = context.document.make_decision_origin(self.step_key, self._describe_rule(), ())
+        mark = context.document.make_decision_origin(self.step_key, self._describe_rule(least, most), ())
         rule = DigitRule(
-            self.into, *self.digits, self._choose_stop(), self.match, is_secret=self.secret, keys=tuple(self.keys)
+            self.into,
+            least,
+            most,
+            self._choose_stop(),
+            self.match,
+            is_secret=self.secret,
+            keys=tuple(self.keys),
+            names=self._read_names(context),
         )
         reading = DigitReader(rule, mark, classic=context.flow.dialect == "classic")
         for keys, node in self.keys.items():
@@ -172,7 +190,7 @@ class CollectStep(QuestionStep):
                 wrong.write_resume(context.step_index + 1)
             self._add_outcome(context, reading, outcome, wrong)
         context.document.write_coverage_comment("collected", path)
-        context.record_stored_value(self.into, "0" * self.digits[1], (*path, "digits"), context.step_index + 1)
+        context.record_stored_value(self.into, "0" * most, (*path, "digits"), context.step_index + 1)
         context.document.add_action(reading.store_digits, path, f"digits are collected into {self.into!r}")
 
     def _compile_outcome_way(
@@ -217,23 +235,55 @@ class CollectStep(QuestionStep):
             if stop and stop in keys:
                 message = f"stop: {stop} is one of the keys, too"
                 context.report.error((*path, "stop"), "menu", message, "use another key to stop, or leave it out")
-            elif keys.isdecimal() and can_begin_with(keys, self.match, *self.digits):
+            elif keys.isdecimal() and self._may_begin_number(context, keys):
                 message = f"keys: whoever presses {keys} may have begun a number, and is waited for"
-                fix = 'leave out the numbers that begin so, as match: "[1-9][0-9]*"'
+                fix = "use a key with which no extension begins"
+                fix = fix if self.directory else 'leave out the numbers that begin so, as match: "[1-9][0-9]*"'
                 context.report.warning(place, "key-shadowed", message, fix, key=True)
+
+    def _may_begin_number(self, context: StepContext, keys: str) -> bool:
+        """Return True if longer digits that are taken begin with these keys."""
+        if self.directory:
+            return any(extension.startswith(keys) and extension != keys for extension in context.flow.directory)
+        return can_begin_with(keys, self.match, *self.digits)
 
     def _clear_digits(self, turn: Turn) -> None:
         """Remove digits collected when the caller was asked before."""
         if self.into in turn.values or "digits" in turn.values:
-            turn.values = Variables(
-                {name: value for name, value in turn.values.items() if name not in (self.into, "digits")}
-            )
+            cleared = (self.into, "digits", *([make_person_name(self.into)] if self.directory else []))
+            turn.values = Variables({name: value for name, value in turn.values.items() if name not in cleared})
+
+    def _find_length(self, context: StepContext) -> tuple[int, int]:
+        """Return the least and the most digits, of the extensions if the step says nothing."""
+        lengths = [len(extension) for extension in context.flow.directory] if self.directory else []
+        return self.digits if self.digits[1] or not lengths else (min(lengths), max(lengths))
+
+    def _read_names(self, context: StepContext) -> dict[str, str] | None:
+        """Return the spoken names by extension; None if any digits are taken."""
+        if not self.directory:
+            return None
+        return {key: entry.name or " ".join(key) for key, entry in context.flow.directory.items()}
+
+    def _check_length(self, context: StepContext, path: SourcePath) -> bool:
+        """Report a question that says neither how many digits nor whose. Return True if the digits are known."""
+        if self.directory:
+            context.flow.uses_directory = True
+            if not context.flow.flow_file.directory:
+                message = "directory: the file has no directory"
+                fix = "name people under directory: as 401: ann@acme.sip.opentact.org"
+                context.report.error((*path, "directory"), "directory", message, fix, key=True)
+            return bool(context.flow.directory)
+        if not self.digits[1]:
+            context.report.error(path, "missing-key", "digits is missing")
+        return bool(self.digits[1])
 
     def _check_dialect(self, context: StepContext, path: SourcePath) -> None:
         """Warn about limits of the dialect."""
         self.warn_about_timeout(context, path)
         self.warn_about_cut_texts(context, path)
-        if context.flow.dialect == "classic" and self.digits[1] > 1 and can_begin_with_zero(self.match, *self.digits):
+        length = self._find_length(context)
+        is_open = not self.directory and can_begin_with_zero(self.match, *length)
+        if context.flow.dialect == "classic" and length[1] > 1 and is_open:
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
             if self.digits[0] == self.digits[1]:
                 few = "12".zfill(self.digits[1])[-self.digits[1] :]
@@ -244,16 +294,15 @@ class CollectStep(QuestionStep):
 
     def _check_input(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a pattern that no digits of the length match, and about a prompt that asks for a needless key."""
-        least, most = self.digits
+        least, most = self._find_length(context)
         if self.match and not find_digit_lengths(self.match, most) & {*range(least, most + 1)}:
             message = f"match: no digits of this length match {self.match!r}: every caller's digits are refused"
             fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
             context.report.warning((*path, "match"), "digits-never-match", message, fix)
-        if least == most:
+        if least == most and not self.keys:  # the key ends the wait after one of keys
             warn_about_stop_in_prompt(context, path, self.prompt, most, self.stop)
 
-    def _describe_rule(self) -> str:
-        least, most = self.digits
+    def _describe_rule(self, least: int, most: int) -> str:
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"
         return f"{self.into}: {digits}{f' matching {MASKED_VALUE if self.secret else self.match}' if self.match else ''}"
 
@@ -280,7 +329,7 @@ class CollectStep(QuestionStep):
         elif self.no_input:
             said = self.build_say(context, path, *pick_attempt_text(context, path, "no_input", self.no_input, attempt))
             inside.append(Error(*context.document.prepend_coverage_comment("no-input", (*path, "no_input"), said)))
-        length, stop = max(self.digits[1], *map(len, self.keys), 0), self._choose_stop()
+        length, stop = max(self._find_length(context)[1], *map(len, self.keys), 0), self._choose_stop()
         given: dict[str, Any] = {"dtmf_length": length, **({"dtmf_stop": stop} if stop else {}), "url": url}
         if context.flow.dialect == "classic":
             given |= {"attempts": 1, "method": "GET", "dtmf_stop": stop or "+"} | (

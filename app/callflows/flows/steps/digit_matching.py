@@ -13,7 +13,7 @@ from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.decisions import DecisionOrigin
     from callflows.telephony.turn import Turn
@@ -155,6 +155,13 @@ class DigitRule:
     is_secret: bool = False
     keys: tuple[str, ...] = ()
     """Keys that lead elsewhere; they win over digits."""
+    names: Mapping[str, str] | None = None
+    """Names by extension, if only extensions of the directory are taken."""
+
+
+def make_person_name(value_name: str) -> str:
+    """Return the name of the value that holds the spoken name of an extension: ``extension_name``."""
+    return f"{value_name}_name"
 
 
 class DigitReader:
@@ -191,6 +198,7 @@ class DigitReader:
         if key:
             return f"key {key}"
         fits = self._rule.least <= len(digits) <= self._rule.most and digits.isascii() and digits.isdecimal()
+        fits = fits and (self._rule.names is None or digits in self._rule.names)
         return "fine" if fits and self._matches_pattern(turn, digits) else "no-match"
 
     def _find_key(self, pressed: str) -> str:
@@ -222,7 +230,10 @@ class DigitReader:
     def store_digits(self, turn: Turn) -> None:
         """Store the digits under the step's name and under ``digits``."""
         digits = self.read_digits(turn)
-        turn.values = Variables({**turn.values, self._rule.value_name: digits, "digits": digits})
+        kept = {self._rule.value_name: digits, "digits": digits}
+        if self._rule.names is not None:
+            kept[make_person_name(self._rule.value_name)] = self._rule.names[digits]
+        turn.values = Variables({**turn.values, **kept})
         self._record_decision(turn, "fine")
 
     def _record_decision(self, turn: Turn, outcome: str) -> None:
