@@ -15,7 +15,7 @@ from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
 from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
-from callflows.flows.steps.stored_names import find_stored_names
+from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names
 
 if TYPE_CHECKING:
     from callflows.errors import Problem
@@ -104,4 +104,5 @@ def read_flow(
         report,
         options,
         set() if dependencies is None else dependencies,
+        find_nodes_using_digits(flow_file.nodes) if b"digits" in text else frozenset(),
     )

@@ -14,6 +14,7 @@ from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.spoken_times import HoursStatus
 from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
+from callflows.flows.source.directory_entry import read_directory
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.shape_validation import validate_shape
@@ -73,6 +74,7 @@ class FlowContext:
         if self.languages:
             self.voice = {**self.voice, **next(iter(self.languages.values()))}
         self.groups = self._read_groups()
+        self.directory = read_directory(flow_file.directory, report)
         self.variables = {
             name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
         }
