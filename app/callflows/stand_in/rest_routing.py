@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -102,12 +103,20 @@ async def _read_json_object(request: Request) -> dict[str, Any]:
     if raw is None:
         raise RestRefusal(413, f"the body has over {MAX_STAND_IN_BODY_BYTES} bytes")
     try:
-        given = json.loads(raw or b"{}")
+        given = json.loads(raw or b"{}", parse_float=_parse_finite_number, parse_constant=_parse_finite_number)
     except (ValueError, RecursionError):
         raise RestRefusal(400, "Invalid JSON") from None
     if not isinstance(given, dict):
         raise field_refusal("body", "must be an object", "")
     return given
+
+
+def _parse_finite_number(text: str) -> float:
+    """Return a number. Raises ValueError for NaN and for what is infinite, which no answer could repeat."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
 
 
 async def parse_operation_values(request: Request, operation: RestOperation) -> dict[str, Any]:
