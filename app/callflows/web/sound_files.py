@@ -11,14 +11,18 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 
+class _WaveResponse(Response):
+    media_type = "audio/wav"
+
+
 def create_sound_router(beep_path: str) -> APIRouter:
     """Serve the beep under ``/media/…``."""
     router = APIRouter()
     sound = render_beep()
 
-    @router.get(beep_path, summary="A beep, for a dialect without a tone")
+    @router.get(beep_path, summary="A beep, for a dialect without a tone", response_class=_WaveResponse)
     async def media_beep() -> Response:
-        return Response(sound, media_type="audio/wav", headers={"cache-control": "public, max-age=86400"})
+        return _WaveResponse(sound, headers={"cache-control": "public, max-age=86400"})
 
     return router
 
