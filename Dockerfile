@@ -2,7 +2,10 @@
 #   docker build -t callflows .
 #   docker run --read-only -e CALLFLOWS_TOKEN=… -p 8000:8000 -v ./callflows:/flows:ro -v callflows-data:/data callflows
 
-FROM python:3.12-slim AS build
+# The same image for ever is one that is named by its digest:
+#   docker build --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:… -t callflows .
+ARG PYTHON_IMAGE=python:3.12-slim
+FROM ${PYTHON_IMAGE} AS build
 
 # What builds the project's wheel stays in /build; all that is installed is known by its hash.
 RUN python -m venv /build && python -m venv --without-pip /venv \
@@ -30,7 +33,7 @@ RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --no-inde
  && chmod -R a+rX,go-w /flows && mkdir /data
 
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 
 # No label of the version: it stands in pyproject.toml, and `docker run callflows --version` prints it.
 LABEL org.opencontainers.image.title="callflows" \

@@ -63,6 +63,7 @@ def test_the_description_tells_content_types_and_the_token(app):
     paths = json.loads(send_request(app, "/openapi.json").content)["paths"]
     assert [*paths["/call"]["get"]["responses"]["200"]["content"]] == ["application/xml"]
     assert [*paths["/metrics"]["get"]["responses"]["200"]["content"]] == ["text/plain"]
+    assert [*paths["/media/beep.wav"]["get"]["responses"]["200"]["content"]] == ["audio/wav"]
     assert paths["/webhook"]["post"]["security"] == [{"token": []}]
     assert paths["/healthz"]["get"]["security"] == []
     assert "/call/{flow}/{node}" in send_request(app, "/docs").text
@@ -70,6 +71,7 @@ def test_the_description_tells_content_types_and_the_token(app):
 
 def test_a_method_that_is_not_there_names_those_that_are(app):
     assert send_request(app, "/healthz", method="POST").headers["allow"] == "GET"
+    assert send_request(app, "/webhook", method="PUT").headers["allow"] == "GET, POST"
 
 
 @pytest.mark.parametrize(

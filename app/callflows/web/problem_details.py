@@ -9,6 +9,7 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match, Route
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,9 +19,11 @@ def install_problem_handlers(app: FastAPI) -> None:
     """Return problem details for every error of an app."""
 
     @app.exception_handler(StarletteHTTPException)
-    async def handle_http_error(_request: Request, error: StarletteHTTPException) -> Response:
+    async def handle_http_error(request: Request, error: StarletteHTTPException) -> Response:
         response = create_problem_response(error.status_code, str(error.detail))
-        response.headers.update(error.headers or {})  # such as Allow
+        response.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["allow"] = ", ".join(sorted(_list_allowed_methods(request)))
         return response
 
     @app.exception_handler(RequestValidationError)
@@ -31,6 +34,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
         return create_problem_response(500, "The server failed; see its log.")
+
+
+def _list_allowed_methods(request: Request) -> set[str]:
+    """Return the methods of all routes of a path; Starlette itself names only those of the first."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    return {
+        method for route in routes if route.matches(request.scope)[0] is not Match.NONE for method in route.methods or ()
+    }
 
 
 def create_problem_response(status: int, detail: str) -> Response:

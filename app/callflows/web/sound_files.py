@@ -32,7 +32,9 @@ def create_sound_router(flow_folder: Path, beep_path: str) -> APIRouter:
     beep = render_beep()
     static_files = StaticFiles(directory=flow_folder, check_dir=False)
 
-    @router.get(MEDIA_URL_PREFIX + "{name:path}", summary="A sound of the folder sounds, or the beep")
+    @router.get(
+        MEDIA_URL_PREFIX + "{name:path}", summary="A sound of the folder sounds, or the beep", response_class=FileResponse
+    )
     @router.head(MEDIA_URL_PREFIX + "{name:path}", include_in_schema=False)
     async def media_sound(name: str, request: Request) -> Response:
         file = await run_in_threadpool(find_sound_file, flow_folder, name)
