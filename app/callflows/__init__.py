@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as type checkers know it: the import of typing would delay every command
 
 if TYPE_CHECKING:
     from callflows import language

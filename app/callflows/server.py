@@ -14,31 +14,35 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 
 from callflows.effects.live_effects import LiveEffects
 from callflows.flows import decisions
-from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
+from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.journal.call_counting import SharedCallCounter
 from callflows.journal.journal import Journal, create_journal
 from callflows.log import get_logger
 from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
 from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.settings import Settings, check_token_of_public_server, find_unknown_settings, load_settings
+from callflows.telephony.events import LiveFlowVersion
 from callflows.telephony.phone_numbers import NumberMask
 from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
@@ -50,6 +54,7 @@ from callflows.web.call_pushing import CallPusher
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
+from callflows.web.operator_api import create_operator_router
 from callflows.web.problem_details import install_problem_handlers
 from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
@@ -105,6 +110,15 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             installation.answer_metrics,
         )
     )
+    app.include_router(
+        create_operator_router(
+            installation.journal,
+            installation.trust,
+            lambda: installation.library.loaded_flows,
+            installation.get_status,
+            needs_token=bool(settings.token),
+        )
+    )
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
@@ -135,7 +149,10 @@ class Installation:
         self.settings = settings
         self.library = library
         self.trust = RequestTrust(settings)
-        self.journal = create_journal(settings, decisions.describe_decisions)
+        signer = create_ticket_signer(settings)
+        self._flow_versions = FlowVersions(library.loaded_flows.book)
+        tracer = PlaceTracer(self._flow_versions, signer)
+        self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
@@ -146,7 +163,6 @@ class Installation:
         )
         self._log_writer = log_writer
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._flow_versions = FlowVersions(library.loaded_flows.book)
         self._live_effects = create_live_effects(settings, self.opentact, self.journal)
         self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
         self._call_completion = CallCompletion(
@@ -156,17 +172,18 @@ class Installation:
             self._live_effects,
             receives_events=self.opentact is not None,
         )
+        self._call_counter = SharedCallCounter(self.journal)
         self._folder_watcher = FolderWatcher(library, self._open_flow_book)
         self.engine = AnswerEngine(
             flow_versions=self._flow_versions,
-            signer=create_ticket_signer(settings),
+            signer=signer,
             answer_metrics=self.answer_metrics,
             apology=settings.apology,
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
             job_runner=self._job_runner,
             effect_handler=self._call_completion,
-            caller_counts=InMemoryCallCounter(),
+            caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
         )
         self.event_intake = EventIntake(
@@ -245,7 +262,7 @@ class Installation:
     def log_warnings(self) -> None:
         """Log problems of the settings and the flows."""
         settings = self.settings
-        log_problems(self.library.loaded_flows, workers=settings.workers)
+        log_problems(self.library.loaded_flows)
         for strange in find_unknown_settings():
             _LOG.warning(strange)
         loaded = self.library.loaded_flows
@@ -278,12 +295,24 @@ class Installation:
             "watcher": self._folder_watcher.get_status(),
         }
 
+    def _record_live_versions(self, book: FlowBook, before: FlowBook | None = None) -> None:
+        """Record the versions of a book that were not in the book before, and the last moment of those that are gone."""
+        now = time.time()
+        flows = before.flows if before is not None else {}
+        changed = [flow for flow in book.flows.values() if flow is not flows.get(flow.name)]
+        gone = [flow for flow in flows.values() if flow is not book.flows.get(flow.name)]
+        for flow in (flow for flow in (*changed, *gone) if not flow.problems):
+            source = flow.source.decode("utf-8", "replace").replace("\0", "")
+            live = LiveFlowVersion(flow.name, flow.version, Path(flow.file).name, source, now, now)
+            self.journal.record_soon(live)
+
     def _open_flow_book(self, before: LoadedFlows, loaded: LoadedFlows) -> None:
         """Switch to a reloaded flow book; called from the watcher's thread."""
         self._flow_versions.replace_book(loaded.book)
+        self._record_live_versions(loaded.book, before.book)
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._prepare_flows(loaded.book), self._loop)
-        log_problems(loaded, before, self.settings.workers)
+        log_problems(loaded, before)
 
     async def _prepare_flows(self, book: FlowBook) -> None:
         """Start the sandbox and load the HTTP clients if flows of the book need them, so that no caller waits."""
@@ -299,6 +328,7 @@ class Installation:
         self._log_writer.start()
         self.answer_metrics.start()
         self.journal.start()
+        self._record_live_versions(self._flow_versions.book)
         await self._live_effects.start()
         self._loop = asyncio.get_running_loop()
         await self._prepare_flows(self._flow_versions.book)
@@ -307,6 +337,7 @@ class Installation:
         gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
         self._folder_watcher.start()
         self._call_completion.start()
+        self._call_counter.start()
         if self._event_listener is not None:
             self._event_listener.start()
         yield
@@ -315,10 +346,12 @@ class Installation:
             await self._event_listener.stop()
         await self.event_intake.stop(STOP_GRACE_SECONDS)
         await self._call_completion.stop()
+        await self._call_counter.stop(STOP_GRACE_SECONDS)
         await self._job_runner.stop()
         await self._live_effects.stop(STOP_GRACE_SECONDS)
         if self.opentact is not None:
             await self.opentact.close()
+        self._record_live_versions(self._flow_versions.book)
         await asyncio.to_thread(self.journal.stop)
         self.answer_metrics.stop()
         self._log_writer.stop()
@@ -477,10 +510,10 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
     )
 
 
-def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None, workers: int = 1) -> None:
+def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None) -> None:
     """Log the problems of the flows; after a reload, only problems that are new since ``before``."""
     known = set(before.problems) if before else set()
-    between = check_changed_flows(before.book, loaded.book, workers) if before else check_across_flows(loaded.book, workers)
+    between = check_changed_flows(before.book, loaded.book) if before else check_across_flows(loaded.book)
     for problem in (*loaded.problems, *between):
         if problem not in known:
             breaks = problem.severity == "error" and problem.rule not in DATA_FILE_RULES

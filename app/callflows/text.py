@@ -73,3 +73,18 @@ _MAX_LISTED_WORDS: Final = 60
 
 def _fold_word(word: str) -> str:
     return word.casefold().replace("_", "-").replace(" ", "-")
+
+
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+
+
+def escape_spreadsheet_formula(value: object) -> object:
+    """Prefix texts that a spreadsheet would run as a formula: callers choose their own names.
+
+    A plain number such as ``+12015550999`` is no formula, and stays a number.
+    """
+    if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
+        return value
+    # Spreadsheets ignore spaces before a formula, and take the full-width signs for the plain ones.
+    return f"'{value}" if value.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS else value

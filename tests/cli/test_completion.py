@@ -49,7 +49,7 @@ def complete(*words: str) -> list[str]:
     [
         (("show", ""), ["acme", "broken", "clinic"]),
         (("show", "a"), ["acme"]),
-        (("show", "acme", "--node", ""), ["sales", "start"]),
+        (("show", "acme", "--node", "s"), ["sales", "start"]),
         (("override", "clinic", ""), ["office"]),
         (("call", ""), ["+12015550123", "+12025550188"]),
         (("log", "--number", "+1202"), ["+12025550188"]),

@@ -11,7 +11,6 @@ import time
 import pytest
 from command_runner import run_command
 
-from callflows.cli.log_commands import escape_spreadsheet_formula
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
@@ -21,6 +20,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformEvent
 from callflows.telephony.turn import Turn
+from callflows.text import escape_spreadsheet_formula
 
 FIELDS = ["id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text"]
 FIELDS += ["outcome", "outcome_text", "turns", "legs"]

@@ -253,6 +253,100 @@ def test_a_document_that_opentact_would_not_understand_is_not_sent(platform, arg
     assert platform.requests == []
 
 
+# The table, tokens, dry runs
+
+
+def test_the_table_of_calls_is_printed_with_what_an_operator_corrected(platform, tmp_path):
+    (tmp_path / "callflows" / "opentact.yaml").write_text("calls: {numbers order: {path: /order/tn}}\n")
+    done = called("api", "--changed")
+    assert done.out.startswith("numbers order  [D]  POST /order/tn\n")
+    assert "corrected in callflows/opentact.yaml: path" in done.out
+    (row,) = json.loads(called("api", "--changed", "--format", "json").out)
+    assert (row["path"], row["corrected"]) == ("/order/tn", ["path"])
+    assert len(json.loads(called("api", "--format", "json").out)) == 124
+    assert all(len(line) <= 80 for line in called("api").out.splitlines() if line.startswith("    "))
+    assert "messages pool" in called("api", "--lost").out
+    called("numbers", "order", "+13125550168", "--yes")
+    assert platform.count_requests("POST /order/tn") == 1
+
+
+def test_a_wrong_correction_is_told_by_check_and_by_every_command(platform, tmp_path):
+    (tmp_path / "callflows" / "opentact.yaml").write_text("calls: {numbers order: {path: order/tn}}\n")
+    place = "callflows/opentact.yaml:1:31: error: path: must begin with /"
+    for done in (called("api"), called("voices"), called("numbers", "order", "+13125550168", "--yes")):
+        assert done.code == 2
+        assert place in done.err
+    checked = run_command("check")
+    assert checked.code == 1
+    assert place in checked.out
+    assert run_command("check", "callflows/opentact.yaml").code == 1
+    assert platform.requests == []
+
+
+def test_a_lost_call_says_where_to_write_it(platform):
+    done = called("calls", "single", "--from", "(312) 555-0168", "--to", "312-555-0147", "--yes")
+    assert done.code == 1
+    assert "opentact.yaml" in done.err
+    assert platform.requests == []
+
+
+def test_a_token_is_got_by_a_password_or_by_a_token_of_google(platform, monkeypatch):
+    monkeypatch.delenv("CALLFLOWS_OPENTACT_TOKEN")
+    assert called("auth").code == 2
+    platform.routes["GET /auth"] = success_answer({"token": "jwt.1.sig", "email": "desk@example.org", "role": "User"})
+    assert called("auth", "--google-token", "ya29").out.split() == [
+        "token",
+        "jwt.1.sig",
+        "email",
+        "desk@example.org",
+        "role",
+        "User",
+    ]
+    assert platform.requests[0].headers["x-auth-google-token"] == "ya29"
+    assert "authorization" not in platform.requests[0].headers
+    monkeypatch.setenv("CALLFLOWS_OPENTACT_EMAIL", "desk@example.org")
+    monkeypatch.setenv("CALLFLOWS_OPENTACT_PASSWORD", "s3same-open")
+    assert json.loads(called("auth", "--format", "json").out)["token"] == "jwt.1.sig"  # noqa: S105 - of a platform that is none
+    assert platform.requests[1].headers["authorization"].startswith("Basic ")
+
+
+def test_a_number_is_written_as_people_write_it(platform):
+    platform.routes["PATCH /lease/tn/lease-1"] = success_answer({"uuid": "lease-1"})
+    for number in ("(312) 555-0168", "312-555-0168", "+1 312 555 0168", "13125550168"):
+        assert called("numbers", "change", number, "--no-autorenew").code == 0
+    assert platform.bodies("PATCH /lease/tn/lease-1") == [{"autorenew": False}] * 4
+    assert called("numbers", "sms", "on", "(312) 555-0168", "--messaging-profile", "p").code == 0
+    assert platform.count_requests("POST /lease/tn/13125550168/subscription/sms") == 1
+
+
+def test_what_takes_something_away_is_asked_first(platform, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    done = called("domains", "delete", "acme.sip.opentact.org")
+    assert (done.code, platform.requests) == (2, [])
+    assert "delete a SIP domain: domain acme.sip.opentact.org" in done.err
+    assert called("domains", "delete", "acme.sip.opentact.org", "--yes").code == 0
+
+
+def test_further_fields_and_none_are_sent(platform):
+    done = called("apps", "change", "app-1", "--webhook-url", "", "--set", 'later={"a": 1}', "--set", "word=x")
+    assert done.code == 0, done.err
+    assert platform.bodies("PATCH /sip/app/app-1") == [{"webhook_url": None, "later": {"a": 1}, "word": "x"}]
+    assert called("apps", "change", "app-1", "--set", "later").code == 2
+
+
+def test_a_table_fits_eighty_columns_and_cuts_no_id(platform, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    uuid = "3b206fb6-a5b7-4d62-8a3a-02d9e1880001"
+    row = {"uuid": uuid, "name": "The reception on the ground floor of the old house", "number_pool_enable": False}
+    platform.routes["GET /profile/messaging"] = success_answer(
+        [{**row, "callback_url": "https://calls.example.org/sms?token=s3same"}]
+    )
+    (line,) = called("profiles", "messaging", "list").out.splitlines()
+    assert len(line) <= 80
+    assert line.startswith(uuid)
+    assert "s3same" not in line
+
+
 # Refusals
 
 

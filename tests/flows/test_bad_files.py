@@ -36,8 +36,7 @@ def test_of_a_bad_file_is_said_what_its_first_lines_say(file):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_of_a_folder_of_bad_files_is_said_what_its_messages_say(folder):
-    workers = folder / "workers"
-    problems = check_paths([folder], OPTIONS, workers=int(workers.read_text()) if workers.exists() else 1)
+    problems = check_paths([folder], OPTIONS)
     said = [str(problem).replace(f"{folder}/", "") for problem in problems]
     assert said == (folder / "messages.txt").read_text(encoding="utf-8").splitlines()
 

@@ -478,36 +478,36 @@ def test_a_list_of_a_hundred_thousand_numbers_is_read(read):
 
 def test_calls_are_counted_by_flow_caller_and_day():
     counts, monday = InMemoryCallCounter(), date(2026, 11, 23)
-    assert [counts.count_call("acme", "+12015550999", monday) for _ in range(3)] == [1, 2, 3]
-    assert counts.count_call("other", "+12015550999", monday) == 1
-    assert counts.count_call("acme", "+12015550998", monday) == 1
-    assert counts.count_call("acme", "+12015550999", date(2026, 11, 24)) == 1
-    assert counts.count_call("acme", "+12015550999", date(2026, 11, 24)) == 2
+    assert [counts.count_in_memory("acme", "+12015550999", monday) for _ in range(3)] == [1, 2, 3]
+    assert counts.count_in_memory("other", "+12015550999", monday) == 1
+    assert counts.count_in_memory("acme", "+12015550998", monday) == 1
+    assert counts.count_in_memory("acme", "+12015550999", date(2026, 11, 24)) == 1
+    assert counts.count_in_memory("acme", "+12015550999", date(2026, 11, 24)) == 2
 
 
 def test_who_withholds_the_number_is_not_counted():
     counts = InMemoryCallCounter()
-    assert [counts.count_call("acme", "", date(2026, 11, 23)) for _ in range(3)] == [0, 0, 0]
+    assert [counts.count_in_memory("acme", "", date(2026, 11, 23)) for _ in range(3)] == [0, 0, 0]
     assert len(counts) == 0
 
 
 def test_counts_are_bounded_and_the_stalest_are_forgotten():
     counts, monday = InMemoryCallCounter(max_callers=100), date(2026, 11, 23)
-    counts.count_call("acme", "regular", monday)
+    counts.count_in_memory("acme", "regular", monday)
     for number in range(1000):
-        counts.count_call("acme", f"+1201555{number:04}", monday)
-        counts.count_call("acme", "regular", monday)
+        counts.count_in_memory("acme", f"+1201555{number:04}", monday)
+        counts.count_in_memory("acme", "regular", monday)
     assert len(counts) == 100
-    assert counts.count_call("acme", "regular", monday) == 1002
+    assert counts.count_in_memory("acme", "regular", monday) == 1002
 
 
 def test_counts_of_days_gone_by_are_forgotten():
     counts = InMemoryCallCounter()
     for number in range(50):
-        counts.count_call("acme", f"+1201555{number:04}", date(2026, 11, 23))
-    counts.count_call("acme", "x", date(2026, 11, 24))
+        counts.count_in_memory("acme", f"+1201555{number:04}", date(2026, 11, 23))
+    counts.count_in_memory("acme", "x", date(2026, 11, 24))
     assert len(counts) == 51
-    counts.count_call("acme", "x", date(2026, 11, 25))
+    counts.count_in_memory("acme", "x", date(2026, 11, 25))
     assert len(counts) == 1
 
 
@@ -516,18 +516,18 @@ def test_no_count_is_lost_between_threads():
 
     def ring():
         for _ in range(2000):
-            counts.count_call("acme", "+12015550999", monday)
+            counts.count_in_memory("acme", "+12015550999", monday)
 
     threads = [threading.Thread(target=ring) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         join_thread(thread)
-    assert counts.count_call("acme", "+12015550999", monday) == 8001
+    assert counts.count_in_memory("acme", "+12015550999", monday) == 8001
 
 
 def test_a_repeated_first_request_is_one_call_and_has_its_number_again():
     counts, monday = InMemoryCallCounter(), date(2026, 11, 23)
     calls = ["a", "a", "b", "a", "", "", "b"]
-    assert [counts.count_call("acme", "+12015550999", monday, call) for call in calls] == [1, 1, 2, 1, 3, 4, 2]
-    assert counts.count_call("other", "+12015550999", monday, "a") == 1
+    assert [counts.count_in_memory("acme", "+12015550999", monday, call) for call in calls] == [1, 1, 2, 1, 3, 4, 2]
+    assert counts.count_in_memory("other", "+12015550999", monday, "a") == 1

@@ -17,7 +17,6 @@ from callflows.errors import FlowFileError
 from callflows.flows import flow_compilation
 from callflows.flows.checks.cross_flow_checks import (
     check_across_flows,
-    check_call_counts_per_worker,
     check_changed_flows,
 )
 from callflows.flows.checks.rule_table import CHECK_RULES, explain_rule
@@ -138,16 +137,6 @@ def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     ]
     file.write_text(make_flow_text("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
     assert compile_static_document(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
-
-
-def test_calls_that_several_workers_count_are_said_by_whoever_serves_them():
-    made = compile_text(make_flow_text("- when: caller.calls_today > 3\n  hangup:\n- say: Hello.", "timezone: UTC"))
-    assert made.flow is not None
-    assert check_call_counts_per_worker([made.flow], 1) == []
-    assert [problem.rule for problem in check_call_counts_per_worker([made.flow], 2)] == ["calls-today"]
-    other = compile_text(make_flow_text("- say: Hello.")).flow
-    assert other is not None
-    assert check_call_counts_per_worker(FlowBook([other]).flows.values(), 2) == []
 
 
 # What must not be said
@@ -369,6 +358,11 @@ def test_an_export_names_errors_and_all_reasons_at_once(tmp_path):
         '<Response><Gather numDigits="1" action="/menu"><Say>Press 1.</Say></Gather></Response>',
         '<Response><Dial callerId="+12015550123">+12015550188</Dial></Response>',
         "<Response><Enqueue>support</Enqueue></Response>",
+        "<Response><Redirect>/voice</Redirect></Response>",
+        "<Response><Dial>201-555-0188</Dial></Response>",
+        '<Response><Reject reason="busy"/></Response>',
+        '<Response><Say>Hi.</Say><Pause length="2"/></Response>',
+        '<Response><Gather timeout="5" numDigits="1"><Say>Press 1.</Say></Gather></Response>',
     ],
 )
 def test_a_document_for_twilio_is_recognised(tmp_path, document):
@@ -376,7 +370,15 @@ def test_a_document_for_twilio_is_recognised(tmp_path, document):
     file.write_text(document)
     first = check_paths([file], OPTIONS)[0]
     assert "TwiML" in first.message
-    assert "callflows import" in first.fix
+    assert f"callflows import {file}" in first.fix
+
+
+def test_a_document_for_twilio_is_recognised_by_what_is_in_it_not_by_its_name(tmp_path):
+    files = {"acme.twiml": "this is TwiML", "menu.txt": "this is TwiML", "notes.txt": "neither a flow file"}
+    for name in files:
+        text = "Call Ann." if name == "notes.txt" else "<Response><Enqueue>support</Enqueue></Response>"
+        (tmp_path / name).write_text(text)
+    assert all(check_paths([tmp_path / name], OPTIONS)[0].message.startswith(said) for name, said in files.items())
 
 
 def test_a_document_with_a_mistake_of_its_own_is_not_taken_for_another_language(tmp_path):

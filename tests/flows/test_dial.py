@@ -199,3 +199,41 @@ def test_a_step_that_is_meant_after_a_conversation_too_is_not_warned_of(followin
         made = compile_text(make_flow_text(f"- dial: {dial}\n- {following}") + (nodes if "goto" in following else ""))
         assert [rule for rule in made.rules if rule == "dial-then-goto"] == rules
         assert made.flow is not None
+
+
+ENDS = "  talked: [say: Thank you.]\n  missed: [say: Sorry.]\n"
+
+
+@pytest.mark.parametrize(
+    "unanswered", ["no_answer: missed", "busy: missed", "failed: missed", "error: [say: Sorry., hangup]"]
+)
+def test_after_a_conversation_the_call_goes_where_answered_says_and_nobody_else_does(unanswered):
+    text = make_flow_text(f"- dial: {{to: +12015550188, answered: talked, {unanswered}}}") + ENDS
+    xml = answer_as_xml(compile_valid_flow(text))
+    assert xml.replace("<Answer/>", "") == (
+        "<Dial><To>+12015550188</To><Error><Say>Sorry.</Say><Hangup/></Error></Dial><Say>Thank you.</Say><Hangup/>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ways", "rules"),
+    [
+        ("no_answer: missed, busy: missed, failed: missed, answered: talked", []),
+        ("no_answer: missed, busy: talked", ["dial-outcome"]),
+        ("failed: missed", ["dial-outcome"]),
+        ("answered: talked, error: [say: Sorry.]", ["dial"]),
+        ("answered: talked", ["dial"]),
+        ("no_answer: missed, answered: gone", ["unknown-node"]),
+    ],
+)
+def test_ways_that_opentact_does_not_tell_apart_are_told(ways, rules):
+    found = compile_text(make_flow_text(f"- dial: {{to: +12015550188, {ways}}}") + ENDS).problems
+    assert [problem.rule for problem in found if problem.rule != "unreachable-node"] == rules
+
+
+def test_answered_is_the_way_of_a_target_that_rings_after_many_in_turn():
+    targets = ", ".join(f"+120155501{number:02}" for number in range(30))
+    ways = "ring: in-turn, answered: talked, no_answer: missed"
+    flow = compile_valid_flow(make_flow_text(f"- dial: {{to: [{targets}], {ways}}}") + ENDS)
+    documents = [xml for _, _, xml in iterate_documents(flow)]
+    assert sum("<Say>Thank you.</Say>" in xml for xml in documents) >= 2

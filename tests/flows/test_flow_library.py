@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import shutil
@@ -64,6 +65,43 @@ def folder(tmp_path) -> Path:
 
 
 # Edits
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_of_two_files_that_claim_one_number_the_same_answers_after_a_restart(is_restarted, folder, tmp_path_factory):
+    options = dataclasses.replace(OPTIONS, data_folder=tmp_path_factory.mktemp("data"))
+    put(folder, "zoo", "+12015550150", "zoo")
+    library = FlowLibrary(folder, options, settle_seconds=0)
+    put(folder, "ark", "+12015550150", "ark")
+    put(folder, "bus", "+12015550151", "bus")
+    library.refresh()
+    put(folder, "bus", "[+12015550150, +12015550151]", "bus, edited")
+    library.refresh()
+    assert heard(library.loaded_flows.book, "+12015550150") == "zoo."
+    if is_restarted:
+        library = FlowLibrary(folder, options, settle_seconds=0)
+    assert heard(library.loaded_flows.book, "+12015550150") == "zoo."
+    assert library.loaded_flows.claim_conflicts
+    (folder / "zoo.yaml").unlink()
+    library.refresh()
+    assert heard(library.loaded_flows.book, "+12015550150") == "ark."
+    put(folder, "zoo", "+12015550150", "zoo")
+    library = FlowLibrary(folder, options, settle_seconds=0)
+    assert heard(library.loaded_flows.book, "+12015550150") == "ark."
+
+
+def test_of_two_files_with_one_name_the_same_answers_after_a_restart(folder, tmp_path_factory):
+    options = dataclasses.replace(OPTIONS, data_folder=tmp_path_factory.mktemp("data"))
+    put(folder, "zoo", "+12015550150", "first")
+    (folder / "zoo.yaml").rename(folder / "zoo.yml")
+    FlowLibrary(folder, options, settle_seconds=0)
+    library = FlowLibrary(folder, options, settle_seconds=0)
+    put(folder, "zoo", "+12015550150", "second")
+    for _ in range(2):
+        library.refresh()
+        assert heard(library.loaded_flows.book, "+12015550150") == "first."
+        assert [problem.rule for problem in library.loaded_flows.claim_conflicts] == ["name-twice"]
+        library = FlowLibrary(folder, options, settle_seconds=0)
 
 
 def test_nothing_is_read_again_where_nothing_has_changed(folder):

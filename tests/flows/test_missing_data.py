@@ -93,6 +93,7 @@ def test_a_calculation_with_a_missing_number_breaks_no_call(answer, calculation,
     ("text", "count"),
     [
         ("{{ data.calls - 1 }}", 1),
+        ("{{ data.count - 1 }}", 0),
         ("{{ 60 / data.calls }}", 1),
         ("{{ 60 / (data.calls | int) }}", 1),
         ("{{ -data['calls'] }}", 1),
@@ -105,6 +106,6 @@ def test_a_calculation_with_a_missing_number_breaks_no_call(answer, calculation,
     ],
 )
 def test_a_calculation_that_could_break_is_told(text, count):
-    steps = "- lookup: {url: 'https://x.example.com', into: data}\n- set: {pin: '1'}\n"
+    steps = "- lookup: {url: 'https://x.example.com', into: data, default: {count: 0}}\n- set: {pin: '1'}\n"
     made = compile_text(make_flow_text(f'{steps}- say: "It is {text}."', "timezone: UTC"))
     assert made.rules == ["calculation"] * count

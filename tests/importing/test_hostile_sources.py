@@ -234,5 +234,5 @@ def test_many_widgets_with_one_name_and_in_circles_take_no_longer_than_their_num
     ]
     flow = import_source(json.dumps({"states": states, "initial_state": "a0"}))
     assert "the original goes round here in silence" in flow.text
-    with pytest.raises(ImportSourceError, match="more than 2000"):
-        import_source(json.dumps({"states": states * 7}))
+    with pytest.raises(ImportSourceError, match="more than 1000"):
+        import_source(json.dumps({"states": states * 4}))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 import types
 
-from callflows.journal.cpu_budget import BUSY_CHECK_SECONDS, CpuBudget
+from callflows.journal.cpu_budget import (
+    BUSY_CHECK_SECONDS,
+    TURNS_BEFORE_SPOOLING,
+    TURNS_BEFORE_SPOOLING_WHEN_BUSY,
+    CpuBudget,
+)
 from waiting import join_thread
 
 
-def made(share=0.1, burst=0.5, busy=0.2):
+def made(share=0.1, burst=0.5, busy=0.2, debt=5.0):
     """A share, and the clocks that it looks at: of the wall, of who writes, of who answers."""
     times = types.SimpleNamespace(wall=0.0, writing=0.0, answering=0.0)
     given = {
@@ -17,7 +24,7 @@ def made(share=0.1, burst=0.5, busy=0.2):
         "read_used_seconds": lambda: times.writing,
         "read_answering_seconds": lambda: times.answering,
     }
-    return CpuBudget(share, burst, busy, **given), times
+    return CpuBudget(share, burst, busy, debt, **given), times
 
 
 def look(share, times, busy):
@@ -45,6 +52,34 @@ def test_while_callers_are_answered_it_has_its_share_and_no_more():
         if look(share, times, busy=0.9):
             write(share, times, BUSY_CHECK_SECONDS)
     assert 0.1 * times.wall <= times.writing <= 0.1 * times.wall + 0.5 + BUSY_CHECK_SECONDS
+
+
+def test_a_long_write_is_saved_by_the_next_ones():
+    share, times = made(share=0.1, burst=0.02)
+    written = 0
+    for _ in range(1000):
+        if look(share, times, busy=0.9):
+            write(share, times, 2.0)
+            written += 1
+    assert times.writing <= 0.1 * times.wall + 2.02
+    assert written >= 9
+
+
+def test_turns_go_to_the_spool_sooner_while_callers_are_answered():
+    share, times = made()
+    assert share.turns_before_spooling == TURNS_BEFORE_SPOOLING
+    look(share, times, busy=0.9)
+    assert share.turns_before_spooling == TURNS_BEFORE_SPOOLING_WHEN_BUSY
+
+
+def test_answers_that_wait_for_the_processor_count_as_busy():
+    """A thread that is awake all the time wants a whole processor, whatever others leave of it."""
+    budget = CpuBudget(0.1, 0.0, 0.5)
+    end = time.monotonic() + 2 * BUSY_CHECK_SECONDS
+    while time.monotonic() < end:
+        pass
+    assert not budget.has_budget() or sys.platform != "linux"
+    assert budget.is_busy or sys.platform != "linux"
 
 
 def test_it_is_all_there_again_when_answering_takes_less():

@@ -14,6 +14,7 @@ from store_helpers import build_answered_request, describe_nothing, list_ids, li
 
 from callflows.errors import JournalError, JournalUnavailableError
 from callflows.journal import journal as journal_module
+from callflows.journal.cpu_budget import TURNS_BEFORE_SPOOLING
 from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
@@ -328,7 +329,7 @@ def test_calls_for_which_a_busy_server_has_no_time_wait_on_the_disk_and_none_is_
     journal.start()
     for n in range(3_000):
         journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
-    until(lambda: journal.count_results()["spooled"] >= 3_000 - journal_module.TURNS_BEFORE_SPOOLING)
+    until(lambda: journal.count_results()["spooled"] >= 3_000 - TURNS_BEFORE_SPOOLING)
     is_idle.append(True)
     assert list_turn_counts(journal, file) == (0, 3_000)
     journal.stop()

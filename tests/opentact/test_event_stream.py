@@ -31,7 +31,12 @@ from fake_opentact import (
 
 from callflows.errors import SettingsError
 from callflows.opentact import EventStream
-from callflows.opentact.event_connection import ConnectionTimeouts, EventConnectionLostError, is_token_accepted
+from callflows.opentact.event_connection import (
+    MAX_EVENT_FRAME_BYTES,
+    ConnectionTimeouts,
+    EventConnectionLostError,
+    is_token_accepted,
+)
 from callflows.opentact.event_parser import parse_event
 from callflows.opentact.event_stream import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
 from callflows.opentact.subscriptions_api import SUBSCRIPTION_LIFETIME
@@ -78,6 +83,46 @@ def come(platform, count, **given):
 
 def types_of(found):
     return [event.kind for event in found]
+
+
+# Events at a rate
+
+
+def test_a_frame_that_is_too_long_ends_its_connection_and_the_next_one_goes_on(platform):
+    giant = {**CALL, "uuid": "giant", "message": "x" * MAX_EVENT_FRAME_BYTES}
+    large = {**CALL, "uuid": "large", "message": "x" * (MAX_EVENT_FRAME_BYTES // 2)}
+    platform.sessions = [create_session(large, giant, CALL), create_session(CALL)]
+    found, health = come(platform, 4)
+    assert [event.key for event in found if event.kind != "auth"] == ["large", CALL["uuid"]]
+    assert (health.reconnects, health.gaps) == (1, 1)
+
+
+def test_a_flood_of_frames_leaves_the_process_to_others_after_each(platform):
+    platform.sessions = [create_session(*({**CALL, "uuid": str(number)} for number in range(400)))]
+
+    async def count_turns() -> tuple[int, int]:
+        turns = most = last = 0
+
+        async def take_turns() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with listening(platform) as events, contextlib.aclosing(aiter(events)) as stream:
+            other = asyncio.create_task(take_turns())
+            seen = frames_at_once = 0
+            async for _ in stream:
+                frames_at_once = frames_at_once + 1 if turns == last else 1
+                most, last, seen = max(most, frames_at_once), turns, seen + 1
+                if seen == 401:
+                    break
+            other.cancel()
+        return most, seen
+
+    most, seen = run_bounded(count_turns())
+    assert seen == 401
+    assert most <= 3
 
 
 # Connected

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from every_call import (
     ALL_NAMES,
@@ -18,6 +19,7 @@ from every_call import (
     write_folder,
 )
 from fake_opentact import TOKEN
+from hypothesis import strategies as st
 from table_server import TableServer
 
 from callflows.cli.opentact_commands import WRITTEN_COMMANDS
@@ -168,6 +170,30 @@ def test_a_dry_run_shows_the_request_without_an_account(name, settings, calls):
     done = TREE.run_words([*words, "--dry-run"])
     assert done.code == 0, done.err
     assert '"method"' in done.out
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+WITH_BODY = [operation for operation in REST_OPERATIONS if operation.list_fields("body")]
+
+
+@hypothesis.settings(max_examples=120, deadline=None, database=None, derandomize=True)
+@hypothesis.given(st.data())
+def test_any_body_is_answered_in_the_envelope_and_never_with_a_500(calls, http, data):
+    operation = calls.table.get_operation(data.draw(st.sampled_from(WITH_BODY)).name)
+    names = st.sampled_from([field.sent_name for field in operation.fields]) | st.text(max_size=6)
+    body = data.draw(st.dictionaries(names, JSON_VALUES, max_size=5))
+    path = operation.path.format(**{field.name: field.example for field in operation.list_fields("path")})
+    answer = http.request(operation.method, f"{calls.server.rest_url}{path}", json=body)
+    said = answer.json()
+    assert answer.status_code < 500
+    assert said["success"] is (answer.status_code < 300)
+    if not said["success"]:
+        assert said["status"] == answer.status_code
+        assert said["message"]
 
 
 def test_every_group_of_the_client_is_a_group_of_the_table():

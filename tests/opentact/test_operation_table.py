@@ -142,6 +142,7 @@ def test_a_line_that_is_not_corrected_stays_as_it_is(tmp_path):
         ("calls: {calls single: {path: /c, body: {to: 'tel {to}'}}}\n", "1:45: error: to: 'tel {to}' mixes a placeholder"),
         ("calls: {calls single: {path: /c, query: {to: [1]}}}\n", "1:46: error: to: must be a text"),
         ("calls: {calls single: {path: /c, headers: {'x y': '1'}}}\n", "1:44: error: 'x y' is no name of a header"),
+        ("calls: {lists black show: {path: /black}}\n", "1:27: error: profile would stand in the body, and a GET has none"),
         ("tokens: {portal: {}}\n", "1:18: error: portal: must be a mapping of headers"),
         ("tokens: {jwt: {X-Auth-Token: abc}}\n", "1:30: error: X-Auth-Token: must have {token} once"),
         ("tokens: {jtw: {X: '{token}'}}\n", "1:10: error: there is no 'jtw' here (did you mean 'jwt'?)"),

@@ -153,7 +153,10 @@ def test_a_refusal_has_the_documented_shape():
     assert "invalid integer number" in said["fields"]["params.to"]["message"]
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[]", b"\xff", b"[" * 100_000, b'"text"'])
+@pytest.mark.parametrize(
+    "raw",
+    [b"{", b"[]", b"\xff", b"[" * 100_000, b'"text"', b'{"name": NaN}', b'{"name": 1e999}', b'{"product": -Infinity}'],
+)
 def test_a_body_that_is_no_object_is_refused(raw):
     async def sent() -> httpx.Response:
         async with run_harness() as it:

@@ -16,7 +16,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.sandbox.job_runner import JobRunner
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.ports import Effect
-from callflows.web.call_completion import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, CallCompletion
+from callflows.web.call_completion import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, TAKEOVER_SECONDS, CallCompletion
 
 sys.path.append(str(Path(__file__).parents[1] / "journal"))
 from breakable_database import open_breakable_database
@@ -144,7 +144,29 @@ def test_the_end_of_a_call_is_acted_on_once_for_all_replicas(ours):
 
     run_bounded(work())
     assert ours.texts() == ["Sorry that we missed your call."]
-    assert ours.waited == [SETTLE_SECONDS] * 2
+    assert ours.waited[:2] == [SETTLE_SECONDS] * 2
+    assert [seconds for seconds in ours.waited[2:] if seconds != TAKEOVER_SECONDS] == []
+
+
+def test_a_call_whose_process_was_killed_before_its_effects_is_completed_by_the_next(ours, monkeypatch):
+    async def die(_self, _over):
+        raise asyncio.CancelledError
+
+    async def work():
+        await known(ours)
+        first = ours.replica()
+        with monkeypatch.context() as dying:
+            dying.setattr(CallCompletion, "_complete_call", die)
+            await first.handle_event(END)
+            await over(first)
+        assert ours.texts() == []
+        for replica in (ours.replica(), ours.replica()):
+            await replica.handle_event(END)
+            await over(replica)
+
+    run_bounded(work())
+    assert ours.texts() == ["Sorry that we missed your call."]
+    assert ours.waited == [SETTLE_SECONDS, SETTLE_SECONDS, TAKEOVER_SECONDS, SETTLE_SECONDS]
 
 
 def test_it_is_acted_on_when_the_database_is_back(ours, there):

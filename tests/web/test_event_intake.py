@@ -9,7 +9,7 @@ import structlog
 
 from callflows.errors import JournalError
 from callflows.telephony.events import PlatformEvent
-from callflows.web.event_intake import EventIntake
+from callflows.web.event_intake import MAX_STREAM_EVENTS_IN_PROGRESS, EventIntake
 from waiting import run_bounded
 
 
@@ -58,6 +58,22 @@ def test_a_report_that_comes_by_webhook_and_websocket_is_remembered_twice_and_ac
     )
     assert acted == ["a", "b"]
     assert len(memory.remembered) == 4
+
+
+def test_a_flood_of_events_waits_for_room_and_each_is_acted_on():
+    acted, at_once, most = [], 0, 0
+
+    async def act(report):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.001)
+        at_once -= 1
+        acted.append(report.key)
+
+    heard(act, ways=[("act_then_store", f"{number}") for number in range(300)])
+    assert sorted(acted, key=int) == [f"{number}" for number in range(300)]
+    assert most == MAX_STREAM_EVENTS_IN_PROGRESS
 
 
 def test_what_breaks_keeps_nothing_else_from_being_done():

@@ -1,5 +1,27 @@
 """The command line. Commands import their dependencies inside the function, so that ``--help`` is quick."""
 
-from callflows.cli.root_commands import main
+from __future__ import annotations
+
+import sys
 
 __all__ = ["main"]
+
+_STOPPED_EXIT_CODE = 130
+"""The exit code of a command that Ctrl-C stopped, as shells have it."""
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C and a missing library end it with a sentence, also while it is being imported."""
+    try:
+        from callflows.cli.root_commands import run_command_line
+
+        run_command_line()
+    except KeyboardInterrupt:
+        print("callflows: stopped", file=sys.stderr)
+        sys.exit(_STOPPED_EXIT_CODE)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("", "callflows"):
+            raise  # a fault of ours, not of the installation
+        print(f"callflows: the library {library} is missing: install callflows again, with its libraries", file=sys.stderr)
+        sys.exit(2)

@@ -99,8 +99,36 @@ _TERMINAL_CONTROL_PATTERN: Final = re.compile("[\r\x7f-\x9f\u200e\u200f\u2028-\u
 """Characters that move the cursor or turn the writing round; ESC is not here, because our own colours use it."""
 
 
+_ASCII_SPELLINGS: Final = str.maketrans(
+    {"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'", "\u2026": "...", "\xb7": "-",
+     "\u2013": "-", "\u2014": "-", "\u2192": "->", "\xd7": "x"}
+)  # fmt: skip
+"""Spellings of our own signs for a terminal that has ASCII only."""
+
+
+def spell_in_encoding(text: str, encoding: str) -> str:
+    """Return a text that the encoding has: XML and JSON with their own escapes, other texts in similar signs."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        begin = text.lstrip()[:1]
+        if begin == "<":
+            return text.encode(encoding, "xmlcharrefreplace").decode(encoding)
+        if begin in ("{", "["):
+            pairs = text.encode("utf-16-be", "surrogatepass")
+            units = (int.from_bytes(pairs[at : at + 2]) for at in range(0, len(pairs), 2))
+            return "".join(chr(unit) if unit < _FIRST_CHARACTER_BEYOND_ASCII else f"\\u{unit:04x}" for unit in units)
+        return text.translate(_ASCII_SPELLINGS).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+_FIRST_CHARACTER_BEYOND_ASCII: Final = 0x80
+
+
 class GuardedStream:
     """A standard stream on which control characters of others, as a caller's name has them, are escaped as in JSON.
+
+    A character that the stream cannot encode never ends a command: it is spelled otherwise.
 
     Data of others never has ESC: ``clean_text`` removes it on arrival. On a terminal, a progress bar begins its line anew
     with carriage return and ESC, which stay.
@@ -110,9 +138,9 @@ class GuardedStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        if "\x1b[" in text and self._stream.isatty():
-            return self._stream.write(text)
-        self._stream.write(_TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        if "\x1b[" not in text or not self._stream.isatty():
+            text = _TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        self._stream.write(spell_in_encoding(text, self._stream.encoding or "utf-8"))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the stream's own

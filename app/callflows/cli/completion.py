@@ -10,7 +10,7 @@ import typer  # noqa: TC002 - typer reads the annotations
 from callflows.cli.cli_options import load_command_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from callflows.flows.source.flow_file import FlowFile
@@ -22,29 +22,32 @@ MAX_COMPLETION_FILES: Final = 200
 
 def complete_flow(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of flows."""
-    return _select_words((file.stem for file in _list_files(ctx)), incomplete)
+    return _select_words(lambda: (file.stem for file in _list_files(ctx)), incomplete)
 
 
 def complete_number(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the whole numbers of flows."""
-    numbers = (number for _, flow in _read_files(ctx) for number in flow.numbers if number[-1:].isdecimal())
-    return _select_words(numbers, incomplete)
+
+    def list_numbers() -> Iterator[str]:
+        return (number for _, flow in _read_files(ctx) for number in flow.numbers if number[-1:].isdecimal())
+
+    return _select_words(list_numbers, incomplete)
 
 
 def complete_hours(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the opening hours of the flow that stands before, or of all flows."""
-    return _select_words((name for flow in _read_named_flows(ctx) for name in flow.hours), incomplete)
+    return _select_words(lambda: (name for flow in _read_named_flows(ctx) for name in flow.hours), incomplete)
 
 
 def complete_node(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the nodes of the flow that stands before, or of all flows."""
-    return _select_words((name for flow in _read_named_flows(ctx) for name in flow.nodes), incomplete)
+    """Return the nodes of all flows: while an option is completed, typer does not tell the words before."""
+    return _select_words(lambda: (name for _, flow in _read_files(ctx) for name in flow.nodes), incomplete)
 
 
-def _select_words(words: Iterator[str], incomplete: str) -> list[str]:
+def _select_words(list_words: Callable[[], Iterator[str]], incomplete: str) -> list[str]:
     # Nobody wants the traceback of a broken flow file between two keystrokes.
     with contextlib.suppress(Exception):
-        return sorted({word for word in words if word.startswith(incomplete)})
+        return sorted({word for word in list_words() if word.startswith(incomplete)})
     return []
 
 

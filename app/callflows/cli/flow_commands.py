@@ -18,6 +18,7 @@ from callflows.cli.cli_options import (
     load_command_settings,
 )
 from callflows.cli.completion import complete_flow, complete_hours, complete_node
+from callflows.cli.journal_output import record_audit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -211,6 +212,7 @@ def override(
             folders = [folder for folder in (settings.flows, settings.data) if (folder / OVERRIDES_FILE_NAME).is_file()]
             taken = sum(_cancel_overrides_in(folder, flow, hours, now) for folder in folders)
             print(f"{taken} override(s) removed")
+            record_audit("override", f"{flow} {hours}", f"{taken} override(s)", "normal")
             return
         end = parse_override_end(until, now, known[flow].zone) if until else None
         if end is None:
@@ -218,6 +220,7 @@ def override(
         else:
             folder = _choose_override_folder(settings)
             add_override(folder, HoursOverride(flow, hours, state is HoursState.open, None, end), now)
+            record_audit("override", f"{flow} {hours}", "", f"{state.value} until {end.isoformat(' ', 'minutes')}")
             print(
                 f"{flow}: {hours} {state.value} until {end.astimezone(known[flow].zone or UTC).isoformat(' ', 'minutes')}"
             )

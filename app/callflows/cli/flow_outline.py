@@ -69,7 +69,7 @@ class FlowOutline:
         from callflows.flows.source.source_values import parse_dtmf_keys
 
         if branch in _KEYLESS_BRANCHES:
-            return ""
+            return self._find_keyless_target(node, ("no_input",) if branch == "no key" else ("any", "no_match"))
         pressed = branch.removeprefix("key ")
         for place in self._list_reachable_nodes(node):
             for menu in _find_words(self._nodes.get(place, ()), "menu"):
@@ -81,6 +81,16 @@ class FlowOutline:
                         continue
                     if matches and isinstance(target, str):
                         return target
+        return ""
+
+    def _find_keyless_target(self, node: str, words: Sequence[str]) -> str:
+        """Return the node under ``no_input`` and the like; empty if a text stands there, or nothing."""
+        for place in self._list_reachable_nodes(node):
+            for menu in _find_words(self._nodes.get(place, ()), "menu"):
+                for word in words:
+                    item = menu.get(word) if isinstance(menu, dict) else None
+                    if isinstance(item, str) and item in self._nodes:
+                        return item
         return ""
 
     def _list_reachable_nodes(self, node: str) -> list[str]:

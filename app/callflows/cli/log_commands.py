@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 import sys
-from datetime import UTC
-from enum import StrEnum
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice, show_progress
 from callflows.cli.completion import complete_flow, complete_number
+from callflows.cli.journal_output import (
+    LogFormat,
+    format_local_time,
+    normalize_number_filter,
+    open_store,
+    parse_moment_option,
+    print_csv,
+    print_json_array,
+    print_json_lines,
+    require_known_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,19 +38,6 @@ _MAX_ID_CANDIDATES: Final = 10
 _REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
 """Words in the kinds of reports, with the story entry for the same fact."""
 _TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "outcome_text", "seconds", "cause_text", "id")
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-class LogFormat(StrEnum):
-    """Output format of calls."""
-
-    text = "text"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
 
 
 def log(  # noqa: PLR0913, PLR0917 - an option each
@@ -76,40 +72,43 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     """
     from callflows.cli.flow_outline import FlowOutlines
     from callflows.journal.call_ending import ENDING_WORDS
+    from callflows.journal.call_story import CALL_LOG_FIELDS
     from callflows.journal.stored_rows import CallFilter
     from callflows.telephony.call_states import CALL_STATE_RANKS
 
     if mask:
         _print_masked_number(mask)
         return
-    _require_known_value(outcome, ENDING_WORDS, "--outcome")
-    _require_known_value(state, CALL_STATE_RANKS, "--state")
+    require_known_value(outcome, ENDING_WORDS, "--outcome")
+    require_known_value(state, CALL_STATE_RANKS, "--state")
     if scenario and call is None:
         exit_with_notice("callflows: --as-scenario needs the id of a call: callflows log CALL --as-scenario", 2)
     outlines = FlowOutlines(load_command_settings().flows)
     if call is not None:
-        with _open_store() as store:
+        with open_store() as store:
             story = _load_story(store, call, outlines)
         _print_scenario(story) if scenario else _print_story(story, output, outlines, shows_documents=documents)
         return
     most = limit or (_DEFAULT_TEXT_CALLS if output is LogFormat.text else None)
-    moments = _parse_moment(since, "--since"), _parse_moment(until, "--until")
-    wanted = CallFilter(_normalize_number(number), _normalize_number(from_), flow, outcome, state, *moments, limit=most)
-    shown = {
+    moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
+    wanted = CallFilter(
+        normalize_number_filter(number), normalize_number_filter(from_), flow, outcome, state, *moments, limit=most
+    )
+    shown: dict[LogFormat, Callable[[Iterable[dict[str, Any]]], None]] = {
         LogFormat.text: lambda rows: _print_call_table(rows, outlines),
-        LogFormat.json: _print_json_array,
-        LogFormat.jsonl: _print_json_lines,
-        LogFormat.csv: _print_csv,
+        LogFormat.json: print_json_array,
+        LogFormat.jsonl: print_json_lines,
+        LogFormat.csv: lambda rows: print_csv(rows, CALL_LOG_FIELDS),
     }
     # The query is closed even if the output ends early, as in a pipe to head: it would keep the database open.
-    with _open_store() as store, contextlib.ExitStack() as queries:
+    with open_store() as store, contextlib.ExitStack() as queries:
         calls: Iterable[JournalRow] = ()
         if store is not None:
             calls = queries.enter_context(contextlib.closing(store.list_calls(wanted)))
-        shown[output](_build_named_row(call, outlines) for call in calls)
+        shown[output](build_named_row(call, outlines) for call in calls)
 
 
-def _build_named_row(call: JournalRow, outlines: FlowOutlines) -> dict[str, Any]:
+def build_named_row(call: JournalRow, outlines: FlowOutlines) -> dict[str, Any]:
     """Build a row of the call log; whoever answered is named as in the flow."""
     from callflows.journal.call_story import build_call_log_row
 
@@ -124,60 +123,6 @@ def _print_masked_number(number: str) -> None:
     from callflows.telephony.phone_numbers import NumberMask
 
     print(NumberMask(load_secret_keys(load_command_settings())[0])(number))
-
-
-@contextlib.contextmanager
-def _open_store() -> Iterator[SqlStore | None]:
-    """Open the journal's database, and close it in the end; None if no database exists yet.
-
-    Raises JournalUnavailableError.
-    """
-    from callflows.errors import JournalUnavailableError
-    from callflows.journal.sql_store import SqlStore
-
-    settings = load_command_settings()
-    store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
-    if store.sqlite_file is not None and not store.sqlite_file.exists():
-        print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
-        yield None
-        return
-    with contextlib.closing(store):
-        try:
-            store.open()
-        except JournalUnavailableError as error:
-            raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
-        yield store
-
-
-def _require_known_value(value: str, known: Iterable[str], option: str) -> None:
-    if value and value not in known:
-        exit_with_notice(f"callflows: {option}: {value!r} is not valid: use {', '.join(known)}", 2)
-
-
-def _normalize_number(text: str) -> str:
-    from callflows.telephony.phone_numbers import parse_e164
-
-    return parse_e164(text) or text
-
-
-def _parse_moment(text: str, option: str) -> float | None:
-    """Return seconds since 1970; a moment without a zone is UTC, like displayed moments."""
-    import time
-    from datetime import datetime
-
-    if not text:
-        return None
-    ago = _AGE_PATTERN.fullmatch(text)
-    if ago:
-        return time.time() - int(ago[1]) * _UNIT_SECONDS[ago[2]]
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        exit_with_notice(
-            f"callflows: {option}: {text!r} is not a time: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d for so long ago",
-            2,
-        )
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _print_call_table(rows: Iterable[dict[str, Any]], outlines: FlowOutlines) -> None:
@@ -195,69 +140,9 @@ def _print_call_table(rows: Iterable[dict[str, Any]], outlines: FlowOutlines) ->
 
 def _format_cell(name: str, value: object, zone_name: str) -> str:
     if name == "started":
-        return _format_local_time(str(value or ""), zone_name, "%Y-%m-%d %H:%M:%S")
+        return format_local_time(str(value or ""), zone_name, "%Y-%m-%d %H:%M:%S")
     text = "" if value is None else " ".join(str(value).split())
     return shlex.quote(text) if name == "id" else text
-
-
-def _format_local_time(moment: str, zone_name: str, pattern: str) -> str:
-    """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
-    from datetime import datetime
-
-    from callflows.flows.source.positions import ProblemReport
-    from callflows.flows.source.time_zones import find_timezone
-
-    if not moment:
-        return ""
-    zone = find_timezone(zone_name, (), ProblemReport(""))
-    try:
-        local = datetime.fromisoformat(moment).astimezone(zone or UTC)
-    except OverflowError:
-        zone, local = None, datetime.fromisoformat(moment)
-    text = local.strftime(pattern)
-    if "%f" in pattern:
-        text = text[:-3]  # milliseconds
-    return f"{text} {zone_name if zone is not None else 'UTC'}"
-
-
-def _print_json_array(rows: Iterable[dict[str, Any]]) -> None:
-    import json
-
-    # Written row by row: there may be a million calls.
-    begun = False
-    for row in rows:
-        sys.stdout.write(f"{',' if begun else '['}\n  {json.dumps(row, ensure_ascii=False)}")
-        begun = True
-    print("\n]" if begun else "[]")
-
-
-def _print_json_lines(rows: Iterable[dict[str, Any]]) -> None:
-    import json
-
-    for row in rows:
-        print(json.dumps(row, ensure_ascii=False))
-
-
-def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
-    import csv
-
-    from callflows.journal.call_story import CALL_LOG_FIELDS
-
-    table = csv.DictWriter(sys.stdout, CALL_LOG_FIELDS, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({name: escape_spreadsheet_formula(value) for name, value in row.items()})
-
-
-def escape_spreadsheet_formula(value: object) -> object:
-    """Prefix texts that a spreadsheet would run as a formula: callers choose their own names.
-
-    A plain number such as ``+12015550999`` is no formula, and stays a number.
-    """
-    if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
-        return value
-    # Spreadsheets ignore spaces before a formula, and take the full-width signs for the plain ones.
-    return f"'{value}" if value.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS else value
 
 
 def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> dict[str, Any]:
@@ -319,7 +204,7 @@ def _print_story(story: dict[str, Any], output: LogFormat, outlines: FlowOutline
     elif output is LogFormat.csv:
         exit_with_notice("callflows: one call cannot be printed as a table: use --format json, jsonl or text", 2)
     elif output is LogFormat.jsonl:
-        _print_json_lines(story["story"])
+        print_json_lines(story["story"])
     else:
         print(json.dumps(story, ensure_ascii=False, indent=2))
 
@@ -331,14 +216,46 @@ def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: boo
     cause = f", {call['cause_text']}" if call["cause_text"] else ""
     who = f"{call['from'] or 'anonymous'} to {call['number']}"
     yield f"{shlex.quote(call['id'])}: {who}, {call['outcome_text'] or 'outcome unknown'}{ended}{cause}"
-    yield f"  began {_format_local_time(call['started'] or '', zone_name, '%Y-%m-%d %H:%M:%S') or 'at an unknown time'}"
+    yield f"  began {format_local_time(call['started'] or '', zone_name, '%Y-%m-%d %H:%M:%S') or 'at an unknown time'}"
+    yield from _format_path(story["path"])
+    yield from _format_heard(story)
     for leg in story["legs"]:
         yield f"  leg {leg['id']}: to {leg['to']}, {leg['state']}, {leg['cause_text'] or 'no cause'}"
     for entry in _skip_repeated_entries(story["story"]):
-        clock_time = _format_local_time(entry["at"] or "", zone_name, "%H:%M:%S.%f").partition(" ")[0]
+        clock_time = format_local_time(entry["at"] or "", zone_name, "%H:%M:%S.%f").partition(" ")[0]
         yield f"{clock_time:<12}  {entry['what']:<11}  {_describe_entry(entry)}"
         if entry["what"] == "answered" and shows_documents:
             yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
+
+
+def _format_path(path: list[dict[str, Any]]) -> Iterator[str]:
+    """Return the nodes that a call came to, each with its place in the flow file and the way that led there."""
+    words = [
+        f"{'-> ' if index else ''}{visit['way'] + ' -> ' if visit['way'] else ''}"
+        f"{visit['node']}{' (' + visit['place'] + ')' if visit['place'] else ''}"
+        for index, visit in enumerate(path)
+    ]
+    if words:
+        yield from textwrap.wrap(
+            " ".join(words), 80, initial_indent="  path  ", subsequent_indent=" " * 8, break_on_hyphens=False
+        )
+
+
+def _format_heard(story: dict[str, Any]) -> Iterator[str]:
+    """Return what the caller heard and pressed, with the seconds since the beginning of the call."""
+    from datetime import datetime
+
+    if not story["heard"]:
+        return
+    sure = all(words["sure"] for words in story["heard"])
+    yield "  as heard" if sure else "  as heard, as far as is known: Opentact did not report every step"
+    began = datetime.fromisoformat(story["call"]["started"] or story["heard"][0]["at"])
+    for words in story["heard"]:
+        seconds = max(0, round((datetime.fromisoformat(words["at"]) - began).total_seconds()))
+        text = f"{words['who']}: {words['text']}" if words["sure"] else f"{words['who']}, sent: {words['text']}"
+        yield from textwrap.wrap(
+            f"{seconds // 60}:{seconds % 60:02}  {text}", 80, initial_indent="    ", subsequent_indent=" " * 10
+        )
 
 
 def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -427,7 +344,7 @@ def forget(
 
     if not parse_caller_number(number):
         exit_with_notice(f"callflows: {number!r} is neither a number nor the login name of a SIP user", 2)
-    with _open_store() as store:
+    with open_store() as store:
         if store is None:
             return
         if not yes and not sys.stdin.isatty():

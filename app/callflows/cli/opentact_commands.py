@@ -29,13 +29,14 @@ from callflows.cli.platform_output import (
     ROW_LIMIT_OPTION,
     TABLE_FORMAT_OPTION,
     YES_OPTION,
+    clean_lines,
     collect_rows,
     format_record_fields,
     parse_number_argument,
     print_json,
     print_payload,
     print_records,
-    print_request,
+    print_requests,
     run_with_client,
 )
 from callflows.opentact.numbers_api import build_order_items
@@ -68,16 +69,19 @@ NUMBERS_ARGUMENT = Annotated[
 UUID_ARGUMENT = Annotated[str, typer.Argument(metavar="UUID", help="The id.")]
 
 
-def print_planned_request(
-    name: str, values: dict[str, Any], output: TableFormat, more: dict[str, Any] | None = None
-) -> None:
+def print_planned_request(name: str, values: dict[str, Any], output: TableFormat) -> None:
     """Print the request of a call and send nothing; exit with code 1 if it cannot be built."""
+    print_planned_requests(name, [values], output)
+
+
+def print_planned_requests(name: str, values_of_each: Sequence[dict[str, Any]], output: TableFormat) -> None:
+    """Print several requests of one call, as ``print_planned_request``."""
     from callflows.errors import OpentactError
     from callflows.opentact.operation_file import load_operation_table
 
     operation = load_operation_table(load_command_settings()).get_operation(name)
     try:
-        print_request(build_rest_request(operation, values, more), output)
+        print_requests([build_rest_request(operation, values) for values in values_of_each], output)
     except OpentactError as error:
         exit_with_notice(f"callflows: {error}", 1)
 
@@ -222,7 +226,9 @@ def search_numbers_command(  # noqa: PLR0913, PLR0917 - an option each
     )
     if dry_run:
         given: dict[str, Any] = {"type": "long_code", **{key: value for key, value in mask.items() if value}}
-        print_planned_request("numbers search", {**given, "take": min(limit, 100), "skip": 0}, output)
+        take = min(limit, 100)
+        pages = {"page": 1, "size": take, "take": take, "skip": 0}
+        print_planned_request("numbers search", {**given, **pages}, output)
         return
     numbers = run_with_client(
         lambda client: collect_rows(client.numbers.search_available(take=min(limit, 100), **mask), limit, output)
@@ -291,8 +297,7 @@ def release_numbers_command(
     """Release numbers. They are lost for ever."""
     released = [*dict.fromkeys(map(parse_number_argument, numbers))]
     if dry_run:
-        for number in released:
-            print_planned_request("numbers release", {"lease": f"<the lease of {number}>"}, output)
+        print_planned_requests("numbers release", [{"lease": f"<the lease of {number}>"} for number in released], output)
         return
 
     async def fetch_leases(client: Opentact) -> list[OpentactLease]:
@@ -422,7 +427,8 @@ def show_delivery_command(
         print_json({name: message.get(name) for name in ("uuid", "state", "delivered", "reason", "modified_on")})
     else:
         reason = f": {message['reason']}" if message.get("reason") and not is_delivered else ""
-        print(f"{'delivered' if is_delivered else 'not delivered'} ({message.get('state') or 'state unknown'}{reason})")
+        state = clean_lines(f"{message.get('state') or 'state unknown'}{reason}")
+        print(f"{'delivered' if is_delivered else 'not delivered'} ({state})")
     raise typer.Exit(0 if is_delivered else 1)
 
 
@@ -591,13 +597,12 @@ def push_list_command(
     """Put the numbers of a flow's caller list on the black- or whitelist of a TN profile."""
     settings = load_command_settings(flows=flows)
     numbers = read_flow_list(flow, name, settings)
-    operation = f"lists {color.value} add"
-    if dry_run:
-        for number in numbers:
-            print_planned_request(operation, {"profile": profile, "phone": number}, output)
-        return
     if not numbers:
         exit_with_notice(f"callflows: {flow}: the list {name!r} has no whole number", 1)
+    operation = f"lists {color.value} add"
+    if dry_run:
+        print_planned_requests(operation, [{"profile": profile, "phone": number} for number in numbers], output)
+        return
     confirm_plan([f"put {len(numbers)} number(s) of {flow} on the {color.value}list of {profile}"], is_confirmed=yes)
 
     async def send_numbers(client: Opentact) -> list[Any]:

@@ -22,7 +22,7 @@ from callflows.cli.platform_output import (
     collect_rows,
     print_payload,
     print_raw_rows,
-    print_request,
+    print_requests,
     run_with_client,
 )
 from callflows.errors import OpentactError, OpentactUndocumentedError, SettingsError
@@ -293,7 +293,7 @@ def _run_operation(
     except OpentactError as error:
         exit_with_notice(f"callflows: {error}", 2)
     if is_dry_run:
-        print_request(request, output)
+        print_requests([request], output)
         return
     if not is_confirmed:
         shown_values = ", ".join(f"{field} {_shorten_value(value)}" for field, value in values.items())

@@ -93,24 +93,34 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def print_request(request: RestRequest, output: TableFormat) -> None:
-    """Print a request that is not sent. Raises OpentactError if a parameter is empty."""
-    path = unquote(request.fill_path())
-    query = "&".join(f"{name}={value}" for name, value in request.query.items())
-    # A header of a sign-in is a secret; its name says enough.
-    headers = dict.fromkeys(request.headers, "…")
-    file = f"a file of {len(request.file[1])} bytes as {request.file[0]!r}" if request.file else ""
+def print_requests(requests: Sequence[RestRequest], output: TableFormat) -> None:
+    """Print requests that are not sent. Raises OpentactError if a parameter is empty."""
+    described = [_describe_request(request) for request in requests]
     if output is TableFormat.json:
-        parts = {"query": dict(request.query), "headers": headers, "body": request.body, "file": file or None}
-        print_json({"method": request.method, "path": path, **{name: part for name, part in parts.items() if part}})
+        print_json(described[0] if len(described) == 1 else described)
         return
-    print(f"{request.method} {path}{f'?{query}' if query else ''}")
-    for name, value in headers.items():
-        print(f"{name}: {value}")
+    for parts in described:
+        query = "&".join(f"{name}={value}" for name, value in parts.get("query", {}).items())
+        print(f"{parts['method']} {parts['path']}{f'?{query}' if query else ''}")
+        for name, value in parts.get("headers", {}).items():
+            print(f"{name}: {value}")
+        if "body" in parts:
+            print_json(parts["body"])
+        if "file" in parts:
+            print(parts["file"])
+
+
+def _describe_request(request: RestRequest) -> dict[str, Any]:
+    parts: dict[str, Any] = {"method": request.method, "path": unquote(request.fill_path())}
+    if request.query:
+        parts["query"] = dict(request.query)
+    if request.headers:
+        parts["headers"] = dict.fromkeys(request.headers, "…")  # a header of a sign-in is a secret
     if request.body is not None:
-        print_json(request.body)
-    if file:
-        print(file)
+        parts["body"] = request.body
+    if request.file:
+        parts["file"] = f"a file of {len(request.file[1])} bytes as {request.file[0]!r}"
+    return parts
 
 
 def print_payload(payload: object, columns: Sequence[str], output: TableFormat) -> None:
@@ -127,8 +137,15 @@ def print_payload(payload: object, columns: Sequence[str], output: TableFormat) 
         print_fitting_table([(name, _format_cell(value)) for name, value in payload.items() if value not in (None, "")])
     elif payload is None:
         print("done")
+    elif isinstance(payload, str):
+        print(clean_lines(payload))
     else:
-        print(payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False))
+        print(json.dumps(payload, ensure_ascii=False))
+
+
+def clean_lines(text: str) -> str:
+    """Replace characters that could control the terminal; lines stay."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else " " for sign in text)
 
 
 def _find_rows(payload: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -164,6 +181,8 @@ def _format_cell(value: object) -> str:
             return str(known) if known is not None else json.dumps(value, ensure_ascii=False) if value else ""
         case list():
             return ", ".join(map(_format_cell, value))
+        case str() if _PLATFORM_TIME.fullmatch(value):
+            return f"{value[:10]} {value[11:16]}"
         case str():
             return value.partition("?")[0] + "?…" if value.startswith(("http://", "https://")) and "?" in value else value
         case _:
@@ -171,6 +190,7 @@ def _format_cell(value: object) -> str:
 
 
 _DEFAULT_TABLE_WIDTH: Final = 80
+_PLATFORM_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z")
 
 
 def print_fitting_table(rows: Sequence[Sequence[object]], headings: Sequence[str] = ()) -> None:
@@ -193,7 +213,11 @@ def print_fitting_table(rows: Sequence[Sequence[object]], headings: Sequence[str
 
 def _fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
     """Return the width of each column; 0 for an empty column, and for one without room."""
-    widths = [max(map(len, column)) for column in columns]
+    widths = [
+        width if not index or any(_UNCUT_CELL.fullmatch(cell) for cell in column) else min(width, room)
+        for index, column in enumerate(columns)
+        for width in [max(map(len, column))]
+    ]
     elastic = [
         index
         for index, column in enumerate(columns)

@@ -25,6 +25,7 @@ from callflows.cli.cli_options import (
 from callflows.cli.event_commands import events
 from callflows.cli.flow_commands import export, new, override, show
 from callflows.cli.import_command import import_command
+from callflows.cli.inbox_commands import messages, voicemails
 from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_group import opentact_app
@@ -32,6 +33,8 @@ from callflows.cli.prompt_commands import prompts
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
+from callflows.cli.token_commands import token_app
+from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
 if TYPE_CHECKING:
@@ -202,12 +205,26 @@ def check(
             build_command_options(settings),
             settings.flows,
             on_progress,
-            settings.workers,
             check_scenarios,
         )
+    problems = [*problems, *_check_operation_files(paths or [settings.flows], settings)]
     _print_problems(problems, output)
     worst = {problem.severity for problem in problems} - {"note"}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
+
+
+def _check_operation_files(paths: list[Path], settings: Settings) -> list[Problem]:
+    """Return the problems of ``opentact.yaml`` in folders; the file of the settings belongs to the folder of the flows."""
+    from callflows.opentact.operation_file import find_operation_file, read_operation_file
+    from callflows.settings import OPERATION_FILE_NAME
+
+    folders = [path for path in paths if path.is_dir()]
+    files = {folder / OPERATION_FILE_NAME for folder in folders if (folder / OPERATION_FILE_NAME).is_file()}
+    files |= {path for path in paths if path.name == OPERATION_FILE_NAME and path.is_file()}
+    own = find_operation_file(settings)
+    if own is not None and any(folder.resolve() == settings.flows.resolve() for folder in folders):
+        files.add(own)
+    return [problem for file in sorted(files) for problem in read_operation_file(file)[1]]
 
 
 def _print_rule_pages(name: str, output: ProblemFormat) -> None:
@@ -328,6 +345,9 @@ root_app.command(epilog="Example: callflows verbs Gather")(verbs)
 root_app.command(epilog="Example: callflows words menu")(words)
 
 
+root_app.add_typer(token_app, name="token")
+
+
 root_app.add_typer(schema_app, name="schema")
 
 
@@ -349,16 +369,25 @@ root_app.command(epilog="Example: callflows events --types call_state,sms --form
 root_app.command(epilog="Example: callflows log --number +12015550123 --since 1d --format json")(log)
 
 
+root_app.command(epilog="Example: callflows voicemails --state new")(voicemails)
+
+
+root_app.command(epilog="Example: callflows messages --direction in --since 1d")(messages)
+
+
+root_app.command(epilog="Example: callflows watch --flow front-desk")(watch)
+
+
 root_app.command(epilog="Example: callflows forget +12015550999")(forget)
 
 
-def main() -> None:
+def run_command_line() -> None:
     """Run the command line; errors of callflows are printed as one line without a traceback."""
     with guard_terminal():
-        _run_command_line()
+        _run_guarded()
 
 
-def _run_command_line() -> None:
+def _run_guarded() -> None:
     try:
         try:
             root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])

@@ -74,9 +74,14 @@ class Flow:
     """The XML template of the flow; an empty text if the flow has nodes of its own."""
     silent_text_remover: SilentTextRemover | None = None
     """Removes empty texts from documents; None if no text of the flow can be empty."""
+    source: bytes = dataclasses.field(default=b"", repr=False)
+    """The text of the file."""
     misses_data: bool = False
     """True if a data file beside the flow, for example a list of callers, cannot be read at all."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(
+        default_factory=dict, repr=False
+    )
+    _marked_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(
         default_factory=dict, repr=False
     )
 
@@ -100,6 +105,19 @@ class Flow:
         turn.document_parts = out
         return document
 
+    def render_with_places(self, node: str, turn: Turn, entry: NodeEntry) -> str:
+        """Render the document of a node again, with the place marks. For the journal, not for calls.
+
+        The turn has the zone and the context of its answer. Raises as ``answer`` does.
+        """
+        pieces = self._marked_fragments.get((node, entry))
+        if pieces is None:
+            pieces = prepare_fragments(self._find_fragments(node, entry), with_places=True)
+            self._marked_fragments[node, entry] = pieces
+        out = [DOCUMENT_PROLOGUE]
+        render_fragments(pieces, turn, out)
+        return "".join([*out, DOCUMENT_EPILOGUE])
+
     async def run_missed_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
         """Return the turn with the effects and the trail of a missed call; None if the flow has no such steps.
 
@@ -117,10 +135,12 @@ class Flow:
         """Prepare a document's fragments on first use, because most documents are never requested."""
         if self.problems:
             raise FlowFileError(self.problems)
-        entries = self.documents[node]
-        pieces = entries[entry] if entry in entries else entries[NodeEntry(line_answered=entry.line_answered)]
-        self._prepared_fragments[node, entry] = ready = prepare_fragments(pieces)
+        self._prepared_fragments[node, entry] = ready = prepare_fragments(self._find_fragments(node, entry))
         return ready
+
+    def _find_fragments(self, node: str, entry: NodeEntry) -> tuple[Fragment, ...]:
+        entries = self.documents[node]
+        return entries[entry] if entry in entries else entries[NodeEntry(line_answered=entry.line_answered)]
 
 
 def render_apology(text: str, dialect: Dialect) -> bytes:

@@ -5,6 +5,7 @@ A published book never changes. A reload builds a new book and replaces the whol
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from callflows.errors import Problem
@@ -21,9 +22,19 @@ class FlowBook:
     If several flows claim one number, the first claim wins. A flow without errors wins over a broken flow.
     """
 
-    __slots__ = ("_contested_numbers", "_flows_by_number", "_flows_by_prefix", "_prefix_lengths", "_rest_flow", "flows")
+    __slots__ = (
+        "_contested_numbers",
+        "_flows_by_number",
+        "_flows_by_prefix",
+        "_preferred_holders",
+        "_prefix_lengths",
+        "_rest_flow",
+        "flows",
+    )
 
-    def __init__(self, flows: Iterable[Flow] = ()) -> None:
+    def __init__(self, flows: Iterable[Flow] = (), preferred_holders: Mapping[str, str] = MappingProxyType({})) -> None:
+        """``preferred_holders`` has the flow that wins a contested number, by number; it may change later."""
+        self._preferred_holders = preferred_holders
         self.flows: Mapping[str, Flow] = {}
         self._flows_by_number: dict[str, Flow] = {}
         self._flows_by_prefix: dict[str, Flow] = {}
@@ -37,7 +48,7 @@ class FlowBook:
 
         The other claims are copied without being examined.
         """
-        book = FlowBook()
+        book = FlowBook(preferred_holders=self._preferred_holders)
         book.flows, book._rest_flow, book._contested_numbers = self.flows, self._rest_flow, self._contested_numbers.copy()
         book._flows_by_number, book._flows_by_prefix = self._flows_by_number.copy(), self._flows_by_prefix.copy()
         book._apply_changes(flows)
@@ -65,7 +76,8 @@ class FlowBook:
     def _assign_number(self, number: str, claimants: list[Flow]) -> None:
         """Assign a number to the first claimant without errors, or to the first claimant if all are broken."""
         if len(claimants) > 1:
-            claimants.sort(key=lambda flow: bool(flow.problems))
+            preferred = self._preferred_holders.get(number)
+            claimants.sort(key=lambda flow: (bool(flow.problems), preferred is not None and flow.name != preferred))
             self._contested_numbers[number] = tuple(claimants)
         else:
             self._contested_numbers.pop(number, None)
@@ -111,6 +123,10 @@ class FlowBook:
     def has_exact_claim(self, number: str) -> bool:
         """Return True for an exact claim (E.164). A number that only matches a prefix may belong to anybody."""
         return number in self._flows_by_number
+
+    def list_contested_holders(self) -> dict[str, str]:
+        """Return the name of the flow that answers, for each number that several flows claim."""
+        return {number: claimants[0].name for number, claimants in self._contested_numbers.items()}
 
     def find_conflicts(self) -> list[Problem]:
         """Return a problem for every claim that lost to the claim of another flow."""

@@ -15,7 +15,7 @@ from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
 from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
-from callflows.flows.steps.stored_names import find_stored_names
+from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names
 
 if TYPE_CHECKING:
     from callflows.errors import Problem
@@ -50,6 +50,7 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     finally:
         COMPILE_TIME_LIMIT.cancel()
     problems = tuple(report.problems)
+    flow = dataclasses.replace(flow, source=text) if flow is not None else None
     if flow is not None and any(problem.rule in UNREADABLE_DATA_RULES for problem in problems):
         flow = dataclasses.replace(flow, misses_data=True)
     if flow is not None and report.notes:
@@ -103,4 +104,5 @@ def read_flow(
         report,
         options,
         set() if dependencies is None else dependencies,
+        find_nodes_using_digits(flow_file.nodes) if b"digits" in text else frozenset(),
     )

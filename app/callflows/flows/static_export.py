@@ -11,6 +11,7 @@ from callflows.flows.compiler.fragments import (
     DOCUMENT_EPILOGUE,
     DOCUMENT_PROLOGUE,
     all_fragments_constant,
+    join_constant_fragments,
     merge_adjacent_texts,
 )
 from callflows.flows.entry_points import START_NODE, NodeEntry
@@ -46,7 +47,7 @@ def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> by
     document = compiler.compile_node(START_NODE, NodeEntry())
     pieces = merge_adjacent_texts(document.fragments)
     if not report.breaks_flow and all_fragments_constant(pieces):
-        return f"{DOCUMENT_PROLOGUE}{''.join(map(str, pieces))}{DOCUMENT_EPILOGUE}".encode()
+        return f"{DOCUMENT_PROLOGUE}{join_constant_fragments(pieces)}{DOCUMENT_EPILOGUE}".encode()
     reasons = [_make_not_static_problem(report, path, why) for path, why in document.dynamic_reasons.items()]
     # With the errors, so that one run names everything that stands in the way.
     raise FlowFileError(sorted([*_select_errors(report), *reasons], key=lambda reason: (reason.line, reason.column)))

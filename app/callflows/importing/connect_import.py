@@ -201,6 +201,8 @@ class _ConnectReader:
     def _read_input(self, action: ConnectAction, node: DraftNode) -> None:
         speech = self._read_speech(action, node)
         no_input = action.errors.get("InputTimeLimitExceeded") or action.error
+        if not action.is_storing and speech.text and self._add_menu(action, node, speech, no_input):
+            return
         keys = [operand for condition in action.conditions for operand in condition.operands]
         if action.is_storing:
             name = self._draft.name_value("stored", "stored_input")
@@ -232,6 +234,21 @@ class _ConnectReader:
             action.next if action.is_storing else action.errors.get("NoMatchingCondition") or action.error or action.next
         )
         node.add_choose([(when, self._name_target(target)) for when, target in ways], self._name_target(other))
+
+    def _add_menu(self, action: ConnectAction, node: DraftNode, speech: SpokenText, no_input: str) -> bool:
+        """Add a menu if every condition is a key of the phone; return False otherwise."""
+        keys: dict[str, str] = {}
+        for condition in action.conditions:
+            for key in condition.operands:
+                if not _KEYS.fullmatch(key):
+                    return False
+                keys.setdefault({"*": "star", "#": "hash"}.get(key, key), self._name_target(condition.target))
+        if not keys:
+            return False
+        wrong = action.errors.get("NoMatchingCondition") or action.error or action.next
+        ways = {"no_input": self._name_target(no_input or action.next), "no_match": self._name_target(wrong)}
+        node.add_step("menu", {"prompt": speech.text, "keys": keys, **merge_data({"voice": speech.voice}), **ways})
+        return True
 
     def _read_end(self, _action: ConnectAction, node: DraftNode) -> None:
         node.add_hangup()

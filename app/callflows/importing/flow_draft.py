@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from callflows.importing.json_source import SourcePlace
 
 
-MAX_PARTS: Final = 2000
+MAX_PARTS: Final = 1000
 """A flow with more widgets, actions or verbs is refused."""
 
 

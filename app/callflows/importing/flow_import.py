@@ -22,7 +22,7 @@ from callflows.importing.verb_list_import import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from callflows.errors import Problem
     from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -120,18 +120,17 @@ class _DraftRepair:
             errors = [problem for problem in compiled.problems if problem.severity == "error"]
             if not errors:
                 return ImportedFlow(self._draft.format_name, written.text, self._draft.parts, compiled.problems)
-            self._repair_errors(written, errors, break_all_loops=attempt > _MAX_REPAIRS // 2)
+            self._repair_errors(written, errors, break_all_loops=attempt > 0)
         raise _make_defect(errors[0])
 
     def _repair_errors(self, written: DraftText, errors: list[Problem], *, break_all_loops: bool) -> None:
-        has_broken_loop = False
+        silent = [error for error in errors if error.rule == "silent-loop" and error.line in written.node_lines]
+        looping = {written.node_lines[error.line].name: written.node_lines[error.line] for error in silent}
+        for name in looping if break_all_loops else _find_loop_ends(looping):
+            _break_loop(looping[name])
         removed: set[int] = set()
         for error in errors:
-            node = written.node_lines.get(error.line)
-            if error.rule == "silent-loop" and node is not None:
-                if not has_broken_loop or break_all_loops:
-                    _break_loop(node)
-                has_broken_loop = True
+            if error in silent:
                 continue
             found = [lines for lines in written.step_lines if lines.first <= error.line <= lines.last]
             if not found:
@@ -141,12 +140,44 @@ class _DraftRepair:
                 _take_out_step(found[-1].node, found[-1].steps, found[-1].step, error)
 
 
-_MAX_REPAIRS: Final = 40
+_MAX_REPAIRS: Final = 8
 
 
 def _make_defect(problem: Problem) -> ImportSourceError:
     fix = f"please report it; the place in the flow: line {problem.line} [{problem.rule}]"
     return ImportSourceError(1, 1, f"no flow can be made of this file: {problem.message}", fix)
+
+
+def _find_loop_ends(nodes: Mapping[str, DraftNode]) -> list[str]:
+    """Return nodes to which loops lead back: with a pause in each of them, no loop of these nodes is silent."""
+    ends: dict[str, None] = {}
+    done: set[str] = set()
+    for first in nodes:
+        path: dict[str, Iterator[str]] = {} if first in done else {first: _iterate_targets(nodes[first], nodes)}
+        while path:
+            here = next(reversed(path))
+            target = next(path[here], None)
+            if target is None:
+                done.add(here)
+                del path[here]
+            elif target in path:
+                ends[target] = None
+            elif target not in done:
+                path[target] = _iterate_targets(nodes[target], nodes)
+    return [*ends]
+
+
+def _iterate_targets(node: DraftNode, nodes: Mapping[str, DraftNode]) -> Iterator[str]:
+    """Yield the nodes among ``nodes`` to which a node leads."""
+    left: list[Any] = [step.data for step in node.steps]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            yield from [value] if value in nodes else []
+        elif isinstance(value, DraftStep):
+            left.append(value.data)
+        elif isinstance(value, (dict, list)):
+            left += value.values() if isinstance(value, dict) else value
 
 
 def _break_loop(node: DraftNode) -> None:

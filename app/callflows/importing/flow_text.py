@@ -131,7 +131,7 @@ def _list_voices(step: DraftStep) -> list[dict[str, str]]:
     if step.key == "say":
         value = step.value if isinstance(step.value, dict) else {}
         return [{key: value[key] for key in ("lang", "gender") if key in value}]
-    if step.key == "collect":
+    if step.key in {"collect", "menu"}:
         return [step.value.get("voice", {})] if step.value.get("prompt") != SILENT_PROMPT else []
     return []
 
@@ -145,7 +145,7 @@ def _strip_common_voice(step: DraftStep, file_voice: dict[str, str]) -> dict[str
     if step.key == "say" and isinstance(value, dict):
         left = {key: part for key, part in value.items() if key not in file_voice}
         data[step.key] = left["text"] if [*left] == ["text"] else left
-    elif step.key == "collect":
+    elif step.key in {"collect", "menu"}:
         data[step.key] = {key: part for key, part in value.items() if key != "voice"}
     return data
 

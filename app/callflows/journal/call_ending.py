@@ -1,6 +1,7 @@
 """The ending of a call in words: answered by somebody, voicemail, hung up in a menu, nobody answered, fallback.
 
-The ending is computed from the stored rows whenever a call is shown, because reports may come late and in any order.
+The ending is computed from the stored rows, again whenever something is reported, because reports may come late and in any
+order.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.errors import CallflowsError
+from callflows.flows.entry_points import START_NODE
 from callflows.journal.state_order import remove_rank
 from callflows.journal.stored_rows import find_call_end
-from callflows.language import DTMF, Callback, Gather, Hangup, from_xml
+from callflows.language import DTMF, Callback, Gather, Hangup, Reject, from_xml
 from callflows.language.element import walk_elements
 from callflows.telephony.call_record import (
     BEEP_TAG,
@@ -29,6 +31,7 @@ from callflows.telephony.recording_entity import RecordingEntity, find_tag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from callflows.journal.call_path import ReachedElement, TracedTurn
     from callflows.journal.stored_rows import JournalRow, StoredCall
     from callflows.language.element import Element
 
@@ -39,6 +42,8 @@ ENDING_WORDS: Final = {
     "no-message": "hung up without leaving a message",
     "nobody-answered": "nobody answered",
     "hung-up-in-menu": "hung up in menu",
+    "hung-up": "hung up",
+    "refused": "refused",
     "ended": "ended without a conversation",
     "ongoing": "in progress",
     "unreported": "end not reported",
@@ -53,18 +58,24 @@ ANSWERED_WITH_DOCUMENT: Final = "answered"
 class CallEnding(NamedTuple):
     """The ending of a call. ``kind`` is a key of ENDING_WORDS.
 
-    ``party`` is the number or address that answered, ``seconds`` the length of a voicemail.
+    ``party`` is the number or address that answered, ``seconds`` the length of a voicemail, ``node`` the last node that the
+    call is known to have come to.
     """
 
     kind: str
     party: str = ""
     seconds: int | None = None
+    node: str = ""
 
     def describe(self, party_name: str = "") -> str:
         """Return the ending in words; ``party_name`` is the flow's name for the party, such as its node."""
         words = ENDING_WORDS.get(self.kind, self.kind)
         if self.party:
             return f"{words} by {party_name or self.party}"
+        if self.kind == "hung-up" and self.node:
+            return f"{words} in {self.node}"
+        if self.kind == "hung-up-in-menu" and self.node not in ("", "menu", START_NODE):
+            return f"{words} ({self.node})"
         return words if self.seconds is None else f"{words} {self.seconds // 60}:{self.seconds % 60:02}"
 
 
@@ -75,11 +86,13 @@ def find_call_ending(
     events: Sequence[JournalRow],
     last_document: bytes | None,
     shortest_message_seconds: float,
+    traced_turns: Sequence[TracedTurn] = (),
 ) -> CallEnding:
     """Find out how a call ended.
 
-    ``events`` are the events of the call in their order, ``last_document`` is the compressed document of its last turn. A
-    recording shorter than ``shortest_message_seconds`` is no voicemail.
+    ``events`` are the events of the call in their order, ``last_document`` is the compressed document of its last turn,
+    ``traced_turns`` are all turns with the elements that the call reached. A recording shorter than
+    ``shortest_message_seconds`` is no voicemail.
     """
     outcome = remove_rank(call["outcome"])
     if outcome not in ("", ANSWERED_WITH_DOCUMENT):
@@ -99,7 +112,18 @@ def find_call_ending(
         return CallEnding("no-message")
     if legs or any(step.name == "Dial" for step in steps):
         return CallEnding("nobody-answered")
-    return CallEnding("hung-up-in-menu" if last_document and _ended_in_menu(last_document, steps) else "ended")
+    if any(step.name == Reject.spec.name for step in steps) or _was_refused(call, steps):
+        return CallEnding("refused")
+    elements = traced_turns[-1].elements if traced_turns else ()
+    if any(element.report is not None for element in elements):
+        return CallEnding(_find_last_activity(elements[-1]))
+    response = _read_document(last_document)
+    return CallEnding("ended" if response is None else _guess_last_activity(response, steps))
+
+
+def _was_refused(call: JournalRow, steps: Sequence[ExecutedStep]) -> bool:
+    """Return whether the line hung up without answering."""
+    return call["answer"] is None and [step.name for step in steps] == [Hangup.spec.name]
 
 
 def read_recording(row: JournalRow, transcript: str = "") -> ReportedRecording:
@@ -146,20 +170,43 @@ def list_executed_steps(events: Sequence[JournalRow]) -> list[ExecutedStep]:
     ]
 
 
-def _ended_in_menu(document: bytes, steps: Sequence[ExecutedStep]) -> bool:
-    """Return whether a call was in a menu of its last document when it ended."""
+def _read_document(document: bytes | None) -> Element | None:
     try:
-        response = from_xml(zlib.decompress(document))
+        return from_xml(zlib.decompress(document)) if document else None
     except (CallflowsError, zlib.error):
-        return False
+        return None
+
+
+def _find_last_activity(last: ReachedElement) -> str:
+    """Return the kind of ending of a call without a conversation, by the last element that the call came to."""
+    name = last.path.rpartition(".")[2].partition("[")[0]
+    if last.report is None:
+        ends_itself = name in (Hangup.spec.name, Callback.spec.name)
+        return "hung-up-in-menu" if name == Gather.spec.name else "ended" if ends_itself else "hung-up"
+    failed = extract_executed_step(_load_raw(last.report)).get("success") is False
+    return "hung-up-in-menu" if name == Gather.spec.name and failed else "ended"
+
+
+def _guess_last_activity(response: Element, steps: Sequence[ExecutedStep]) -> str:
+    """Return the same by the last document and all executed steps, without their places."""
+    if steps and steps[-1].name == Hangup.spec.name:
+        return "ended"
+    fetched = max((index + 1 for index, step in enumerate(steps) if step.name == Callback.spec.name), default=0)
+    done = steps[fetched:]
+    if _ended_in_menu(response, steps, done):
+        return "hung-up-in-menu"
+    left = [child for child in response.children if not isinstance(child, (Hangup, Callback))][len(done) :]
+    return "hung-up" if done and left else "ended"
+
+
+def _ended_in_menu(response: Element, steps: Sequence[ExecutedStep], done: Sequence[ExecutedStep]) -> bool:
+    """Return whether a call was in a menu of its last document when it ended. ``done`` are the steps of that document."""
     place = next((index for index, child in enumerate(response.children) if isinstance(child, Gather)), None)
-    if place is None or (steps and steps[-1].name == Hangup.spec.name):
+    if place is None:
         return False
     gather = response.children[place]
     if not steps:
         return not _has_content_in_branches(gather)  # otherwise the caller may have heard a branch to its end
-    fetched = max((index + 1 for index, step in enumerate(steps) if step.name == Callback.spec.name), default=0)
-    done = steps[fetched:]
     if any(step.name == Gather.spec.name for step in done):
         return done[-1].name == Gather.spec.name and not done[-1].succeeded
     # A Gather is reported after its branch, and what stands before it in the document is reported before.

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select, update
 
 from callflows.journal.journal_tables import (
+    AUDIT_TABLE,
     CALLS_TABLE,
     EFFECTS_TABLE,
+    ENDINGS_TABLE,
     EVENTS_TABLE,
+    HANDLED_TABLE,
+    NOTES_TABLE,
     PROVISIONAL_BEGINS,
     PROVISIONAL_CONTINUES,
     TURNS_TABLE,
+    VISITS_TABLE,
 )
 from callflows.journal.upserts import merge_rows
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
@@ -35,7 +40,8 @@ if TYPE_CHECKING:
 
 SAME_CALL_WINDOW_SECONDS: Final = 30.0
 """Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
-_TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE)
+_TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE, VISITS_TABLE)
+_TABLES_OF_PEOPLE: Final = (HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE)
 
 
 def merge_same_calls(connection: Connection, rows: RowsByTable) -> None:
@@ -193,8 +199,9 @@ def _rename_call(rows_by_call: dict[str, list[JournalRow]], old: str, new: str) 
 
 
 def _move_stored_rows(connection: Connection, old: str, new: str) -> None:
-    """Move the stored turns, effects and events of a call to another id, and delete the old call."""
-    for table in _TABLES_OF_CALLS:
+    """Move the stored rows of a call to another id, and delete the old call and its ending."""
+    for table in (*_TABLES_OF_CALLS, *_TABLES_OF_PEOPLE):
         moving: Any = update(table).where(table.c.call == old).values(call=new)
         connection.execute(moving)
+    connection.execute(ENDINGS_TABLE.delete().where(ENDINGS_TABLE.c.call == old))
     connection.execute(CALLS_TABLE.delete().where(CALLS_TABLE.c.id == old))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
 from callflows.journal.call_ending import CallEnding, find_call_ending
+from callflows.journal.call_path import MAX_CLOCK_SKEW_SECONDS, list_visits, trace_turns
+from callflows.journal.heard_words import tell_as_heard
 from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.state_order import remove_rank, split_hangup_cause
 from callflows.journal.stored_rows import find_call_end
@@ -24,12 +26,11 @@ from callflows.telephony.events import extract_executed_step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from callflows.journal.call_path import NodeVisit
     from callflows.journal.stored_rows import JournalRow, StoredCall
     from callflows.language.element import Element
 
 
-_MAX_CLOCK_SKEW_SECONDS: Final = 2.0
-"""Maximum difference in seconds between Opentact's clock and ours."""
 CALL_LOG_FIELDS: Final = (
     "id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text", "outcome",
     "outcome_text", "turns", "legs",
@@ -82,16 +83,21 @@ def format_moment(at: float | None) -> str | None:
 
 
 def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dict[str, Any]:
-    """Build the story: an object with ``call``, ``legs`` and ``story``.
+    """Build the story: an object with ``call``, ``legs``, ``path``, ``heard`` and ``story``.
 
     ``call`` is a row of the call log with ``name, app, attestation, answered_by``. Each of ``legs`` is such a row with the
-    dialled number in ``to``. ``story`` lists the entries, oldest first, each with ``at`` and ``what``.
+    dialled number in ``to``. ``path`` lists the nodes that the call came to, ``heard`` what the caller
+    heard and pressed (see ``tell_as_heard``). ``story`` lists the entries, oldest first,
+    each with ``at`` and ``what``.
     """
     last_document = stored.turns[-1]["document"] if stored.turns else None
     own_events = [event for event in stored.events if event["call"] == stored.call["id"]]
+    traced = trace_turns(stored.turns, own_events, stored.places)
+    visits = list_visits(traced)
     ending = find_call_ending(
-        stored.call, stored.legs, stored.recordings, own_events, last_document, shortest_message_seconds
+        stored.call, stored.legs, stored.recordings, own_events, last_document, shortest_message_seconds, traced
     )
+    ending = ending._replace(node=visits[-1].node if visits else "")
     counts = {"turns": len(stored.turns), "legs": len(stored.legs)}
     call = build_call_log_row({**stored.call, **counts, "ending": ending})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
@@ -99,7 +105,33 @@ def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dic
     legs = [{**build_call_log_row(leg), "to": leg["number"] or ""} for leg in stored.legs]
     for leg in legs:
         del leg["turns"], leg["legs"], leg["flow"], leg["outcome"], leg["outcome_text"]
-    return {"call": call, "legs": legs, "story": _build_story_entries(stored)}
+    call["notes"] = [build_note(note) for note in stored.notes]
+    path = [_build_visit_fields(visit, stored) for visit in visits]
+    heard = tell_as_heard(traced, [turn["document"] for turn in stored.turns])
+    return {
+        "call": call,
+        "legs": legs,
+        "path": path,
+        "heard": [{**words, "at": format_moment(words["at"])} for words in heard],
+        "story": _build_story_entries(stored),
+    }
+
+
+def build_note(row: JournalRow) -> dict[str, Any]:
+    """Return a note as plain data."""
+    return {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
+
+
+def _build_visit_fields(visit: NodeVisit, stored: StoredCall) -> dict[str, Any]:
+    file = stored.files.get((visit.flow, visit.version), "")
+    return {
+        "at": format_moment(visit.at),
+        "flow": visit.flow,
+        "version": visit.version,
+        "node": visit.node,
+        "way": visit.way,
+        "place": f"{file}:{visit.line}" if file and visit.line else file,
+    }
 
 
 def _build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
@@ -172,7 +204,7 @@ def _drop_duplicate_events(events: Sequence[JournalRow]) -> Iterator[JournalRow]
     for event in events:
         what, at = (_identify_event(event), event["at"]) if event["source"] == "search" else (None, 0.0)
         # A call reaches a state only once; an element may run again.
-        near = math.inf if event["kind"] == "call_state" else _MAX_CLOCK_SKEW_SECONDS
+        near = math.inf if event["kind"] == "call_state" else MAX_CLOCK_SKEW_SECONDS
         if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
             yield event
 
@@ -230,7 +262,7 @@ def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) 
 
 def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
     """Report whether an event without a path is about an executed step."""
-    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > _MAX_CLOCK_SKEW_SECONDS:
+    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
         return False
     said = extract_executed_step(json.loads(event["raw"]))
     places = {str(one["path"]) for one in (said, step) if one.get("path")}
@@ -242,7 +274,7 @@ def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]])
     numbers = [
         number
         for number, (turn, document) in enumerate(turns, 1)
-        if path and turn["at"] <= at + _MAX_CLOCK_SKEW_SECONDS and path in _list_element_paths(document)
+        if path and turn["at"] <= at + MAX_CLOCK_SKEW_SECONDS and path in _list_element_paths(document)
     ]
     return numbers[-1] if numbers else None
 

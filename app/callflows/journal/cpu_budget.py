@@ -1,10 +1,20 @@
-"""Limits the CPU time of the journal's writer while the answering thread is busy."""
+"""The rules by which the journal shares the processor with the answers to callers.
+
+- Answering is busy if it wants more than ``BUSY_ANSWERING_CPU_SHARE`` of a processor; waiting for the processor counts.
+- While it is not busy, everything is written to the database at once.
+- While it is busy, rows are built and written, those of spooled entries too, within ``WRITER_CPU_SHARE`` of a processor.
+  Time that a write took too much is saved by the next ones.
+- Turns for which the writer has no time go to the spool, packed, as soon as ``TURNS_BEFORE_SPOOLING_WHEN_BUSY`` wait. This
+  is not limited: it takes little, and a turn that is not taken in time is lost.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -12,6 +22,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+WRITER_CPU_SHARE: Final = 0.03
+WRITER_CPU_BURST_SECONDS: Final = 0.02
+MAX_WRITER_CPU_DEBT_SECONDS: Final = 0.3
+"""Processor time that is saved after long writes, at most: ten seconds without a write while answering is busy."""
+BUSY_ANSWERING_CPU_SHARE: Final = 0.25
+TURNS_BEFORE_SPOOLING: Final = 300
+"""Number of waiting turns after which turns go to the spool."""
+TURNS_BEFORE_SPOOLING_WHEN_BUSY: Final = 100
+"""The number while answering is busy: turns that wait long push callers' data out of the CPU cache."""
 BUSY_CHECK_SECONDS: Final = 0.1
 """Interval, in seconds, at which the load of the answering thread is measured."""
 
@@ -19,16 +38,18 @@ BUSY_CHECK_SECONDS: Final = 0.1
 class CpuBudget:
     """Limits CPU time while the thread that created the budget is busy; otherwise there is no limit.
 
-    ``share`` is the fraction of one processor in the long run, ``burst_seconds`` the CPU time that may be used at once. The
-    thread is busy if it uses more than the fraction ``busy_share`` of the elapsed time. Code in a ``with`` block of the
-    budget is charged to the budget.
+    ``share`` is the fraction of one processor in the long run, ``burst_seconds`` the CPU time that may be used at once, and
+    ``debt_seconds`` the excess that is saved later. The thread is busy if it wants more than the fraction ``busy_share`` of
+    the elapsed time. Code in a ``with`` block of the budget is charged to the budget.
     """
 
     def __init__(
         self,
-        share: float,
-        burst_seconds: float,
-        busy_share: float,
+        share: float = WRITER_CPU_SHARE,
+        burst_seconds: float = WRITER_CPU_BURST_SECONDS,
+        busy_share: float = BUSY_ANSWERING_CPU_SHARE,
+        debt_seconds: float = MAX_WRITER_CPU_DEBT_SECONDS,
+        *,
         clock: Callable[[], float] = time.monotonic,
         read_used_seconds: Callable[[], float] = time.thread_time,
         read_answering_seconds: Callable[[], float] | None = None,
@@ -36,6 +57,7 @@ class CpuBudget:
         self._share = share
         self._burst_seconds = burst_seconds
         self._busy_share = busy_share
+        self._debt_seconds = debt_seconds
         self._clock = clock
         self._read_used_seconds = read_used_seconds
         self._read_answering_seconds = read_answering_seconds or _create_thread_clock()
@@ -44,6 +66,11 @@ class CpuBudget:
         self._answering_seconds = self._read_answering_seconds()
         self._start_seconds = 0.0
         self.is_busy = False
+
+    @property
+    def turns_before_spooling(self) -> int:
+        """Number of waiting turns after which turns go to the spool now."""
+        return TURNS_BEFORE_SPOOLING_WHEN_BUSY if self.is_busy else TURNS_BEFORE_SPOOLING
 
     def has_budget(self) -> bool:
         """Report whether more CPU time may be used now."""
@@ -64,17 +91,22 @@ class CpuBudget:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._remaining_seconds = max(
-            self._remaining_seconds - (self._read_used_seconds() - self._start_seconds), -self._burst_seconds
+            self._remaining_seconds - (self._read_used_seconds() - self._start_seconds), -self._debt_seconds
         )
 
 
 def _create_thread_clock() -> Callable[[], float]:
-    """Return a function that reads the CPU seconds of the current thread, from any thread."""
+    """Return a function that reads, from any thread, for how long the current thread had or wanted a processor."""
     if sys.platform != "linux":  # other systems have no such clock, so the thread never counts as busy
         return lambda: 0.0
     clock = time.pthread_getcpuclockid(threading.get_ident())
+    # Nanoseconds on a processor, and of waiting for one because of other programs. Some kernels lack the file.
+    scheduled = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
 
     def read_thread_seconds() -> float:
+        with contextlib.suppress(OSError, ValueError):
+            running, waiting, *_ = map(int, scheduled.read_bytes().split())
+            return (running + waiting) / 1e9
         try:
             return time.clock_gettime(clock)
         except OSError:  # the thread has ended

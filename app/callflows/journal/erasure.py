@@ -13,16 +13,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, exists, select, tuple_, update
 
+from callflows.flows.tickets import TICKET_LIFETIME_SECONDS
+from callflows.journal.call_count_store import digest_caller
 from callflows.journal.journal_tables import (
+    AUDIT_TABLE,
     CALLS_TABLE,
     CLAIMS_TABLE,
+    COUNTED_TABLE,
     EFFECTS_TABLE,
+    ENDINGS_TABLE,
     EVENTS_TABLE,
+    HANDLED_TABLE,
     JOURNAL_METADATA,
     MESSAGES_TABLE,
+    NOTES_TABLE,
+    PLACES_TABLE,
     RECORDINGS_TABLE,
     TRANSCRIPTS_TABLE,
     TURNS_TABLE,
+    VERSIONS_TABLE,
+    VISITS_TABLE,
 )
 from callflows.telephony.phone_numbers import PhoneNumber, parse_e164
 
@@ -37,8 +47,13 @@ if TYPE_CHECKING:
 FORGOTTEN_TEXT: Final = "forgotten"
 """Replacement of an erased number."""
 _ERASURE_BATCH: Final = 500
-_TABLES_OF_CALLS: Final = (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
-_JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload"})
+_TABLES_OF_CALLS: Final = (
+    TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, VISITS_TABLE, ENDINGS_TABLE,
+    HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE,
+)  # fmt: skip
+_DERIVED_TABLES: Final = (VISITS_TABLE, ENDINGS_TABLE)
+"""Tables whose rows follow from those of others, and are not counted for people."""
+_JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload", "elements"})
 _PARENT_CALLS: Final = CALLS_TABLE.alias("parent")
 
 
@@ -56,9 +71,22 @@ def erase_rows_before(connection: Connection, moment: float, limit: int) -> int:
     erased = sum(_erase_calls(connection, [*top, *lost]).values())
     for table in (EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE):
         erased += _erase_some_rows(connection, table, (table.c.call.is_(None)) & (table.c.at < moment), limit)
-    return erased + sum(
-        _erase_some_rows(connection, table, table.c.at < moment, limit) for table in (MESSAGES_TABLE, CLAIMS_TABLE)
+    erased += sum(
+        _erase_some_rows(connection, table, table.c.at < moment, limit)
+        for table in (MESSAGES_TABLE, CLAIMS_TABLE, HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE)
     )
+    return erased + _erase_old_versions(connection, moment, limit)
+
+
+def _erase_old_versions(connection: Connection, moment: float, limit: int) -> int:
+    """Erase versions of flows that no stored call has met, with their places; the newest version of each flow stays."""
+    newer = VERSIONS_TABLE.alias("newer")
+    replaced = exists().where(newer.c.flow == VERSIONS_TABLE.c.flow, newer.c.until > VERSIONS_TABLE.c.until)
+    # A call may go on for a while in the version in which it began.
+    is_old = VERSIONS_TABLE.c.until < moment - TICKET_LIFETIME_SECONDS
+    erased = _erase_some_rows(connection, VERSIONS_TABLE, is_old & replaced, limit)
+    known = exists().where(VERSIONS_TABLE.c.flow == PLACES_TABLE.c.flow, VERSIONS_TABLE.c.version == PLACES_TABLE.c.version)
+    return erased + (_erase_some_rows(connection, PLACES_TABLE, ~known, limit) if erased else 0)
 
 
 def _erase_calls(connection: Connection, ids: Sequence[str]) -> collections.Counter[str]:
@@ -69,7 +97,8 @@ def _erase_calls(connection: Connection, ids: Sequence[str]) -> collections.Coun
         legs = connection.scalars(select(CALLS_TABLE.c.id).where(CALLS_TABLE.c.parent.in_(some))).all()
         gone = [*some, *legs]
         for table in _TABLES_OF_CALLS:
-            erased[table.name] += connection.execute(delete(table).where(table.c.call.in_(gone))).rowcount
+            count = connection.execute(delete(table).where(table.c.call.in_(gone))).rowcount
+            erased[table.name] += count if table not in _DERIVED_TABLES else 0
         erased["calls"] += connection.execute(delete(CALLS_TABLE).where(CALLS_TABLE.c.id.in_(gone))).rowcount
     return erased
 
@@ -98,6 +127,8 @@ def erase_number(
     with engine.begin() as connection:
         written = (MESSAGES_TABLE.c.sender == number) | (MESSAGES_TABLE.c.recipient == number)
         changed["messages"] += connection.execute(delete(MESSAGES_TABLE).where(written)).rowcount
+        counted = COUNTED_TABLE.c.scope.startswith(digest_caller(number))
+        changed["counted"] += connection.execute(delete(COUNTED_TABLE).where(counted)).rowcount
     looked = 0
     for table in JOURNAL_METADATA.tables.values():
         for rows, hits in _erase_mentions(engine, table, mention):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
-from callflows.journal.cpu_budget import CpuBudget
+from callflows.journal.cpu_budget import TURNS_BEFORE_SPOOLING, TURNS_BEFORE_SPOOLING_WHEN_BUSY, CpuBudget
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns
@@ -27,53 +27,57 @@ from callflows.log import get_logger
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from callflows.journal.journal_rows import JournalItem, TraceDocument
+    from callflows.journal.redacted_turns import DescribeDecisions
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalEntry
     from callflows.settings import Settings
-    from callflows.telephony.events import EffectResult, PlatformEvent
-    from callflows.telephony.turn import Turn
+    from callflows.telephony.events import PlatformEvent
 
 
 _LOG: Final = get_logger("journal")
 __all__ = ["Journal", "create_journal"]
 
 
-def create_journal(settings: Settings, describe_decisions: Callable[[Turn], list[dict[str, Any]]]) -> Journal:
-    """Create an installation's journal; ``describe_decisions`` words a turn's decisions. Raises SettingsError."""
+def create_journal(settings: Settings, describe_decisions: DescribeDecisions, trace_document: TraceDocument) -> Journal:
+    """Create an installation's journal. Raises SettingsError.
+
+    ``describe_decisions`` words a turn's decisions, ``trace_document`` finds the places of a document in its flow file.
+    """
     from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands need no journal
     from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
 
     store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
-    return Journal(store, Spool(settings.data), describe_decisions, settings.retention_days)
+    return Journal(store, Spool(settings.data), describe_decisions, settings.retention_days, trace_document)
 
 
 MAX_WAITING_EVENTS_IN_JOURNAL: Final = 20_000
 """Maximum number of events and effect results that wait in memory."""
 MAX_WAITING_TURNS: Final = 10_000
 """Maximum number of turns that wait in memory, each with its document. So many wait only if no disk takes them."""
-TURNS_BEFORE_SPOOLING: Final = 300
-"""Number of waiting turns after which turns go to the spool."""
-TURNS_BEFORE_SPOOLING_WHEN_BUSY: Final = 100
-"""The number while answering is busy: turns that wait long push callers' data out of the CPU cache."""
 SLOW_WRITE_SECONDS: Final = 0.25
 """If the database has taken longer for a write, everything that waits goes to the spool."""
 TURNS_PER_BATCH: Final = 100
-WRITER_CPU_SHARE: Final = 0.03
-WRITER_CPU_BURST_SECONDS: Final = 0.02
-BUSY_ANSWERING_CPU_SHARE: Final = 0.25
-"""CPU limits of writing turns (see ``CpuBudget``).
-
-Answering is busy only if it uses more than this share of a processor; below, all turns are written.
-"""
+TURNS_PER_SPOOLER_BATCH: Final = 500
+"""Maximum number of turns that are packed together, and written to a file at once."""
 JOURNAL_PAUSE_SECONDS: Final = 0.05
 """Interval of the writer in seconds; with a reachable database, an entry is written within twice this time."""
 MAX_JOURNAL_BATCH: Final = 1_000
 """Maximum number of items per transaction."""
 _RETRY_SECONDS: Final = 1.0
 """Delay in seconds before an unavailable database is tried again."""
+_MIN_DERIVE_SECONDS: Final = 0.5
+_DERIVE_CPU_SHARE: Final = 0.04
+_CALLS_PER_DERIVATION: Final = 100
+"""Limits of deriving endings and paths: the minimum interval, the share of a processor, and the calls at once.
+
+Reports may come by the thousand a second: then calls wait to be derived until there are fewer.
+"""
+_FORGOTTEN_CALLS_SECONDS: Final = 86_400.0
+"""Age in seconds of ended calls that are derived at the start, because the last process was killed before."""
 _OPEN_WAIT_SECONDS: Final = 0.2
 """Wait in seconds for the database to open before entries go to files."""
 _FIRST_OPEN_WAIT_SECONDS: Final = 4.0
@@ -108,16 +112,18 @@ class Journal(JournalQueries):
         self,
         store: SqlStore,
         spool: Spool,
-        describe_decisions: Callable[[Turn], list[dict[str, Any]]],
+        describe_decisions: DescribeDecisions,
         retention_days: int | None = None,
+        trace_document: TraceDocument | None = None,
     ) -> None:
-        """Accept ``describe_decisions`` to word a turn's decisions; without ``retention_days`` all calls are retained."""
+        """See ``build_journal_entries`` for the callables; without ``retention_days`` all calls are retained."""
         super().__init__(store)
         self._spool = spool
         self._describe_decisions = describe_decisions
+        self._trace_document = trace_document
         self._retention = Retention(store, retention_days) if retention_days is not None else None
-        self._waiting_events: BoundedQueue[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]] = (
-            BoundedQueue(MAX_WAITING_EVENTS_IN_JOURNAL)
+        self._waiting_events: BoundedQueue[tuple[JournalItem, _Completion | None]] = BoundedQueue(
+            MAX_WAITING_EVENTS_IN_JOURNAL
         )
         self._waiting_turns: BoundedQueue[AnsweredRequest] = BoundedQueue(MAX_WAITING_TURNS)
         self._cpu_budget: CpuBudget
@@ -128,7 +134,7 @@ class Journal(JournalQueries):
         self._is_first_opening = True
         self._outage_reason = "it was not opened yet"
         self._retry_at = 0.0
-        self._turns_before_spooling = TURNS_BEFORE_SPOOLING
+        self._derive_at = 0.0
         self._take_lock = threading.Lock()
         self._write_began_at = math.inf
         self._spooled_in_flight: list[_PendingWrite] = []
@@ -138,12 +144,12 @@ class Journal(JournalQueries):
         self._writer = BackgroundThread("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
         self._spooler = BackgroundThread("journal-spooler", self._spool_excess, JOURNAL_PAUSE_SECONDS)
 
-    def record_soon(self, item: AnsweredRequest | PlatformEvent | EffectResult) -> None:
+    def record_soon(self, item: JournalItem) -> None:
         """Queue an item, or drop the item if the queue is full; never waits and never raises."""
         if not isinstance(item, AnsweredRequest):
             self._waiting_events.add((item, None))
         elif self._waiting_turns.add(item):
-            if len(self._waiting_turns) == TURNS_BEFORE_SPOOLING // 2:
+            if len(self._waiting_turns) == TURNS_BEFORE_SPOOLING_WHEN_BUSY:
                 self._writer.wake()
             elif len(self._waiting_turns) == TURNS_BEFORE_SPOOLING:
                 self._spooler.wake()
@@ -170,7 +176,7 @@ class Journal(JournalQueries):
 
         Call this in the thread that answers calls: the CPU budget measures that thread.
         """
-        self._cpu_budget = CpuBudget(WRITER_CPU_SHARE, WRITER_CPU_BURST_SECONDS, BUSY_ANSWERING_CPU_SHARE)
+        self._cpu_budget = CpuBudget()
         self._writer.start()
         self._spooler.start()
         if self._retention is not None:
@@ -182,8 +188,7 @@ class Journal(JournalQueries):
         self._spooler.stop(grace_seconds)
         if self._retention is not None:
             self._retention.stop()
-        self._query_threads.shutdown(wait=False, cancel_futures=True)
-        self._store.close()
+        self.close()
 
     def get_status(self) -> dict[str, Any]:
         """Return ``database`` (ok or gone; the log has the reason), waiting items, bytes in spool files, dropped items."""
@@ -212,6 +217,7 @@ class Journal(JournalQueries):
         try:
             while self._write_step():
                 pass
+            self._derive_calls_within_budget()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _LOG.exception("the journal writer failed", error=type(error).__name__)
             self._discard_batch(error)
@@ -243,10 +249,7 @@ class Journal(JournalQueries):
         """Report whether turns may be written now, within the CPU budget."""
         if not self._waiting_turns or self._writer.is_stopping:
             return bool(self._waiting_turns)
-        left = self._cpu_budget.has_budget()
-        busy = self._cpu_budget.is_busy
-        self._turns_before_spooling = TURNS_BEFORE_SPOOLING_WHEN_BUSY if busy else TURNS_BEFORE_SPOOLING
-        return left
+        return self._cpu_budget.has_budget()
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
@@ -256,21 +259,20 @@ class Journal(JournalQueries):
     def _take_items(self, max_events: int, max_turns: int) -> list[_PendingWrite]:
         """Take events and turns from the queues, and build their entries."""
         events, turns = self._take_from_queues(max_events, max_turns)
-        items = [*events, *((turn, None) for turn in turns)]
+        items: list[tuple[JournalItem, _Completion | None]] = [*events, *((turn, None) for turn in turns)]
         return [pending for item, completion in items if (pending := self._build_write(item, completion)) is not None]
 
     def _take_from_queues(
         self, max_events: int, max_turns: int
-    ) -> tuple[list[tuple[AnsweredRequest | PlatformEvent | EffectResult, _Completion | None]], list[AnsweredRequest]]:
+    ) -> tuple[list[tuple[JournalItem, _Completion | None]], list[AnsweredRequest]]:
         with self._take_lock:
             return self._waiting_events.take(max_events), self._waiting_turns.take(max_turns)
 
-    def _build_write(
-        self, item: AnsweredRequest | PlatformEvent | EffectResult, completion: _Completion | None
-    ) -> _PendingWrite | None:
+    def _build_write(self, item: JournalItem, completion: _Completion | None) -> _PendingWrite | None:
         """Build the entries of an item; None, with a log line, if that fails."""
         try:
-            return _PendingWrite(build_journal_entries(item, self._describe_decisions), completion)
+            entries = build_journal_entries(item, self._describe_decisions, self._trace_document)
+            return _PendingWrite(entries, completion)
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._refuse_item(error, completion)
             return None
@@ -297,14 +299,14 @@ class Journal(JournalQueries):
     def _has_excess(self) -> bool:
         if self._is_write_slow():
             return bool(self._waiting_events or self._waiting_turns)
-        return len(self._waiting_turns) >= self._turns_before_spooling
+        return len(self._waiting_turns) >= self._cpu_budget.turns_before_spooling
 
     def _is_write_slow(self) -> bool:
         return time.monotonic() - self._write_began_at > SLOW_WRITE_SECONDS
 
     def _take_spooler_batch(self) -> _SpoolerBatch:
         """Take turns, and events too while a write hangs. Turns are packed: their rows are built when they are drained."""
-        events, turns = self._take_from_queues(MAX_JOURNAL_BATCH if self._is_write_slow() else 0, TURNS_PER_BATCH)
+        events, turns = self._take_from_queues(MAX_JOURNAL_BATCH if self._is_write_slow() else 0, TURNS_PER_SPOOLER_BATCH)
         pending = [made for item, completion in events if (made := self._build_write(item, completion)) is not None]
         redactor, redacted = TurnRedactor(self._describe_decisions), []
         for turn in turns:
@@ -313,7 +315,7 @@ class Journal(JournalQueries):
                     redacted.append(redactor.redact_turn(turn))
                 except Exception as error:  # noqa: BLE001 - later items must still be written
                     self._refuse_item(error)
-        return _SpoolerBatch(pending, [pack_turns(redacted)] if redacted else [], len(pending) + len(turns))
+        return _SpoolerBatch(pending, [pack_turns(redacted, redactor.texts)] if redacted else [], len(pending) + len(turns))
 
     def _spool_batch(self, batch: _SpoolerBatch) -> bool:
         """Spool the spooler's batch. Return False if the disk does not take it; then the batch waits."""
@@ -420,6 +422,7 @@ class Journal(JournalQueries):
         try:
             if not self._open_store():
                 return False
+            self._store.mark_underived_calls(time.time() - _FORGOTTEN_CALLS_SECONDS)
         except (JournalUnavailableError, OSError) as error:
             self._mark_store_gone(error)
             return False
@@ -438,6 +441,21 @@ class Journal(JournalQueries):
         if not remain:
             self._drained_number = number
         return remain
+
+    def _derive_calls_within_budget(self) -> None:
+        """Derive endings and paths of some ended calls, with a small share of a processor."""
+        is_due = time.monotonic() >= self._derive_at or self._writer.is_stopping
+        if not is_due or self._outage_reason or not self._store.has_underived_calls:
+            return
+        began = time.thread_time()
+        if self._writer.is_stopping or self._cpu_budget.has_budget():
+            try:
+                with self._cpu_budget:
+                    self._store.derive_calls(_CALLS_PER_DERIVATION)
+            except JournalUnavailableError as error:
+                self._mark_store_gone(error)
+        used = time.thread_time() - began
+        self._derive_at = time.monotonic() + max(_MIN_DERIVE_SECONDS, used / _DERIVE_CPU_SHARE)
 
     def _open_store(self) -> bool:
         """Open the database, within a time limit. Return whether the database is open."""

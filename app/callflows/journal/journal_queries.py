@@ -25,10 +25,13 @@ from callflows.telephony.ports import Effect, OptOutRequest
 from callflows.telephony.recording_entity import find_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from callflows.journal.api_tokens import TokenOwner
+    from callflows.journal.call_count_store import CountedCall
+    from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.sql_store import SqlStore
-    from callflows.journal.stored_rows import JournalRow, StoredCall, StoredLease
+    from callflows.journal.stored_rows import CallFilter, JournalRow, StoredCall, StoredLease
     from callflows.telephony.call_record import ReportedRecording
 
 
@@ -54,6 +57,11 @@ class JournalQueries:
         self._claims_here = RecentKeys()
         self._query_threads = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="journal-asked")
 
+    def close(self) -> None:
+        """Close the store; queries that are still waiting are not run."""
+        self._query_threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
     async def _run_query(self, query: Callable[..., _ResultT], *arguments: Any) -> _ResultT:  # noqa: ANN401 - as the question has them
         """Run a query in the journal's own thread pool."""
         # A slow database must not block the default thread pool.
@@ -65,6 +73,10 @@ class JournalQueries:
         Raises JournalUnavailableError.
         """
         return await self._run_query(self._store.claim_key, kind, key, time.time())
+
+    async def is_claimed(self, kind: str, key: str) -> bool:
+        """Return whether a key was claimed. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.is_claimed, kind, key)
 
     async def claim_key_or_here(self, kind: str, key: str) -> bool:
         """Claim a key; during an outage, report whether this is the first claim in this process."""
@@ -79,6 +91,14 @@ class JournalQueries:
     ) -> str:
         """See ``SentTextRegistry``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.count_text, conversation, mark, now, find_refusal)
+
+    async def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
+        """Count calls for all processes; return their numbers. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_calls, calls)
+
+    async def erase_counts_before(self, moment: float) -> None:
+        """Erase the counts of calls before a moment. Raises JournalUnavailableError."""
+        await self._run_query(self._store.erase_counts_before, moment)
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
@@ -121,6 +141,51 @@ class JournalQueries:
     async def load_lease(self, name: str) -> StoredLease | None:
         """Return the last holder of a lease and its mark; None if never held. Raises JournalUnavailableError."""
         return await self._run_query(self._store.load_lease, name)
+
+    @property
+    def shortest_message_seconds(self) -> float:
+        """Length in seconds below which a recording is no voicemail."""
+        return self._store.shortest_message_seconds
+
+    async def list_calls(self, call_filter: CallFilter) -> list[JournalRow]:
+        """List the calls of a filter with a limit, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: [*self._store.list_calls(call_filter)])
+
+    async def load_call(self, call_id: str) -> StoredCall | None:
+        """Load a call with all its rows. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.load_call, call_id)
+
+    async def list_voicemails(self, inbox_filter: InboxFilter) -> list[dict[str, Any]]:
+        """List the voicemails of a filter with a limit, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: [*self._store.list_voicemails(inbox_filter)])
+
+    async def list_messages(self, inbox_filter: InboxFilter) -> list[dict[str, Any]]:
+        """List the text messages of a filter with a limit, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: [*self._store.list_messages(inbox_filter)])
+
+    async def find_thing(self, kind: str, id_: str) -> Sequence[str]:
+        """Return the id if there is such a voicemail, message or call. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_thing, kind, id_, 1)
+
+    async def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
+        """Mark a thing as handled or as new. Return whether that changed anything. Raises JournalUnavailableError."""
+        return await self._run_query(functools.partial(self._store.set_handled, handled=handled), kind, key, change)
+
+    async def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
+        """Add a note to a thing. Raises JournalUnavailableError, and JournalRejectionError for an empty note."""
+        return await self._run_query(self._store.add_note, kind, key, change, text)
+
+    async def list_versions(self, flow: str) -> list[JournalRow]:
+        """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_versions, flow)
+
+    async def load_version(self, flow: str, version: str) -> JournalRow | None:
+        """Load a version of a flow with its source. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.load_version, flow, version)
+
+    async def find_token_owner(self, token: str) -> TokenOwner | None:
+        """Return the owner of a valid token of the HTTP API. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_token_owner, token, time.time())
 
 
 def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:

@@ -10,6 +10,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.journal.call_path import build_turn_visit, build_visit_row
 from callflows.journal.journal_tables import MERGED_TABLES, PROVISIONAL_BEGINS, PROVISIONAL_CONTINUES
 from callflows.journal.redacted_turns import TurnRedactor, dump_json
 from callflows.journal.redaction import DIGIT_FIELDS, mask_credentials, mask_event_secrets
@@ -25,19 +26,23 @@ from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD
-from callflows.telephony.events import AnsweredRequest, PlatformEvent
+from callflows.telephony.events import AnsweredRequest, LiveFlowVersion, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from callflows.flows.loader.place_tracer import DocumentPlaces
     from callflows.journal.redacted_turns import DescribeDecisions, RedactedTurn
     from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.platform_entity import PlatformEntity
     from callflows.telephony.recording_entity import RecordingEntity
+
+    TraceDocument = Callable[[AnsweredRequest, str], DocumentPlaces | None]
+    JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
 
 
 _BLANK_ROWS: Final = {
@@ -50,14 +55,24 @@ PROVISIONAL_ID_PREFIX: Final = "ours-"
 
 
 def build_journal_entries(
-    item: AnsweredRequest | PlatformEvent | EffectResult, describe_decisions: DescribeDecisions
+    item: JournalItem, describe_decisions: DescribeDecisions, trace_document: TraceDocument | None = None
 ) -> list[JournalEntry]:
-    """Build the rows of an item. A refused request has no rows."""
+    """Build the rows of an item. A refused request has no rows.
+
+    ``trace_document`` finds the places of a document's elements in the flow file (see ``PlaceTracer``).
+    """
     if isinstance(item, PlatformEvent):
         return _build_event_entries(item)
     if isinstance(item, AnsweredRequest):
-        is_refused = item.outcome.kind == "refused"
-        return [] if is_refused else build_turn_entries(TurnRedactor(describe_decisions).redact_turn(item))
+        if item.outcome.kind == "refused":
+            return []
+        redactor = TurnRedactor(describe_decisions)
+        redacted = redactor.redact_turn(item)
+        document = _join_texts(redactor.texts, redacted.document)
+        places = trace_document(item, document) if trace_document is not None else None
+        return build_turn_entries(redacted, redactor.texts, places)
+    if isinstance(item, LiveFlowVersion):
+        return [("versions", item._asdict())]
     payload = dump_json(item.payload) if item.payload else None
     return [
         _build_effect_entry(
@@ -66,8 +81,14 @@ def build_journal_entries(
     ]
 
 
-def build_turn_entries(turn: RedactedTurn) -> list[JournalEntry]:
-    """Build the rows of a request: the call, the turn, and the requested effects."""
+def build_turn_entries(
+    turn: RedactedTurn, texts: Sequence[str], places: DocumentPlaces | None = None
+) -> list[JournalEntry]:
+    """Build the rows of a request: the call, the turn, its visit, the places of its document, the requested effects.
+
+    ``texts`` are those of the turn's batch. ``places`` is None if they are not known, as of a turn that a busy server
+    packed into a file.
+    """
     fields = turn.request_fields
     call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{turn.id}"
     row = {
@@ -87,14 +108,30 @@ def build_turn_entries(turn: RedactedTurn) -> list[JournalEntry]:
         "version": turn.version,
         "cause": turn.cause,
         "detail": turn.detail,
-        "trail": turn.decisions,
-        "document": zlib.compress("".join(turn.document).encode(), 1),
+        "trail": texts[turn.decisions],
+        "document": zlib.compress(_join_texts(texts, turn.document).encode(), 1),
+        "places": places.key if places is not None else None,
     }
     effects = [
         _build_effect_entry(effect.kind, effect.key, call, effect.payload, at=turn.received_at, result="asked")
         for effect in turn.effects
     ]
-    return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *effects]
+    visit = build_turn_visit(row, places.first if places is not None else None)
+    visits = [("visits", build_visit_row(call, 0, visit))] if turn.flow else []
+    return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *visits, *_list_places(places), *effects]
+
+
+def _join_texts(texts: Sequence[str], places: Sequence[int]) -> str:
+    """Return a document, or another text, whose parts are places in the texts of its batch."""
+    return "".join([texts[place] for place in places])
+
+
+def _list_places(places: DocumentPlaces | None) -> list[JournalEntry]:
+    """Build the row of a document's places if they are new."""
+    if places is None or not places.is_new:
+        return []
+    row = {"id": places.key, "flow": places.flow, "version": places.version, "elements": places.places}
+    return [("places", row)]
 
 
 def _build_call_of_turn(turn: RedactedTurn, call: str) -> JournalRow:

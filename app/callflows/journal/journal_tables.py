@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0003"
+SCHEMA_HEAD: Final = "0005"
 """Revision of the newest migration."""
 
 
@@ -116,8 +116,12 @@ TURNS_TABLE: Final = Table(
     Column("detail", Text, nullable=False),
     Column("trail", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("places", Text),
 )
-"""A request and its answer. ``told`` and ``trail`` are JSON, ``document`` is compressed by zlib."""
+"""A request and its answer. ``told`` and ``trail`` are JSON, ``document`` is compressed by zlib.
+
+``places`` is a key of PLACES_TABLE, or NULL if it is not known where the document comes from.
+"""
 
 
 Index("turns_call", TURNS_TABLE.c.call, TURNS_TABLE.c.at)
@@ -226,6 +230,20 @@ CLAIMS_TABLE: Final = Table(
 Index("claims_at", CLAIMS_TABLE.c.at)
 
 
+COUNTED_TABLE: Final = Table(
+    "counted",
+    JOURNAL_METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""Calls that are counted, each with its number. ``scope`` begins with a digest of the caller; ``key`` is the call's id."""
+
+
+Index("counted_at", COUNTED_TABLE.c.at)
+
+
 OPT_OUTS_TABLE: Final = Table(
     "optouts",
     JOURNAL_METADATA,
@@ -243,13 +261,146 @@ LEASES_TABLE: Final = Table(
     Column("mark", Double),
 )
 """Leases for the work of one process at a time. ``mark`` is the moment up to which the work is complete."""
+VERSIONS_TABLE: Final = Table(
+    "versions",
+    JOURNAL_METADATA,
+    Column("flow", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("file", _byte_ordered_text()),
+    Column("source", _byte_ordered_text()),
+    Column("since", Double),
+    Column("until", Double),
+)
+"""A version of a flow: its file's name and text, and the first and last moment at which it is known to have been live."""
+PLACES_TABLE: Final = Table(
+    "places",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("elements", Text, nullable=False),
+)
+"""Places in a flow file of a document's elements, as JSON (see ``DocumentPlaces``). Many turns share one row."""
+
+
+Index("places_version", PLACES_TABLE.c.flow, PLACES_TABLE.c.version)
+
+
+VISITS_TABLE: Final = Table(
+    "visits",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("call", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("way", Text, nullable=False),
+    Column("line", Integer, nullable=False),
+)
+"""A call comes to a node, by a way such as ``key 2``.
+
+The journal derives the rows: the first of a turn from the turn, the others from Opentact's reports when the call has ended.
+``number`` orders the visits of one moment.
+"""
+
+
+Index("visits_call", VISITS_TABLE.c.call)
+
+
+Index("visits_node", VISITS_TABLE.c.flow, VISITS_TABLE.c.node, VISITS_TABLE.c.at)
+
+
+ENDINGS_TABLE: Final = Table(
+    "endings",
+    JOURNAL_METADATA,
+    Column("call", Text, primary_key=True),
+    Column("at", Double),
+    Column("kind", Text, nullable=False),
+    Column("party", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("seconds", Integer),
+)
+"""The ending of a call that is over (see ``CallEnding``), derived again whenever something more is reported.
+
+``at`` is the beginning of the call.
+"""
+
+
+Index("endings_kind", ENDINGS_TABLE.c.kind, ENDINGS_TABLE.c.at)
+
+
+HANDLED_TABLE: Final = Table(
+    "handled",
+    JOURNAL_METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("call", Text),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+)
+"""What somebody has dealt with: a recording (``voicemail``) or a text (``message``). Without a row it is new."""
+NOTES_TABLE: Final = Table(
+    "notes",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("call", Text),
+    Column("key", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+"""A note of a person. ``key`` is the id of the noted thing: a call, a recording or a message."""
+
+
+Index("notes_key", NOTES_TABLE.c.key)
+
+
+AUDIT_TABLE: Final = Table(
+    "audit",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("call", Text),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+)
+"""A change made by a person or a program: who, from where (``origin``), the changed thing (``key``), before and after."""
+
+
+TOKENS_TABLE: Final = Table(
+    "tokens",
+    JOURNAL_METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("until", Double),
+    Column("revoked", Double),
+)
+"""A token of the HTTP API; ``hash`` is the SHA-256 of its secret."""
+
+
+for table in (HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE):
+    Index(f"{table.name}_call", table.c.call)
+    Index(f"{table.name}_at", table.c.at)
+
+
 _GREATEST_COLUMNS: Final = (
     "caller", "number", "outcome", "state", "seconds", "cause", "delivered", "result", "reason", "payload", "text", "raw",
+    "until",
 )  # fmt: skip
 GREATEST_WINS_COLUMNS: Final = frozenset(_GREATEST_COLUMNS)
 """Columns in which the greater value wins; in all other columns the lesser value wins."""
 MERGED_TABLES: Final = {
-    table.name: table for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+    table.name: table
+    for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, VERSIONS_TABLE)
 }
 """Tables whose rows are merged with later reports; the other tables ignore a repeated row."""
-APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE)}
+APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE, PLACES_TABLE, VISITS_TABLE)}

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 import zlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _MAX_QUERY_CHARACTERS: Final = 4096
 _VALUE_DELIMITERS: Final = frozenset("&\"'<> \t\n\r\\")
 """Characters that stand neither in the name nor in the value of a credential."""
+_OPEN_PAIRS: Final = (b"\2\1", b"\2\3", b"\3\1", b"\3\3")
+"""Ends of two texts in a row without a delimiter between them."""
 _VALUE_END: Final = re.compile("[&\"'<> \t\n\r\\\\]")
 
 
@@ -52,8 +54,8 @@ class RedactedEffect(NamedTuple):
 class RedactedTurn(NamedTuple):
     """A request and its answer as plain values, without credentials, secret values and secret digits.
 
-    ``document`` is the answer as texts in a row; ``decisions`` is JSON. The other fields are those of AnsweredRequest and
-    AnswerOutcome.
+    ``document`` is the answer as texts in a row; ``decisions`` is JSON. Both are places of texts in a list that all turns
+    of a batch share. The other fields are those of AnsweredRequest and AnswerOutcome.
     """
 
     id: str
@@ -70,17 +72,26 @@ class RedactedTurn(NamedTuple):
     version: str
     cause: str
     detail: str
-    decisions: str
-    document: Sequence[str]
+    decisions: int
+    document: Sequence[int]
     effects: Sequence[RedactedEffect] = ()
 
 
 class TurnRedactor:
-    """Redacts the turns of one batch; a text that several documents share is searched for credentials once."""
+    """Redacts the turns of one batch. A text that several documents share is searched for credentials once.
+
+    ``texts`` are the masked texts of the batch's documents and decisions.
+    """
 
     def __init__(self, describe_decisions: DescribeDecisions) -> None:
+        self.texts: list[str] = []
         self._describe_decisions = describe_decisions
-        self._masked_texts: dict[str, tuple[str, bool, bool]] = {}
+        # One random number for a batch: each takes longer than most other fields of a turn.
+        self._id_prefix, self._turn_count = uuid.uuid4().hex[:24], 0
+        self._known_parts: dict[str, int] = {}
+        self._known_texts: dict[str, int] = {}
+        self._part_ends = bytearray()
+        """For each text: 1 if its first character is no delimiter, plus 2 if its last is none."""
 
     def redact_turn(self, answered: AnsweredRequest) -> RedactedTurn:
         """Return the plain values of a request and its answer."""
@@ -89,8 +100,9 @@ class TurnRedactor:
         kept = may_keep_digits(turn, decisions, answered=outcome.kind == "answered")
         secrets = list_secret_texts(turn, digits_allowed=kept)
         query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:_MAX_QUERY_CHARACTERS])
+        self._turn_count += 1
         return RedactedTurn(
-            uuid.uuid4().hex,
+            f"{self._id_prefix}{self._turn_count:08x}",
             answered.received_at,
             answered.answer_seconds,
             answered.method,
@@ -108,7 +120,7 @@ class TurnRedactor:
             outcome.version,
             mask_secrets(clean_text(outcome.cause), secrets),
             mask_secrets(clean_text(outcome.detail), secrets),
-            mask_credentials(mask_secrets(dump_json(decisions), secrets)) if decisions else "[]",
+            self._place_text(mask_credentials(mask_secrets(dump_json(decisions), secrets)) if decisions else "[]"),
             self._mask_document(answered.document_parts, secrets),
             [
                 RedactedEffect(e.kind, e.key, mask_credentials(mask_secrets(dump_json(e.payload), secrets)))
@@ -116,31 +128,36 @@ class TurnRedactor:
             ],
         )
 
-    def _mask_document(self, parts: Sequence[str], secrets: Sequence[str]) -> Sequence[str]:
-        """Return the texts of a document, masked. Secrets are searched in the whole document, as they may span texts."""
+    def _mask_document(self, parts: Sequence[str], secrets: Sequence[str]) -> Sequence[int]:
+        """Mask a document; return the places of its texts. Secrets are searched in the whole, as they may span texts."""
         if secrets:
-            return (mask_secrets(mask_credentials("".join(parts)), secrets),)
-        masked = self._mask_texts(parts)
-        return masked if masked is not None else self._mask_texts(_join_open_texts(parts)) or ()
+            return (self._place_text(mask_secrets(mask_credentials("".join(parts)), secrets)),)
+        places = self._mask_parts(parts)
+        ends = bytes(map(self._part_ends.__getitem__, places))
+        if any(pair in ends for pair in _OPEN_PAIRS):
+            places = self._mask_parts(_join_open_texts(parts))
+        return places
 
-    def _mask_texts(self, parts: Iterable[str]) -> list[str] | None:
-        """Mask each text by itself; None if the name or the value of a credential can span two of them."""
-        known = self._masked_texts
-        masked: list[str] = []
-        was_closed = True
-        for part in parts:
-            text, starts_closed, ends_closed = known.get(part) or self._mask_text(part)
-            if not (starts_closed or was_closed):
-                return None
-            was_closed = ends_closed
-            masked.append(text)
-        return masked
+    def _mask_parts(self, parts: Sequence[str]) -> list[int]:
+        """Mask each text by itself. Right only if the name or the value of a credential cannot span two of them."""
+        known = self._known_parts
+        places = [*map(known.get, parts)]
+        if None in places:
+            for part in parts:
+                if part not in known:
+                    ends = (part[:1] not in _VALUE_DELIMITERS) + 2 * (part[-1:] not in _VALUE_DELIMITERS)
+                    known[part] = self._place_text(mask_credentials(part), ends)
+            places = [*map(known.get, parts)]
+        return cast("list[int]", places)
 
-    def _mask_text(self, part: str) -> tuple[str, bool, bool]:
-        """Return the masked text, and whether its first and its last character are delimiters."""
-        found = (mask_credentials(part), part[:1] in _VALUE_DELIMITERS, part[-1:] in _VALUE_DELIMITERS)
-        self._masked_texts[part] = found
-        return found
+    def _place_text(self, text: str, ends: int = 0) -> int:
+        """Return the place of a text in ``texts``."""
+        place = self._known_texts.setdefault(text, len(self.texts))
+        if place == len(self.texts) or self._part_ends[place] != ends:
+            self._known_texts[text] = place = len(self.texts)
+            self.texts.append(text)
+            self._part_ends.append(ends)
+        return place
 
 
 def _join_open_texts(parts: Iterable[str]) -> list[str]:
@@ -157,38 +174,17 @@ def _join_open_texts(parts: Iterable[str]) -> list[str]:
     return made
 
 
-def pack_turns(turns: Iterable[RedactedTurn]) -> bytes:
-    """Pack a batch of turns for a file; ``unpack_turns`` gives them back."""
-    texts: dict[str, int] = {}
-    place = texts.setdefault
-    rows = [
-        [
-            *turn[:-3],
-            place(turn.decisions, len(texts)),
-            [place(text, len(texts)) for text in turn.document],
-            turn.effects,
-        ]
-        for turn in turns
-    ]
-    batch = {"fields": RedactedTurn._fields, "turns": rows, "texts": [*texts]}
+def pack_turns(turns: Iterable[RedactedTurn], texts: Sequence[str]) -> bytes:
+    """Pack a batch of turns and their texts for a file; ``unpack_turns`` gives them back."""
+    batch = {"fields": RedactedTurn._fields, "turns": [*turns], "texts": texts}
     return zlib.compress(dump_json(batch).encode(), 1)
 
 
-def unpack_turns(packed: bytes) -> list[RedactedTurn]:
-    """Return the turns of a batch."""
+def unpack_turns(packed: bytes) -> tuple[list[RedactedTurn], Sequence[str]]:
+    """Return the turns of a batch, and their texts."""
     batch = json.loads(zlib.decompress(packed))
-    texts = batch["texts"]
-    found = []
-    for row in batch["turns"]:
-        turn = RedactedTurn(**dict(zip(batch["fields"], row, strict=True)))
-        found.append(
-            turn._replace(
-                decisions=texts[turn.decisions],
-                document=[texts[index] for index in turn.document],
-                effects=[RedactedEffect(*effect) for effect in turn.effects],
-            )
-        )
-    return found
+    turns = [RedactedTurn(**dict(zip(batch["fields"], row, strict=True))) for row in batch["turns"]]
+    return [turn._replace(effects=[RedactedEffect(*effect) for effect in turn.effects]) for turn in turns], batch["texts"]
 
 
 def dump_json(value: object) -> str:

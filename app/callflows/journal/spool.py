@@ -198,7 +198,8 @@ def _decode_line(line: bytes) -> list[JournalEntry]:
     try:
         table, row = json.loads(line)
         if table == _PACKED_TURNS:
-            return [entry for turn in unpack_turns(base64.b64decode(row)) for entry in build_turn_entries(turn)]
+            turns, texts = unpack_turns(base64.b64decode(row))
+            return [entry for turn in turns for entry in build_turn_entries(turn, texts)]
         return [(table, _decode_document(row))]
     except (ValueError, TypeError, LookupError, zlib.error):
         return []

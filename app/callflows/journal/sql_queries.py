@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select, tuple_
 
-from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, find_call_ending
+from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places
+from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     EFFECTS_TABLE,
+    ENDINGS_TABLE,
     EVENTS_TABLE,
     MESSAGES_TABLE,
+    NOTES_TABLE,
     RECORDINGS_TABLE,
     TRANSCRIPTS_TABLE,
     TURNS_TABLE,
+    VERSIONS_TABLE,
+    VISITS_TABLE,
 )
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
 from callflows.journal.stored_rows import StoredCall, find_call_end
 from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Select, Table
 
@@ -34,8 +38,6 @@ _MESSAGE_WINDOW_SECONDS: Final = 3600.0
 """Window in seconds after a call for messages between the same two numbers."""
 _CALLS_PER_QUERY: Final = 200
 """Number of calls whose endings are computed at once."""
-_EVENT_ORDER: Final = (EVENTS_TABLE.c.at, EVENTS_TABLE.c.arrived, EVENTS_TABLE.c.key)
-"""Opentact's moments have milliseconds, and several events may share one: then the order of their arrival counts."""
 _LEGS = CALLS_TABLE.alias("leg")
 
 
@@ -55,8 +57,10 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
 
 
 def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
+    ending = [ENDINGS_TABLE.c[name].label(f"ending_{name}") for name in CallEnding._fields]
     found = (
-        select(CALLS_TABLE)
+        select(CALLS_TABLE, *ending)
+        .join(ENDINGS_TABLE, ENDINGS_TABLE.c.call == CALLS_TABLE.c.id, isouter=True)
         .where(*_build_call_conditions(call_filter))
         .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
     )
@@ -72,53 +76,14 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
 def _add_endings(
     connection: Connection, calls: Sequence[JournalRow], shortest_message_seconds: float
 ) -> Iterator[JournalRow]:
-    """Add the ``ending`` to some calls."""
-    ids = [call["id"] for call in calls]
-    legs = _fetch_all(
-        connection,
-        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
-    )
-    parents = {leg["id"]: leg["parent"] for leg in legs}
-    recordings = _group_rows(
-        _fetch_all(connection, select(RECORDINGS_TABLE).where(RECORDINGS_TABLE.c.call.in_([*ids, *parents]))), parents
-    )
-    # An event that a search found shows that others may be missing.
-    tells = (EVENTS_TABLE.c.kind == "call_flow") | (EVENTS_TABLE.c.source == "search")
-    steps = select(EVENTS_TABLE).where(EVENTS_TABLE.c.call.in_(ids), tells)
-    events = _group_rows(_fetch_all(connection, steps.order_by(*_EVENT_ORDER)))
-    last_turns = (
-        select(TURNS_TABLE.c.call, func.max(TURNS_TABLE.c.at).label("at"))
-        .where(TURNS_TABLE.c.call.in_(ids))
-        .group_by(TURNS_TABLE.c.call)
-        .subquery()
-    )
-    is_last = (TURNS_TABLE.c.call == last_turns.c.call) & (TURNS_TABLE.c.at == last_turns.c.at)
-    documents = {
-        row["call"]: row["document"]
-        for row in _fetch_all(connection, select(TURNS_TABLE.c.call, TURNS_TABLE.c.document).join(last_turns, is_last))
+    """Add the ``ending`` to some calls: the stored one, or the derived one of a call that is not known to be over."""
+    open_calls = [call for call in calls if call["ending_kind"] is None]
+    derived = {
+        facts.call["id"]: facts.ending for facts in derive_call_facts(connection, open_calls, shortest_message_seconds)
     }
-    legs_by_call = _group_rows(legs, column="parent")
     for call in calls:
-        id_ = call["id"]
-        ending = find_call_ending(
-            call,
-            legs_by_call.get(id_, ()),
-            recordings.get(id_, ()),
-            events.get(id_, ()),
-            documents.get(id_),
-            shortest_message_seconds,
-        )
+        ending = derived.get(call["id"]) or CallEnding(*(call[f"ending_{name}"] for name in CallEnding._fields))
         yield {**call, "ending": ending}
-
-
-def _group_rows(
-    rows: Iterable[JournalRow], parents: Mapping[str, str] = MappingProxyType({}), column: str = "call"
-) -> dict[str, list[JournalRow]]:
-    """Group rows by call; the rows of a leg belong to its parent."""
-    groups: dict[str, list[JournalRow]] = {}
-    for row in rows:
-        groups.setdefault(parents.get(row[column], row[column]), []).append(row)
-    return groups
 
 
 def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bool]]:
@@ -129,10 +94,23 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.outcome in OUTCOME_RANKS and call_filter.outcome != ANSWERED_WITH_DOCUMENT:
         yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
         yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
+    elif call_filter.outcome:
+        yield ENDINGS_TABLE.c.kind.is_(None) | (ENDINGS_TABLE.c.kind == call_filter.outcome)
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != LAST_CALL_STATE:
             yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
+    yield from _build_page_conditions(call_filter)
+
+
+def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bool]]:
+    if call_filter.node:
+        came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
+        yield exists().where(came)
+    if call_filter.ids:
+        yield CALLS_TABLE.c.id.in_(call_filter.ids)
+    if call_filter.after is not None:
+        yield tuple_(CALLS_TABLE.c.started, CALLS_TABLE.c.id) < tuple_(*call_filter.after)
     if call_filter.since is not None:
         yield CALLS_TABLE.c.started >= call_filter.since
     if call_filter.until is not None:
@@ -144,10 +122,22 @@ def query_call_ids(connection: Connection, prefix: str, limit: int) -> list[str]
     return [*connection.scalars(select(CALLS_TABLE.c.id).where(begins).order_by(CALLS_TABLE.c.id).limit(limit))]
 
 
+def query_versions(connection: Connection, flow: str) -> list[JournalRow]:
+    """Return versions of flows without their source, the newest first."""
+    columns = [column for column in VERSIONS_TABLE.c if column.name != "source"]
+    found = select(*columns).order_by(VERSIONS_TABLE.c.flow, VERSIONS_TABLE.c.since.desc(), VERSIONS_TABLE.c.version)
+    return fetch_all_rows(connection, found.where(VERSIONS_TABLE.c.flow == flow) if flow else found)
+
+
+def query_version(connection: Connection, flow: str, version: str) -> JournalRow | None:
+    mine = (VERSIONS_TABLE.c.flow == flow) & (VERSIONS_TABLE.c.version == version)
+    return _fetch_first(connection, select(VERSIONS_TABLE).where(mine))
+
+
 def query_held_effects(connection: Connection, kind: str, before: float, limit: int) -> list[JournalRow]:
     """Return effects of a kind that were requested before a moment and have no result yet, oldest first."""
     waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)
-    return _fetch_all(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
+    return fetch_all_rows(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
 
 
 def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None:
@@ -155,20 +145,33 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
     row = _fetch_first(connection, select(CALLS_TABLE).where(CALLS_TABLE.c.id == call_id))
     if row is None:
         return None
-    legs = _fetch_all(
+    legs = fetch_all_rows(
         connection,
         select(CALLS_TABLE).where(CALLS_TABLE.c.parent == call_id).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
     )
     ids = [call_id, *(leg["id"] for leg in legs)]
 
     def fetch_rows(table: Table) -> list[JournalRow]:
-        order = _EVENT_ORDER if table is EVENTS_TABLE else (table.c.at, table.c.id if "id" in table.c else table.c.key)
-        return _fetch_all(connection, select(table).where(table.c.call.in_(ids)).order_by(*order))
+        order = EVENT_ORDER if table is EVENTS_TABLE else (table.c.at, table.c.id if "id" in table.c else table.c.key)
+        return fetch_all_rows(connection, select(table).where(table.c.call.in_(ids)).order_by(*order))
 
-    turns, events, *others = map(
+    turns, events, recordings, transcripts, effects = map(
         fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
     )
-    return StoredCall(row, legs, turns, events, _query_messages(connection, row), *others)
+    notes = fetch_all_rows(connection, select(NOTES_TABLE).where(NOTES_TABLE.c.call.in_(ids)).order_by(NOTES_TABLE.c.at))
+    places = fetch_places(connection, {turn["places"] for turn in turns} - {None})
+    files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in turns})
+    messages = _query_messages(connection, row)
+    return StoredCall(
+        row, legs, turns, events, messages, recordings, transcripts, effects, notes=notes, places=places, files=files
+    )
+
+
+def _query_file_names(connection: Connection, versions: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the names of flow files by flow and version."""
+    names = VERSIONS_TABLE.c.flow, VERSIONS_TABLE.c.version
+    rows = connection.execute(select(*names, VERSIONS_TABLE.c.file).where(tuple_(*names).in_(sorted(versions))))
+    return {(flow, version): file or "" for flow, version, file in rows}
 
 
 def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow]:
@@ -180,7 +183,7 @@ def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow
     # A message does not contain the id of its call.
     between = MESSAGES_TABLE.c.sender.in_(both) & MESSAGES_TABLE.c.recipient.in_(both)
     soon = MESSAGES_TABLE.c.at.between(call["started"] - 1, ended + _MESSAGE_WINDOW_SECONDS)
-    return _fetch_all(
+    return fetch_all_rows(
         connection, select(MESSAGES_TABLE).where(between, soon).order_by(MESSAGES_TABLE.c.at, MESSAGES_TABLE.c.id)
     )
 
@@ -188,7 +191,3 @@ def _query_messages(connection: Connection, call: JournalRow) -> list[JournalRow
 def _fetch_first(connection: Connection, query: Select[Any]) -> JournalRow | None:
     row = connection.execute(query).mappings().first()
     return None if row is None else dict(row)
-
-
-def _fetch_all(connection: Connection, query: Select[Any]) -> list[JournalRow]:
-    return [dict(row) for row in connection.execute(query).mappings()]

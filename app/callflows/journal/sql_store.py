@@ -11,14 +11,15 @@ import pathlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, make_url, select, text
+from sqlalchemy import create_engine, delete, event, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.journal import erasure, opt_out_store, sql_queries
+from callflows.journal import api_tokens, call_count_store, erasure, inbox, opt_out_store, sql_queries
+from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
-from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
+from callflows.journal.journal_tables import CLAIMS_TABLE, COUNTED_TABLE, LEASES_TABLE
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
+    from callflows.journal.api_tokens import TokenOwner
+    from callflows.journal.call_count_store import CountedCall
+    from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
     from callflows.telephony.ports import OptOutRequest
 
@@ -42,9 +46,13 @@ _CONNECT_TIMEOUT_SECONDS: Final = 3
 """Timeout for connecting to PostgreSQL, in seconds."""
 _STATEMENT_TIMEOUT_MS: Final = 60_000
 """PostgreSQL's own timeout of a statement, in milliseconds."""
-_NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None}}
+_MAX_UNDERIVED_CALLS: Final = 100_000
+"""Maximum number of ids of calls whose ending is not stored yet."""
+_NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None}, "turns": {"places": None}}
 """Columns that a row lacks if it waited in a file while callflows was updated."""
-_TABLE_ORDER: Final = ("calls", "turns", "events", "messages", "recordings", "transcripts", "effects")
+_TABLE_ORDER: Final = (
+    "versions", "places", "calls", "turns", "visits", "events", "messages", "recordings", "transcripts", "effects",
+)  # fmt: skip
 
 
 class SqlStore:
@@ -60,6 +68,7 @@ class SqlStore:
         self._engine = _create_database_engine(self._url)
         self._opened_file: tuple[int, int] | None = None
         self._upsert_writer = UpsertWriter(self._engine.dialect)
+        self._underived_calls: set[str] = set()
 
     @property
     def display_name(self) -> str:
@@ -130,6 +139,27 @@ class SqlStore:
             for table in _TABLE_ORDER:
                 if table in rows:
                     self._upsert_writer.write_rows(connection, table, rows[table])
+            touched = _list_touched_calls(rows)
+            self._upsert_writer.forget_endings(connection, touched)
+        # Deriving costs more than writing, and may wait. Until then, the ending is derived whenever a call is shown.
+        if len(self._underived_calls) < _MAX_UNDERIVED_CALLS:
+            self._underived_calls |= touched
+
+    @property
+    def has_underived_calls(self) -> bool:
+        return bool(self._underived_calls)
+
+    def derive_calls(self, limit: int = 500) -> None:
+        """Derive and store the endings and paths of up to ``limit`` written calls, as far as they are over."""
+        some = sorted(self._underived_calls)[:limit]
+        with self._open_write_connection() as connection:
+            store_call_facts(connection, some, self.shortest_message_seconds)
+        self._underived_calls.difference_update(some)
+
+    def mark_underived_calls(self, since: float) -> None:
+        """Mark ended calls without a stored ending that began since a moment: the last process was killed before."""
+        with self._open_read_connection() as connection:
+            self._underived_calls |= query_underived_calls(connection, since, _MAX_UNDERIVED_CALLS)
 
     def list_calls(self, call_filter: CallFilter) -> Generator[JournalRow, None, None]:
         """Yield matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``."""
@@ -140,6 +170,66 @@ class SqlStore:
         """Return a call with all its rows; None if the id is unknown."""
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
+
+    def list_voicemails(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
+        """Yield matching voicemails, newest first."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            yield from inbox.query_voicemails(connection, inbox_filter, self.shortest_message_seconds)
+
+    def list_messages(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
+        """Yield matching text messages, newest first."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            yield from inbox.query_messages(connection, inbox_filter)
+
+    def find_thing(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
+        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix."""
+        with self._open_read_connection() as connection:
+            return inbox.find_thing(connection, kind, prefix, limit)
+
+    def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
+        """Mark a thing as handled or as new again. Return whether that changed anything."""
+        with self._open_write_connection() as connection:
+            return inbox.set_handled(connection, kind, key, change, handled=handled)
+
+    def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
+        """Add a note to a thing, and return its row. Raises JournalRejectionError for an empty or too long note."""
+        with self._open_write_connection() as connection:
+            return inbox.add_note(connection, kind, key, change, text)
+
+    def add_audit_row(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
+        """Add a change that was made elsewhere, as in a file, to the audit log."""
+        with self._open_write_connection() as connection:
+            inbox.add_audit_row(connection, change, action, key, None, (before, after))
+
+    def create_token(self, name: str, scope: str, change: PersonChange, until: float | None = None) -> str:
+        """Make a token of the HTTP API, and return it."""
+        with self._open_write_connection() as connection:
+            return api_tokens.create_token(connection, name, scope, change, until)
+
+    def find_token_owner(self, token: str, now: float) -> TokenOwner | None:
+        """Return the owner of a valid token."""
+        with self._open_read_connection() as connection:
+            return api_tokens.find_token_owner(connection, token, now)
+
+    def list_tokens(self) -> list[dict[str, Any]]:
+        """Return all tokens without their secrets."""
+        with self._open_read_connection() as connection:
+            return api_tokens.query_tokens(connection)
+
+    def revoke_token(self, id_: str, change: PersonChange) -> bool:
+        """Revoke a token. Return whether there was a valid one."""
+        with self._open_write_connection() as connection:
+            return api_tokens.revoke_token(connection, id_, change)
+
+    def list_versions(self, flow: str) -> list[JournalRow]:
+        """Return the versions of a flow without their source, the newest first; of all flows if ``flow`` is empty."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_versions(connection, flow)
+
+    def load_version(self, flow: str, version: str) -> JournalRow | None:
+        """Return a version of a flow with its source; None if it is unknown."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_version(connection, flow, version)
 
     def list_call_ids(self, prefix: str, limit: int) -> Sequence[str]:
         """Return up to ``limit`` ids of calls and legs with a prefix, in order."""
@@ -154,6 +244,12 @@ class SqlStore:
         )
         with self._open_write_connection() as connection:
             return connection.execute(claim).first() is not None
+
+    def is_claimed(self, kind: str, key: str) -> bool:
+        """Report whether a key was claimed."""
+        with self._open_read_connection() as connection:
+            claimed = select(CLAIMS_TABLE.c.key).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key)
+            return connection.execute(claimed).first() is not None
 
     def count_text(
         self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
@@ -171,6 +267,15 @@ class SqlStore:
                 values = {"kind": kind, "key": f"{mark}/{uuid.uuid4().hex}", "at": now}
                 connection.execute(CLAIMS_TABLE.insert().values(values))
         return refusal
+
+    def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
+        """Count calls, and return their numbers. A call that is counted already has its number again."""
+        with self._open_write_connection() as connection:
+            return call_count_store.count_calls(connection, calls)
+
+    def erase_counts_before(self, moment: float) -> None:
+        with self._open_write_connection() as connection:
+            connection.execute(delete(COUNTED_TABLE).where(COUNTED_TABLE.c.at < moment))
 
     def is_opted_out(self, number: str, other: str) -> bool:
         """Report whether messages from one of our numbers to another number are forbidden."""
@@ -223,6 +328,12 @@ class SqlStore:
         """
         with allow_slow_statements(), _translate_database_errors():
             return erasure.erase_number(self._engine, number, mention, on_progress)
+
+
+def _list_touched_calls(rows: Mapping[str, Sequence[JournalRow]]) -> set[str]:
+    """Return the ids of all calls and legs that have a row in a batch."""
+    ids = {row["id"] for row in rows.get("calls", ())}
+    return ids | {row["call"] for table in rows.values() for row in table if row.get("call")}
 
 
 def _identify_file(file: pathlib.Path) -> tuple[int, int] | None:

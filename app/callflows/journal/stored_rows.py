@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from callflows.flows.document_comments import ElementPlace
 
 
 JournalRow: TypeAlias = "dict[str, Any]"
@@ -16,7 +18,8 @@ JournalEntry: TypeAlias = "tuple[str, JournalRow]"
 class CallFilter(NamedTuple):
     """Filter of the call log; an empty field matches every call.
 
-    ``outcome`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit.
+    ``outcome`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit. ``node`` is a node
+    that the call came to. ``after`` is the start and the id of the last call of the page before.
     """
 
     number: str = ""
@@ -27,6 +30,9 @@ class CallFilter(NamedTuple):
     since: float | None = None
     until: float | None = None
     limit: int | None = None
+    node: str = ""
+    ids: tuple[str, ...] = ()
+    after: tuple[float, str] | None = None
 
 
 class StoredLease(NamedTuple):
@@ -37,7 +43,11 @@ class StoredLease(NamedTuple):
 
 
 class StoredCall(NamedTuple):
-    """A call with its legs and the rows of every other table, oldest first."""
+    """A call with its legs and the rows of every other table, oldest first.
+
+    ``places`` has the places of the elements of the turns' documents, by key and path, ``files`` the names of flow files by
+    flow and version.
+    """
 
     call: JournalRow
     legs: Sequence[JournalRow]
@@ -47,6 +57,9 @@ class StoredCall(NamedTuple):
     recordings: Sequence[JournalRow]
     transcripts: Sequence[JournalRow]
     effects: Sequence[JournalRow]
+    notes: Sequence[JournalRow]
+    places: Mapping[str, Mapping[str, ElementPlace]]
+    files: Mapping[tuple[str, str], str]
 
 
 def find_call_end(call: JournalRow) -> float | None:

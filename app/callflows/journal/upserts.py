@@ -5,15 +5,16 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import func
 from sqlalchemy.sql.functions import GenericFunction
 
-from callflows.journal.journal_tables import APPEND_ONLY_TABLES, GREATEST_WINS_COLUMNS, MERGED_TABLES
+from callflows.journal.journal_tables import APPEND_ONLY_TABLES, ENDINGS_TABLE, GREATEST_WINS_COLUMNS, MERGED_TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Column, Connection, Dialect, Function, Insert, Table
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -64,7 +65,14 @@ class UpsertWriter:
         }
         inserts |= {name: _build_upsert(insert, table) for name, table in MERGED_TABLES.items()}
         by_place: Any = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
+        ended = ENDINGS_TABLE.delete().where(ENDINGS_TABLE.c.call == bindparam("call_id"))
+        self._delete_ending = str(ended.compile(dialect=by_place))
         self._statements: dict[str, Any] = {name: made.compile(dialect=by_place) for name, made in inserts.items()}
+
+    def forget_endings(self, connection: Connection, call_ids: Collection[str]) -> None:
+        """Delete the stored endings of some calls."""
+        if call_ids:
+            connection.exec_driver_sql(self._delete_ending, [(id_,) for id_ in sorted(call_ids)])
 
     def write_rows(self, connection: Connection, table: str, rows: Sequence[JournalRow]) -> None:
         """Write rows of one table; every row has all columns."""

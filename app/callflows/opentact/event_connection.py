@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from callflows.telephony.events import PlatformEvent
 
 
-_MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-_MAX_QUEUED_FRAMES: Final = 1024
-"""Frames waiting to be read."""
+MAX_EVENT_FRAME_BYTES: Final = 1024 * 1024
+"""A connection with a longer frame is closed and opened again; no known event has more than some kilobytes."""
+MAX_QUEUED_FRAMES: Final = 16
+"""Frames that wait to be read; then the connection is not read, and TCP slows the sender down."""
 _REJECTION_STATUSES: Final = (401, 403)
 _AUTH_SUCCESS_TEXT: Final = "success auth"
 """Part of the text of a successful ``auth`` event (documented)."""
@@ -78,8 +79,8 @@ async def open_event_connection(
         close_timeout=timeouts.close_seconds,
         ping_interval=timeouts.ping_interval_seconds,
         ping_timeout=timeouts.pong_seconds,
-        max_size=_MAX_FRAME_BYTES,
-        max_queue=_MAX_QUEUED_FRAMES,
+        max_size=MAX_EVENT_FRAME_BYTES,
+        max_queue=MAX_QUEUED_FRAMES,
         proxy=None if is_loopback_host(urlsplit(url).hostname or "") else True,
         user_agent_header=f"callflows/{version('callflows')}",
         logger=_create_silent_logger(),

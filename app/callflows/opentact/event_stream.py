@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -54,8 +55,16 @@ SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
 """Interval between two checks of the subscriptions."""
 STABLE_CONNECTION_SECONDS: Final = 10.0
 """A connection of this duration counts as good: the next one is opened without delay."""
-_MAX_QUEUED_EVENTS: Final = 1000
+_MAX_QUEUED_EVENTS: Final = 64
 """Events waiting for the consumer; at the limit the connection stops reading."""
+_BYTES_BETWEEN_WAITS: Final = 40_000
+_BYTES_PER_FRAME: Final = 5_000
+"""Eight short frames, or one long frame, are read before the process looks whether callers wait."""
+_SHORTEST_WAIT_SECONDS: Final = 0.001
+_LONGEST_WAIT_SECONDS: Final = 1.0
+_TOLERATED_LATENESS_SECONDS: Final = 0.002
+_SECONDS_PER_BYTE: Final = 1e-6
+"""Wait for what a long frame has beyond its share: a megabyte a second."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -118,6 +127,7 @@ class EventStream:
         self._last_frame_at: datetime | None = None
         self._opened_at = 0.0
         self._session_count = 0
+        self._bytes_since_wait = 0
         self.health = EventStreamHealth(missing_since=complete_until, gaps=1 if complete_until is not None else 0)
 
     async def run(self, on_event: Callable[[PlatformEvent], Awaitable[None]]) -> None:
@@ -232,6 +242,7 @@ class EventStream:
         """
         frame = await receive_frame(socket)
         self._last_frame_at = self._clock.now()
+        await self._give_way(len(frame))
         try:
             events = parse_frame(frame, self._last_frame_at)
         except MalformedFrameError as error:
@@ -242,6 +253,21 @@ class EventStream:
         self.health.events += len(events)
         self.health.last_event = self._last_frame_at
         return events
+
+    async def _give_way(self, frame_bytes: int) -> None:
+        """Let callers of this process go first: after some frames, wait longer the later the event loop is."""
+        self._bytes_since_wait += frame_bytes + _BYTES_PER_FRAME
+        if self._bytes_since_wait < _BYTES_BETWEEN_WAITS:
+            # Frames that wait already would be read one after the other, and callers would wait for all of them.
+            await asyncio.sleep(0)
+            return
+        began = time.monotonic()
+        await asyncio.sleep(_SHORTEST_WAIT_SECONDS)
+        late = time.monotonic() - began - _SHORTEST_WAIT_SECONDS
+        # What is handled and stored of an event costs a multiple of reading it, in other tasks and threads.
+        work = _SECONDS_PER_BYTE * max(0, self._bytes_since_wait - _BYTES_BETWEEN_WAITS)
+        self._bytes_since_wait = 0
+        await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, work + (4 * late if late > _TOLERATED_LATENESS_SECONDS else 0.0)))
 
     async def _keep_subscribed(self) -> None:
         """Renew the subscriptions now and periodically."""

@@ -154,6 +154,10 @@ class _OperationFileReader:
         template = self._read_path(line, operation, path)
         corrected = dataclasses.replace(operation, method=method, answer=answer, path=template)
         corrected = self._place_fields(corrected, line, path)
+        for field in corrected.list_fields("body") if method == "GET" else ():
+            message = f"{field.name} would stand in the body, and a GET has none"
+            fix = f'write it into path as {{{field.name}}}, or as query: {{{field.name}: "{{{field.name}}}"}}'
+            self._report.error(path, "value", message, fix)
         if operation.is_lost and not template:
             self._report.error(path, "missing-key", f"path is missing: {operation.name} is a lost call", "as path: /call")
         return (corrected, tuple(line)) if len(self._report.problems) == before else None

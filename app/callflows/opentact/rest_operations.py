@@ -239,8 +239,8 @@ _ORDER_ITEMS: Final = _field(
     is_required=True,
     least=1,
 )
-_CALL_COLUMNS: Final = ("uuid", "created_on", "direction", "from", "to", "state", "duration")
-_MESSAGE_COLUMNS: Final = ("created_on", "uuid", "type", "from", "to", "state", "delivered", "message")
+_CALL_COLUMNS: Final = ("uuid", "direction", "from", "to", "state", "duration", "created_on")
+_MESSAGE_COLUMNS: Final = ("uuid", "from", "to", "state", "delivered", "message", "created_on")
 _LIST_NUMBER: Final = _field("phone", "phone", CALLEE_EXAMPLE, "the caller's number", is_required=True)
 
 

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-from lxml import etree
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callflows.flows.coverage_points import (
     CONDITION_POINT,
     LAST_DIAL_POINT,
     NODE_ENTERED_POINT,
     CoveragePoint,
-    parse_coverage_comment,
 )
+from callflows.flows.document_comments import BRANCH_END, walk_commented_elements
 from callflows.language import DTMF, Call, Default, Dial, Error, Gather, Geo, Schedule
-from callflows.language.dialects import SWITCH_TAG, TAG_MEANINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from callflows.language.element import Element
 
 
 PathCoverage: TypeAlias = "Mapping[str, tuple[CoveragePoint, ...]]"
 """Coverage points by the path of the element that follows; points after the last child use the parent path and ``end``."""
-BRANCH_END: Final = "end"
 BRANCH_ELEMENTS: Final = (DTMF, Default, Error)
 """Elements that are no commands: a Gather or a failed command runs their content."""
-_COMMENT_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True)
 
 
 def read_coverage_comments(document: bytes) -> PathCoverage:
     """Return the coverage points of a readable document; an empty mapping if the document has no comments."""
     if b"<!--" not in document:
         return {}
-    notes: dict[str, tuple[CoveragePoint, ...]] = {}
-    _collect_comments(etree.fromstring(document, _COMMENT_PARSER), "", notes)
-    return notes
+    return {path: points for path, points in walk_commented_elements(document) if points}
 
 
 def derive_branch_coverage(response: Element, node: str) -> PathCoverage:
@@ -81,33 +74,3 @@ def _add_at_branch_start(
     commands = ((index, child) for index, child in enumerate(branch.children) if not isinstance(child, BRANCH_ELEMENTS))
     begins = next((f"{path}.{child.spec.name}[{index}]" for index, child in commands), f"{path}.{BRANCH_END}")
     coverage[begins] = (*coverage.get(begins, ()), point)
-
-
-def _collect_comments(
-    parent: Any,  # noqa: ANN401 - lxml's element
-    parent_path: str,
-    coverage: dict[str, tuple[CoveragePoint, ...]],
-) -> None:
-    before: list[CoveragePoint] = []
-    index = 0
-    for child in _flatten_children(parent):
-        if child.tag is etree.Comment:
-            spot = parse_coverage_comment(child.text or "")
-            before += [spot] if spot is not None else []
-            continue
-        path = f"{parent_path}{TAG_MEANINGS[child.tag].element_class.spec.name}[{index}]"
-        if before:
-            coverage[path] = tuple(before)
-        _collect_comments(child, f"{path}.", coverage)
-        before, index = [], index + 1
-    if before:
-        coverage[f"{parent_path}{BRANCH_END}"] = tuple(before)
-
-
-def _flatten_children(parent: Any) -> Iterator[Any]:  # noqa: ANN401 - lxml's element
-    """Yield the children in parsed order: the children of a Switch count as children of its Gather."""
-    for child in parent:
-        if child.tag == SWITCH_TAG:
-            yield from child
-        else:
-            yield child

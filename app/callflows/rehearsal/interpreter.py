@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from callflows.errors import DocumentReadError, UndocumentedBehaviourError
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
+from callflows.flows.document_comments import BRANCH_END
 from callflows.language import (
     Answer,
     Call,
@@ -47,7 +48,6 @@ from callflows.rehearsal.call_state import (
 )
 from callflows.rehearsal.coverage_comments import (
     BRANCH_ELEMENTS,
-    BRANCH_END,
     derive_branch_coverage,
     read_coverage_comments,
 )

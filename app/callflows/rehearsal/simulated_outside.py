@@ -139,7 +139,7 @@ class SimulatedOutside:
         """Return the current time of the call's clock."""
         return _CURRENT_FIXTURE.get().call.clock.now()
 
-    def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:  # noqa: ARG002 - as the Protocol says
+    async def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:  # noqa: ARG002 - as the Protocol says
         """Return the fixture's number of calls today."""
         return _CURRENT_FIXTURE.get().calls_today
 

@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from callflows.stand_in.stand_in_platform import StandInPlatform
 
 
-_SIGN_IN_HEADERS: Final = ("x-auth-google-token", "x-auth-facebook-token", "x-auth-ha1b-token")
 _TN_PROFILES: Final = (("standard", False), ("toll-free", True))
 
 
 def add_account_endpoints(platform: StandInPlatform, rest: RestRouter) -> None:
     """Add the endpoints of tokens, the account, TN profiles and rooms."""
-    rest.add_endpoint("auth", _auth_endpoint(platform), is_public=True)
+    rest.add_endpoint("auth", _auth_endpoint(platform, rest), is_public=True)
     rest.add_endpoint("tokens create", _create_token_endpoint(platform, rest))
     rest.add_endpoint("tokens list", _list_tokens_endpoint(platform))
     rest.add_endpoint("tokens rename", _change_token_endpoint(platform, rest))
@@ -36,11 +35,12 @@ def add_account_endpoints(platform: StandInPlatform, rest: RestRouter) -> None:
     CrudEndpoints(rest=rest, platform=platform, group="rooms", table=platform.rooms).add_to_router()
 
 
-def _auth_endpoint(platform: StandInPlatform) -> RestEndpoint:
+def _auth_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
         scheme, _, basic = request.headers.get("authorization", "").partition(" ")
         token = platform.tokens.issue_jwt(basic.strip()) if scheme.lower() == "basic" else None
-        if token is None and any(request.headers.get(name) for name in _SIGN_IN_HEADERS):
+        headers = rest.table.get_operation("auth").list_fields("header")
+        if token is None and any(request.headers.get(field.sent_name) for field in headers):
             platform.apply_rule(stand_in_rules.OTHER_SIGN_IN_RULE)
             token = platform.tokens.issue_owner_jwt()
         if token is None:

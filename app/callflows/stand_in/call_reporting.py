@@ -226,9 +226,11 @@ class CallReporter:
 
 def _build_history_entry(command: EntityRow) -> EntityRow:
     """Return a finished command as the history of a classic callback shows it. platform 1.3."""
-    success, reason = command["success"], command["reason"]
-    payload = {"success": success, "command": command, "error": {} if success else {"message": reason}}
-    return {"success": success, "payload": {**payload, "message": {"message": reason}}}
+    success = command["success"]
+    error = {} if success else {"error": command["reason"]}
+    message = {"message": "Success"} if success else {}
+    payload = {"success": success, "command": {"command": command["name"]}, "error": error, "message": message}
+    return {"success": success, "payload": payload}
 
 
 def serialize_element(element: Element) -> EntityRow:

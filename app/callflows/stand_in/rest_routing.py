@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -102,12 +103,20 @@ async def _read_json_object(request: Request) -> dict[str, Any]:
     if raw is None:
         raise RestRefusal(413, f"the body has over {MAX_STAND_IN_BODY_BYTES} bytes")
     try:
-        given = json.loads(raw or b"{}")
+        given = json.loads(raw or b"{}", parse_float=_parse_finite_number, parse_constant=_parse_finite_number)
     except (ValueError, RecursionError):
         raise RestRefusal(400, "Invalid JSON") from None
     if not isinstance(given, dict):
         raise field_refusal("body", "must be an object", "")
     return given
+
+
+def _parse_finite_number(text: str) -> float:
+    """Return a number. Raises ValueError for NaN and for what is infinite, which no answer could repeat."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
 
 
 async def parse_operation_values(request: Request, operation: RestOperation) -> dict[str, Any]:
@@ -178,12 +187,15 @@ async def parse_rest_file(request: Request) -> bytes:
     return raw
 
 
-def read_request_token(request: Request) -> str:
-    """Return the token of a request, from either header or from the query."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
-    in_query = request.query_params.get("jwt") or request.query_params.get("bearer") or ""
-    return request.headers.get("x-auth-token") or bearer or in_query
+def read_request_token(request: Request, table: OperationTable) -> str:
+    """Return the token of a request, from a header of the operation table or from the query."""
+    for name, form in [*table.jwt_headers.items(), *table.portal_token_headers.items()]:
+        before, _, after = form.partition("{token}")
+        shown = request.headers.get(name, "")
+        # The scheme of a header has no case: "bearer" is "Bearer".
+        if shown.lower().startswith(before.lower()) and shown.endswith(after) and len(shown) > len(before + after):
+            return shown[len(before) : len(shown) - len(after)].strip()
+    return request.query_params.get("jwt") or request.query_params.get("bearer") or ""
 
 
 class RestRouter:
@@ -228,7 +240,7 @@ class RestRouter:
             await self._inject_faults()
             operation, names = by_method["GET" if request.method == "HEAD" else request.method]
             is_public = operation.name in self._public_names
-            if not is_public and not self._platform.tokens.accepts_token(read_request_token(request)):
+            if not is_public and not self._platform.tokens.accepts_token(read_request_token(request, self.table)):
                 raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
             numbered = {name: request.path_params[f"p{index}"] for index, name in enumerate(names)}
             request.scope["path_params"] = numbered
@@ -299,7 +311,7 @@ def make_control_route(platform: StandInPlatform, path: str, **endpoints: RestEn
         here = is_loopback_host(request.client.host if request.client else "") and is_loopback_host(
             request.url.hostname or ""
         )
-        if not here and not platform.tokens.accepts_token(read_request_token(request)):
+        if not here and not platform.tokens.accepts_token(read_request_token(request, platform.options.table)):
             raise RestRefusal(401, UNAUTHORIZED_MESSAGE)
         # Web pages can post other content types to this machine without asking; JSON needs a CORS preflight.
         if request.headers.get("content-type", CONTROL_MEDIA_TYPE).partition(";")[0].strip() != CONTROL_MEDIA_TYPE:

@@ -144,3 +144,18 @@ class EffectResult(NamedTuple):
     reason: str = ""
     call: str = ""
     payload: Mapping[str, Any] = NO_PAYLOAD
+
+
+class LiveFlowVersion(NamedTuple):
+    """A version of a flow that is live, or was live until now.
+
+    ``file`` is the name of its file, ``source`` the text of the file. ``since`` and ``until`` are the first and the last
+    moment at which the version is known to have been live, in seconds since 1970.
+    """
+
+    flow: str
+    version: str
+    file: str
+    source: str
+    since: float
+    until: float

@@ -43,13 +43,13 @@ CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 
 
 class DeferredTurn(NamedTuple):
-    """A turn that needs the result of a lookup or worker job before its answer."""
+    """A turn that needs a result before its answer: of a lookup or worker job, or the caller's count (no ``pending``)."""
 
     flow: Flow
     node: str
     turn: Turn
     entry: NodeEntry
-    pending: NeedsResult
+    pending: NeedsResult | None
 
 
 class AnswerEngine:
@@ -117,14 +117,14 @@ class AnswerEngine:
             unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
             return STATUS_OK, self.apology, unknown, turn
         if flow.uses_calls_today:
-            self._count_caller(flow, turn)
+            return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, None)
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
 
-    def _count_caller(self, flow: Flow, turn: Turn) -> None:
+    async def _count_caller(self, flow: Flow, turn: Turn) -> None:
         """Add the caller's number of calls today, including this one, to the turn."""
         turn.zone = flow.zone
         call = turn.request_fields.get("call", "")
-        calls = self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date(), call)
+        calls = await self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date(), call)
         turn.add_field("calls", str(calls))
 
     def _answer_from_flow(self, flow: Flow, node: str, turn: Turn, entry: NodeEntry) -> CallReply | DeferredTurn:
@@ -140,13 +140,16 @@ class AnswerEngine:
     async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
         """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
         flow, node, turn, entry, pending = deferred_turn
+        began = self._job_runner.get_time()
         try:
+            if pending is None:
+                await self._count_caller(flow, turn)
             document = await run_until_resolved(
                 partial(flow.answer, node, turn, entry),
                 turn,
                 self._job_runner.run_job,
                 flow.name,
-                deadline_seconds=self.deadline,
+                deadline_seconds=self.deadline - (self._job_runner.get_time() - began),
                 pending=pending,
                 get_time=self._job_runner.get_time,
             )

@@ -151,9 +151,14 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     api["components"]["securitySchemes"] = {
         "token": {"type": "apiKey", "in": "query", "name": "token", "description": "CALLFLOWS_TOKEN"},
         "bearer": {"type": "http", "scheme": "bearer", "description": "the same token"},
+        "operator": {"type": "http", "scheme": "bearer", "description": "a token of callflows token create"},
     }
     for path, operations in api["paths"].items():
         for operation in operations.values():
+            if path.startswith("/api/"):
+                operation["security"] = [{"operator": []}]
+                operation["responses"].pop("422", None)
+                continue
             is_open = path in ("/healthz", "/readyz") or path.startswith("/media/")
             operation["security"] = [] if is_open or "{node}" in path else [{"token": []}]
             if path == "/metrics":

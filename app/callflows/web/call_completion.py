@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LOG: Final = get_logger("calls")
 SETTLE_SECONDS: Final = 5.0
 """Delay in seconds after the end of a call, for events that arrive out of order."""
+TAKEOVER_SECONDS: Final = 30.0
+"""Time after which a call that another process began to complete counts as left undone."""
 COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
 """Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
@@ -88,14 +90,23 @@ class CallCompletion:
                 over = await self._journal.load_finished_call(uuid)
                 if over is None:
                     continue
-                if await self._journal.claim_key("ended", uuid):
+                if await self._journal.claim_key("ended", uuid) or await self._is_left_undone(uuid):
                     await self._complete_call(over)
+                    # Each effect is on the disk now, and has a key of its own: done twice, it is sent once.
+                    await self._journal.claim_key("completed", uuid)
             except JournalError:
                 continue
             except Exception as error:  # noqa: BLE001 - other calls must not suffer
                 _LOG.exception("the end of a call was not handled", call=uuid, error=type(error).__name__)
             return
         _LOG.error("the end of a call was not handled: the call is unknown", call=uuid)
+
+    async def _is_left_undone(self, uuid: str) -> bool:
+        """Return whether the process that began to complete a call has ended before it was done."""
+        if await self._journal.is_claimed("completed", uuid):
+            return False
+        await self._sleep(TAKEOVER_SECONDS)
+        return not await self._journal.is_claimed("completed", uuid)
 
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         held = [

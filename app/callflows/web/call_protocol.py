@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import inspect
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import uvicorn
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from callflows.log import get_logger
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _LOG: Final = get_logger("server")
 _CALL_URL: Final = CALL_PATH.encode()
+_STATUS_LINES: Final[dict[int, bytes]] = {
+    status: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in (HTTPStatus.OK, HTTPStatus.FORBIDDEN)
+}
 _METHODS: Final = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
 
 
@@ -141,7 +144,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
             super().on_message_complete()
             return
         status, headers, document = build_response(begun.reply)
-        content = [STATUS_LINE[status], self._get_default_headers()]
+        content = [_STATUS_LINES[status], self._get_default_headers()]
         for name, value in headers:
             content += (name, b": ", value, b"\r\n")
         content.append(b"\r\n" if self._is_kept_alive else b"connection: close\r\n\r\n")

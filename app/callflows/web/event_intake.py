@@ -23,7 +23,11 @@ _LOG: Final = get_logger("events")
 HANDLER_RETRY_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, *[60.0] * 240)
 """Delays in seconds between attempts of a handler while the database is unavailable: four hours."""
 MAX_EVENTS_IN_PROGRESS: Final = 1_000
-"""Maximum number of events handled at once; further events are only stored."""
+"""Maximum number of events handled at once; further events of webhooks are only stored."""
+MAX_STREAM_EVENTS_IN_PROGRESS: Final = 64
+"""Number of events in progress at which events of the websocket wait, and with them the connection."""
+_ROOM_CHECK_SECONDS: Final = 0.5
+"""Interval of looks for room, because an event that waits for the database gives its room up."""
 MAX_EVENTS_AWAITING_RETRY: Final = 10_000
 """Maximum number of events waiting for the database; not counted in ``MAX_EVENTS_IN_PROGRESS``."""
 
@@ -49,6 +53,8 @@ class EventIntake:
         self._handler_tasks: dict[asyncio.Task[Any], float] = {}
         self._retrying_count = 0
         self._unhandled_count = 0
+        self._waiting_since: float | None = None
+        """Moment of the websocket's event that waits for room."""
 
     async def store_then_act(self, *platform_events: PlatformEvent) -> None:
         """Store events durably, then run the first handlers; start the others.
@@ -66,8 +72,14 @@ class EventIntake:
             raise gone
 
     async def act_then_store(self, platform_event: PlatformEvent) -> None:
-        """Run handlers now; the event is stored soon."""
+        """Run handlers as soon as there is room; the event is stored soon."""
         self._journal.record_soon(platform_event)
+        self._waiting_since = min(platform_event.occurred_at, time.time())
+        try:
+            while self._count_tasks_in_progress() >= MAX_STREAM_EVENTS_IN_PROGRESS:
+                await asyncio.wait([*self._handler_tasks], timeout=_ROOM_CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._waiting_since = None
         self._start_handlers(platform_event, [*self._first_handlers, *self._handlers])
 
     async def _run_first_handlers(self, platform_event: PlatformEvent) -> None:
@@ -83,12 +95,16 @@ class EventIntake:
 
     def find_oldest_unfinished(self) -> float | None:
         """Return the earliest moment (seconds since 1970) of an event in progress; None if all are handled."""
-        return min(self._handler_tasks.values(), default=None)
+        waiting = [] if self._waiting_since is None else [self._waiting_since]
+        return min([*self._handler_tasks.values(), *waiting], default=None)
+
+    def _count_tasks_in_progress(self) -> int:
+        return len(self._handler_tasks) - self._retrying_count
 
     def _start_handlers(self, platform_event: PlatformEvent, handlers: Sequence[EventHandler]) -> None:
         if not handlers or platform_event.key in self._recent_keys:
             return
-        if len(self._handler_tasks) - self._retrying_count >= MAX_EVENTS_IN_PROGRESS:
+        if self._count_tasks_in_progress() >= MAX_EVENTS_IN_PROGRESS:
             self._unhandled_count += 1
             if self._unhandled_count & (self._unhandled_count - 1) == 0:  # the first, second, fourth, eighth, …
                 _LOG.error("too many events at once: events are stored without actions", count=self._unhandled_count)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -21,6 +22,11 @@ def install_problem_handlers(app: FastAPI) -> None:
         response = create_problem_response(error.status_code, str(error.detail))
         response.headers.update(error.headers or {})  # such as Allow
         return response
+
+    @app.exception_handler(RequestValidationError)
+    async def handle_invalid_field(_request: Request, error: RequestValidationError) -> Response:
+        wrong = [f"{'.'.join(map(str, one['loc'][1:])) or one['loc'][0]}: {one['msg']}" for one in error.errors()]
+        return create_problem_response(400, "; ".join(wrong))
 
     @app.exception_handler(Exception)
     async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:

@@ -18,7 +18,7 @@ from callflows.flows.steps.verb_steps import list_verb_ways, summarize_verb
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from callflows.errors import Problem
@@ -86,7 +86,7 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
     if isinstance(template, str) and not nodes:
         nodes = {"start": [{"template": template}]}
     groups = document.get("groups")
-    describer = StepDescriber(groups if isinstance(groups, dict) else {})
+    describer = StepDescriber(groups if isinstance(groups, dict) else {}, mapping_of(nodes))
     lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
     summary = " · ".join(filter(None, [summarize_list(document.get("numbers")), summarize_value(document.get("timezone"))]))
     diagram = assemble_diagram(name, summary, lines, (*describer.describe_steps(document.get("fallback")),))
@@ -135,8 +135,9 @@ def assemble_diagram(
 class StepDescriber:
     """Describes steps in a few words. ``groups`` are the groups of the flow file, for the targets of a dial."""
 
-    def __init__(self, groups: dict[str, Any]) -> None:
+    def __init__(self, groups: dict[str, Any], node_names: Collection[str] = ()) -> None:
         self._groups = groups
+        self._node_names = node_names
 
     def describe_steps(self, steps: object, depth: int = 0, when: str = "") -> Iterator[DiagramLine]:
         """Describe steps reached on ``when`` (a key or silence). A value that is not a step is shown unchanged."""
@@ -172,6 +173,8 @@ class StepDescriber:
     ) -> Iterator[DiagramLine]:
         """Describe a way that leads on from a step. ``is_inside``: the way stands below the line of its step."""
         reached_when = _join_conditions(when, condition)
+        if way.may_be_text and way.target_node not in self._node_names:
+            return
         if way.target_node is None:
             yield from self._describe_branch(way.label, way.steps, depth + is_inside, reached_when)
         else:

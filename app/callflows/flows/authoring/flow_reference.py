@@ -15,6 +15,7 @@ from callflows.flows.authoring.value_schemas import build_field_schema
 from callflows.flows.checks.rule_table import CHECK_RULES
 from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.messages.message_rules import MessageRule
+from callflows.flows.source.directory_entry import DirectoryEntry
 from callflows.flows.source.flow_file import FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.scenario_shape import Scenario
@@ -62,6 +63,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "unused",
     ),
     "groups": ("dial-target", "duration-doubtful", "unused"),
+    "directory": ("directory", "dial-target", "unused"),
     "variables": ("unused", "text-as-list"),
     "dial_policy": ("dial-policy", "dial-policy-closed", "dial-policy-spans", "dial-policy-wide"),
     "template": (
@@ -83,6 +85,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
 """The rules of ``callflows check`` for each key of the file."""
 _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
     "groups": HuntGroup,
+    "directory": DirectoryEntry,
     "dial_policy": DialPolicySection,
     "messages": MessageRule,
     "tests": Scenario,
@@ -103,6 +106,8 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "text by language": "text, or a text for each language",
     "voice": "keys of `say`: `{lang, gender, type}`",
     "group": "group",
+    "extension": "extension",
+    "directory entry": "text, or `{to, name}`",
     "dial_policy": "keys, see below",
     "messages": "list of rules, see below",
     "notice": "URL, or `{url, payload}`",

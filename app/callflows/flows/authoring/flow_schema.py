@@ -25,6 +25,7 @@ from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_
 from callflows.flows.hours.hours_reader import DAY_GROUPS, DAY_NUMBERS, SPECIAL_HOURS_KEYS
 from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.messages.missed_calls import MISSED_STEP_NAMES
+from callflows.flows.source.directory_entry import EXTENSION_PATTERN, DirectoryEntry
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.prompt_shape import LANGUAGE_NAME_PATTERN, PROMPT_STEPS
@@ -196,6 +197,7 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
             "not": {"enum": sorted(RESERVED_VALUE_NAMES)},
         },
         "digits": {**build_text_schema("[0-9]{1,3}( *- *[0-9]{1,3})?", "integer"), "minimum": 1, "maximum": 40},
+        "extension": {"type": "string", "pattern": f"^({EXTENSION_PATTERN.pattern})$"},
         "timezone": {"enum": [*sorted(zoneinfo.available_timezones()), "", None]},
     }
 
@@ -255,6 +257,7 @@ def _build_section_definitions() -> dict[str, JsonSchema]:
             "additionalProperties": {**voice, "type": ["object", "string", "null"]},
         },
         "group": _allow_plain_value(build_model_schema(HuntGroup), _build_value_definitions()["some texts"]),
+        "directory entry": _allow_plain_value(build_model_schema(DirectoryEntry), _build_value_definitions()["some texts"]),
         "dial_policy": _allow_plain_value(build_model_schema(DialPolicySection), {"type": ["null"]}),
         "messages": {"type": ["array", "null"], "items": {**build_model_schema(MessageRule), "minProperties": 1}},
         "notice": _allow_plain_value(

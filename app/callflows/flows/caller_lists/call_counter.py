@@ -1,6 +1,6 @@
 """Counts calls per caller, flow and day.
 
-The counter is in memory, so each worker process counts separately.
+The counter of this module is in memory; a server has the count of all processes in the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_RECENT_CALLS: Final = 20_000
 class CallCounter(Protocol):
     """Counts the calls of each caller to each flow by day."""
 
-    def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:
+    async def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:
         """Count a call, and return the caller's calls to the flow on this day, including this call.
 
         ``caller`` is in E.164, or empty for an anonymous caller, whose count is always 0. ``day`` is the date on the wall
@@ -37,8 +37,12 @@ class InMemoryCallCounter:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:
+    async def count_call(self, flow: str, caller: str, day: date, call: str = "") -> int:
         """See ``CallCounter``."""
+        return self.count_in_memory(flow, caller, day, call)
+
+    def count_in_memory(self, flow: str, caller: str, day: date, call: str = "") -> int:
+        """Count like ``count_call``, without a wait."""
         if not caller:
             return 0
         key = (flow, caller)
@@ -55,6 +59,15 @@ class InMemoryCallCounter:
                 if len(self._recent_calls) > MAX_RECENT_CALLS:
                     self._recent_calls.popitem(last=False)
         return calls
+
+    def correct_count(self, flow: str, caller: str, day: date, call: str, calls: int) -> None:
+        """Take over the number of a call that was counted here, as other processes count."""
+        with self._lock:
+            known, here = self._counts.get((flow, caller), (day, 0))
+            if known == day:
+                self._counts[flow, caller] = day, max(here, calls)
+            if call and (flow, call) in self._recent_calls:
+                self._recent_calls[flow, call] = calls
 
     def _forget_old_counts(self, today: date) -> None:
         """Remove excess counts and old ones. Dates of flows differ by at most one day between time zones."""

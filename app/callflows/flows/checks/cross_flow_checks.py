@@ -25,12 +25,12 @@ _NUMBERS_PROBLEM: Final = re.compile("^numbers:|'numbers'|^the file ")
 """Matches problems of flows with unreadable numbers, or with an unreadable file."""
 
 
-def check_across_flows(book: FlowBook, workers: int = 1) -> list[Problem]:
+def check_across_flows(book: FlowBook) -> list[Problem]:
     """Report probable mistakes between flows, and doubtful numbers. Slow if flows dial literal numbers."""
-    return _check_flows(book.flows.values(), book, workers)
+    return _check_flows(book.flows.values(), book)
 
 
-def check_changed_flows(previous_book: FlowBook, book: FlowBook, workers: int = 1) -> list[Problem]:
+def check_changed_flows(previous_book: FlowBook, book: FlowBook) -> list[Problem]:
     """Report the problems between flows that are new since the previous book.
 
     Only changed flows are checked. If changed flows claim new numbers, the dialed numbers of
@@ -39,8 +39,8 @@ def check_changed_flows(previous_book: FlowBook, book: FlowBook, workers: int = 
     stayed = [flow for name, flow in book.flows.items() if previous_book.flows.get(name) is flow]
     fresh = [flow for name, flow in book.flows.items() if previous_book.flows.get(name) is not flow]
     old = [previous_book.flows[flow.name] for flow in fresh if flow.name in previous_book.flows]
-    known = {*_check_flows(old, previous_book, workers)}
-    found = _check_flows(fresh, book, workers)
+    known = {*_check_flows(old, previous_book)}
+    found = _check_flows(fresh, book)
     if {claim.number for flow in fresh for claim in flow.claims} - {claim.number for flow in old for claim in flow.claims}:
         found += [
             problem
@@ -52,9 +52,9 @@ def check_changed_flows(previous_book: FlowBook, book: FlowBook, workers: int = 
     return [problem for problem in found if problem not in known]
 
 
-def _check_flows(flows: Iterable[Flow], book: FlowBook, workers: int) -> list[Problem]:
+def _check_flows(flows: Iterable[Flow], book: FlowBook) -> list[Problem]:
     flows = [*flows]
-    found = check_call_counts_per_worker(flows, workers)
+    found: list[Problem] = []
     for flow in flows:
         if not flow.claims and not any(
             _NUMBERS_PROBLEM.search(f"{problem.message} {problem.fix}") for problem in flow.problems
@@ -106,12 +106,3 @@ def _find_doubt(text: str) -> tuple[str, str]:
     why = find_number_doubt(text)
     known = parse_e164(text) or why == "is an emergency number"
     return (f"{text} {why}", "make sure that it is meant") if why and known else ("", "")
-
-
-def check_call_counts_per_worker(flows: Iterable[Flow], workers: int) -> list[Problem]:
-    """Report flows that use ``caller.calls_today`` if several worker processes count separately."""
-    if workers <= 1:
-        return []
-    said = f"caller.calls_today is counted by each of {workers} workers alone, and is too low"
-    fix = "serve with one worker, or ask for a smaller number"
-    return [Problem(flow.file, 1, 1, "warning", "calls-today", said, fix) for flow in flows if flow.uses_calls_today]

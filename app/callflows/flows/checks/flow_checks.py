@@ -14,7 +14,6 @@ from callflows.flows.country_code_check import (
 )
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.source.yaml_source import iterate_texts
-from callflows.flows.steps.step_table import step_brings_digits
 
 if TYPE_CHECKING:
     from callflows.flows.compiler.compiling_flow import CompilingFlow
@@ -87,11 +86,6 @@ def check_flow_graph(flow: CompilingFlow) -> None:
         message = "auto_answer: the classic dialect has no Answer, so none is written"
         fix = "let the app answer by itself, or use the reference dialect"
         report.warning(("auto_answer",), "dialect", message, fix)
-    for path, node in flow.graph.menu_targets.items():
-        collects = any(step_brings_digits(step) for step in file.nodes.get(node) or ())
-        if "digits" in flow.graph.used_names.get(node, ()) and not collects:
-            message = f"the node {node!r} asks for digits, and there are none where a key of a menu leads"
-            report.warning(path, "digits-empty", message, "lead each key to a node of its own, or ask with collect")
     if flow.graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
         message, fix = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
         report.warning(flow.graph.first_time_use, "no-timezone", message, fix)
@@ -117,6 +111,9 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
         for name in getattr(flow.flow_file, kind) if kind not in asked else ():
             if f"{kind}.{name}" not in asked and not uncertain_names.is_mentioned(name):
                 _warn_unused(flow, kind, name, f"{kind}.{name}")
+    if flow.flow_file.directory and not flow.uses_directory and not uncertain_names.is_mentioned("directory"):
+        message, fix = "directory: nothing uses it", "take an extension with collect: {directory: true, …}, or take it out"
+        flow.report.warning(("directory",), "unused", message, fix, key=True)
     for name in flow.flow_file.groups.keys() - flow.used_groups:
         if not uncertain_names.is_mentioned(name):
             _warn_unused(flow, "groups", name, f"dial: {name}")

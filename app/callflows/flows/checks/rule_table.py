@@ -227,10 +227,6 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
         "call.attestation is empty if Opentact does not send it, as with GET: then the condition is false.",
         'Set POST in Opentact, and handle the empty value: when: call.attestation == "C" or not call.attestation.',
     ),
-    "calls-today": CheckRule(
-        "Each worker counts the calls of a caller separately: a limit on caller.calls_today lets more calls through.",
-        "Serve with one worker (CALLFLOWS_WORKERS=1), or divide the limit by the workers.",
-    ),
     "dial": CheckRule(
         "A dial has two different reactions if nobody answers, and only one of them could happen.",
         "Keep one of the two: no_answer: voicemail, or error: with steps.",
@@ -397,13 +393,29 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "The XML dialect of the flow cannot express this: it would fail, or have no effect.",
         "Write it differently, or set dialect: reference (or classic) in the file.",
     ),
+    "directory": CheckRule(
+        "An entry of the directory has no extension of digits, or a step uses a directory that the file does not have.",
+        "Write directory: {401: {to: ann@acme.sip.opentact.org, name: Ann}} beside nodes.",
+    ),
+    "dial-outcome": CheckRule(
+        "A dial has ways for busy or failed, but Opentact tells a document only that nobody answered: the ways are one.",
+        "Write one node under no_answer; missed and the events know more when the call has ended.",
+    ),
     "digits-empty": CheckRule(
-        "digits is empty in the node behind a menu key: Opentact matches the key itself, and sends no digits.",
-        "Lead each key to a node of its own, or use collect: {into: choice, digits: 1}, and then choice.",
+        "The node under any of a menu asks for digits, and a key of the menu is longer: the document cannot name the rest.",
+        "Make each key of the menu one digit, or take the digits with collect, which has keys and any, too.",
     ),
     "empty-text": CheckRule(
         "A spoken text is empty: callers hear silence.",
         "Write the text, or remove the step.",
+    ),
+    "node-as-text": CheckRule(
+        "A text under no_input or no_match is one word and nearly the name of a node: callers hear the word.",
+        "Write the node as it is named under nodes, or end the text with a full stop: no_input: Sorry.",
+    ),
+    "way-not-taken": CheckRule(
+        "no_input and no_match lead to other nodes before this way: no caller ever takes it.",
+        "Take it out, or write a text under no_input or no_match, after which the caller is asked again.",
     ),
     "ssml": CheckRule(
         "A text has tags of SSML, which Opentact does not know: callers hear the tags.",

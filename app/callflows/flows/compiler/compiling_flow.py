@@ -13,7 +13,7 @@ from callflows.flows.compiler.flow_graph import FlowGraph
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.ticket_links import TicketLinks
 from callflows.flows.entry_points import hash_flow_version
-from callflows.flows.expressions.expression_scope import CALL_SCOPE
+from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.hours.overrides import ActiveOverrides
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
@@ -74,6 +74,19 @@ class PromptRecord(NamedTuple):
     sound: str
 
 
+def _make_language_setter(default_language: str) -> Callable[[Turn], None]:
+    """Return an action that sets the language of a call that has none yet, for expressions.
+
+    It holds no more than the name, because documents hold the action.
+    """
+
+    def set_default_language(turn: Turn) -> None:
+        if CALL_LANGUAGE not in turn.values:
+            turn.values = Variables({**turn.values, CALL_LANGUAGE: default_language})
+
+    return set_default_language
+
+
 class UntranslatedText(NamedTuple):
     """A text without a language, and the step of a node that says it."""
 
@@ -82,7 +95,34 @@ class UntranslatedText(NamedTuple):
     step: int
 
 
-class CompilingFlow:
+@dataclasses.dataclass
+class FlowFindings:
+    """Everything about a flow that the compilers of its steps find out."""
+
+    used_groups: set[str] = dataclasses.field(default_factory=set)
+    literal_targets: dict[SourcePath, str] = dataclasses.field(default_factory=dict)
+    """Numbers that the author wrote out as dial or message targets."""
+    template_targets: tuple[NumberClaim, ...] = ()
+    """Numbers that the author wrote out as targets in an XML template."""
+    silent_ends: dict[tuple[str, int], frozenset[SilentEnd]] = dataclasses.field(default_factory=dict)
+    """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
+    nodes_ending_unheard: set[str] = dataclasses.field(default_factory=set)
+    """Nodes at whose end a caller may have heard nothing."""
+    uses_network: bool = False
+    """True if the flow sends requests to other servers."""
+    prompts: dict[SourcePath, PromptRecord] = dataclasses.field(default_factory=dict)
+    """Everything that callers may hear from steps, by the path of the step or the text."""
+    untranslated_texts: dict[SourcePath, UntranslatedText] = dataclasses.field(default_factory=dict)
+    """Texts without a language in a flow with several, by path."""
+    language_changes: set[tuple[str, int]] = dataclasses.field(default_factory=set)
+    """Steps that set the language of a call: node and index."""
+    may_leave_texts_empty: bool = False
+    """True if a spoken text may be empty in a call."""
+    uses_directory: bool = False
+    """True if a step takes an extension of the directory, or rings one."""
+
+
+class CompilingFlow(FlowFindings):
     """One flow during its compilation. Compilers of nodes, texts and rules read it, and record what they find in it."""
 
     def __init__(
@@ -94,8 +134,13 @@ class CompilingFlow:
         report: ProblemReport,
         options: CompilerOptions,
         dependencies: set[Path],
+        digit_nodes: frozenset[str] = frozenset(),
     ) -> None:
-        """Every file read during the compilation is added to ``dependencies``."""
+        """``digit_nodes`` are the nodes that need the digits of the step that leads to them.
+
+        Every file read during the compilation is added to ``dependencies``.
+        """
+        super().__init__()
         self.name = name
         self.version = version
         self.flow_file = flow_file
@@ -107,47 +152,35 @@ class CompilingFlow:
         self.node_sources: dict[str, NodeSource] = {
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
-        self.secret_names = stored.secret_names
-        self._stored_names = stored.names
+        self._stored = stored
+        self.digit_nodes = digit_nodes
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
         )
         self.languages = self.context.languages
         """Voices by the names of the flow's languages, the default language first."""
+        self.set_default_language = _make_language_setter(next(iter(self.languages), ""))
         self.groups = self.context.groups
+        self.directory = self.context.directory
         self.voice = self.context.voice
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
-        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"))
-        self._stored_values = stored.values
+        if self.languages:
+            scope[CALL_LANGUAGE] = SCOPE_LEAF
+        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"), stored.list_number_fields())
         self._filled_names: dict[str, bool] = {}
-        self.may_leave_texts_empty = False
-        """True if a spoken text may be empty in a call."""
         self.fallback_xml = ""
         self.graph = FlowGraph(flow_file.nodes, stored.names | {"digits"})
         self.ticket_links = TicketLinks(name, options.signer, stored.secret_names)
         self.coverage_recorder = CoverageRecorder(report, enabled=options.records_coverage)
-        self.used_groups: set[str] = set()
-        self.literal_targets: dict[SourcePath, str] = {}
-        """Numbers that the author wrote out as dial or message targets."""
-        self.template_targets: tuple[NumberClaim, ...] = ()
-        """Numbers that the author wrote out as targets in an XML template."""
-        self.silent_ends: dict[tuple[str, int], frozenset[SilentEnd]] = {}
-        """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
-        self.nodes_ending_unheard: set[str] = set()
-        """Nodes at whose end a caller may have heard nothing."""
-        self.uses_network = False
-        """True if the flow sends requests to other servers."""
-        self.prompts: dict[SourcePath, PromptRecord] = {}
-        """Everything that callers may hear from steps, by the path of the step or the text."""
-        self.untranslated_texts: dict[SourcePath, UntranslatedText] = {}
-        """Texts without a language in a flow with several, by path."""
-        self.language_changes: set[tuple[str, int]] = set()
-        """Steps that set the language of a call: node and index."""
         self._language_conditions: dict[str, Callable[[Turn], bool]] = {}
         self._sound_holes: dict[str, Hole] = {}
         self._shared_branches: dict[tuple[Fragment, ...], BranchFragment] = {}
         self._shared_holes: dict[tuple[str, bool, str], Hole] = {}
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        return self._stored.secret_names
 
     @property
     def dial_policy(self) -> DialPolicy:
@@ -160,7 +193,7 @@ class CompilingFlow:
             return bool(self.context.variables.get(field.partition(".")[0]))
         if name not in self._filled_names:
             self._filled_names[name] = False  # also the answer for a value that is computed from itself
-            stored = [value for value in self._stored_values if value.name == name]
+            stored = [value for value in self._stored.values if value.name == name]
             self._filled_names[name] = bool(stored) and all(
                 value.is_never_empty
                 or (
@@ -202,16 +235,11 @@ class CompilingFlow:
 
     def has_stored_name(self, name: str) -> bool:
         """Return whether a step stores a value under a name."""
-        return name in self._stored_names
+        return name in self._stored.names
 
     def share_language_condition(self, name: str) -> Callable[[Turn], bool]:
         """Return the condition that holds for calls in a language. The condition is shared."""
         return self._language_conditions.setdefault(name, lambda turn: bool(turn.values[CALL_LANGUAGE] == name))
-
-    def set_default_language(self, turn: Turn) -> None:
-        """Set the language of a call that has none yet, for expressions."""
-        if CALL_LANGUAGE not in turn.values:
-            turn.values = Variables({**turn.values, CALL_LANGUAGE: next(iter(self.languages))})
 
     def record_untranslated_text(self, path: SourcePath, node: str, step: int) -> None:
         """Record a text that is said in the default language whatever the language of the call is."""

@@ -1,9 +1,10 @@
-"""Records the coverage points of a flow while documents are compiled for rehearsals."""
+"""Makes the comments and marks of a flow's documents, and records its coverage points for rehearsals."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callflows.flows.compiler.fragments import PlaceMark
 from callflows.flows.coverage_points import CoveragePoint
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ class CoverageRecorder:
         self._report = report
         self._enabled = enabled
         self._points: dict[CoveragePoint, None] = {}
+        self._marks: dict[tuple[str, str, SourcePath, bool], PlaceMark] = {}
         self.decision_points: dict[tuple[str, int, str, object], CoveragePoint] = {}
         """Points outside the nodes, by node, step, word and outcome in the trail."""
 
@@ -32,6 +34,15 @@ class CoverageRecorder:
         made = CoveragePoint(node.partition(".")[0].removesuffix(":"), place.line, place.column, label)
         self._points.update(dict.fromkeys(made.counted_points))
         return made.render_comment()
+
+    def make_mark(self, node: str, label: str, path: SourcePath, *, key: bool = False) -> PlaceMark:
+        """Return a mark, in documents for calls. Equal marks share one object."""
+        known = self._marks.get((node, label, path, key))
+        if known is None:
+            place = self._report.get_position(path, key=key)
+            point = CoveragePoint(node.partition(".")[0], place.line, place.column, label)
+            known = self._marks[node, label, path, key] = PlaceMark(point.render_comment())
+        return known
 
     def record_decision(
         self, decision: tuple[str, int, str, object], label: str, path: SourcePath, *, key: bool = False

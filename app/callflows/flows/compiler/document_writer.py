@@ -22,6 +22,7 @@ from callflows.flows.compiler.fragments import (
 )
 from callflows.flows.compiler.line_answering import VERBS_NEEDING_ANSWER, make_must_answer_condition
 from callflows.flows.compiler.progress import NOTHING_YET, Progress, SilentEnd
+from callflows.flows.coverage_points import STEP_POINT
 from callflows.flows.decisions import DecisionOrigin
 from callflows.language import (
     Answer,
@@ -170,15 +171,30 @@ class DocumentWriter:
         return self._make_coverage_comment(self.node, self.step_index, label, path, key)
 
     def write_coverage_comment(self, label: str, path: SourcePath, *, key: bool = False) -> None:
-        """Write a coverage comment in a document for a rehearsal. The comment does not count as size."""
+        """Write a coverage comment in a document for a rehearsal, otherwise a mark. Neither counts as size."""
         comment = self.make_coverage_comment(label, path, key=key)
         if comment:
             self.fragments.append(comment)
+        elif self._has_places:
+            self.fragments.append(self._flow.coverage_recorder.make_mark(self.node, label, path, key=key))
+
+    def write_step_mark(self, path: SourcePath) -> None:
+        """Mark the place of the step that is compiled next."""
+        if self._has_places:
+            label = f"{STEP_POINT} {self.step_index + 1}"
+            self.fragments.append(self._flow.coverage_recorder.make_mark(self.node, label, path))
+
+    @property
+    def _has_places(self) -> bool:
+        """True in a document that calls get: not in the fallback, and not for rules about messages."""
+        return not self.is_static and not self.node.endswith(":")
 
     def prepend_coverage_comment(self, label: str, path: SourcePath, *commands: Command) -> list[Command]:
-        """Return the verbs for an element, after a coverage comment."""
-        comment = self.make_coverage_comment(label, path)
-        return [*([self.add_fragments_placeholder([comment])] if comment else []), *commands]
+        """Return the verbs for an element, after a coverage comment or a mark."""
+        note: Fragment = self.make_coverage_comment(label, path)
+        if not note and self._has_places:
+            note = self._flow.coverage_recorder.make_mark(self.node, label, path)
+        return [*([self.add_fragments_placeholder([note])] if note else []), *commands]
 
     # Placeholders
 

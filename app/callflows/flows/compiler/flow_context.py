@@ -14,9 +14,9 @@ from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.spoken_times import HoursStatus
 from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
+from callflows.flows.source.directory_entry import read_directory
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.positions import ProblemReport
-from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
@@ -74,6 +74,7 @@ class FlowContext:
         if self.languages:
             self.voice = {**self.voice, **next(iter(self.languages.values()))}
         self.groups = self._read_groups()
+        self.directory = read_directory(flow_file.directory, report)
         self.variables = {
             name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
         }
@@ -89,7 +90,6 @@ class FlowContext:
             "variables": {
                 name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE for name, value in self.variables.items()
             },
-            **({CALL_LANGUAGE: SCOPE_LEAF} if self.languages else {}),
         }
 
     @functools.cached_property

@@ -84,8 +84,6 @@ class FlowGraph:
         """Edges between steps, by node."""
         self._store_steps: dict[tuple[str, str], list[int]] = {}
         """Ordered steps that replace a value on every path, by the value's name and the node."""
-        self.menu_targets: dict[SourcePath, str] = {}
-        """Target nodes of menu keys, by the key's path."""
         self.first_time_use: SourcePath | None = None
         """Path of the first use of the time."""
         self.first_attestation_use: SourcePath | None = None

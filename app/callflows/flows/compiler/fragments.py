@@ -26,7 +26,7 @@ Hole: TypeAlias = Callable[[Turn], str]
 RenderFunction: TypeAlias = Callable[[Turn], Any]
 """Returns plain data for a turn: a text, or data for a request to another server."""
 Fragment: TypeAlias = (
-    "str | Hole | PlacedHole | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
+    "str | Hole | PlacedHole | PlaceMark | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
 )
 
 
@@ -39,6 +39,17 @@ class StepPlace(NamedTuple):
 
     def __str__(self) -> str:
         return f"step {self.step_index + 1} ({self.step_key}) of node {self.node}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlaceMark:
+    """The place in the flow file of the elements that follow, as an XML comment (see ``CoveragePoint``).
+
+    Calls get documents without marks. The journal renders a turn again with its marks, to store where each element of its
+    document comes from.
+    """
+
+    comment: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,7 +161,21 @@ def _add_place(error: Exception, place: StepPlace | None) -> None:
 
 def all_fragments_constant(fragments: Sequence[Fragment]) -> bool:
     """Return True if no fragment depends on a call."""
-    return all(isinstance(piece, str) for piece in fragments)
+    return all(isinstance(piece, str | PlaceMark) for piece in fragments)
+
+
+def join_constant_fragments(fragments: Iterable[Fragment], *, with_places: bool = False) -> str:
+    """Return constant fragments as one text."""
+    return "".join(piece for piece in _select_marks(fragments, with_places=with_places) if isinstance(piece, str))
+
+
+def _select_marks(fragments: Iterable[Fragment], *, with_places: bool) -> Iterator[Fragment]:
+    """Yield the fragments; marks become comments, or are left out."""
+    for piece in fragments:
+        if not isinstance(piece, PlaceMark):
+            yield piece
+        elif with_places:
+            yield piece.comment
 
 
 def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
@@ -164,11 +189,14 @@ def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
     return tuple(made)
 
 
-def prepare_fragments(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
-    """Prepare fragments for ``render_fragments``: texts and holes in a row become one InterpolatedFragment."""
+def prepare_fragments(fragments: Iterable[Fragment], *, with_places: bool = False) -> tuple[Fragment, ...]:
+    """Prepare fragments for ``render_fragments``: texts and holes in a row become one InterpolatedFragment.
+
+    With ``with_places`` the document contains its place marks; documents for calls do not.
+    """
     made: list[Fragment] = []
     row: list[str | Hole | PlacedHole] = []
-    for piece in _flatten_fragments(fragments):
+    for piece in _flatten_fragments(fragments, with_places=with_places):
         if isinstance(piece, ConditionalFragment | BranchFragment | ActionFragment):
             made += [*_interpolate_row(row), piece]
             row = []
@@ -188,25 +216,26 @@ def _interpolate_row(row: Sequence[str | Hole | PlacedHole]) -> list[Fragment]:
     return [InterpolatedFragment(row)]
 
 
-def _flatten_fragments(fragments: Iterable[Fragment]) -> Iterator[Fragment]:
+def _flatten_fragments(fragments: Iterable[Fragment], *, with_places: bool) -> Iterator[Fragment]:
     """Yield fragments with prepared content. A branch without conditions, branches and actions is placed inline."""
-    for piece in fragments:
+    for piece in _select_marks(fragments, with_places=with_places):
         if (
             isinstance(piece, ConditionalFragment)
             and not (piece.terminates or piece.origin or piece.else_fragments)
             and all_fragments_constant(piece.then_fragments)
         ):
-            yield _make_conditional_hole(piece.condition, "".join(str(part) for part in piece.then_fragments))
+            text = join_constant_fragments(piece.then_fragments, with_places=with_places)
+            yield _make_conditional_hole(piece.condition, text)
         elif isinstance(piece, ConditionalFragment):
             yield dataclasses.replace(
                 piece,
-                then_fragments=prepare_fragments(piece.then_fragments),
-                else_fragments=prepare_fragments(piece.else_fragments),
+                then_fragments=prepare_fragments(piece.then_fragments, with_places=with_places),
+                else_fragments=prepare_fragments(piece.else_fragments, with_places=with_places),
             )
         elif isinstance(piece, BranchFragment):
-            inside = [*_flatten_fragments(piece.fragments)]
+            inside = [*_flatten_fragments(piece.fragments, with_places=with_places)]
             if any(isinstance(part, ConditionalFragment | BranchFragment | ActionFragment) for part in inside):
-                yield BranchFragment(prepare_fragments(piece.fragments))
+                yield BranchFragment(prepare_fragments(piece.fragments, with_places=with_places))
             else:
                 yield from inside
         else:

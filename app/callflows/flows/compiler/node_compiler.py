@@ -131,6 +131,7 @@ class NodeCompiler:
                 if not self.is_static and self._needs_own_document(step):
                     self._continue_in_own_document(index)
                     return
+            self.document.write_step_mark(here)
             self.compile_step(step, here)
 
     def _report_unreachable_step(self, step: object, path: SourcePath) -> None:

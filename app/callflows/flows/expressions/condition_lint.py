@@ -79,14 +79,26 @@ class ConditionProblem(NamedTuple):
     fix: str
 
 
-def lint_condition(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
-    """Report what is doubtful in a condition. ``text_variables`` are the variables of the file that are no lists."""
-    return (*_lint_node(tree, is_condition=True), *_lint_memberships(tree, text_variables), *_lint_calculations(tree))
+def lint_condition(
+    tree: nodes.Node, text_variables: AbstractSet[str], number_names: AbstractSet[str] = frozenset()
+) -> tuple[ConditionProblem, ...]:
+    """Report what is doubtful in a condition.
+
+    ``text_variables`` are the variables of the file that are no lists, ``number_names`` dotted names of data that is
+    surely a number or missing.
+    """
+    return (
+        *_lint_node(tree, is_condition=True),
+        *_lint_memberships(tree, text_variables),
+        *_lint_calculations(tree, number_names),
+    )
 
 
-def lint_text_conditions(tree: nodes.Node, text_variables: AbstractSet[str]) -> tuple[ConditionProblem, ...]:
-    """Report the doubtful conditions and comparisons in a text. ``text_variables`` as in ``lint_condition``."""
-    found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables), *_lint_calculations(tree)]
+def lint_text_conditions(
+    tree: nodes.Node, text_variables: AbstractSet[str], number_names: AbstractSet[str] = frozenset()
+) -> tuple[ConditionProblem, ...]:
+    """Report the doubtful conditions and comparisons in a text. The names are as in ``lint_condition``."""
+    found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables), *_lint_calculations(tree, number_names)]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     for test in tests:
         found += _lint_node(test, is_condition=True)
@@ -103,15 +115,15 @@ _ROOTS_OF_A_CALL: Final = frozenset(
 )
 
 
-def _lint_calculations(tree: nodes.Node) -> Iterator[ConditionProblem]:
+def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iterator[ConditionProblem]:
     """Report calculations with data that may be no number, or that may divide by 0."""
-    tests = [choice.test for choice in tree.find_all((nodes.If, nodes.CondExpr))]  # type: ignore[attr-defined]
+    tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     asked = {dotted_name_of(name) for test in tests for name in [test, *test.find_all((nodes.Getattr, nodes.Getitem))]}
     for calculation in _iterate_nodes(tree, (*_CALCULATIONS, nodes.Neg)):
         sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
         for side in sides:
             name = dotted_name_of(side)
-            if name and _is_data(name) and name not in asked:
+            if name and _is_data(name) and name not in asked and name not in number_names:
                 yield ConditionProblem(
                     "warning",
                     "calculation",

@@ -80,8 +80,12 @@ class CompiledText:
 class ExpressionCompiler:
     """Compiles the conditions and texts of flows for one ``scope``."""
 
-    def __init__(self, scope: ExpressionScope = CALL_SCOPE, lang: str = "en-US") -> None:
+    def __init__(
+        self, scope: ExpressionScope = CALL_SCOPE, lang: str = "en-US", number_names: frozenset[str] = frozenset()
+    ) -> None:
+        """``number_names`` are dotted names of data that is surely a number, or missing."""
         self._scope = scope
+        self._number_names = number_names
         self._lang = lang
         variables = scope.get("variables") or {}
         self._text_variables = frozenset(name for name, fields in variables.items() if fields is not LIST_SCOPE)
@@ -118,7 +122,9 @@ class ExpressionCompiler:
         )
         if not is_value and not has_natural_truth(tree):
             holds = _take_truth(holds)
-        return CompiledCondition(source, holds, uses, lint_condition(tree, self._text_variables), sample_value(tree))
+        return CompiledCondition(
+            source, holds, uses, lint_condition(tree, self._text_variables, self._number_names), sample_value(tree)
+        )
 
     def _compile_worker_value(
         self, tree: nodes.Node, kind: Literal["text", "url", "value"], source: str, used_names: Iterable[str], lang: str
@@ -176,7 +182,9 @@ class ExpressionCompiler:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_iterate_output_nodes(tree)]) else None
-        return CompiledText(source, constant, render, uses, unescaped, lint_text_conditions(tree, self._text_variables))
+        return CompiledText(
+            source, constant, render, uses, unescaped, lint_text_conditions(tree, self._text_variables, self._number_names)
+        )
 
     def may_text_be_empty(self, source: str, is_filled: Callable[[str], bool]) -> bool:
         """Return whether a text may be empty in a call; False for a text that cannot be read.

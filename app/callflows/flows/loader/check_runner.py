@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
@@ -27,6 +28,7 @@ from callflows.flows.loader.folder_loader import (
 from callflows.flows.loader.template_samples import find_template_value_problems
 from callflows.language import find_document_errors, find_element_positions, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
+from callflows.settings import OPERATION_FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,61 +47,63 @@ def check_paths(
     options: CompilerOptions,
     flows_folder: Path | None = None,
     on_progress: ProgressCallback | None = None,
-    workers: int = 1,
     extra_check: ExtraFlowCheck | None = None,
 ) -> list[Problem]:
     """Return the problems of files and of all files in folders, ordered by position.
 
-    Custom attributes are declared beside a file, or in ``flows_folder``. ``workers`` is the number of processes that
-    will serve the flows. ``on_progress`` is called with the number of finished flow files and the total. A folder's
-    overrides are checked with all flows of the folder. ``extra_check`` returns further problems of a
-    flow.
+    Custom attributes are declared beside a file, or in ``flows_folder``. ``on_progress`` is called with the number of
+    finished flow files and the total. A folder's overrides are checked with all flows of the folder. ``extra_check``
+    returns further problems of a flow.
     """
     problems: list[Problem] = []
     given = [*paths]
     files: dict[Path, Path] = {}
-    whole: dict[Path, None] = {}
     for path in given:
-        if path.name == OVERRIDES_FILE_NAME or path.is_dir():
-            whole[path if path.is_dir() else path.parent] = None
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
+            continue
+        if path.name == OPERATION_FILE_NAME:  # checked by the command: it belongs to the client
             continue
         inside = [*list_flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
         for file in inside:
             files.setdefault(file.resolve(), file)
-    if not files and not problems:
+    if not files and not problems and not all(path.name == OPERATION_FILE_NAME for path in given):
         fix = "begin one with callflows new NAME --template front-desk"
         problems.append(
             Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
         )
-    own_folder = flows_folder.resolve() if flows_folder is not None else None
-    problems += [
-        problem
-        for path in given
-        if path.is_dir()
-        for problem in find_passed_over_files(path)
-        if path.resolve() == own_folder or own_folder not in Path(problem.file).resolve().parents
-    ]
-    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
-    strange = [file for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
-    for file in strange:
-        fix = f"callflows import {file} makes a flow file of another platform's flow" if file.suffix == ".json" else ""
-        problems.append(Problem(str(file), 1, 1, "error", "no-file", neither, fix))
+    problems += _list_passed_over_files(given, flows_folder)
+    problems += [_reject_other_file(file) for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     folders = {file.parent for file in files.values()}
     found = {folder: load_extensions(_find_extensions_folder(folder, flows_folder)) for folder in folders}
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
     extensions = {folder: there for folder, (there, _) in found.items()}
     flows = [file for file in files.values() if is_flow_file(file)]
     books: dict[Path, FlowBook] = {}
-    problems += _check_flow_files(flows, options, extensions, on_progress, workers, books)
+    problems += _check_flow_files(flows, options, extensions, on_progress, books)
     problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
-    for folder in whole:
+    for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in given if _has_overrides(path)):
         problems += check_override_files(folder, options, books.get(folder) if folder in given else None)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
+def _has_overrides(path: Path) -> bool:
+    return path.name == OVERRIDES_FILE_NAME or path.is_dir()
+
+
+def _list_passed_over_files(paths: Iterable[Path], flows_folder: Path | None) -> Iterable[Problem]:
+    """Return the problems of files that no command reads; those in the flows folder once, with that folder."""
+    own_folder = flows_folder.resolve() if flows_folder is not None else None
+    return [
+        problem
+        for path in paths
+        if path.is_dir()
+        for problem in find_passed_over_files(path)
+        if path.resolve() == own_folder or own_folder not in Path(problem.file).resolve().parents
+    ]
 
 
 def _run_extra_check(books: Iterable[FlowBook], extra_check: ExtraFlowCheck) -> Iterable[Problem]:
@@ -116,7 +120,6 @@ def _check_flow_files(
     options: CompilerOptions,
     extensions: dict[Path, Extensions],
     on_progress: ProgressCallback | None,
-    workers: int,
     books: dict[Path, FlowBook],
 ) -> Iterable[Problem]:
     """Return the problems of flow files, folder by folder; stores the flow book of each folder in ``books``."""
@@ -130,7 +133,7 @@ def _check_flow_files(
         loaded = load_flow_files(inside, of_folder, on_progress=told)
         books[folder] = loaded.book
         yield from loaded.problems
-        yield from check_across_flows(loaded.book, workers)
+        yield from check_across_flows(loaded.book)
         yield from find_template_value_problems(loaded.book.flows.values(), of_folder.extensions, loaded.problems)
         yield from (note for flow in loaded.book.flows.values() for note in flow.notes)
         before += len(inside)
@@ -168,26 +171,59 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
-    if errors and _TWIML_MARKS.search(document):
-        fix = f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
-        said = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
+    if errors and is_twiml(document):
         return [
-            Problem(str(file), 1, 1, "error", "document", said, fix),
+            Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file)),
             *(Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors),
         ]
     if errors:
         return [Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors]
     places = find_element_positions(document)
-    return [
+    doubts = [
         Problem(str(file), *places.get(path, (1, 1)), doubt.severity, doubt.rule, f"{path}: {doubt.message}", doubt.fix)
         for path, doubt in find_document_doubts(from_xml(document, extensions=extensions))
     ]
+    if any(problem.message.endswith("very short") for problem in doubts):
+        message = "its times look like seconds: this may be TwiML, the XML of Twilio"
+        doubts.insert(0, Problem(str(file), 1, 1, "warning", "document", message, _suggest_import(file)))
+    return doubts
+
+
+def _reject_other_file(file: Path) -> Problem:
+    """Return the problem of a file whose name is neither of a flow file nor of a document."""
+    with contextlib.suppress(OSError), file.open("rb") as opened:
+        document = opened.read(_MAX_SNIFFED_BYTES)
+        if file.suffix != _TEMPLATE_SUFFIX and b"<Response" in document and is_twiml(document):
+            return Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file))
+    neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
+    fixes = {
+        _TEMPLATE_SUFFIX: "a template is checked with the flow file that names it",
+        ".json": f"callflows import {file} makes a flow file of another platform's flow",
+    }
+    fix = fixes.get(file.suffix, "")
+    return Problem(str(file), 1, 1, "error", "no-file", neither, fix)
+
+
+_MAX_SNIFFED_BYTES: Final = 65536
+_TEMPLATE_SUFFIX: Final = ".j2"
+_TWIML_MESSAGE: Final = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
+
+
+def _suggest_import(file: Path) -> str:
+    return f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
+
+
+def is_twiml(document: bytes) -> bool:
+    """Return whether a document has elements, attributes or texts that TwiML has, and Opentact's XML has not."""
+    return _TWIML_MARKS.search(document) is not None
 
 
 _TWIML_MARKS: Final = re.compile(
     rb"<(?:Enqueue|Queue|Conference|Client|Leave|Refer|Message|Sms|Connect|Stream|Pay|Prompt|Start|Stop)\b"
     rb"|<(?:Gather|Dial|Record|Say|Play|Redirect|Pause|Number)\b[^<>]*\s"
     rb"(?:action|voice|language|callerId|input|speechTimeout|transcribe|transcribeCallback|playBeep|maxLength"
-    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult)\s*="
+    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult|actionOnEmptyInput)\s*="
+    rb"|<Reject\b[^<>]*\sreason\s*=|<Play\b[^<>]*\sdigits\s*=|<(?:Number|Sip)\b[^<>]*\s(?:url|username|sendDigits)\s*="
+    rb"|<(?:Redirect|Dial)\b[^<>]*>\s*[^\s<]"
 )
 """Elements and attributes that TwiML has, and Opentact's XML has not."""

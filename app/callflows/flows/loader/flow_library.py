@@ -6,6 +6,7 @@ number of another flow.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import errno
@@ -21,6 +22,7 @@ from callflows.errors import Problem
 from callflows.flows.flow_book import FlowBook, describe_claim_conflict, find_claim_conflicts
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
+from callflows.flows.loader.claim_holders import ClaimHolders
 from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
     FLOW_SUFFIXES,
@@ -99,7 +101,8 @@ class FlowLibrary:
         The flow of a file that is gone goes on for ``removal_grace_seconds``, in case a deploy puts the file back.
         """
         self.folder = folder
-        self.loaded_flows = LoadedFlows(FlowBook(), ())
+        self._claim_holders = ClaimHolders(options.data_folder)
+        self.loaded_flows = LoadedFlows(FlowBook(preferred_holders=self._claim_holders.flows_by_number), ())
         self.file_in_progress = ""
         """Name of the flow file that is being compiled."""
         self._options = options
@@ -147,6 +150,7 @@ class FlowLibrary:
             self._apply_overrides(book)
             self.loaded_flows = self._assemble_result(book)
             self._changed_flows = set()
+            self._claim_holders.remember(book, self._list_held_edits(), self._list_twin_names())
             return self.loaded_flows
 
     def _assemble_result(self, book: FlowBook) -> LoadedFlows:
@@ -164,6 +168,16 @@ class FlowLibrary:
         stale = {name: tuple(why) for name, why in sorted({**self._stale_problems, **self._conflict_problems}.items())}
         found = LoadedFlows(book, problems, stale)
         return self.loaded_flows if found == self.loaded_flows else found
+
+    def _list_held_edits(self) -> list[Flow]:
+        """Return the edits that are held back because they claim numbers of other flows."""
+        compiled = [(_get_flow_name(name), source.compilation.flow) for name, source in self._source_files.items()]
+        return [flow for name, flow in compiled if flow is not None and name in self._conflict_problems]
+
+    def _list_twin_names(self) -> set[str]:
+        """Return the names that several files have."""
+        names = [_get_flow_name(name) for name in self._source_files]
+        return {name for name, count in collections.Counter(names).items() if count > 1}
 
     # Snapshots of the folder
 
@@ -303,7 +317,7 @@ class FlowLibrary:
         ):
             files = (self._source_files.get(f"{name}{suffix}") for suffix in sorted(FLOW_SUFFIXES))
             compiled = [source.compilation for source in files if source is not None]
-            flow, problems = choose_flow(compiled, served.get(name))
+            flow, problems = choose_flow(compiled, served.get(name), self._claim_holders.files_by_name.get(name, ""))
             wanted[name] = flow
             _set_problems(self._flow_problems, name, problems)
             last = flow is not None and not flow.problems and not any(one.flow is flow for one in compiled)

@@ -70,8 +70,8 @@ class LoadedFlows:
 
     @property
     def claim_conflicts(self) -> list[Problem]:
-        """Numbers that several files claim: only the first file answers."""
-        return [problem for problem in self.problems if problem.rule == "number-claimed-twice"]
+        """Numbers and names that several files claim: only the first file answers, also after a restart."""
+        return [problem for problem in self.problems if problem.rule in ("number-claimed-twice", "name-twice")]
 
     @property
     def state_counts(self) -> dict[str, int]:
@@ -182,12 +182,13 @@ def relax_garbage_collection(file_count: int) -> Iterator[None]:
 
 
 def choose_flow(
-    candidates: Iterable[FlowCompilation], current_flow: Flow | None = None
+    candidates: Iterable[FlowCompilation], current_flow: Flow | None = None, preferred_file: str = ""
 ) -> tuple[Flow | None, list[Problem]]:
     """Choose between files with the same flow name: the live file, or the first without errors. Return all problems, too.
 
-    If no file is valid, or a data file cannot be read at all, the current version stays if it is valid; otherwise a broken
-    flow with only its fallback is used, or the flow with the data that can be read.
+    ``preferred_file`` is the name of the file that was live before a restart. If no file is valid, or a data file cannot be
+    read at all, the current version stays if it is valid; otherwise a broken flow with only its fallback is used, or the
+    flow with the data that can be read.
     """
     candidates = list(candidates)
     problems = [problem for one in candidates for problem in one.problems]
@@ -198,7 +199,8 @@ def choose_flow(
     has_data = current_flow is not None and not current_flow.problems and not current_flow.misses_data
     if has_data and all(flow.misses_data for flow in right):
         return current_flow, problems
-    best = next((flow for flow in right if current_flow is not None and flow.file == current_flow.file), right[0])
+    live_file = Path(current_flow.file).name if current_flow is not None else preferred_file
+    best = next((flow for flow in right if Path(flow.file).name == live_file), right[0])
     said = f"{best.file} is named so already"
     problems += [
         Problem(flow.file, 1, 1, "error", "name-twice", said, "rename one of the two") for flow in right if flow is not best

@@ -73,6 +73,11 @@ class FlowFile(pydantic.BaseModel):
     groups: dict[Annotated[str, schema_reference("name")], Annotated[Any, schema_reference("group")]] = pydantic.Field(
         {}, description="Hunt groups by name: whom to ring, and how. A dial names a group under to."
     )
+    directory: dict[Annotated[str, schema_reference("extension")], Annotated[Any, schema_reference("directory entry")]] = (
+        pydantic.Field(
+            {}, description="People by extension. A collect takes the extension, and dial: directory rings them."
+        )
+    )
     variables: dict[Annotated[str, schema_reference("name")], VariableValue] = pydantic.Field(
         {}, description="Texts, or lists of texts, by name. An expression uses them as variables.NAME."
     )

@@ -12,6 +12,8 @@ class StoredValue(NamedTuple):
     expression: str = ""
     is_secret: bool = False
     is_never_empty: bool = False
+    number_fields: frozenset[str] = frozenset()
+    """Fields of which every answer of a server has a number, because the default has one."""
 
 
 class StoredNames(NamedTuple):
@@ -20,3 +22,12 @@ class StoredNames(NamedTuple):
     names: frozenset[str]
     secret_names: frozenset[str]
     values: tuple[StoredValue, ...]
+
+    def list_number_fields(self) -> frozenset[str]:
+        """Return the fields, as ``name.field``, that are numbers whichever step stored the value."""
+        return frozenset(
+            f"{value.name}.{field}"
+            for value in self.values
+            for field in value.number_fields
+            if all(field in other.number_fields for other in self.values if other.name == value.name)
+        )

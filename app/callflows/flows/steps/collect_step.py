@@ -13,6 +13,8 @@ from callflows.flows.entry_points import NodeEntry
 from callflows.flows.expressions.value_names import ValueName
 from callflows.flows.source.source_values import (
     TRUE_WORDS,
+    KeySequence,
+    NodeName,
     SingleKey,
     schema_reference,
 )
@@ -21,14 +23,17 @@ from callflows.flows.steps.digit_matching import (
     MAX_COLLECTED_DIGITS,
     DigitReader,
     DigitRule,
+    can_begin_with,
     can_begin_with_zero,
     find_digit_lengths,
+    make_digit_setter,
+    make_person_name,
     parse_digit_pattern,
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
-from callflows.flows.steps.question_step import QuestionStep, pick_attempt_prompt
+from callflows.flows.steps.question_step import QuestionStep, check_key_spelling, find_key_path, pick_attempt_prompt
 from callflows.flows.steps.step_base import find_into_name, mapping_of
-from callflows.flows.steps.step_summary import is_true_text, quote_text, summarize_value
+from callflows.flows.steps.step_summary import StepWay, is_true_text, quote_text, summarize_key, summarize_value
 from callflows.language.verbs import Error, Gather
 from callflows.telephony.turn import Variables
 
@@ -57,7 +62,9 @@ class CollectStep(QuestionStep):
     caller_hears: ClassVar[str] = (
         "The prompt. If nothing is entered, `no_input`; if the digits are too few, too many or do not match, `no_match`. "
         "Then the prompt again, up to `attempts` times. "
-        "After the last attempt the call goes to `otherwise`, or on to the next step."
+        "After the last attempt the call goes to `otherwise`, or on to the next step. "
+        "A key of `keys` leads to its node instead, and `any` takes every other input; the node sees it as `digits`. "
+        "After such a key the input waits for more digits, for some seconds or until `stop`: say so in the prompt."
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "no-way-out",
@@ -70,14 +77,28 @@ class CollectStep(QuestionStep):
         "text-cut",
         "text-may-be-empty",
         "sound-missing",
+        "menu",
+        "key-shadowed",
+        "key-twice",
+        "node-as-text",
+        "way-not-taken",
+        "directory",
     )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
     resumes_call: ClassVar[bool] = True
     into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")
     digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_parse_digit_count), schema_reference("digits")] = (
-        pydantic.Field(description="How many digits, for example 6 or 4-8.")
+        pydantic.Field((0, 0), description="How many digits, for example 6 or 4-8. Required, unless directory is true.")
     )
-    stop: SingleKey = pydantic.Field("#", description="The key that ends the input.")
+    directory: bool = pydantic.Field(
+        default=False,
+        description="Take an extension of the file's directory, and keep the person's name as the name of into and _name.",
+    )
+    keys: dict[KeySequence, NodeName] = pydantic.Field(
+        {},
+        description="The node for a key pressed instead of digits, as 0 for the operator; star and hash also after digits.",
+    )
+    stop: SingleKey = pydantic.Field("#", description="The key that ends the input; another one if keys has it.")
     match: Annotated[str, pydantic.AfterValidator(parse_digit_pattern)] = pydantic.Field(
         "", description="A regular expression that all digits must match."
     )
@@ -90,13 +111,23 @@ class CollectStep(QuestionStep):
         keys = mapping_of(value)
         secret = " (secret)" if is_true_text(keys.get("secret")) else ""
         name, digits = summarize_value(keys.get("into")), summarize_value(keys.get("digits"))
-        return f"collect {name}{secret}: {digits} digits {quote_text(keys.get('prompt'))}"
+        digits = "an extension" if is_true_text(keys.get("directory")) else f"{digits} digits"
+        return f"collect {name}{secret}: {digits} {quote_text(keys.get('prompt'))}"
+
+    @classmethod
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+        for key, node in mapping_of(mapping_of(value).get("keys")).items():
+            yield StepWay(summarize_key(key), node)
+        yield from super().list_ways(value)
 
     @classmethod
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        return [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
+        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
+        if name and is_true_text(keys.get("directory")):
+            stored.append(StoredValue(make_person_name(name), is_secret=is_secret, is_never_empty=True))
+        return stored
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the attempts.
@@ -108,9 +139,14 @@ class CollectStep(QuestionStep):
                 path, "fallback-not-static", "the fallback cannot ask for digits", "say what is to be said, and hang up"
             )
             return
-        if self.otherwise and not context.check_target_node(self.otherwise, (*path, "otherwise")):
+        places = [(find_key_path(context, path, keys), node) for keys, node in self.keys.items()]
+        exist = [context.check_target_node(node, place) for place, node in places]
+        exist += [context.check_target_node(self.otherwise, (*path, "otherwise"))] if self.otherwise else []
+        if not all([*exist, self.check_ways(context, path), self._check_length(context, path)]):
             return
+        least, most = self._find_length(context)
         self._check_dialect(context, path)
+        self._check_keys(context, path)
         self._check_input(context, path)
         context.document.ensure_answered()
         if not context.has_digits:
@@ -118,10 +154,31 @@ class CollectStep(QuestionStep):
             self._compile_attempts(context, path, max(context.attempt, 1))
             context.continues_elsewhere = context.document.progress.ends
             return
-        mark = context.document.make_decision_origin(self.step_key, self._describe_rule(), ())
-        rule = DigitRule(self.into, *self.digits, self.stop, self.match, is_secret=self.secret)
+        mark = context.document.make_decision_origin(self.step_key, self._describe_rule(least, most), ())
+        rule = DigitRule(
+            self.into,
+            least,
+            most,
+            self._choose_stop(),
+            self.match,
+            is_secret=self.secret,
+            keys=tuple(self.keys),
+            names=self._read_names(context),
+        )
         reading = DigitReader(rule, mark, classic=context.flow.dialect == "classic")
+        for keys, node in self.keys.items():
+            place = find_key_path(context, path, keys)
+            pressed = context.make_branch(inside_branch=False)
+            pressed.document.write_coverage_comment(f"key {keys}", place)
+            pressed.document.add_pure_action(self._clear_digits)
+            pressed.document.add_pure_action(make_digit_setter(keys))
+            pressed.write_goto(node, place)
+            self._add_outcome(context, reading, f"key {keys}", pressed)
         for outcome, prompts in (("no-input", self.no_input), ("no-match", self.no_match)):
+            way = self._compile_outcome_way(context, path, outcome.replace("-", "_"), reading)
+            if way is not None:
+                self._add_outcome(context, reading, outcome, way)
+                continue
             wrong = context.make_branch(inside_branch=False)
             wrong.document.add_pure_action(self._clear_digits)
             key = outcome.replace("-", "_")
@@ -133,28 +190,102 @@ class CollectStep(QuestionStep):
             self._compile_attempts(wrong, path, context.attempt + 1)
             if not wrong.document.progress.ends:
                 wrong.write_resume(context.step_index + 1)
-            context.document.fragments.append(
-                ConditionalFragment(
-                    reading.make_outcome_condition(outcome), merge_adjacent_texts(wrong.document.fragments), terminates=True
-                )
-            )
-            context.document.absorb_branch(wrong.document)
+            self._add_outcome(context, reading, outcome, wrong)
         context.document.write_coverage_comment("collected", path)
-        context.record_stored_value(self.into, "0" * self.digits[1], (*path, "digits"), context.step_index + 1)
+        context.record_stored_value(self.into, "0" * most, (*path, "digits"), context.step_index + 1)
         context.document.add_action(reading.store_digits, path, f"digits are collected into {self.into!r}")
+
+    def _compile_outcome_way(
+        self, context: StepContext, path: SourcePath, key: str, reading: DigitReader
+    ) -> StepContext | None:
+        """Compile the way to a node under ``no_input``, ``no_match`` or ``any``; None if the caller is asked again."""
+        node = self.find_way(context, key, context.attempt)
+        if not node:
+            return None
+        is_any = key == "no_match" and bool(self.any)
+        place = (*path, "any") if is_any else self.find_item_path(path, key, context.attempt)
+        way = context.make_branch(inside_branch=False)
+        way.document.write_coverage_comment("any other key" if is_any else key.replace("_", "-"), place)
+        way.document.add_pure_action(self._clear_digits)
+        if is_any:
+            way.document.add_pure_action(reading.keep_input)
+        way.write_goto(node, place)
+        return way
+
+    def _add_outcome(self, context: StepContext, reading: DigitReader, outcome: str, branch: StepContext) -> None:
+        """Add what happens at an outcome; nothing of the rest of the document follows."""
+        context.document.fragments.append(
+            ConditionalFragment(
+                reading.make_outcome_condition(outcome), merge_adjacent_texts(branch.document.fragments), terminates=True
+            )
+        )
+        context.document.absorb_branch(branch.document)
+
+    def _choose_stop(self) -> str:
+        """Return the key that ends the input: the author's, or one that is none of ``keys``; empty if none is left."""
+        taken = "".join(self.keys)
+        if "stop" in self.model_fields_set or not taken:
+            return self.stop
+        return next((key for key in "#*" if key not in taken), "")
+
+    def _check_keys(self, context: StepContext, path: SourcePath) -> None:
+        """Report keys that end the input, and keys with which the digits may begin."""
+        check_key_spelling(context, path)
+        stop = self._choose_stop()
+        for keys in self.keys:
+            place = find_key_path(context, path, keys)
+            if stop and stop in keys:
+                message = f"stop: {stop} is one of the keys, too"
+                context.report.error((*path, "stop"), "menu", message, "use another key to stop, or leave it out")
+            elif keys.isdecimal() and self._may_begin_number(context, keys):
+                message = f"keys: whoever presses {keys} may have begun a number, and is waited for"
+                fix = "use a key with which no extension begins"
+                fix = fix if self.directory else 'leave out the numbers that begin so, as match: "[1-9][0-9]*"'
+                context.report.warning(place, "key-shadowed", message, fix, key=True)
+
+    def _may_begin_number(self, context: StepContext, keys: str) -> bool:
+        """Return True if longer digits that are taken begin with these keys."""
+        if self.directory:
+            return any(extension.startswith(keys) and extension != keys for extension in context.flow.directory)
+        return can_begin_with(keys, self.match, *self.digits)
 
     def _clear_digits(self, turn: Turn) -> None:
         """Remove digits collected when the caller was asked before."""
         if self.into in turn.values or "digits" in turn.values:
-            turn.values = Variables(
-                {name: value for name, value in turn.values.items() if name not in (self.into, "digits")}
-            )
+            cleared = (self.into, "digits", *([make_person_name(self.into)] if self.directory else []))
+            turn.values = Variables({name: value for name, value in turn.values.items() if name not in cleared})
+
+    def _find_length(self, context: StepContext) -> tuple[int, int]:
+        """Return the least and the most digits, of the extensions if the step says nothing."""
+        lengths = [len(extension) for extension in context.flow.directory] if self.directory else []
+        return self.digits if self.digits[1] or not lengths else (min(lengths), max(lengths))
+
+    def _read_names(self, context: StepContext) -> dict[str, str] | None:
+        """Return the spoken names by extension; None if any digits are taken."""
+        if not self.directory:
+            return None
+        return {key: entry.name or " ".join(key) for key, entry in context.flow.directory.items()}
+
+    def _check_length(self, context: StepContext, path: SourcePath) -> bool:
+        """Report a question that says neither how many digits nor whose. Return True if the digits are known."""
+        if self.directory:
+            context.flow.uses_directory = True
+            if not context.flow.flow_file.directory:
+                message = "directory: the file has no directory"
+                fix = "name people under directory: as 401: ann@acme.sip.opentact.org"
+                context.report.error((*path, "directory"), "directory", message, fix, key=True)
+            return bool(context.flow.directory)
+        if not self.digits[1]:
+            context.report.error(path, "missing-key", "digits is missing")
+        return bool(self.digits[1])
 
     def _check_dialect(self, context: StepContext, path: SourcePath) -> None:
         """Warn about limits of the dialect."""
         self.warn_about_timeout(context, path)
         self.warn_about_cut_texts(context, path)
-        if context.flow.dialect == "classic" and self.digits[1] > 1 and can_begin_with_zero(self.match, *self.digits):
+        length = self._find_length(context)
+        is_open = not self.directory and can_begin_with_zero(self.match, *length)
+        if context.flow.dialect == "classic" and length[1] > 1 and is_open:
             message = "digits: the classic dialect tells digits as a whole number, and zeros at their beginning are lost"
             if self.digits[0] == self.digits[1]:
                 few = "12".zfill(self.digits[1])[-self.digits[1] :]
@@ -165,16 +296,15 @@ class CollectStep(QuestionStep):
 
     def _check_input(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a pattern that no digits of the length match, and about a prompt that asks for a needless key."""
-        least, most = self.digits
+        least, most = self._find_length(context)
         if self.match and not find_digit_lengths(self.match, most) & {*range(least, most + 1)}:
             message = f"match: no digits of this length match {self.match!r}: every caller's digits are refused"
             fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
             context.report.warning((*path, "match"), "digits-never-match", message, fix)
-        if least == most:
+        if least == most and not self.keys:  # the key ends the wait after one of keys
             warn_about_stop_in_prompt(context, self.find_spoken_parts(path, "prompt"), most, self.stop)
 
-    def _describe_rule(self) -> str:
-        least, most = self.digits
+    def _describe_rule(self, least: int, most: int) -> str:
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"
         return f"{self.into}: {digits}{f' matching {MASKED_VALUE if self.secret else self.match}' if self.match else ''}"
 
@@ -182,6 +312,9 @@ class CollectStep(QuestionStep):
         """Write the attempts from ``first`` on, then ``otherwise`` if given."""
         for attempt in range(first, self.attempts + 1):
             self._compile_attempt(context, path, attempt)
+            if self.find_way(context, "no_input", attempt):
+                context.document.end()
+                return
         if self.otherwise:
             context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
             context.write_goto(self.otherwise, (*path, "otherwise"))
@@ -192,12 +325,18 @@ class CollectStep(QuestionStep):
             context.node, NodeEntry(context.step_index, attempt, line_answered=True, has_digits=True)
         )
         inside = []
-        if self.no_input:
+        way = self.compile_way(context, path, "no_input", attempt)
+        if way is not None:
+            inside.append(Error(context.document.embed_branch(way.document)))
+        elif self.no_input:
             said = self.build_prompt(context, path, "no_input", pick_attempt_prompt(self.no_input, attempt))
             inside.append(Error(*context.document.prepend_coverage_comment("no-input", (*path, "no_input"), said)))
-        given: dict[str, Any] = {"dtmf_length": self.digits[1], "dtmf_stop": self.stop, "url": url}
+        length, stop = max(self._find_length(context)[1], *map(len, self.keys), 0), self._choose_stop()
+        given: dict[str, Any] = {"dtmf_length": length, **({"dtmf_stop": stop} if stop else {}), "url": url}
         if context.flow.dialect == "classic":
-            given |= {"attempts": 1, "method": "GET"} | ({"timeout": self.timeout} if self.timeout is not None else {})
+            given |= {"attempts": 1, "method": "GET", "dtmf_stop": stop or "+"} | (
+                {"timeout": self.timeout} if self.timeout is not None else {}
+            )
             context.document.write_verbs(Gather(prompt, *inside, **given), path=path)
         else:
             context.document.write_verbs(prompt, Gather(*inside, **given), path=path)

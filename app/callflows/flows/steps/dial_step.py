@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import pydantic
@@ -42,8 +43,11 @@ MAX_TARGETS_IN_TURN: Final = 24
 """Targets rung in turn in one document; the next document rings the others."""
 _REMAINING_TARGETS: Final = ("to", f"after {MAX_TARGETS_IN_TURN}")
 """Path in a dial of the dial that rings the remaining targets."""
+DIRECTORY_TARGET: Final = "directory"
+"""Target that stands for the person of the file's directory whose extension the caller entered."""
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
+_UNANSWERED_KEYS: Final = ("no_answer", "busy", "failed")
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
@@ -59,12 +63,14 @@ class DialStep(WordStep):
     step_key: ClassVar[str] = "dial"
     caller_hears: ClassVar[str] = (
         "The ringing tone, then the person who answers. If nobody answers, the steps of `no_answer` (or `error`). "
-        "After the conversation the call goes on with the next step."
+        "After the conversation the call goes on at `answered`, or with the next step. "
+        "If the caller hangs up first, the call is over."
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "dial",
         "dial-target",
         "dial-then-goto",
+        "dial-outcome",
         "no-way-out",
         "dial-own",
         "dial-doubtful",
@@ -77,10 +83,15 @@ class DialStep(WordStep):
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": RINGING_DURATION}
     instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
     verb: ClassVar[str] = "Dial"
-    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses, groups of this file.")
+    to: NonEmptyTextList = pydantic.Field(
+        description="Whom to ring: numbers, SIP addresses, groups of this file; directory: the extension entered before."
+    )
     ring: Literal["at-once", "in-turn"] | None = pydantic.Field(None, description="All at once, or one after the other.")
     timeout: RingingMs | None = pydantic.Field(None, description="How long to ring.")
+    answered: NodeName = pydantic.Field("", description="The node to go on at after a conversation.")
     no_answer: NodeName = pydantic.Field("", description="The node to go on at if nobody answers.")
+    busy: NodeName = pydantic.Field("", description="As no_answer: Opentact does not tell a document that a line is busy.")
+    failed: NodeName = pydantic.Field("", description="As no_answer: Opentact does not tell a document that a call failed.")
     record: bool = pydantic.Field(default=False, description="Record the conversation.")
     goes_on: bool = pydantic.Field(
         default=False, description="Say that the next step is meant after a conversation, too: no warning of it."
@@ -109,8 +120,9 @@ class DialStep(WordStep):
     @classmethod
     def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
         keys = mapping_of(value)
-        if no_answer := keys.get("no_answer"):
-            yield StepWay("no answer", no_answer)
+        for key in ("answered", "no_answer", "busy", "failed"):
+            if node := keys.get(key):
+                yield StepWay(key.replace("_", " "), node)
         if error := keys.get("error"):
             yield StepWay("no answer", steps=error)
 
@@ -144,10 +156,21 @@ class DialStep(WordStep):
             if isinstance(target, ComputedTarget):
                 context.document.add_pure_action(target.decide_target)
         self._compile_round(context, path, rounds, nobody, timeout)
-        if nobody is None and not context.is_static and not is_group_faulty:
+        if nobody is None and not self.answered and not context.is_static and not is_group_faulty:
             message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
             fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
             context.document.add_silent_end(_path_in_file(path), message, fix)
+        if self.answered:
+            self._compile_answered(context, path, nobody)
+
+    def _compile_answered(self, context: StepContext, path: SourcePath, nobody: StepContext | None) -> None:
+        """Go on at another node after a conversation. Report callers who get there without one."""
+        if nobody is None or not nobody.document.progress.ends:
+            message = "answered: callers whom nobody answers get there, too"
+            fix = "name another node under no_answer, or end the steps under error with hangup"
+            context.report.error((*path, "answered"), "dial", message, fix, key=True)
+        context.document.write_coverage_comment("answered", (*path, "answered"))
+        context.write_goto(self.answered, (*path, "answered"))
 
     def _compile_remaining_targets(self, context: StepContext, path: SourcePath, timeout: int | None) -> StepContext:
         """Compile the targets after the first MAX_TARGETS_IN_TURN into a separate document, because depth is limited."""
@@ -155,7 +178,8 @@ class DialStep(WordStep):
         rest: dict[str, Any] = {
             "to": everybody[MAX_TARGETS_IN_TURN:],
             "ring": "in-turn",
-            "no_answer": self.no_answer,
+            "no_answer": self._find_unanswered_node(),
+            "answered": self.answered,
             "tag": self.tag,
         }
         rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
@@ -219,9 +243,11 @@ class DialStep(WordStep):
         context.document.absorb_sequence(ringing.document)
         # the line is answered for a recording only if a target is rung
         context.document.progress = dataclasses.replace(context.document.progress, answered=is_answered)
+        # a collect takes only extensions that exist: no caller could be made to be refused
+        is_directory = all(isinstance(target, DirectoryTarget) for target in computed)
         otherwise = merge_adjacent_texts(
             [
-                context.document.make_coverage_comment("refused", path),
+                *([] if is_directory else [context.document.make_coverage_comment("refused", path)]),
                 *(missed.document.fragments if missed is not None else []),
             ]
         )
@@ -235,6 +261,9 @@ class DialStep(WordStep):
     def _iterate_targets(self, context: StepContext, path: SourcePath) -> Iterator[LiteralTarget | ComputedTarget]:
         for index, target in enumerate(self.to):
             where: SourcePath = (*path, "to", index)
+            if target == DIRECTORY_TARGET and context.flow.flow_file.directory:
+                yield from self._read_directory(context, where)
+                continue
             group = context.flow.groups.get(target)
             if group is None:
                 yield from self._read_target(context, where, target)
@@ -244,6 +273,24 @@ class DialStep(WordStep):
                 listed: SourcePath = ("groups", target, place)
                 within = listed if listed in context.report.positions else ("groups", target, "to", place)
                 yield from self._read_target(context, within, member)
+
+    def _read_directory(self, context: StepContext, where: SourcePath) -> Iterator[ComputedTarget]:
+        """Yield the target for the person whose extension the caller entered."""
+        if context.is_static:
+            message = "the fallback knows no extension"
+            context.report.error(where, "fallback-not-static", message, "ring a number or an address")
+            return
+        context.flow.uses_directory = True
+        context.flow.graph.record_used_names(context.node, ("digits",), where)
+        people: dict[str, tuple[str, ...]] = {}
+        for extension, entry in context.flow.directory.items():
+            listed = [(("directory", extension, "to", index), target) for index, target in enumerate(entry.to)]
+            alone: SourcePath = ("directory", extension)
+            places = [(place if place in context.report.positions else alone, target) for place, target in listed]
+            read = [made for place, target in places for made in self._read_target(context, place, target)]
+            people[extension] = tuple(one.to.attributes["target"] for one in read if isinstance(one, LiteralTarget))
+        mark = context.document.make_decision_origin(self.step_key, DIRECTORY_TARGET, ("digits",))
+        yield DirectoryTarget(people, context.flow.dial_policy, mark)
 
     def _read_target(
         self, context: StepContext, where: SourcePath, target: str
@@ -279,15 +326,38 @@ class DialStep(WordStep):
 
     def _compile_no_answer(self, context: StepContext, path: SourcePath) -> StepContext | None:
         """Compile the branch for a call without an answer."""
-        if self.no_answer and self.error is not None:
+        self._check_outcomes(context, path)
+        node = self._find_unanswered_node()
+        if node and self.error is not None:
             context.report.error((*path, "error"), "dial", "no_answer and error mean the same: give one", key=True)
-        if not self.no_answer and self.error is None:
+        if not node and self.error is None:
             return None
-        if not self.no_answer:
+        if not node:
             return context.compile_branch(self.error or [], (*path, "error"))
         nobody = context.make_branch()
-        nobody.write_goto(self.no_answer, (*path, "no_answer"))
+        nobody.write_goto(node, (*path, next(key for key in _UNANSWERED_KEYS if getattr(self, key))))
         return nobody
+
+    def _find_unanswered_node(self) -> str:
+        """Return the node of every call without a conversation: Opentact does not tell a document why there was none."""
+        return self.no_answer or self.busy or self.failed
+
+    def _check_outcomes(self, context: StepContext, path: SourcePath) -> None:
+        """Warn about ways that a document cannot tell apart."""
+        node = self._find_unanswered_node()
+        for key in _UNANSWERED_KEYS:
+            other: str = getattr(self, key)
+            if not other:
+                continue
+            exists = context.check_target_node(other, (*path, key))
+            if exists and other != node:
+                message = f"{key}: Opentact does not tell why nobody answered: all these callers go to {node!r}"
+                fix = f"take {key} out, or let it lead to {node!r}, too"
+                context.report.warning((*path, key), "dial-outcome", message, fix, key=True)
+            elif exists and not self.no_answer:
+                message = f"{key}: callers whom nobody answers for any other reason go there, too"
+                context.report.warning((*path, key), "dial-outcome", message, "write no_answer, which says so", key=True)
+                return
 
     def _build_dial(
         self, context: StepContext, targets: list[To], inside: list[Error], path: SourcePath, timeout: int | None
@@ -368,6 +438,35 @@ class ComputedTarget:
             return f"<{tag}>{target}</{tag}>" if target else ""
 
         return render_target
+
+
+class DirectoryTarget(ComputedTarget):
+    """The person of the file's directory whose extension the caller entered. The author wrote out whom to ring."""
+
+    def __init__(self, people: Mapping[str, tuple[str, ...]], policy: DialPolicy, mark: DecisionOrigin) -> None:
+        super().__init__(lambda turn: str(turn.values["digits"]), policy, mark)
+        self._people = people
+
+    def decide_target(self, turn: Turn) -> None:
+        """Look the extension up. An unknown extension rings nobody."""
+        extension = self._text(turn)
+        found = self._people.get(extension, ())
+        turn.step_results[self] = found
+        detail = {"target": ", ".join(map(mask_number, found))} if found else {"refused": "no such extension"}
+        turn.trail.append((self._mark, "allowed" if found else "refused", turn.values, detail))
+
+    def make_fragment(self, dialect: str) -> Fragment:
+        """Return a fragment for the elements of the targets."""
+
+        def render_targets(turn: Turn) -> str:
+            return "".join(_render_target(target, dialect) for target in turn.step_results[self])
+
+        return render_targets
+
+
+def _render_target(target: str, dialect: str) -> str:
+    tag = "To" if dialect == "reference" else "Sip" if "@" in target else "Number"
+    return f"<{tag}>{escape(target)}</{tag}>"
 
 
 def _any_target_allowed(computed: Sequence[ComputedTarget]) -> Callable[[Turn], bool]:

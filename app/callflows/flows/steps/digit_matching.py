@@ -13,7 +13,7 @@ from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.decisions import DecisionOrigin
     from callflows.telephony.turn import Turn
@@ -26,6 +26,18 @@ _SLOW_CONSTRUCTS: Final = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]")
 """Repeated groups, lookarounds and back-references."""
 MAX_COLLECTED_DIGITS: Final = 40
 _DECIMAL_BASE: Final = 10
+
+
+PHONE_KEYS: Final = "0123456789*#"
+
+
+def make_digit_setter(digits: str) -> Callable[[Turn], None]:
+    """Return an action that makes a key of a menu the digits of the following steps."""
+
+    def set_digits(turn: Turn) -> None:
+        turn.values = Variables({**turn.values, "digits": digits})
+
+    return set_digits
 
 
 def parse_digit_pattern(value: str) -> str:
@@ -51,6 +63,15 @@ def can_begin_with_zero(match: str, least: int, most: int) -> bool:
         return True
     cut = ((zeros, length - zeros) for length in {least, most} for zeros in {1, length // 2, length - 1, length} if zeros)
     samples = ("0" * zeros + digit * others for zeros, others in cut for digit in "159")
+    return any(map(re.compile(match).fullmatch, samples))
+
+
+def can_begin_with(keys: str, match: str, least: int, most: int) -> bool:
+    """Return True if longer digits may begin with these keys, judged by samples. Slow patterns are not tried."""
+    lengths = {length for length in (least, most, len(keys) + 1) if len(keys) < length and least <= length <= most}
+    if not match or not _is_quick_pattern(match):
+        return bool(lengths)
+    samples = (keys + digit * (length - len(keys)) for length in lengths for digit in "0123456789")
     return any(map(re.compile(match).fullmatch, samples))
 
 
@@ -132,6 +153,15 @@ class DigitRule:
     stop_key: str
     pattern: str
     is_secret: bool = False
+    keys: tuple[str, ...] = ()
+    """Keys that lead elsewhere; they win over digits."""
+    names: Mapping[str, str] | None = None
+    """Names by extension, if only extensions of the directory are taken."""
+
+
+def make_person_name(value_name: str) -> str:
+    """Return the name of the value that holds the spoken name of an extension: ``extension_name``."""
+    return f"{value_name}_name"
 
 
 class DigitReader:
@@ -143,15 +173,19 @@ class DigitReader:
         self._fullmatch = re.compile(rule.pattern).fullmatch if rule.pattern and _is_quick_pattern(rule.pattern) else None
         self._padded_length = rule.most if classic and rule.least == rule.most else 0
 
-    def read_digits(self, turn: Turn) -> str:
-        """Return the digits without the stop key. In the classic dialect, lost leading zeros are restored."""
-        pressed = turn.entered_digits.removesuffix(self._rule.stop_key) if self._rule.stop_key else turn.entered_digits
+    def read_input(self, turn: Turn) -> str:
+        """Return what the caller pressed, without the stop key."""
         if turn.request_fields.get("success") == "false":
             return ""
+        return turn.entered_digits.removesuffix(self._rule.stop_key) if self._rule.stop_key else turn.entered_digits
+
+    def read_digits(self, turn: Turn) -> str:
+        """Return the digits. In the classic dialect, lost leading zeros are restored."""
+        pressed = self.read_input(turn)
         return pressed.zfill(self._padded_length) if pressed.isdecimal() else pressed
 
     def decide_outcome(self, turn: Turn) -> str:
-        """Return ``fine``, ``no-input`` or ``no-match``. Raises NeedsResult if a worker must match the pattern."""
+        """Return ``fine``, ``no-input``, ``no-match`` or ``key 0``. Raises NeedsResult if a worker must match."""
         if self not in turn.step_results:
             turn.step_results[self] = self._classify_digits(turn, self.read_digits(turn))
         outcome: str = turn.step_results[self]
@@ -160,8 +194,18 @@ class DigitReader:
     def _classify_digits(self, turn: Turn, digits: str) -> str:
         if not digits:
             return "no-input"
+        key = self._find_key(self.read_input(turn)) if self._rule.keys else ""
+        if key:
+            return f"key {key}"
         fits = self._rule.least <= len(digits) <= self._rule.most and digits.isascii() and digits.isdecimal()
+        fits = fits and (self._rule.names is None or digits in self._rule.names)
         return "fine" if fits and self._matches_pattern(turn, digits) else "no-match"
+
+    def _find_key(self, pressed: str) -> str:
+        """Return the key that leads elsewhere. A star or a hash counts after digits, too: the caller gave up."""
+        last = pressed[-1:]
+        escape = last if last in ("*", "#") and last in self._rule.keys else ""
+        return pressed if pressed in self._rule.keys else escape
 
     def _matches_pattern(self, turn: Turn, digits: str) -> bool:
         if self._fullmatch is not None:
@@ -179,12 +223,20 @@ class DigitReader:
 
         return has_outcome
 
+    def keep_input(self, turn: Turn) -> None:
+        """Keep an input that is none of the choices as digits for the node under ``any``."""
+        turn.values = Variables({**turn.values, "digits": self.read_input(turn)})
+
     def store_digits(self, turn: Turn) -> None:
         """Store the digits under the step's name and under ``digits``."""
         digits = self.read_digits(turn)
-        turn.values = Variables({**turn.values, self._rule.value_name: digits, "digits": digits})
+        kept = {self._rule.value_name: digits, "digits": digits}
+        if self._rule.names is not None:
+            kept[make_person_name(self._rule.value_name)] = self._rule.names[digits]
+        turn.values = Variables({**turn.values, **kept})
         self._record_decision(turn, "fine")
 
     def _record_decision(self, turn: Turn, outcome: str) -> None:
         shown = MASKED_VALUE if self._rule.is_secret else self.read_digits(turn)
-        turn.trail.append((self._mark, outcome, turn.values, {"digits": shown} if outcome != "no-input" else None))
+        is_shown = outcome != "no-input" and not outcome.startswith("key ")
+        turn.trail.append((self._mark, outcome, turn.values, {"digits": shown} if is_shown else None))

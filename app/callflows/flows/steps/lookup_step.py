@@ -85,7 +85,10 @@ class LookupStep(WordStep):
     @classmethod
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
-        return [StoredValue(name)] if name else []
+        default = mapping_of(keys.get("default"))
+        kinds = {str(field): parse_plain_data(value) for field, value in default.items()}
+        numbers = frozenset(field for field, value in kinds.items() if type(value) in (int, float))
+        return [StoredValue(name, number_fields=numbers)] if name else []
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Compile the request. On any failure the call gets the default and continues at the node under ``otherwise``."""

@@ -14,11 +14,14 @@ from callflows.flows.source.source_values import (
     NodeName,
     SingleKey,
 )
+from callflows.flows.steps.digit_matching import PHONE_KEYS, make_digit_setter
 from callflows.flows.steps.menu_prompt_check import check_menu_prompts
 from callflows.flows.steps.question_step import (
     MISSING_EXIT_FIX,
     QuestionStep,
+    check_key_spelling,
     describe_missing_exit,
+    find_key_path,
     pick_attempt_prompt,
 )
 from callflows.flows.steps.step_base import mapping_of
@@ -46,7 +49,9 @@ class MenuStep(QuestionStep):
     caller_hears: ClassVar[str] = (
         "The prompt. If no key is pressed, `no_input`; if the key is not in `keys`, `no_match`. "
         "Then the prompt again, up to `attempts` times. "
-        "After the last attempt the call goes to `otherwise`, or on to the next step."
+        "After the last attempt the call goes to `otherwise`, or on to the next step. "
+        "If `no_input` or `no_match` is the name of a node, the call goes there instead; so it does with `any`, for every "
+        "other key. The node sees the key as `digits`, so that one node can serve several keys."
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "menu",
@@ -62,6 +67,8 @@ class MenuStep(QuestionStep):
         "key-twice",
         "digits-empty",
         "sound-missing",
+        "node-as-text",
+        "way-not-taken",
     )
     instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": UNREADABLE_TEXT}}
     keys: dict[KeySequence, NodeName] = pydantic.Field(
@@ -96,6 +103,9 @@ class MenuStep(QuestionStep):
             written = context.make_branch(inside_branch=False)
             self._compile_attempt(written, path, attempt, branches)
             context.document.insert_shared_fragments(written.document)
+            if self.leads_away(context, attempt):
+                context.document.end()
+                return
             attempt += 1
             if attempt > self.attempts:
                 break
@@ -114,11 +124,15 @@ class MenuStep(QuestionStep):
         self._check_keys(context, path)
         self.warn_about_timeout(context, path)
         self.warn_about_cut_texts(context, path)
-        places = [(self._key_path(context, path, keys), node) for keys, node in self.keys.items()]
-        context.flow.graph.menu_targets.update(places)
+        places = [(find_key_path(context, path, keys), node) for keys, node in self.keys.items()]
         exist = [context.check_target_node(node, place) for place, node in places]
         if self.otherwise:
             exist.append(context.check_target_node(self.otherwise, (*path, "otherwise")))
+        exist.append(self.check_ways(context, path))
+        if self.any in context.flow.digit_nodes and not self._names_every_key():
+            message = f"any: the node {self.any!r} asks for digits, and does not get them beside keys such as 42"
+            fix = "make each key one digit, or take the digits with collect, which has keys, too"
+            context.report.warning((*path, "any"), "digits-empty", message, fix)
         return all(exist) and bool(self.keys)
 
     def _check_keys(self, context: StepContext, path: SourcePath) -> None:
@@ -126,10 +140,7 @@ class MenuStep(QuestionStep):
         if not self.keys:
             context.report.error((*path, "keys"), "menu", "keys: a menu needs at least one key")
             context.check_target_node(UNREADABLE_TEXT, path)
-        for word, key in (("star", "*"), ("hash", "#")):
-            if all((*path, "keys", name) in context.report.key_positions for name in (word, key)):
-                said = f"keys: {word} and {key} are one key"
-                context.report.error((*path, "keys", word), "key-twice", said, "take one out", key=True)
+        check_key_spelling(context, path)
         if self.stop and any(self.stop in keys for keys in self.keys):
             context.report.error(
                 (*path, "stop"), "menu", f"stop: {self.stop} is one of the choices too", "use another key to stop"
@@ -137,7 +148,7 @@ class MenuStep(QuestionStep):
         for short, long in itertools.permutations(self.keys, 2):
             if long.startswith(short):
                 message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
-                place = self._key_path(context, path, short)
+                place = find_key_path(context, path, short)
                 context.report.warning(place, "key-shadowed", message, "let no key begin another")
         if len({*map(len, self.keys)}) > 1 and not self.stop:
             self._warn_about_key_lengths(context, (*path, "keys"))
@@ -159,28 +170,42 @@ class MenuStep(QuestionStep):
             fix = "make them equally long, or leave star or hash free"
         context.report.warning(path, "key-lengths", message, fix)
 
-    def _key_path(self, context: StepContext, path: SourcePath, keys: str) -> SourcePath:
-        """Return the path of a key in the file, in either spelling (``*`` or ``star``)."""
-        written = (keys, {"*": "star", "#": "hash"}.get(keys, keys))
-        return next(
-            ((*path, "keys", name) for name in written if (*path, "keys", name) in context.report.positions),
-            path,
-        )
-
     def _compile_branches(self, context: StepContext, path: SourcePath) -> dict[str, StepContext]:
         """Compile a branch for each key. If the branches together are too large, the longest are fetched."""
         branches = {}
-        for keys, node in self.keys.items():
-            branches[keys] = context.make_branch(line_answered=True)
-            branches[keys].document.write_coverage_comment(f"key {keys}", self._key_path(context, path, keys))
-            branches[keys].write_goto(node, self._key_path(context, path, keys))
+        targets = self._find_key_targets(context)
+        for keys, node in targets.items():
+            branches[keys] = self._begin_branch(context, path, keys, node)
+            branches[keys].write_goto(node, self._way_path(context, path, keys))
         for keys in sorted(branches, key=lambda keys: -branches[keys].document.size):
             if sum(branch.document.size for branch in branches.values()) <= MAX_INLINE_BRANCHES_BYTES:
                 break
-            branches[keys] = context.make_branch(line_answered=True)
-            branches[keys].document.write_coverage_comment(f"key {keys}", self._key_path(context, path, keys))
-            branches[keys].write_fetch(self.keys[keys], NodeEntry(line_answered=True))
+            branches[keys] = self._begin_branch(context, path, keys, targets[keys])
+            branches[keys].write_fetch(targets[keys], NodeEntry(line_answered=True))
         return branches
+
+    def _begin_branch(self, context: StepContext, path: SourcePath, keys: str, node: str) -> StepContext:
+        """Return the beginning of a key's branch. The key becomes the digits if the node asks for them."""
+        branch = context.make_branch(line_answered=True)
+        label = f"key {keys}" if keys in self.keys else "any other key"
+        branch.document.write_coverage_comment(label, self._way_path(context, path, keys))
+        if node in context.flow.digit_nodes:
+            branch.document.add_pure_action(make_digit_setter(keys))
+        return branch
+
+    def _find_key_targets(self, context: StepContext) -> dict[str, str]:
+        """Return the node of each key. The keys of ``any`` are written out if its node asks which of them it was."""
+        if self.any not in context.flow.digit_nodes or not self._names_every_key():
+            return self.keys
+        others = [key for key in PHONE_KEYS if key not in self.keys and key != self.stop]
+        return {**self.keys, **dict.fromkeys(others, self.any)}
+
+    def _names_every_key(self) -> bool:
+        """Return True if the input is a single key, so that all others can be written out."""
+        return all(len(keys) == 1 for keys in self.keys)
+
+    def _way_path(self, context: StepContext, path: SourcePath, keys: str) -> SourcePath:
+        return find_key_path(context, path, keys) if keys in self.keys else (*path, "any")
 
     def _compile_attempt(
         self, context: StepContext, path: SourcePath, attempt: int, branches: Mapping[str, StepContext]
@@ -192,7 +217,11 @@ class MenuStep(QuestionStep):
         inside: list[Any] = [
             DTMF(context.document.embed_branch(branch.document), value=keys) for keys, branch in branches.items()
         ]
-        if self.no_match:
+        for key, verb in (("no_match", Default), ("no_input", Error)):
+            way = self.compile_way(context, path, key, attempt)
+            if way is not None and not (key == "no_match" and len(branches) > len(self.keys)):
+                inside.append(verb(context.document.embed_branch(way.document)))
+        if self.no_match and not self.find_way(context, "no_match", attempt):
             inside.append(
                 Default(
                     *context.document.prepend_coverage_comment(
@@ -200,7 +229,7 @@ class MenuStep(QuestionStep):
                     )
                 )
             )
-        if self.no_input:
+        if self.no_input and not self.find_way(context, "no_input", attempt):
             inside.append(
                 Error(
                     *context.document.prepend_coverage_comment(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pydantic
 
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.prompt_shape import AttemptPrompts, NonEmptyAttemptPrompts, iterate_spoken_parts
 from callflows.flows.source.source_values import (
     AttemptCount,
@@ -17,6 +18,7 @@ from callflows.flows.source.source_values import (
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
 from callflows.language.plausible_durations import INPUT_DURATION
+from callflows.text import find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,19 +37,93 @@ class QuestionStep(SpokenStep):
         description="The question. A list of texts, or of lists, has one prompt for each attempt."
     )
     no_input: AttemptPrompts = pydantic.Field(
-        [], description="The prompt if no key was pressed, perhaps one for each attempt."
+        [],
+        description="The prompt if no key was pressed, or the node to go on at. A list has one for each attempt.",
     )
     no_match: AttemptPrompts = pydantic.Field(
-        [], description="The prompt if the input is not one of the choices, perhaps one for each attempt."
+        [],
+        description="The prompt if the input is not one of the choices, or the node to go on at. "
+        "A list has one for each attempt.",
     )
+    any: NodeName = pydantic.Field("", description="The node for any other input, which knows it as digits.")
     attempts: AttemptCount = pydantic.Field(3, description="How often the caller is asked.")
     otherwise: NodeName = pydantic.Field("", description="The node to go on at after the last attempt.")
     timeout: InputMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
 
     @classmethod
     def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
-        if otherwise := mapping_of(value).get("otherwise"):
+        keys = mapping_of(value)
+        if other := keys.get("any"):
+            yield StepWay("any other key", other)
+        for key, label in (("no_input", "no key"), ("no_match", "another key")):
+            for item in _list_texts(keys.get(key)):
+                if FLOW_AND_NODE_NAME_PATTERN.fullmatch(item):
+                    yield StepWay(label, item, may_be_text=True)
+        if otherwise := keys.get("otherwise"):
             yield StepWay("otherwise", otherwise)
+
+    def find_way(self, context: StepContext, key: str, attempt: int) -> str:
+        """Return the node under ``no_input`` or ``no_match`` for an attempt; an empty text if there is a text or nothing.
+
+        ``any`` is the way of every input that is none of the choices.
+        """
+        if key == "no_match" and self.any:
+            return self.any
+        prompts = self.prompts_by_key()[key]
+        item = pick_attempt_prompt(prompts, attempt).text if prompts else None
+        return item if item in context.flow.flow_file.nodes else ""
+
+    def leads_away(self, context: StepContext, attempt: int) -> bool:
+        """Return True if a caller without a valid input goes on at other nodes, and is not asked again."""
+        return all(self.find_way(context, key, attempt) for key in ("no_input", "no_match"))
+
+    def compile_way(self, context: StepContext, path: SourcePath, key: str, attempt: int) -> StepContext | None:
+        """Compile the way to the node under ``no_input`` or ``no_match``; None if there is a text or nothing."""
+        node = self.find_way(context, key, attempt)
+        if not node:
+            return None
+        place = (*path, "any") if key == "no_match" and self.any else self.find_item_path(path, key, attempt)
+        branch = context.make_branch(line_answered=True)
+        branch.document.write_coverage_comment("any other key" if place[-1] == "any" else key.replace("_", "-"), place)
+        branch.write_goto(node, place)
+        return branch
+
+    def find_item_path(self, path: SourcePath, key: str, attempt: int) -> SourcePath:
+        """Return the path of the item of a list that is used at an attempt."""
+        return (*path, key, *pick_attempt_prompt(self.prompts_by_key()[key], attempt).place)
+
+    def check_ways(self, context: StepContext, path: SourcePath) -> bool:
+        """Report problems of the ways besides keys. Return True if all target nodes exist."""
+        exist = [context.check_target_node(self.any, (*path, "any"))] if self.any else []
+        if self.any and self.no_match:
+            said = "no_match: any takes every other input, and this is never said"
+            context.report.error((*path, "no_match"), "menu", said, "take one of the two out", key=True)
+        nodes = context.flow.flow_file.nodes
+        for key, prompts in (("no_input", self.no_input), ("no_match", self.no_match)):
+            for attempt, prompt in enumerate(prompts, 1):
+                self._check_item(context, path, key, attempt)
+                if prompt.text in nodes:
+                    exist.append(context.check_target_node(prompt.text, self.find_item_path(path, key, attempt)))
+        first = next((attempt for attempt in range(1, self.attempts + 1) if self.leads_away(context, attempt)), 0)
+        if first and self.otherwise:
+            message = f"otherwise: no caller gets here: all other ways lead elsewhere at attempt {first}"
+            fix = "take it out, or write a text under no_input or no_match"
+            context.report.warning((*path, "otherwise"), "way-not-taken", message, fix, key=True)
+        return all(exist)
+
+    def _check_item(self, context: StepContext, path: SourcePath, key: str, attempt: int) -> None:
+        """Report a text that is probably a misspelt node, and items after a node that no attempt reaches."""
+        prompts, nodes = self.prompts_by_key()[key], context.flow.flow_file.nodes
+        item = prompts[attempt - 1].text or ""
+        place = self.find_item_path(path, key, attempt)
+        near = "" if item in nodes or not _ONE_WORD.fullmatch(item) else find_nearest(item, nodes, _MIN_NODE_SIMILARITY)
+        if near:
+            message = f"{key}: {item!r} is no node, and callers hear the word"
+            fix = f"did you mean the node {near!r}? A text ends with a full stop"
+            context.report.warning(place, "node-as-text", message, fix)
+        if attempt < len(prompts) and item in nodes:
+            message = f"{key}: what comes after the node {item!r} is never reached"
+            context.report.warning(place, "way-not-taken", message, "put the node at the end of the list")
 
     def warn_about_timeout(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a timeout in a dialect without a time limit."""
@@ -63,7 +139,9 @@ class QuestionStep(SpokenStep):
                 continue
             lines = [context.report.get_position((*path, key, index)).line for index in range(len(texts))]
             is_one_line = len({*lines}) == 1
-            if any(_is_cut(text, following, is_one_line=is_one_line) for text, following in itertools.pairwise(texts)):
+            nodes = context.flow.flow_file.nodes
+            pairs = [pair for pair in itertools.pairwise(texts) if not nodes.keys() & {*pair}]
+            if any(_is_cut(text, following, is_one_line=is_one_line) for text, following in pairs):
                 message = f"{key}: a comma in brackets cut the sentence: only {texts[0]!r} is said at the first attempt"
                 fix = f'quote it: {key}: "{", ".join(texts)}"; if each is a text of its own, end it with a full stop'
                 context.report.warning((*path, key), "text-cut", message, fix)
@@ -79,7 +157,7 @@ class QuestionStep(SpokenStep):
 
     def warn_about_missing_exit(self, context: StepContext, path: SourcePath) -> None:
         """Warn if a caller without input is hung up on without a word."""
-        if not self.otherwise and not context.next_step_key:
+        if not self.otherwise and not context.next_step_key and not self.leads_away(context, self.attempts):
             context.report.warning(path, "no-way-out", describe_missing_exit(path), MISSING_EXIT_FIX, key=True)
 
 
@@ -91,6 +169,11 @@ def describe_missing_exit(path: SourcePath) -> str:
     return f"{path[-1]}: a caller who presses nothing is hung up on without a word"
 
 
+def _list_texts(value: object) -> list[str]:
+    """Return a text or the texts of a list of the file."""
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+
+
 def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
     """Return whether two texts of a list are probably one sentence: the first has no end, the second no beginning."""
     if _SENTENCE_END.search(text) or not following:
@@ -100,9 +183,26 @@ def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
     )
 
 
+_ONE_WORD: Final = re.compile(r"[a-z0-9_-]+")
+"""A text as nodes are usually named: one word in small letters without a full stop."""
+_MIN_NODE_SIMILARITY: Final = 0.75
 _SENTENCE_END: Final = re.compile(r"""[.!?:;\u2026\u3002]["'\u201d\u00bb)]*\s*$|\}\}\s*$""")
 
 
 def pick_attempt_prompt(prompts: Sequence[Prompt], attempt: int) -> Prompt:
     """Return the prompt for an attempt. The last prompt serves all further attempts."""
     return prompts[min(attempt, len(prompts)) - 1]
+
+
+def find_key_path(context: StepContext, path: SourcePath, keys: str) -> SourcePath:
+    """Return the path of a key in the file, in either spelling (``*`` or ``star``)."""
+    written = (keys, {"*": "star", "#": "hash"}.get(keys, keys))
+    return next(((*path, "keys", name) for name in written if (*path, "keys", name) in context.report.positions), path)
+
+
+def check_key_spelling(context: StepContext, path: SourcePath) -> None:
+    """Report a key that stands twice, as a word and as a sign."""
+    for word, key in (("star", "*"), ("hash", "#")):
+        if all((*path, "keys", name) in context.report.key_positions for name in (word, key)):
+            said = f"keys: {word} and {key} are one key"
+            context.report.error((*path, "keys", word), "key-twice", said, "take one out", key=True)

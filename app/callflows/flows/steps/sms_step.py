@@ -123,6 +123,10 @@ class SmsStep(WordStep):
     def _compile_texts(self, context: StepContext, path: SourcePath) -> RenderFunction | None:
         """Compile the text of each language, and return a function for the text in the language of the call."""
         texts = self._texts
+        if isinstance(self.text, dict) and context.node.endswith(":"):
+            message = "text: the language of a call that has ended is not known any more"
+            context.report.error(path, "unknown-language", message, "write one text, perhaps with both languages in it")
+            return None
         if isinstance(self.text, dict):
             texts = {name: texts[name] for name in find_known_variants(context, texts, path)}
         elif len(context.flow.languages) > 1 and is_neutral_text(self.text):

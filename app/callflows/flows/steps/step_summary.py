@@ -24,6 +24,8 @@ class StepWay(NamedTuple):
     steps: object = None
     text: str = ""
     """The text of the way's own line, if it is not the label."""
+    may_be_text: bool = False
+    """True if ``target_node`` is a node or a text: a way only if the file has such a node."""
 
 
 def summarize_value(value: object) -> str:

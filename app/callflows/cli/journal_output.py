@@ -1,0 +1,159 @@
+"""Output of the commands that read the journal: tables, JSON and CSV, moments, and the opened database."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from datetime import UTC
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice
+from callflows.text import escape_spreadsheet_formula
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from callflows.journal.inbox import PersonChange
+    from callflows.journal.sql_store import SqlStore
+
+
+_AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class LogFormat(StrEnum):
+    """Output format of calls."""
+
+    text = "text"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+@contextlib.contextmanager
+def open_store(*, creates: bool = False) -> Iterator[SqlStore | None]:
+    """Open the journal's database, and close it in the end; None if no database exists yet, unless ``creates`` is set.
+
+    Raises JournalUnavailableError.
+    """
+    from callflows.errors import JournalUnavailableError
+    from callflows.journal.sql_store import SqlStore
+
+    store = SqlStore(load_command_settings().journal_url)
+    if not creates and store.sqlite_file is not None and not store.sqlite_file.exists():
+        print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
+        yield None
+        return
+    with contextlib.closing(store):
+        try:
+            store.open()
+        except JournalUnavailableError as error:
+            raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
+        yield store
+
+
+def build_terminal_change() -> PersonChange:
+    """Return who uses this terminal, for the audit log."""
+    import getpass
+    import socket
+    import time
+
+    from callflows.journal.inbox import PersonChange
+
+    return PersonChange(getpass.getuser(), f"terminal of {socket.gethostname()}", time.time())
+
+
+def record_audit(action: str, key: str, before: str, after: str) -> None:
+    """Add a change to the audit log if there is a database; an outage is told, and the change holds."""
+    from callflows.errors import JournalError
+    from callflows.journal.sql_store import SqlStore
+
+    store = SqlStore(load_command_settings().journal_url)
+    if store.sqlite_file is not None and not store.sqlite_file.exists():
+        return
+    with contextlib.closing(store):
+        try:
+            store.open()
+            store.add_audit_row(build_terminal_change(), action, key, before, after)
+        except JournalError as error:
+            print_notice(f"callflows: the change is not in the audit log: {error}")
+
+
+def require_known_value(value: str, known: Iterable[str], option: str) -> None:
+    if value and value not in known:
+        exit_with_notice(f"callflows: {option}: {value!r} is not valid: use {', '.join(known)}", 2)
+
+
+def normalize_number_filter(text: str) -> str:
+    from callflows.telephony.phone_numbers import parse_e164
+
+    return parse_e164(text) or text
+
+
+def parse_moment_option(text: str, option: str) -> float | None:
+    """Return seconds since 1970; a moment without a zone is UTC, like displayed moments."""
+    import time
+    from datetime import datetime
+
+    if not text:
+        return None
+    ago = _AGE_PATTERN.fullmatch(text)
+    if ago:
+        return time.time() - int(ago[1]) * _UNIT_SECONDS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        exit_with_notice(
+            f"callflows: {option}: {text!r} is not a time: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d for so long ago",
+            2,
+        )
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def format_local_time(moment: str, zone_name: str, pattern: str) -> str:
+    """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
+    from datetime import datetime
+
+    from callflows.flows.source.positions import ProblemReport
+    from callflows.flows.source.time_zones import find_timezone
+
+    if not moment:
+        return ""
+    zone = find_timezone(zone_name, (), ProblemReport(""))
+    try:
+        local = datetime.fromisoformat(moment).astimezone(zone or UTC)
+    except OverflowError:
+        zone, local = None, datetime.fromisoformat(moment)
+    text = local.strftime(pattern)
+    if "%f" in pattern:
+        text = text[:-3]  # milliseconds
+    return f"{text} {zone_name if zone is not None else 'UTC'}"
+
+
+def print_json_array(rows: Iterable[dict[str, Any]]) -> None:
+    import json
+
+    # Written row by row: there may be a million calls.
+    begun = False
+    for row in rows:
+        sys.stdout.write(f"{',' if begun else '['}\n  {json.dumps(row, ensure_ascii=False)}")
+        begun = True
+    print("\n]" if begun else "[]")
+
+
+def print_json_lines(rows: Iterable[dict[str, Any]]) -> None:
+    import json
+
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False))
+
+
+def print_csv(rows: Iterable[dict[str, Any]], fields: Sequence[str]) -> None:
+    import csv
+
+    table = csv.DictWriter(sys.stdout, fields, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: escape_spreadsheet_formula(value) for name, value in row.items()})

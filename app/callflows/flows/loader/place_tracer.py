@@ -1,0 +1,150 @@
+"""Finds out where in a flow file the elements of a sent document come from.
+
+The turn is rendered again, with its place marks. This happens in the journal's thread, after the answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from callflows.errors import CallflowsError
+from callflows.flows.coverage_points import strip_coverage_comments
+from callflows.flows.document_comments import ElementPlace, read_element_places
+from callflows.flows.entry_points import FIRST_ENTRY, NodeEntry
+from callflows.recent_keys import RecentKeys
+from callflows.sandbox.deferred_jobs import NeedsResult
+from callflows.telephony.turn import Turn
+
+if TYPE_CHECKING:
+    from callflows.flows.flow import Flow
+    from callflows.flows.loader.flow_versions import FlowVersions
+    from callflows.flows.tickets import TicketSigner
+    from callflows.telephony.events import AnsweredRequest
+
+
+_REMEMBERED_DOCUMENTS: Final = 2_000
+"""Number of documents whose places are remembered; a flow has few documents that differ in more than a ticket."""
+_REPEAT_SECONDS: Final = 3_600.0
+"""Seconds after which places are stored again, in case they were lost or erased."""
+_MAX_DOCUMENT_CHARACTERS: Final = 100_000
+"""The places of a longer document are not looked for."""
+_MAX_PLACES: Final = 2_000
+
+
+class DocumentPlaces(NamedTuple):
+    """The places of a document's elements, as JSON: each path with the fields of ``ElementPlace``.
+
+    ``key`` is a digest of the flow, its version and the places. ``is_new`` is false if this process has met the key before.
+    ``first`` is the place at which the document begins.
+    """
+
+    key: str
+    flow: str
+    version: str
+    places: str
+    first: ElementPlace
+    is_new: bool = False
+
+
+class PlaceTracer:
+    """Traces answered requests, in any thread."""
+
+    def __init__(self, versions: FlowVersions, signer: TicketSigner) -> None:
+        self._versions = versions
+        self._signer = signer
+        self._known_keys = RecentKeys(memory_seconds=_REPEAT_SECONDS)
+        self._lock = threading.Lock()
+        self._places_by_document: dict[bytes, DocumentPlaces | None] = {}
+
+    def trace_document(self, answered: AnsweredRequest, masked_document: str) -> DocumentPlaces | None:
+        """Return the places of the document of a request; None if they cannot be found.
+
+        ``masked_document`` is the document without tickets, so that equal documents of several calls look equal.
+        """
+        outcome, turn = answered.outcome, answered.turn
+        if turn is None or not outcome.version or len(masked_document) > _MAX_DOCUMENT_CHARACTERS:
+            return None
+        decisions = hash(tuple((id(origin), str(result)) for origin, result, *_ in turn.trail))
+        about = f"{outcome.flow}/{outcome.node}/{outcome.version}/{decisions}/{masked_document}"
+        digest = hashlib.blake2b(about.encode("utf-8", "replace"), digest_size=16).digest()
+        with self._lock:
+            if digest not in self._places_by_document:
+                if len(self._places_by_document) >= _REMEMBERED_DOCUMENTS:
+                    self._places_by_document.clear()
+                self._places_by_document[digest] = self._find_places(answered, turn)
+            found = self._places_by_document[digest]
+            return found._replace(is_new=self._known_keys.add(found.key)) if found is not None else None
+
+    def _find_places(self, answered: AnsweredRequest, turn: Turn) -> DocumentPlaces | None:
+        flow = self._versions.find_version(answered.outcome.flow, answered.outcome.version)
+        if flow is None:
+            return None
+        node = answered.outcome.node
+        places = _find_program_places(flow, node) or self._read_places(flow, node, answered, turn)
+        if not places:
+            return None
+        text = json.dumps(places, ensure_ascii=False, separators=(",", ":"))
+        key = hashlib.blake2b(f"{flow.name}/{flow.version}/{text}".encode(), digest_size=16).hexdigest()
+        return DocumentPlaces(key, flow.name, flow.version, text, next(iter(places.values())))
+
+    def _read_places(self, flow: Flow, node: str, answered: AnsweredRequest, turn: Turn) -> dict[str, ElementPlace] | None:
+        """Render the document with its marks, and read them; None if that gives another document than the call got."""
+        try:
+            entry = self._find_entry(node, answered)
+            marked = flow.render_with_places(node, _copy_turn(turn), entry)
+            if strip_coverage_comments(marked).count("<") != answered.document.count(b"<"):
+                return None
+            places = read_element_places(marked.encode())
+        except (NeedsResult, CallflowsError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError):
+            return None
+        return places if len(places) <= _MAX_PLACES else None
+
+    def _find_entry(self, node: str, answered: AnsweredRequest) -> NodeEntry:
+        """Return the entry of the node at which the turn began."""
+        ticket = answered.request_fields.get("ticket")
+        if not ticket:
+            return FIRST_ENTRY
+        state = self._signer.read_ticket(f"{answered.outcome.flow}/{node}", ticket)
+        step, attempt, line_answered, *digits = state.get("e", (0, 0, 1))
+        if (
+            state.get("v") != answered.outcome.version
+        ):  # the flow was changed in the call, which went on at the node's start
+            return NodeEntry(line_answered=bool(line_answered))
+        return NodeEntry(step, attempt, bool(line_answered), bool(digits))
+
+
+def _find_program_places(flow: Flow, node: str) -> dict[str, ElementPlace]:
+    """Return the line of a node of a Python flow, for the whole document; empty for any other flow."""
+    points = flow.coverage_points if flow.file.endswith(".py") else ()
+    lines = [(point.line, point.column) for point in points if point.node == node]
+    return {"": ElementPlace(node, lines[0][0], 0, *lines[0])} if lines else {}
+
+
+def _copy_turn(turn: Turn) -> Turn:
+    """Return a turn with the same input and the same results of deferred work, to run it again."""
+    copy = Turn(
+        turn.request_fields,
+        get_base_url=functools.partial(_read_base_url, turn),
+        auto_answer=turn.auto_answer,
+        clock=turn.timestamp,
+    )
+    copy.earlier_values, copy.zone, copy.resolve = turn.earlier_values, turn.zone, turn.resolve
+    copy.owns_number, copy.make_ticket_url = turn.owns_number, turn.make_ticket_url
+    copy.deferred_results = [*turn.deferred_results]
+    copy.reset_progress()
+    return copy
+
+
+def _read_base_url(turn: Turn) -> str:
+    return turn.base_url
+
+
+@functools.lru_cache(maxsize=500)
+def read_stored_places(text: str) -> dict[str, ElementPlace]:
+    """Read the places that ``DocumentPlaces`` has as JSON."""
+    stored: dict[str, list[Any]] = json.loads(text)
+    return {path: ElementPlace(*values) for path, values in stored.items()}

@@ -1,0 +1,48 @@
+"""The directory of a flow file: people by their extension."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import pydantic
+
+from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_shape
+from callflows.flows.source.source_values import NonEmptyTextList  # noqa: TC001 - pydantic reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from callflows.flows.source.positions import ProblemReport
+
+
+EXTENSION_PATTERN: Final = re.compile("[0-9]{1,40}")
+"""An extension is digits only: other keys never are part of a number."""
+
+
+class DirectoryEntry(pydantic.BaseModel):
+    """A person of the directory: whom to ring, and the name that callers hear."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    instead: ClassVar[Mapping[str, Any]] = {"to": UNREADABLE_TEXT}
+    to: NonEmptyTextList = pydantic.Field(description="Whom to ring: numbers, SIP addresses.")
+    name: str = pydantic.Field("", description="The name that callers hear; without a name the digits, one by one.")
+
+
+def read_directory(entries: Mapping[str, Any], report: ProblemReport) -> dict[str, DirectoryEntry]:
+    """Read the directory of a file. Entries that cannot be read are reported and left out."""
+    made = {}
+    for extension, given in entries.items():
+        path = ("directory", extension)
+        if not EXTENSION_PATTERN.fullmatch(extension):
+            message = f"directory: {extension!r} is no extension"
+            report.error(
+                path, "directory", message, "an extension is digits, as 401; the name stands in the entry", key=True
+            )
+            continue
+        whole = given if isinstance(given, dict) else {"to": given}
+        entry: DirectoryEntry | None = validate_shape(DirectoryEntry, whole, path, report)
+        if entry is not None:
+            made[extension] = entry
+    return made

@@ -1,0 +1,220 @@
+"""The path of a call: the nodes it came to, when, and by which way.
+
+The path is computed from the stored turns, the places of their documents, and Opentact's reports of executed commands.
+Without reports, only the beginning of each document is known.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from callflows.flows.loader.place_tracer import read_stored_places
+from callflows.language import DTMF, Callback, Default, Error, Hangup
+from callflows.telephony.events import extract_executed_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from callflows.flows.document_comments import ElementPlace
+    from callflows.journal.stored_rows import JournalRow
+
+
+MAX_CLOCK_SKEW_SECONDS: Final = 2.0
+"""Maximum difference in seconds between Opentact's clock and ours."""
+_BRANCH_NAMES: Final = frozenset(element.spec.name for element in (DTMF, Default, Error))
+_ENDING_NAMES: Final = frozenset(element.spec.name for element in (Hangup, Callback))
+"""Commands after which the next one of the document does not run."""
+_MAX_VISITS: Final = 500
+"""A longer path is cut: a caller may stay in a menu for hours."""
+
+
+class NodeVisit(NamedTuple):
+    """A call comes to a node of a version of a flow; ``turn`` and ``path`` name the turn and the element of its document.
+
+    ``way`` is empty if the call begins there, or came by a ``goto``.
+    """
+
+    at: float
+    flow: str
+    version: str
+    node: str
+    way: str
+    line: int
+    turn: str
+    path: str = ""
+
+
+class ReachedElement(NamedTuple):
+    """An element of a turn's document that a call surely came to, at a moment. ``report`` is the event that says so."""
+
+    at: float
+    path: str
+    place: ElementPlace
+    report: JournalRow | None = None
+
+
+class TracedTurn(NamedTuple):
+    """A turn with the elements that the call reached in its document, in their order."""
+
+    turn: JournalRow
+    elements: Sequence[ReachedElement]
+
+
+def trace_turns(
+    turns: Sequence[JournalRow], events: Sequence[JournalRow], places: Mapping[str, Mapping[str, ElementPlace]]
+) -> list[TracedTurn]:
+    """Find the elements that a call reached in each document.
+
+    ``turns`` and ``events`` are in their order; ``places`` has the places of elements, by the key in a turn's ``places``.
+    """
+    places_by_turn = [places.get(turn["places"] or "", {}) for turn in turns]
+    reports: list[list[tuple[str, JournalRow]]] = [[] for _ in turns]
+    number = 0
+    for event in events:
+        path, name = _read_executed_command(event)
+        if not name and not path:
+            continue
+        while number + 1 < len(turns) and turns[number + 1]["at"] <= event["at"] + MAX_CLOCK_SKEW_SECONDS:
+            if event["at"] < turns[number + 1]["at"] and _find_path(path, name, places_by_turn[number]):
+                break  # within the difference of the clocks, the earlier document counts if it has the element
+            number += 1
+        for earlier in range(number, -1, -1):
+            found = _find_path(path, name, places_by_turn[earlier]) if turns else ""
+            if found:
+                reports[earlier].append((found, event))
+                break
+    return [
+        TracedTurn(turn, [*_list_reached(turn["at"], places_by_turn[index], reports[index])])
+        for index, turn in enumerate(turns)
+    ]
+
+
+def _read_executed_command(event: JournalRow) -> tuple[str, str]:
+    """Return path and name of an event's executed command; the path may be empty."""
+    if event["kind"] != "call_flow":
+        return "", ""
+    step = extract_executed_step(json.loads(event["raw"] or "{}"))
+    return str(event.get("path") or step.get("path") or ""), str(step.get("name") or "")
+
+
+def _find_path(path: str, name: str, places: Mapping[str, ElementPlace]) -> str:
+    """Return the path of an executed command in a document; a command without a path must be the only one of its name."""
+    if path:
+        return path if path in places else ""
+    same = [known for known in places if known.rpartition(".")[2].partition("[")[0] == name]
+    return same[0] if len(same) == 1 else ""
+
+
+def _list_reached(
+    began: float, places: Mapping[str, ElementPlace], reports: Iterable[tuple[str, JournalRow]]
+) -> Iterator[ReachedElement]:
+    """Yield the reached elements: the first, each reported one with all before it, and the one after it."""
+    order = [*places]
+    reached: set[str] = set()
+    for first in order[: 2 if "" in places else 1]:
+        reached.add(first)
+        yield ReachedElement(began, first, places[first])
+    for path, event in reports:
+        for known in order:
+            if known not in reached and known != path and _is_passed_before(known, path):
+                reached.add(known)
+                yield ReachedElement(event["at"], known, places[known])
+        reached.add(path)
+        yield ReachedElement(event["at"], path, places[path], event)
+        follower = _find_follower(path, places)
+        if follower and follower not in reached:
+            reached.add(follower)
+            yield ReachedElement(event["at"], follower, places[follower])
+
+
+def _split_path(path: str) -> list[tuple[str, int]]:
+    """Split ``Gather[2].DTMF[1]`` into names and indexes."""
+    parts = (part.partition("[") for part in path.split("."))
+    return [(name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts]
+
+
+def _is_passed_before(known: str, path: str) -> bool:
+    """Return whether every call passes an element before another: it is an ancestor, or stands before one of them."""
+    if path.startswith(f"{known}."):
+        return True
+    steps, others = _split_path(known), _split_path(path)
+    depth = len(steps) - 1
+    return (
+        len(others) > depth
+        and steps[:depth] == others[:depth]
+        and steps[depth][0] not in _BRANCH_NAMES
+        and steps[depth][1] < others[depth][1]
+        and others[depth][0] not in _BRANCH_NAMES
+    )
+
+
+def _find_follower(path: str, places: Mapping[str, ElementPlace]) -> str:
+    """Return the path of the command that follows a command; empty if none does, or if the command ends the document."""
+    parent, _, last = path.rpartition(".")
+    name, _, index = last.partition("[")
+    if name in _ENDING_NAMES or name in _BRANCH_NAMES or not index.rstrip("]").isdecimal():
+        return ""
+    wanted = f"[{int(index.rstrip(']')) + 1}]"
+    begin = f"{parent}." if parent else ""
+    for known in places:
+        rest = known[len(begin) :]
+        if known.startswith(begin) and "." not in rest and rest.endswith(wanted):
+            return "" if rest.partition("[")[0] in _BRANCH_NAMES else known
+    return ""
+
+
+def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
+    """Return the visits of a call in order. A node that goes on after a repeated prompt is one visit."""
+    visits: list[NodeVisit] = []
+    for number, (turn, elements) in enumerate(traced_turns):
+        if not turn["flow"]:
+            continue
+        first = build_turn_visit(turn, elements[0].place if elements else None)
+        _add_visit(visits, first if number else first._replace(way=""))
+        way = ""
+        for element in elements:
+            place = element.place
+            way = place.way or way
+            if place.node and place.node != visits[-1].node:
+                visits.append(
+                    first._replace(at=element.at, node=place.node, way=way, line=place.node_line, path=element.path)
+                )
+                way = ""
+    return visits[:_MAX_VISITS]
+
+
+def _add_visit(visits: list[NodeVisit], visit: NodeVisit) -> None:
+    """Add a visit, unless the call stays in the node, as with another attempt of a menu."""
+    last = visits[-1] if visits else None
+    if last is None or (last.flow, last.node) != (visit.flow, visit.node):
+        visits.append(visit)
+
+
+def build_turn_visit(turn: JournalRow, first: ElementPlace | None) -> NodeVisit:
+    """Build the visit that a turn itself proves: to the node that answered. Of longer digits the way says only that."""
+    pressed = turn["pressed"] or ""
+    way = f"key {pressed}" if len(pressed) == 1 else "digits" if pressed else ""
+    node = turn["node"].partition(".")[0]
+    line = first.node_line if first is not None and first.node == node else 0
+    return NodeVisit(turn["at"], turn["flow"], turn["version"], node, way, line, turn["id"])
+
+
+def build_visit_row(call: str, number: int, visit: NodeVisit) -> JournalRow:
+    """Build the row of a visit; the same visit has the same id."""
+    return {
+        "id": f"{visit.turn}/{visit.path}",
+        "call": call,
+        "at": visit.at,
+        "number": number,
+        "flow": visit.flow,
+        "version": visit.version,
+        "node": visit.node,
+        "way": visit.way,
+        "line": visit.line,
+    }
+
+
+def read_places_by_key(rows: Iterable[JournalRow]) -> dict[str, dict[str, ElementPlace]]:
+    """Read the rows of stored places."""
+    return {row["id"]: read_stored_places(row["elements"]) for row in rows}

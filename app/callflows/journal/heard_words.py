@@ -1,0 +1,143 @@
+"""A call as the caller heard it: what the line said, which keys were pressed, whom it rang.
+
+Only what Opentact reported is sure. A document without any report is told up to the point at which the caller decides.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.errors import CallflowsError
+from callflows.language import (
+    DTMF,
+    Default,
+    Dial,
+    Error,
+    Gather,
+    Hangup,
+    Play,
+    Record,
+    Reject,
+    Say,
+    To,
+    from_xml,
+)
+from callflows.language.element import walk_elements
+from callflows.telephony.events import extract_executed_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from callflows.journal.call_path import ReachedElement, TracedTurn
+    from callflows.language.element import Element
+
+
+LINE: Final = "line"
+CALLER: Final = "caller"
+_DECIDING: Final = (Gather, Dial, Record)
+_KEYLESS_BRANCHES: Final = {Default: "pressed a wrong key", Error: "pressed nothing"}
+
+
+def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield what was heard, in order: ``at`` (seconds since 1970), ``who`` (line or caller), ``text``, ``node``, ``sure``.
+
+    ``documents`` are the compressed documents of the turns.
+    """
+    for number, (traced, document) in enumerate(zip(traced_turns, documents, strict=True)):
+        elements = _read_elements(document)
+        turn = traced.turn
+        if number and turn["pressed"]:
+            yield _build_words(turn["at"], CALLER, f"pressed {turn['pressed']}", turn["node"], sure=True)
+        if any(element.report is not None for element in traced.elements):
+            yield from _tell_reached(traced.elements, elements)
+        else:
+            yield from _tell_unreported(traced, elements)
+
+
+def _read_elements(document: bytes) -> dict[str, Element]:
+    try:
+        return dict(walk_elements(from_xml(zlib.decompress(document))))
+    except (CallflowsError, zlib.error):
+        return {}
+
+
+def _build_words(at: float, who: str, text: str, node: str, *, sure: bool) -> dict[str, Any]:
+    return {"at": at, "who": who, "text": text, "node": node.partition(".")[0], "sure": sure}
+
+
+def _tell_reached(reached: Sequence[ReachedElement], elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:
+    """Tell the elements that the call came to, each once, and each branch that a key opened."""
+    branches: set[str] = set()
+    told: set[str] = set()
+    complete = {element.path for element in reached if element.report is not None}
+    for element in reached:
+        parent = element.path.rpartition(".")[0]
+        if parent and parent not in branches:
+            branches.add(parent)
+            text = _describe_branch(elements.get(parent), elements.get(parent.rpartition(".")[0]))
+            if text:
+                yield _build_words(element.at, CALLER, text, element.place.node, sure=True)
+        known = elements.get(element.path)
+        if element.path in told or (isinstance(known, _DECIDING) and element.report is None and element.path in complete):
+            continue  # of what takes time and has an outcome, the end is told
+        told.add(element.path)
+        is_past = any(path.startswith(f"{element.path}.") for path in complete)
+        text = _describe_element(known, element, is_past=is_past) if known is not None else ""
+        if text:
+            yield _build_words(element.at, LINE, text, element.place.node, sure=True)
+
+
+def _tell_unreported(traced: TracedTurn, elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:
+    """Tell the beginning of a document of which nothing was reported."""
+    for path, element in elements.items():
+        if "." in path:
+            continue
+        text = _describe_element(element, None)
+        if text:
+            yield _build_words(traced.turn["at"], LINE, text, traced.turn["node"], sure=False)
+        if isinstance(element, _DECIDING):
+            return
+
+
+def _describe_branch(branch: Element | None, parent: Element | None) -> str:
+    if isinstance(branch, DTMF):
+        return f"pressed {branch.attributes['value']}"
+    return _KEYLESS_BRANCHES.get(type(branch), "") if isinstance(parent, Gather) else ""
+
+
+def _describe_element(element: Element, reached: ReachedElement | None, *, is_past: bool = False) -> str:
+    """Return an element in words; ``is_past`` if the call came to something inside it."""
+    report = reached.report if reached is not None else None
+    step = extract_executed_step(json.loads(report["raw"] or "{}")) if report is not None else {}
+    match element:
+        case Say():
+            return f"“{_get_text(element)}”"
+        case Play():
+            return f"plays {_get_text(element) or 'a sound'}"
+        case Dial():
+            return _describe_dial(element, step)
+        case Record() if element.attributes.get("tag") == "voicemail":
+            return "records a message" if report is None else "has recorded a message"
+        case Gather():
+            return "" if is_past or report is not None else "waits for a key"
+        case Hangup():
+            return "hangs up"
+        case Reject():
+            return "refuses the call"
+    return ""
+
+
+def _get_text(element: Element) -> str:
+    """Return the attribute that stands as the content of an element."""
+    positional = element.spec.positional_attribute
+    return " ".join(str(element.attributes.get(positional.name, "")).split()) if positional is not None else ""
+
+
+def _describe_dial(dial: Element, step: Mapping[str, Any]) -> str:
+    targets = ", ".join(_get_text(child) for child in dial.children if isinstance(child, To))
+    if step.get("success") is False:
+        reason = " ".join(str(step.get("reason") or "").split())
+        return f"rang {targets}: nobody answered{f' ({reason})' if reason else ''}"
+    return f"rang {targets}: answered" if step else f"rings {targets}"

@@ -1,0 +1,321 @@
+"""The way of a call through the nodes of its flow is known afterwards, by file and line, with the source as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import create_engine, select
+from store_helpers import load_call_story
+
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.flow_book import FlowBook
+from callflows.flows.loader.flow_versions import FlowVersions
+from callflows.flows.loader.place_tracer import PlaceTracer
+from callflows.journal.erasure import compile_mention_pattern
+from callflows.journal.inbox import PersonChange
+from callflows.journal.journal import Journal
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.journal_tables import (
+    AUDIT_TABLE,
+    ENDINGS_TABLE,
+    NOTES_TABLE,
+    PLACES_TABLE,
+    VERSIONS_TABLE,
+    VISITS_TABLE,
+)
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore
+from callflows.journal.stored_rows import CallFilter
+from callflows.telephony.call_entity import CallEntity
+from callflows.telephony.events import AnsweredRequest, AnswerOutcome, LiveFlowVersion, PlatformEvent
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
+from flow_harness import SIGNER, compile_valid_flow, make_turn
+
+from waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Column
+
+    from callflows.telephony.turn import Turn
+
+BEGAN = 1795428000.0
+FLOW = """\
+numbers: rest
+nodes:
+  start:
+    - say: Welcome.
+      when: caller.number
+    - goto: menu
+  menu:
+    - menu:
+        prompt: For sales press 1. For support press 2.
+        keys: {1: sales, 2: support}
+        attempts: 1
+  sales:
+    - say: Sales.
+    - dial: +12015550188
+  support:
+    - say: Support.
+    - collect:
+        prompt: Your number, please.
+        digits: 4
+        into: account
+    - goto: done
+  done:
+    - say: Thank you.
+"""
+
+
+class Line:
+    """A flow, and the journal entries of its calls."""
+
+    def __init__(self, store: SqlStore, text: str = FLOW) -> None:
+        self.store = store
+        self.flow = compile_valid_flow(text)
+        self.versions = FlowVersions(FlowBook([self.flow]))
+        self.tracer = PlaceTracer(self.versions, SIGNER)
+
+    def answer(self, at: float, node: str = "start", **fields: str) -> AnsweredRequest:
+        turn = make_turn(lambda: datetime.fromtimestamp(at, UTC), call="one", **fields)
+        document = self.flow.answer(node, turn)
+        return self.record(at, turn, document, AnswerOutcome("answered", "acme", node, version=self.flow.version))
+
+    def record(self, at: float, turn: Turn, document: bytes, outcome: AnswerOutcome) -> AnsweredRequest:
+        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", dict(turn.request_fields), 200, document, outcome, turn)
+        self.store.write_entries(build_journal_entries(answered, describe_decisions, self.tracer.trace_document))
+        return answered
+
+    def report(self, *events: PlatformEvent) -> None:
+        for event in events:
+            self.store.write_entries(build_journal_entries(event, describe_decisions))
+
+
+def executed(path: str, at: float, *, success: bool = True) -> PlatformEvent:
+    name = path.rpartition(".")[2].partition("[")[0]
+    raw = {"call_flow": {"name": name, "success": success, "command": {"path": path}}}
+    return PlatformEvent("call_flow", f"{path}@{at}", at, raw, "", "live", call=call_entity(state="live"))
+
+
+def call_entity(**fields: object) -> CallEntity:
+    return CallEntity({"uuid": "one", "direction": "in", "from": "+12015550999", "to": "12015550123", **fields})
+
+
+def ended(at: float = BEGAN + 50) -> PlatformEvent:
+    destroyed = datetime.fromtimestamp(at, UTC).isoformat()
+    entity = call_entity(state="destroyed", destroy_on=destroyed)
+    return PlatformEvent("call_state", "end", at, {"type": "call_state"}, "", "destroyed", call=entity)
+
+
+def fetch_rows(store: SqlStore, *columns: Column[Any], derives: bool = True) -> list[Any]:
+    if derives:
+        store.derive_calls()
+    with create_engine(f"sqlite:///{store.sqlite_file}").connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*columns))]
+
+
+def list_visits(store: SqlStore) -> list[tuple[str, str, int]]:
+    columns = VISITS_TABLE.c
+    rows = fetch_rows(store, columns.at, columns.number, columns.node, columns.way, columns.line)
+    return [tuple(row[2:]) for row in sorted(rows)]
+
+
+def load_ending(store: SqlStore) -> tuple[str, str]:
+    (ending,) = fetch_rows(store, ENDINGS_TABLE.c.kind, ENDINGS_TABLE.c.node)
+    return tuple(ending)
+
+
+@pytest.fixture
+def line(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+    store.open()
+    yield Line(store)
+    store.close()
+
+
+KEY_2 = [executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), executed("Say[2]", BEGAN + 3)]
+IN_SUPPORT = executed("Gather[3].DTMF[1].Say[0]", BEGAN + 6)
+FULL_PATH = [("start", "", 3), ("menu", "", 7), ("support", "key 2", 15)]
+
+
+def test_a_call_without_reports_is_known_to_have_begun(line):
+    line.answer(BEGAN)
+    assert list_visits(line.store) == [("start", "", 3)]
+
+
+def test_reports_tell_the_nodes_and_keys_by_which_an_ended_call_came(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    assert list_visits(line.store) == FULL_PATH
+    assert load_ending(line.store) == ("hung-up", "support")
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (2, 0, 1), (0, 2, 1)])
+def test_the_path_is_the_same_in_whatever_order_the_reports_come(line, order):
+    answered: Sequence[object] = ([line.answer], [line.report, *KEY_2, IN_SUPPORT], [line.report, ended()])
+    for write, *what in (answered[number] for number in order):
+        write(*(what or [BEGAN]))  # type: ignore[operator]
+    assert list_visits(line.store) == FULL_PATH
+
+
+def test_a_call_that_ends_in_a_menu_ends_in_its_node(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, ended())
+    assert load_ending(line.store) == ("hung-up-in-menu", "menu")
+
+
+def test_reports_without_a_place_count_if_only_one_element_can_be_meant(line):
+    line.answer(BEGAN)
+    raw = {"call_flow": {"name": "Dial", "success": False}}
+    dialed = PlatformEvent("call_flow", "d", BEGAN + 5, raw, "", "live", call=call_entity(state="live"))
+    line.report(dialed, ended())
+    assert [visit[:2] for visit in list_visits(line.store)] == [("start", ""), ("menu", ""), ("sales", "key 1")]
+
+
+def test_digits_are_no_way_that_tells_them(line):
+    line.answer(BEGAN)
+    turn = make_turn(call="one", dtmf="4711")
+    document = line.flow.answer("done", turn)
+    line.record(BEGAN + 9, turn, document, AnswerOutcome("answered", "acme", "done", version=line.flow.version))
+    assert list_visits(line.store)[-1][:2] == ("done", "digits")
+
+
+def test_the_places_of_a_document_are_stored_once_for_all_calls(line):
+    for number in range(3):
+        line.answer(BEGAN + number)
+    line.tracer = PlaceTracer(line.versions, SIGNER)  # another process
+    line.answer(BEGAN + 5)
+    assert len(fetch_rows(line.store, PLACES_TABLE.c.id)) == 1
+
+
+def test_a_condition_leads_to_other_places(line):
+    line.answer(BEGAN, from_="")
+    ((elements,),) = fetch_rows(line.store, PLACES_TABLE.c.elements)
+    assert '"Say[1]":["menu",7,1,8,7,""]' in elements
+
+
+def test_the_marks_of_places_never_stand_in_a_document(line):
+    assert b"<!--" not in line.answer(BEGAN).document
+
+
+def test_a_document_that_cannot_be_rendered_again_has_no_places(line):
+    turn = make_turn(call="one")
+    document = line.flow.answer("start", turn).replace(b"<Answer/>", b"")
+    answered = line.record(BEGAN, turn, document, AnswerOutcome("answered", "acme", "start", version=line.flow.version))
+    assert line.tracer.trace_document(answered, document.decode()) is None
+    assert list_visits(line.store) == [("start", "", 0)]
+
+
+def test_what_breaks_while_tracing_costs_no_record(line):
+    with contextlib.suppress(KeyError):
+        line.versions.replace_book(FlowBook([]))
+    line.answer(BEGAN)
+    assert [visit[0] for visit in list_visits(line.store)] == ["start"]
+
+
+def test_either_database_stores_the_path_and_the_ending(store):
+    line = Line(store)
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    store.derive_calls()
+    path = load_call_story(store, "one")["path"]
+    assert [(visit["node"], visit["way"]) for visit in path] == [("start", ""), ("menu", ""), ("support", "key 2")]
+    assert [call["ending"].describe() for call in store.list_calls(CallFilter(outcome="hung-up"))] == ["hung up in support"]
+
+
+def live_version(version: str, since: float, until: float) -> LiveFlowVersion:
+    return LiveFlowVersion("acme", version, "acme.yaml", f"# version {version}\nnumbers: +12015550999\n", since, until)
+
+
+def test_a_version_that_several_processes_report_is_one_row_with_its_first_and_last_moment(line):
+    for since, until in ((BEGAN + 5, BEGAN + 9), (BEGAN, BEGAN), (BEGAN + 7, BEGAN + 20)):
+        line.store.write_entries(build_journal_entries(live_version("v1", since, until), describe_decisions))
+    rows = fetch_rows(line.store, VERSIONS_TABLE.c.version, VERSIONS_TABLE.c.since, VERSIONS_TABLE.c.until)
+    assert rows == [("v1", BEGAN, BEGAN + 20)]
+
+
+def test_versions_that_no_call_has_met_are_erased_with_their_places_but_not_the_newest(line):
+    day = 86_400.0
+    line.answer(BEGAN)
+    versions = [
+        live_version("old", BEGAN - 9 * day, BEGAN - 5 * day),
+        live_version("new", BEGAN - 5 * day, BEGAN - 4 * day),
+    ]
+    places = {"id": "p", "flow": "acme", "version": "old", "elements": "{}"}
+    for version in (*versions, live_version(line.flow.version, BEGAN, BEGAN)):
+        line.store.write_entries(build_journal_entries(version, describe_decisions))
+    line.store.write_entries([("places", places)])
+    line.store.erase_rows_before(BEGAN - day, 100)
+    assert fetch_rows(line.store, VERSIONS_TABLE.c.version) == [(line.flow.version,)]
+    assert [row[0] for row in fetch_rows(line.store, PLACES_TABLE.c.version)] == [line.flow.version]
+    line.store.erase_rows_before(BEGAN + 400 * day, 100)
+    assert fetch_rows(line.store, VERSIONS_TABLE.c.version) == [(line.flow.version,)]
+    assert [*fetch_rows(line.store, VISITS_TABLE.c.id), *fetch_rows(line.store, ENDINGS_TABLE.c.call)] == []
+
+
+def test_who_is_forgotten_leaves_no_path_no_note_and_no_mention(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    line.store.add_note("call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back")
+    line.store.write_entries(build_journal_entries(live_version("v1", BEGAN, BEGAN), describe_decisions))
+    number = "+12015550999"
+    line.store.forget_number(number, compile_mention_pattern(number), lambda _count: None)
+    for table in (VISITS_TABLE, ENDINGS_TABLE, NOTES_TABLE, AUDIT_TABLE):
+        assert fetch_rows(line.store, *table.c) == [], table.name
+    assert [number in row[0] for row in fetch_rows(line.store, VERSIONS_TABLE.c.source)] == [False]
+
+
+def test_what_waited_in_files_during_an_outage_is_there_with_its_path(line, tmp_path):
+    spool = Spool(tmp_path / "spool")
+    turn = make_turn(call="one")
+    document = line.flow.answer("start", turn)
+    outcome = AnswerOutcome("answered", "acme", "start", version=line.flow.version)
+    answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, document, outcome, turn)
+    spool.append(build_journal_entries(answered, describe_decisions, line.tracer.trace_document))
+    spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN), describe_decisions))
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    while spool.drain_oldest_segment(line.store.write_entries):
+        pass
+    assert list_visits(line.store) == FULL_PATH
+    assert load_call_story(line.store, "one")["path"][1]["place"] == "acme.yaml:7"
+
+
+def test_a_story_tells_the_call_as_it_was_heard(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT, ended())
+    heard = [(words["who"], words["text"]) for words in load_call_story(line.store, "one")["heard"]]
+    assert heard == [
+        ("line", "“Welcome.”"),
+        ("line", "“For sales press 1. For support press 2.”"),
+        ("caller", "pressed 2"),
+        ("line", "“Support.”"),
+        ("line", "“Your number, please.”"),
+    ]
+
+
+def test_a_story_without_reports_says_that_it_tells_only_what_was_sent(line):
+    line.answer(BEGAN)
+    assert {words["sure"] for words in load_call_story(line.store, "one")["heard"]} == {False}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_the_journal_derives_the_ending_of_a_call_by_itself_also_after_it_was_killed(tmp_path, line, is_killed):
+    journal = Journal(SqlStore(f"sqlite:///{line.store.sqlite_file}"), Spool(tmp_path / "spool"), describe_decisions)
+    now = time.time()
+    created = datetime.fromtimestamp(now - 60, UTC).isoformat()
+    over = ended(now)._replace(call=call_entity(state="destroyed", created_on=created))
+    if is_killed:
+        line.report(over)  # written by a process that did not live to derive
+    journal.start()
+    if not is_killed:
+        journal.record_soon(over)
+    wait_until(lambda: fetch_rows(line.store, ENDINGS_TABLE.c.kind, derives=False), "an ending")
+    journal.stop()
