@@ -53,14 +53,18 @@ async def _print_live_events(
     async with Opentact.from_settings(settings) as client:
         url, types = settings.opentact_events_url, settings.event_types
         stream = EventStream(client, url, types=types, retries_rejected_token=False)
-        # A refused token stays refused: waiting would look like an account without events.
-        with contextlib.suppress(TimeoutError, EventTokenRejectedError, OpentactAuthenticationError):
+        is_refused = False
+        try:
             async with asyncio.timeout(seconds):
                 await _print_events(stream, event_types, count, output)
-        if not stream.health.connected:
-            print_notice(f"callflows: no connection: {stream.health.problem or 'Opentact did not answer in time'}")
-            return False
-        return stream.health.events > 0
+        except TimeoutError:
+            pass
+        except (EventTokenRejectedError, OpentactAuthenticationError):
+            is_refused = True  # and stays so: waiting would look like an account without events
+        health = stream.health
+        if (health.problem and not health.connected) or not health.events:
+            print_notice(f"callflows: no connection: {health.problem or 'Opentact did not answer in time'}")
+        return health.events > 0 and not is_refused
 
 
 async def _print_events(stream: EventStream, event_types: frozenset[str], count: int | None, output: TableFormat) -> None:

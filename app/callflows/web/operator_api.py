@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 API_ROOT: Final = "/api/v1"
-MAX_PAGE_ROWS: Final = 1_000
+_MAX_PAGE_ROWS: Final = 1_000
 _DEFAULT_PAGE_ROWS: Final = 50
 _NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _PROBLEM: Final[dict[str, Any]] = {"content": {"application/problem+json": {}}}
@@ -60,7 +60,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 _Moment = Annotated[str, Query(description="a moment, as 2026-11-23T10:00:00Z")]
 _Cursor = Annotated[str, Query(description="the field next of the page before")]
-_Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS, description="rows of a page")]
+_Limit = Annotated[int, Query(ge=1, le=_MAX_PAGE_ROWS, description="rows of a page")]
 _Number = Annotated[str, Query(description="a number of ours, as +12015550123")]
 _From = Annotated[str, Query(alias="from", description="the caller, or the other side of a text")]
 _Id = Annotated[str, Path(description="the id, as a list gives it")]
