@@ -308,7 +308,7 @@ def test_a_missed_call_is_texted_back_once_a_day_and_never_at_night(tmp_path):
     assert said.startswith("This is Acme. Sorry that we missed your call.")
     assert texts(legs=(ReportedLeg("+12015550188", was_answered=False),)) == [said]
     assert texts(legs=(ReportedLeg("+12015550188", was_answered=True),)) == []
-    assert texts(tags=("voicemail",)) == []
+    assert texts(message="left") == []
     assert texts(calls_today=2) == []
     assert texts(NIGHT) == []
     assert texts(from_="anonymous") == []
