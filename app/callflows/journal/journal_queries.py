@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import functools
 import json
+import re
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
@@ -21,7 +23,7 @@ from callflows.journal.heard_words import list_pressed_keys
 from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.stored_rows import find_call_end
 from callflows.recent_keys import RecentKeys
-from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, build_call_record
+from callflows.telephony.call_record import CONVERSATION_TAG, VOICEMAIL_TAG, CallRecord, build_call_record
 from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
 from callflows.telephony.recording_entity import find_tag
@@ -44,11 +46,15 @@ CLAIM_TIMEOUT_SECONDS: Final = 1.0
 
 
 class FinishedCall(NamedTuple):
-    """A finished call; ``held_effects`` waited for the end of the call."""
+    """A finished call; ``held_effects`` waited for the end of the call.
+
+    ``awaits_transcript``: a transcript was requested for a recording, and is not reported yet.
+    """
 
     flow: str
     record: CallRecord
     held_effects: list[Effect]
+    awaits_transcript: bool = False
 
 
 class JournalQueries:
@@ -124,10 +130,13 @@ class JournalQueries:
         stored = self._store.load_call(call_id)
         if stored is None:
             return None
+        record = build_finished_call_record(stored, self._store.shortest_message_seconds)
+        is_silent = any(not one.transcript for one in record.recordings if one.tag != CONVERSATION_TAG)
         return FinishedCall(
             stored.call["flow"] or "",
-            build_finished_call_record(stored, self._store.shortest_message_seconds),
+            record,
             select_held_effects(stored.effects, VOICEMAIL_TAG),
+            is_silent and any(map(_requests_transcript, stored.turns)),
         )
 
     async def list_held_effects(self, before: float, limit: int) -> list[Effect]:
@@ -232,6 +241,13 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
     texts = pair_transcripts(stored.recordings, stored.transcripts).by_recording
     for row in stored.recordings:
         yield read_recording(row, texts.get(row["id"], ""))
+
+
+def _requests_transcript(turn: JournalRow) -> bool:
+    return _TRANSCRIBED_RECORD.search(zlib.decompress(turn["document"])) is not None
+
+
+_TRANSCRIBED_RECORD: Final = re.compile(rb'<Record\b[^<>]*\basr="true"')
 
 
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:

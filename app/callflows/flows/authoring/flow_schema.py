@@ -381,7 +381,8 @@ def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> Jso
     says = {"description": (cls.__doc__ or "").strip()}
     more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))
     if not cls.plain_key:
-        return {**build_model_schema(cls, more), "type": ["object"], **says}
+        either = {"anyOf": [{"required": [key]} for key in cls.alternatives]} if cls.alternatives else {}
+        return {**build_model_schema(cls, more), "type": ["object"], **either, **says}
     field = cls.model_fields[cls.plain_key]
     plain = _resolve_reference(build_type_schema(field.annotation, field.metadata))
     if cls.takes_raw_value:

@@ -55,6 +55,8 @@ class WordStep(pydantic.BaseModel, abc.ABC):
     """Verb whose declared attributes the step takes too."""
     takes_raw_value: ClassVar[bool] = False
     """True if the value is taken unchanged, under ``plain_key``."""
+    alternatives: ClassVar[tuple[str, ...]] = ()
+    """Keys of which at least one is required."""
     resumes_call: ClassVar[bool] = False
     """True if a request returns to the step."""
     brings_digits: ClassVar[bool] = False
