@@ -301,7 +301,7 @@ def test_a_missed_call_is_texted_back_once_a_day_and_never_at_night(tmp_path):
 
     def texts(at=OPEN, from_="+12015550999", **how):
         call = CallRecord("c", from_, "12015550123", at.timestamp(), **{"calls_today": 1, **how})
-        turn = run_bounded(line.flow.run_missed_call_steps(call, None))
+        turn = run_bounded(line.flow.run_ended_call_steps(call, None))
         return [effect.payload["text"] for effect in turn.effects] if turn is not None else []
 
     (said,) = texts()

@@ -28,7 +28,7 @@ from waiting import run_bounded, wait_until_async
 FLOW = """
 numbers: +12015550123
 nodes: {start: [{say: Hello.}]}
-missed: [{sms: Sorry that we missed your call.}]
+ended: [{when: ended.missed, sms: Sorry that we missed your call.}]
 """
 END = build_platform_event(load_sample("event-2024-call-destroyed"))
 

@@ -1,4 +1,4 @@
-"""Completes a call after Opentact reports its end: releases held effects and runs the flow's missed-call steps."""
+"""Completes a call after Opentact reports its end: releases held effects and runs the flow's steps after a call."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAX_EFFECTS_PER_SWEEP: Final = 100
 
 
 class CallCompletion:
-    """Holds voicemail effects until the end of the call, then runs the flow's missed-call steps. An ``EffectHandler``."""
+    """Holds voicemail effects until the end of the call, then runs the flow's steps after a call. An ``EffectHandler``."""
 
     def __init__(
         self,
@@ -134,9 +134,7 @@ class CallCompletion:
         flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
             finished_call.record.to
         )
-        turn = (
-            await flow.run_missed_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
-        )
+        turn = await flow.run_ended_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         for effect in turn.effects if turn is not None else ():
             self._effect_handler.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
 

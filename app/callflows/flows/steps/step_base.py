@@ -62,7 +62,7 @@ class WordStep(pydantic.BaseModel, abc.ABC):
     brings_digits: ClassVar[bool] = False
     """True if the step sets ``digits``."""
     is_possible_after_call: ClassVar[bool] = False
-    """True if the step may stand under ``missed``, when the call is over."""
+    """True if the step may stand under ``ended``, when the call is over."""
     caller_hears: ClassVar[str] = ""
     """Text for the reference of flow files: the caller's experience during the step."""
     check_rules: ClassVar[tuple[str, ...]] = ()
