@@ -91,7 +91,8 @@ class Line:
         return self.record(at, turn, document, AnswerOutcome("answered", "acme", node, version=self.flow.version))
 
     def record(self, at: float, turn: Turn, document: bytes, outcome: AnswerOutcome) -> AnsweredRequest:
-        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", dict(turn.request_fields), 200, document, outcome, turn)
+        fields = dict(turn.request_fields)
+        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", fields, 200, (document.decode(),), outcome, turn)
         self.store.write_entries(build_journal_entries(answered, describe_decisions, self.tracer.trace_document))
         return answered
 
@@ -290,11 +291,12 @@ def test_what_waited_in_files_during_an_outage_is_there_with_its_path(line, tmp_
     turn = make_turn(call="one")
     document = line.flow.answer("start", turn)
     outcome = AnswerOutcome("answered", "acme", "start", version=line.flow.version)
-    answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, document, outcome, turn)
+    parts = (document.decode(),)
+    answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, parts, outcome, turn)
     spool.append(build_journal_entries(answered, describe_decisions, line.tracer.trace_document))
     spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN), describe_decisions))
     line.report(*KEY_2, IN_SUPPORT, ended())
-    while spool.drain_oldest_segment(line.store.write_entries):
+    while spool.drain_oldest_entries(line.store.write_entries):
         pass
     assert list_visits(line.store) == FULL_PATH
     assert load_call_story(line.store, "one")["path"][1]["place"] == "acme.yaml:7"

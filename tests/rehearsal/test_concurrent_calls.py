@@ -135,12 +135,12 @@ def test_a_server_that_answers_when_all_have_asked_is_asked_by_all_at_once():
 
         async def answer(scope, _receive, send):
             assert scope["type"] == "http"  # a lifespan is nothing of this app's
-            await asyncio.wait_for(there.wait(), 20)
+            await asyncio.wait_for(there.wait(), 50)
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"<Response><Hangup/></Response>"})
 
         async with serve_app(answer) as url, HttpNetwork(allow_external=True) as web:
-            rung = (Rehearsal(number="1", url=url, method="GET", timeout=10).run(web) for _ in range(callers))
+            rung = (Rehearsal(number="1", url=url, method="GET", timeout=50).run(web) for _ in range(callers))
             return await asyncio.gather(*rung)
 
     assert {told.outcome for told in run_bounded(calls())} == {"hung-up"}
