@@ -1,8 +1,8 @@
 """What becomes of the text after a missed call if the server is killed while it completes the call.
 
-``python tests/effects/kill_in_completion.py`` runs ``callflows serve`` beside a stand-in of Opentact, has a call missed, and
-kills the server with SIGKILL at a stage: ``claimed`` (the call is claimed, and nothing else is done) or ``queued`` (the text
-is queued, and the call is not marked as completed). It starts the server again, and prints how many texts were sent.
+``python tests/effects/kill_in_completion.py`` runs ``callflows serve`` beside a stand-in of Opentact, has a call missed,
+and kills the server with SIGKILL at a stage: ``claimed`` (the call is claimed, and nothing else is done) or ``queued`` (the
+text is queued, and the call is not marked as completed). It starts the server again, and prints how many texts were sent.
 """
 
 from __future__ import annotations
