@@ -22,6 +22,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import PlatformEvent
 from callflows.telephony.message_entity import MessageEntity
+from callflows.telephony.recording_entity import TranscriptEntity
 
 BEGAN = 1795428000.0
 RECORDING = {"uuid": "rec-1", "url": "https://records.invalid/1.wav", "duration": 41}
@@ -56,9 +57,13 @@ def write_events(*events: PlatformEvent) -> None:
 def inbox(tmp_path, monkeypatch):
     """Two voicemails, a recorded conversation, and texts in both directions."""
     monkeypatch.chdir(tmp_path)
-    transcript = {"call": {"uuid": "call-1"}, "payload": {"uuid": "t", "text": "Hi, this is Bo."}}
     said = PlatformEvent(
-        "transcript", "t", BEGAN + 60, transcript, "", "", call=CallEntity({"uuid": "call-1", "direction": "in"})
+        "transcript",
+        "t",
+        BEGAN + 60,
+        {"type": "transcript"},
+        call=CallEntity({"uuid": "call-1", "direction": "in"}),
+        transcripts=(TranscriptEntity({"uuid": "t", "text": "Hi, this is Bo."}),),
     )
     write_events(
         call_event("destroyed", BEGAN + 50, records=[RECORDING, CONVERSATION], created_on="2026-11-23T10:00:00Z"),

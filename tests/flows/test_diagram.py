@@ -159,10 +159,10 @@ def test_two_hundred_nodes_in_a_ring_are_drawn():
     assert len([text for text in texts(picture) if text.startswith("n")]) == 199
 
 
-def test_what_is_done_about_texts_and_missed_calls_stands_below_the_nodes():
+def test_what_is_done_about_texts_and_ended_calls_stands_below_the_nodes():
     text = (
         "nodes: {start: [hangup]}\nmessages:\n  - keyword: [hours, open]\n    when: now.hour < 9\n    reply: Soon.\n"
-        "  - forward: team\n    notify: {url: 'https://a.example/secret'}\n  - ignore: true\nmissed:\n  - sms: Sorry.\n"
+        "  - forward: team\n    notify: {url: 'https://a.example/secret'}\n  - ignore: true\nended:\n  - sms: Sorry.\n"
     )
     made = build_flow_diagram("acme", text.encode(), ProblemReport("acme.yaml"))
     assert render_outline(made).split("\n\n", 2)[2] == (
@@ -171,13 +171,13 @@ def test_what_is_done_about_texts_and_missed_calls_stands_below_the_nodes():
         "  any other text: forward to team, notify a.example\n"
         "  any other text: nothing\n"
         "\n"
-        "when nobody took a call\n"
+        "when a call has ended\n"
         "  text message “Sorry.”"
     )
 
 
 @pytest.mark.parametrize(
-    "odd", ["messages: hello", "messages: [hello, [1]]", "messages: [{reply: {a: b}}]", "missed: {a: b}"]
+    "odd", ["messages: hello", "messages: [hello, [1]]", "messages: [{reply: {a: b}}]", "ended: {a: b}"]
 )
 def test_rules_that_are_none_are_drawn_all_the_same(odd):
     assert render_outline(

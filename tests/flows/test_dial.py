@@ -161,7 +161,7 @@ def test_a_message_is_as_long_as_the_author_says_and_is_thanked_for():
 def test_a_classic_message_begins_after_a_beep_of_ours():
     flow = compile_valid_flow(make_flow_text("- voicemail: Speak."), "classic")
     assert request_document(flow) == (
-        "<Say>Speak.</Say><Play>https://flows.localhost/media/beep.wav</Play>"
+        '<Say>Speak.</Say><Play tag="beep">https://flows.localhost/media/beep.wav</Play>'
         '<Record tag="voicemail"><Pause length="120000" dtmf_stop="#"/></Record><Hangup/>'
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 from flow_harness import ALL_EXTENSIONS, compile_text, make_flow_text
@@ -106,6 +107,15 @@ def is_of_wrong_shape(text: str) -> bool:
         return False
 
 
+def has_words_as_keys(text: str) -> bool:
+    """A mapping as a key, as {{ x[0] }} without quotes makes one, ends check-jsonschema with an error of its own."""
+    try:
+        yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return False
+    return True
+
+
 KINDS = {name: {key: kind.name for key, kind in kinds.items()} for name, kinds in ALL_EXTENSIONS.kinds.items()}
 
 
@@ -117,7 +127,8 @@ def test_every_right_flow_of_the_tests_is_right_to_the_schema(refused):
 
 
 def test_every_flow_of_the_tests_of_a_wrong_shape_is_wrong_to_the_schema(refused):
-    texts = [text for text in sorted({*texts_of_the_tests()})[::10] if "nodes:" in text and is_of_wrong_shape(text)]
+    texts = [text for text in sorted({*texts_of_the_tests()})[::10] if "nodes:" in text and has_words_as_keys(text)]
+    texts = [text for text in texts if is_of_wrong_shape(text)]
     assert len(texts) > 100
     wrong = refused(*texts)
     taken = [text for number, text in enumerate(texts) if number not in wrong]

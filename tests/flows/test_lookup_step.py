@@ -118,7 +118,9 @@ def test_a_header_that_cannot_be_named_so_is_an_error(name):
     ],
 )
 def test_a_name_that_cannot_be_is_an_error_in_headers_and_bodies(given):
-    made = compile_text(make_flow_text(f"- lookup: {{into: found, url: '{URL}', {given}}}\n- say: '{{{{ found }}}}'"))
+    made = compile_text(
+        make_flow_text(f"- lookup: {{into: found, url: '{URL}', {given}}}\n- say: 'Hello {{{{ found }}}}.'")
+    )
     assert made.rules == ["template"]
 
 

@@ -434,4 +434,4 @@ def test_a_template_may_stand_beside_rules(tmp_path):
 def test_a_broken_flow_has_no_rules(tmp_path):
     (tmp_path / "acme.yaml").write_text(HEAD + "messages:\n  - reply: A.\n    x: y\n")
     flow = load_flow_folder(tmp_path, OPTIONS).book.flows["acme"]
-    assert (bool(flow.problems), flow.message_rules, flow.missed_calls) == (True, None, None)
+    assert (bool(flow.problems), flow.message_rules, flow.ended_calls) == (True, None, None)

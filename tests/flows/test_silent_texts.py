@@ -120,5 +120,5 @@ def test_an_empty_text_message_is_refused():
 
 
 def test_a_text_message_of_missing_values_after_a_call_is_doubted():
-    more = f"missed:\n  - when: ended.rang\n    sms: {NAME}"
+    more = f"ended:\n  - when: ended.rang\n    sms: {NAME}"
     assert "text-may-be-empty" in compile_text(make_flow_text("- say: Hello.", more)).rules

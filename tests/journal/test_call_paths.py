@@ -20,6 +20,7 @@ from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.inbox import PersonChange
 from callflows.journal.journal import Journal
+from callflows.journal.journal_queries import build_finished_call_record
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
@@ -178,6 +179,17 @@ def test_reports_without_a_place_count_if_only_one_element_can_be_meant(line):
     dialed = PlatformEvent("call_flow", "d", BEGAN + 5, raw, "", "live", call=call_entity(state="live"))
     line.report(dialed, ended())
     assert [visit[:2] for visit in list_visits(line.store)] == [("start", ""), ("menu", ""), ("sales", "key 1")]
+
+
+def test_steps_after_a_call_know_its_last_node_and_what_was_pressed(line):
+    line.answer(BEGAN)
+    line.report(*KEY_2, IN_SUPPORT)
+    turn = make_turn(call="one", dtmf="4711")
+    document = line.flow.answer("done", turn)
+    line.record(BEGAN + 9, turn, document, AnswerOutcome("answered", "acme", "done", version=line.flow.version))
+    line.report(ended())
+    record = build_finished_call_record(line.store.load_call("one"), 1.0)
+    assert (record.node, record.keys) == ("done", ("2", "••••"))  # no collect has said that these digits may be stored
 
 
 def test_digits_are_no_way_that_tells_them(line):

@@ -37,7 +37,7 @@ FLOW = f"numbers: [{NUMBER}]\nlists: {{blocked: blocked.csv}}\nnodes: {{start: [
 LOST_NAMES = [operation.name for operation in REST_OPERATIONS if operation.is_lost]
 ALL_NAMES = [
     *(operation.name for operation in REST_OPERATIONS),
-    *(WRITTEN_COMMANDS.keys() - DOCUMENTED_TABLE.operations.keys()),
+    *(name for name in WRITTEN_COMMANDS if name not in DOCUMENTED_TABLE.operations),
 ]
 
 

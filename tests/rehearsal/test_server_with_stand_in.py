@@ -36,8 +36,9 @@ messages:
   - keyword: hours
     reply: We open at nine.
   - reply: Thank you.
-missed:
-  - sms: Sorry that we missed your call.
+ended:
+  - when: ended.missed
+    sms: Sorry that we missed your call.
 """
 
 

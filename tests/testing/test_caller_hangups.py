@@ -23,8 +23,9 @@ nodes:
     - dial: {to: +12015550188, timeout: 20s, no_answer: message}
   message:
     - voicemail: {greeting: Please leave a message., notify: {url: "https://ops.example.com/voicemail"}}
-missed:
-  - sms: Sorry that we missed you.
+ended:
+  - when: ended.missed
+    sms: Sorry that we missed you.
 tests:
 """
 MISSED = "sms: {to: +12015550999, text: Sorry}"
@@ -101,3 +102,43 @@ def test_a_hang_up_in_the_middle_of_a_prompt_is_recorded_as_it_was(tmp_path):
     call = rehearse(tmp_path, "+12015550123", keys="hangup 4s")
     assert "- hangup: 4000ms" in record_scenario(call.transcript, Rehearsal(number="+12015550123"))
     call.expects({"outcome": {"during": "play"}})
+
+
+ENDED_FLOW = """\
+numbers: +12015550123
+nodes:
+  start:
+    - menu: {prompt: For sales press 1., keys: {1: sales}, attempts: 1, otherwise: sales}
+  sales:
+    - collect: {prompt: Your code?, digits: 4, into: code, secret: true, attempts: 1, otherwise: message}
+    - goto: message
+  message:
+    - voicemail: {greeting: Please leave a message., transcribe: true}
+ended:
+  - notify: https://ops.example.com/ended
+  - when: ended.message
+    sms: {to: +12015550188, text: "{{ caller.national }} in {{ ended.node }}: {{ ended.transcript }} {{ ended.recording }}"}
+tests:
+"""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expects"),
+    [
+        (
+            "keys: hangup 1s",
+            "notify: {payload: {ended: {missed: true, message: false, node: start, keys: []}}}, not: [sms]",
+        ),
+        (
+            "keys: '1,4711,hangup 9s', transcript: Call me.",
+            (
+                "notify: {payload: {ended: {node: message, keys: [1, ••••], message: true, transcript: Call me.}}},"
+                ' sms: "in message: Call me. https://recordings.example/voicemail.wav"'
+            ),
+        ),
+    ],
+)
+def test_steps_after_a_call_see_how_it_ended_and_secret_digits_stay_hidden(scenario, expects, tmp_path):
+    text = f"{ENDED_FLOW}  - {{name: a, {scenario}, expect: [{expects}]}}\n"
+    ran_ = get_only(run_scenario_file(tmp_path, text))
+    assert ran_.has_passed, "\n".join(format_failed_scenario(ran_))

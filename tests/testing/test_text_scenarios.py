@@ -20,10 +20,11 @@ groups:
 nodes:
   start:
     - dial: {to: sales}
-missed:
+ended:
   - when: caller.calls_today > 1
     notify: https://ops.example.com/again
-  - sms: Sorry that we missed you.
+  - when: ended.missed
+    sms: Sorry that we missed you.
 messages:
   - keyword: [hours, open]
     reply: "{% if hours.office.open %}We are open.{% else %}We are closed.{% endif %}"
@@ -127,7 +128,7 @@ def test_a_text_from_a_number_of_ours_is_taken_by_no_flow_and_says_so(tmp_path):
     assert verdict(tmp_path, "text: hours, from: +12015550123").failure == "no flow handled the text message: own-number"
 
 
-def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp_path):
+def test_rules_of_texts_and_of_ended_calls_that_no_scenario_met_are_missing(tmp_path):
     scenarios = [
         "name: a, text: hours",
         "name: b, text: Hello, lists: {vip: +12015550999}",
@@ -136,7 +137,7 @@ def test_rules_of_texts_and_of_missed_calls_that_no_scenario_met_are_missing(tmp
     ]
     text = FLOW + "".join(f"  - {{{AT}, {one}}}\n" for one in scenarios)
     assert find_missing_points(tmp_path, text) == [
-        "missed: holds",
+        "ended: holds",
         "messages: rule keyword urgent and when not hours.office.open",
         "messages: rule when caller in lists.vip does not hold",
         "messages: forward",

@@ -28,7 +28,7 @@ from waiting import run_bounded, wait_until_async
 FLOW = """
 numbers: +12015550123
 nodes: {start: [{say: Hello.}]}
-missed: [{sms: Sorry that we missed your call.}]
+ended: [{when: ended.missed, sms: Sorry that we missed your call.}]
 """
 END = build_platform_event(load_sample("event-2024-call-destroyed"))
 
@@ -123,6 +123,41 @@ def test_the_notice_of_a_voicemail_has_the_transcript_that_stands_in_the_recordi
     run_bounded(work())
     (effect,) = ours.outside.effects
     assert [one["transcript"] for one in effect.payload["body"]["recordings"]] == ["Call me back."]
+
+
+def remember_document(ours, document):
+    """The call as it was answered, with a document."""
+    request = build_answered_request(END.occurred_at - 60, call=END.call.uuid)
+    ours.journal.record_soon(request._replace(document_parts=(document,)))
+
+
+@pytest.mark.parametrize(
+    ("asr", "comes_at", "waits", "transcript"),
+    [
+        ('asr="true"', 3, [SETTLE_SECONDS, 5.0, 10.0], "Call me back."),
+        ('asr="true"', None, [SETTLE_SECONDS, 5.0, 10.0, 15.0, 30.0], ""),
+        ("", None, [SETTLE_SECONDS], ""),
+    ],
+    ids=["it comes later", "it never comes", "it is not asked for"],
+)
+def test_the_notice_of_a_voicemail_waits_a_minute_for_a_transcript_that_was_asked_for(
+    asr, comes_at, waits, transcript, ours
+):
+    async def work():
+        remember_document(ours, f'<Response><Record tag="voicemail" {asr}><Pause/></Record></Response>')
+        await ours.journal.record_now(END, report_recording(4))
+        hold_voicemail_notice(ours)
+        later = report_recording(4, transcript="Call me back.")._replace(key="transcribed")
+        if comes_at:
+            ours.then[comes_at] = lambda: ours.journal.record_now(later)
+        ending = ours.replica()
+        await ending.handle_event(END)
+        await over(ending)
+
+    run_bounded(work())
+    assert ours.waited == waits
+    (effect,) = ours.outside.effects
+    assert [one["transcript"] for one in effect.payload["body"]["recordings"]] == [transcript]
 
 
 async def over(*endings):

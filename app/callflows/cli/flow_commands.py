@@ -72,7 +72,7 @@ def _select_node(diagram: FlowDiagram, node: str) -> FlowDiagram:
         near = format_suggestion(node, [*boxes]) or f"there are {', '.join(boxes)}"
         _exit_with_usage_error(f"--node: there is no node {node!r} in {diagram.name} ({near})")
     return diagram._replace(
-        boxes=(boxes[node],), fallback_lines=(), message_lines=(), missed_call_lines=(), opening_lines=()
+        boxes=(boxes[node],), fallback_lines=(), message_lines=(), ended_call_lines=(), opening_lines=()
     )
 
 

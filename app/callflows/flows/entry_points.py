@@ -10,6 +10,8 @@ UNCLAIMED_NUMBERS: Final = "rest"
 """Claims every number that no other flow claims."""
 START_NODE: Final = "start"
 """The node with which every flow begins."""
+ENDED_NODE: Final = "ended:"
+"""Node name of the steps after a call in the decision trail. The colon prevents a clash with real nodes."""
 
 
 class NodeEntry(NamedTuple):

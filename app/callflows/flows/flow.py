@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.fragments import Fragment
     from callflows.flows.compiler.silent_texts import SilentTextRemover
     from callflows.flows.coverage_points import CoveragePoint
+    from callflows.flows.messages.ended_calls import EndedCallSteps
     from callflows.flows.messages.message_rules import MessageRules
-    from callflows.flows.messages.missed_calls import MissedCallSteps
     from callflows.language.verb_table import Dialect
     from callflows.sandbox.job_runner import RunJob
     from callflows.telephony.call_record import CallRecord
@@ -62,8 +62,8 @@ class Flow:
     """True if the flow uses the number of today's calls from a caller."""
     message_rules: MessageRules | None = None
     """Rules for incoming text messages. None for Python flows and broken flows."""
-    missed_calls: MissedCallSteps | None = None
-    """Steps to run after a missed call."""
+    ended_calls: EndedCallSteps | None = None
+    """Steps to run after each call."""
     coverage_points: tuple[CoveragePoint, ...] = ()
     """All coverage points, if the documents are compiled for rehearsals."""
     decision_points: Mapping[tuple[str, int, str, object], CoveragePoint] = dataclasses.field(default_factory=dict)
@@ -118,17 +118,16 @@ class Flow:
         render_fragments(pieces, turn, out)
         return "".join([*out, DOCUMENT_EPILOGUE])
 
-    async def run_missed_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
-        """Return the turn with the effects and the trail of a missed call; None if the flow has no such steps.
+    async def run_ended_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
+        """Return the turn with the effects and the trail of the steps after a call; None if the flow has no such steps.
 
-        Also returns None if the call was not missed. Repeated runs give the same idempotency keys. Raises the errors of
-        ``run_until_resolved``.
+        Repeated runs give the same idempotency keys. Raises the errors of ``run_until_resolved``.
         """
-        if self.missed_calls is None or not call.was_missed:
+        if self.ended_calls is None:
             return None
         turn = call.make_turn()
         turn.zone, turn.resolve = self.zone, self.resolve
-        await run_until_resolved(partial(self.missed_calls.run_steps, turn), turn, run_job, self.name)
+        await run_until_resolved(partial(self.ended_calls.run_steps, turn), turn, run_job, self.name)
         return turn
 
     def _prepare_fragments(self, node: str, entry: NodeEntry) -> tuple[Fragment, ...]:

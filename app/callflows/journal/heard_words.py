@@ -56,6 +56,19 @@ def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]
             yield from _tell_unreported(traced, elements)
 
 
+def list_pressed_keys(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]) -> Iterator[str]:
+    """Yield what the caller surely pressed, in order; secret digits are masked. ``documents`` as in ``tell_as_heard``."""
+    for number, (traced, document) in enumerate(zip(traced_turns, documents, strict=True)):
+        if number and traced.turn["pressed"]:
+            yield traced.turn["pressed"]
+        reported = [element.path.rpartition(".")[0] for element in traced.elements if "." in element.path]
+        elements = _read_elements(document) if reported else {}
+        for path in dict.fromkeys(reported):
+            branch = elements.get(path)
+            if isinstance(branch, DTMF):
+                yield str(branch.attributes["value"])
+
+
 def _read_elements(document: bytes) -> dict[str, Element]:
     try:
         return dict(walk_elements(from_xml(zlib.decompress(document))))

@@ -9,17 +9,21 @@ import asyncio
 import contextlib
 import functools
 import json
+import re
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
 from callflows.journal.call_ending import find_stored_message_state, read_recording
+from callflows.journal.call_path import list_visits, trace_turns
 from callflows.journal.call_story import build_call_log_row
+from callflows.journal.heard_words import list_pressed_keys
 from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.stored_rows import find_call_end
 from callflows.recent_keys import RecentKeys
-from callflows.telephony.call_record import VOICEMAIL_TAG, CallRecord, build_call_record
+from callflows.telephony.call_record import CONVERSATION_TAG, VOICEMAIL_TAG, CallRecord, build_call_record
 from callflows.telephony.events import extract_executed_step
 from callflows.telephony.ports import Effect, OptOutRequest
 from callflows.telephony.recording_entity import find_tag
@@ -42,11 +46,15 @@ CLAIM_TIMEOUT_SECONDS: Final = 1.0
 
 
 class FinishedCall(NamedTuple):
-    """A finished call; ``held_effects`` waited for the end of the call."""
+    """A finished call; ``held_effects`` waited for the end of the call.
+
+    ``awaits_transcript``: a transcript was requested for a recording, and is not reported yet.
+    """
 
     flow: str
     record: CallRecord
     held_effects: list[Effect]
+    awaits_transcript: bool = False
 
 
 class JournalQueries:
@@ -116,13 +124,19 @@ class JournalQueries:
 
     async def load_finished_call(self, call_id: str) -> FinishedCall | None:
         """Load a call's flow, its record and its held voicemail effects. Raises JournalUnavailableError."""
-        told = await self._run_query(self._store.load_call, call_id)
-        if told is None:
+        return await self._run_query(self._load_finished_call, call_id)
+
+    def _load_finished_call(self, call_id: str) -> FinishedCall | None:
+        stored = self._store.load_call(call_id)
+        if stored is None:
             return None
+        record = build_finished_call_record(stored, self._store.shortest_message_seconds)
+        is_silent = any(not one.transcript for one in record.recordings if one.tag != CONVERSATION_TAG)
         return FinishedCall(
-            told.call["flow"] or "",
-            build_finished_call_record(told, self._store.shortest_message_seconds),
-            select_held_effects(told.effects, VOICEMAIL_TAG),
+            stored.call["flow"] or "",
+            record,
+            select_held_effects(stored.effects, VOICEMAIL_TAG),
+            is_silent and any(map(_requests_transcript, stored.turns)),
         )
 
     async def list_held_effects(self, before: float, limit: int) -> list[Effect]:
@@ -191,16 +205,23 @@ class JournalQueries:
 def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
+    traced = trace_turns(stored.turns, [event for event in stored.events if event["call"] == call["id"]], stored.places)
+    visits = list_visits(traced)
     return build_call_record(
         uuid=call["id"],
         from_=call["caller"] or "",
         to=call["number"] or "",
         ended_at=find_call_end(call) or call["started"] or 0.0,
         seconds=build_call_log_row(call)["seconds"] or 0,
-        legs=((leg["number"] or leg["caller"] or "", leg["answer"] is not None) for leg in stored.legs),
+        legs=(
+            (leg["number"] or leg["caller"] or "", leg["answer"] is not None)
+            for leg in sorted(stored.legs, key=lambda leg: (leg["answer"] is None, leg["answer"] or 0.0))
+        ),
         recordings=_read_recordings(stored),
         shortest_message_seconds=shortest_message_seconds,
         message=find_stored_message_state(stored, shortest_message_seconds),
+        node=visits[-1].node if visits else "",
+        keys=list_pressed_keys(traced, [turn["document"] for turn in stored.turns]),
         tags=(find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),
@@ -220,6 +241,13 @@ def _read_recordings(stored: StoredCall) -> Iterable[ReportedRecording]:
     texts = pair_transcripts(stored.recordings, stored.transcripts).by_recording
     for row in stored.recordings:
         yield read_recording(row, texts.get(row["id"], ""))
+
+
+def _requests_transcript(turn: JournalRow) -> bool:
+    return _TRANSCRIBED_RECORD.search(zlib.decompress(turn["document"])) is not None
+
+
+_TRANSCRIBED_RECORD: Final = re.compile(rb'<Record\b[^<>]*\basr="true"')
 
 
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:

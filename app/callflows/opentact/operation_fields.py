@@ -74,7 +74,7 @@ class RestField:
     is_mask: bool = False
     choices: tuple[str, ...] = ()
     default: Any = None
-    """The value of a required field that is left out."""
+    """The value of a field that is left out."""
     least: float | None = None
     most: float | None = None
     """Limits of a number, or of the length of a text."""

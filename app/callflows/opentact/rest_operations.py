@@ -975,7 +975,7 @@ REST_OPERATIONS: Final[tuple[RestOperation, ...]] = (
         "D",
         (
             _field("type", "text", "call_record", "the type of the events", is_required=True),
-            _field("channel", "text", "wss", "the way of delivery", is_required=True),
+            _field("channel", "text", "wss", "the way of delivery", default="wss"),
             _field("is_active", "boolean", True),
             _field("expired_on", "time", _TIME_EXAMPLE, "the end of the subscription"),
         ),

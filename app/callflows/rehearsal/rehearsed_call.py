@@ -53,7 +53,8 @@ class Rehearsal:
     ``number`` and ``caller_id`` are in Opentact's format or E.164; ``at`` is an aware time, by default now.
 
     ``url`` is the call-control URL, requested with ``method`` and a timeout of ``timeout`` seconds. Our own engine receives
-    ``lookups``, ``calls_today`` and ``opted_out`` (the caller sent STOP earlier). ``strict`` stops the call at undocumented
+    ``lookups``, ``calls_today``, ``opted_out`` (the caller sent STOP earlier) and ``transcript`` (what the caller says in
+    a voicemail). ``strict`` stops the call at undocumented
     behaviour; ``zone`` is the time zone of native Schedule.
     """
 
@@ -67,6 +68,7 @@ class Rehearsal:
     lookups: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     calls_today: int = 1
     opted_out: bool = False
+    transcript: str = ""
     url: str = LOCAL_ENGINE_URL
     method: str = "POST"
     timeout: float = DOCUMENT_TIMEOUT_SECONDS
@@ -105,7 +107,7 @@ class Rehearsal:
     async def run(self, network: PlatformNetwork) -> Transcript:
         """Rehearse the call from beginning to end."""
         line = self.build_interpreter(network)
-        scene = CallFixture(line, self.lookups, self.calls_today, self.opted_out)
+        scene = CallFixture(line, self.lookups, self.calls_today, self.opted_out, transcript=self.transcript)
         activate_fixture(scene)
         if self.texts:
             return await self._run_texts(line)

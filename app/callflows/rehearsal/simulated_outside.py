@@ -9,6 +9,8 @@ import dataclasses
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from callflows.journal.redaction import DIGIT_FIELDS, REDACTION_MASK, may_keep_digits
+from callflows.language import Gather
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.call_record import (
     VOICEMAIL_TAG,
@@ -35,10 +37,16 @@ if TYPE_CHECKING:
     TextEventHandler = Callable[[PlatformEvent], Awaitable[None]]
 
 
-def build_rehearsed_record(call: CallState, calls_today: int, shortest_message_seconds: float) -> CallRecord:
+def build_rehearsed_record(fixture: CallFixture, shortest_message_seconds: float) -> CallRecord:
     """Build the record of a finished call, as Opentact would report the call."""
+    call = fixture.call
     steps = call.transcript.steps
-    recordings = [ReportedRecording(seconds=seconds, tag=tag) for tag, seconds in call.recordings.items()]
+    recordings = [
+        ReportedRecording(
+            REHEARSED_RECORDING_URL.format(tag), fixture.transcript if tag == VOICEMAIL_TAG else "", seconds, tag
+        )
+        for tag, seconds in call.recordings.items()
+    ]
     left = find_message_state(recordings, (), None, shortest_message_seconds) == "left"
     legs = [
         (str(to), step.get("result") == "answered" and to == step.get("by", to))
@@ -57,8 +65,14 @@ def build_rehearsed_record(call: CallState, calls_today: int, shortest_message_s
         shortest_message_seconds=shortest_message_seconds,
         message="left" if left else "none",
         tags=[str(step.get("tag") or "") for step in steps],
+        node=next((str(step["node"]) for step in reversed(steps) if "node" in step), ""),
+        keys=[
+            REDACTION_MASK if index in fixture.secret_inputs else str(step["digits"])
+            for index, step in enumerate(steps)
+            if step["verb"] == Gather.spec.name and step.get("digits")
+        ],
         caller_name=call.phone_call.caller_name,
-        calls_today=calls_today,
+        calls_today=fixture.calls_today,
     )
 
 
@@ -105,6 +119,8 @@ class InboundTextResult(Protocol):
         """The flow's turn, if a flow ran."""
 
 
+REHEARSED_RECORDING_URL: Final = "https://recordings.example/{}.wav"
+"""Link of a recording in a rehearsal, by its tag: nothing is recorded there."""
 OPTED_OUT_REASON: Final = "the recipient sent STOP and gets no messages from this number"
 """Reason of a refused text message."""
 FAILED_LOOKUP_ANSWER: Final = "fails"
@@ -179,7 +195,7 @@ class SimulatedOutside:
     async def finish_call(self) -> None:
         """Record the held effects and run the flow's after-call turn; mark the new steps as ``ended``."""
         scene = _CURRENT_FIXTURE.get()
-        call = build_rehearsed_record(scene.call, scene.calls_today, self._shortest_message_seconds)
+        call = build_rehearsed_record(scene, self._shortest_message_seconds)
         steps = scene.call.transcript.steps
         known = len(steps)
         for effect in scene.held_effects if call.message == "left" else ():
@@ -236,6 +252,10 @@ class SimulatedOutside:
         asked = _CURRENT_FIXTURE.get().call.transcript.requests[-1]
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
         asked.trail = self._describe_turn(answered.turn) if answered.turn is not None else []
+        if any(answered.request_fields.get(name) for name in DIGIT_FIELDS) and not may_keep_digits(
+            answered.turn, asked.trail, answered=answered.outcome.kind == "answered"
+        ):
+            _CURRENT_FIXTURE.get().hide_last_input()
         if answered.turn is not None:
             self._record_refusals(answered.turn)
         if answered.outcome.kind == "answered":
@@ -265,6 +285,17 @@ class CallFixture:
     outside: SimulatedOutside | None = None
     """Set once our own engine has answered with a flow."""
     flow_name: str = ""
+    transcript: str = ""
+    """What the caller says in a voicemail."""
+    secret_inputs: set[int] = dataclasses.field(default_factory=set)
+    """Indexes of the steps in which the caller entered digits that nothing may store."""
+
+    def hide_last_input(self) -> None:
+        """Mark the digits that the caller entered last as secret."""
+        steps = self.call.transcript.steps
+        self.secret_inputs.update(
+            [index for index, step in enumerate(steps) if step["verb"] == Gather.spec.name and step.get("digits")][-1:]
+        )
 
     def blocks_effect(self, effect: Effect) -> bool:
         """Return whether an effect is a text to the opted-out caller, from the called number."""

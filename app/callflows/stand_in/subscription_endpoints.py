@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import JSONResponse
 
 from callflows.stand_in import stand_in_rules
+from callflows.stand_in.entity_store import format_platform_time
 from callflows.stand_in.event_delivery import STAND_IN_EVENT_TYPES
 from callflows.stand_in.response_envelopes import field_refusal, success_response
 from callflows.stand_in.rest_routing import parse_operation_values
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _VOICES: Final = (("en-US", "A", "FEMALE"), ("en-US", "B", "MALE"), ("en-GB", "A", "FEMALE"), ("es-US", "A", "FEMALE"))
 
 
-_NEW_SUBSCRIPTION: Final = {"is_active": True, "expired_on": None}
+_NEW_SUBSCRIPTION: Final[dict[str, Any]] = {"channel": "wss", "is_active": True, "expired_on": None}
 
 
 def add_subscription_endpoints(platform: StandInPlatform, rest: RestRouter) -> None:
@@ -69,11 +71,23 @@ def _subscribe_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndp
                 format_suggestion(given["type"], STAND_IN_EVENT_TYPES) or f"there are {', '.join(STAND_IN_EVENT_TYPES)}",
                 given["type"],
             )
-        if given["channel"] != "wss":
+        if given.get("channel", "wss") != "wss":
             raise field_refusal("channel", "must be wss", given["channel"])
-        return success_response(platform.subscriptions.add_row({**_NEW_SUBSCRIPTION, **given}), 201)
+        row = {**_NEW_SUBSCRIPTION, **given}
+        if row["expired_on"]:
+            row["expired_on"] = _format_end(row["expired_on"])
+        return success_response(platform.subscriptions.add_row(row), 201)
 
     return handle_request
+
+
+def _format_end(text: str) -> str:
+    """Return a moment in the platform's form. Raises RestRefusal (400) for one at the edge of the calendar."""
+    end = datetime.fromisoformat(text)
+    try:
+        return format_platform_time(end if end.tzinfo else end.replace(tzinfo=UTC))
+    except OverflowError:
+        raise field_refusal("expired_on", "invalid datetime", text) from None
 
 
 def _unsubscribe_endpoint(platform: StandInPlatform) -> RestEndpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
 from callflows.telephony.turn import Turn, Variables
@@ -24,6 +24,23 @@ BEEP_TAG: Final = "beep"
 """Tag of the tone before the recording of a voicemail."""
 CONVERSATION_TAG: Final = "conversation"
 """Tag of the Record element around a dial with ``record``; such a recording does not prove that anybody answered."""
+ENDED_VALUE: Final = "ended"
+"""The value with which steps after a call see its end."""
+ENDED_CALL_FIELDS: Final = (
+    "answered",
+    "answered_by",
+    "message",
+    "missed",
+    "rang",
+    "seconds",
+    "node",
+    "keys",
+    "recording",
+    "transcript",
+    "recordings",
+    "tags",
+)
+"""Fields of the value."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,8 +105,9 @@ class CallRecord:
     """A finished inbound call.
 
     ``ended_at`` is in seconds since 1970; ``tags`` are the tags of the executed elements. ``message`` says whether the
-    caller left one; ``recordings`` has no recording that is too short for a message. ``caller_name`` and ``calls_today``
-    (the caller's calls to the flow on the same day) are empty or 0 if unknown.
+    caller left one; ``recordings`` has no recording that is too short for a message. ``node`` is the last node that the
+    call is known to have come to, ``keys`` are the keys pressed in order; secret ones are masked. ``caller_name`` and
+    ``calls_today`` (the caller's calls to the flow on the same day) are empty or 0 if unknown.
     """
 
     uuid: str
@@ -101,24 +119,64 @@ class CallRecord:
     recordings: tuple[ReportedRecording, ...] = ()
     tags: tuple[str, ...] = ()
     message: MessageState = "unknown"
+    node: str = ""
+    keys: tuple[str, ...] = ()
     caller_name: str = ""
     calls_today: int = 0
 
     @property
+    def answered_by(self) -> str:
+        """The number or address that answered first; an empty text if no person answered."""
+        return next((leg.target for leg in self.legs if leg.was_answered), "")
+
+    @property
+    def was_answered(self) -> bool:
+        """True if a person answered, perhaps one whose number is not reported."""
+        return any(leg.was_answered for leg in self.legs)
+
+    @property
     def was_missed(self) -> bool:
         """True if no person answered and no voicemail was left."""
-        return self.message != "left" and not any(leg.was_answered for leg in self.legs)
+        return self.message != "left" and not self.was_answered
+
+    def describe_recordings(self) -> list[dict[str, Any]]:
+        """Return the recordings as plain data: ``{url, transcript, seconds, tag}``."""
+        return [
+            {
+                **dataclasses.asdict(recording),
+                "seconds": None if recording.seconds is None else round_up_seconds(recording.seconds),
+            }
+            for recording in self.recordings
+        ]
+
+    def describe_end(self) -> dict[str, Any]:
+        """Return the end of the call as plain data, with a value for each of ENDED_CALL_FIELDS."""
+        # A message comes before the recording of a conversation.
+        recordings = sorted(self.recordings, key=lambda recording: recording.tag == CONVERSATION_TAG)
+        return {
+            "answered": self.was_answered,
+            "answered_by": self.answered_by,
+            "message": self.message == "left",
+            "missed": self.was_missed,
+            "rang": bool(self.legs),
+            "seconds": self.duration_seconds,
+            "node": self.node,
+            "keys": [*self.keys],
+            "recording": next((recording.url for recording in recordings if recording.url), ""),
+            "transcript": next((recording.transcript for recording in recordings if recording.transcript), ""),
+            "recordings": self.describe_recordings(),
+            "tags": [*self.tags],
+        }
 
     def make_turn(self) -> Turn:
-        """Make a turn for expressions about the finished call (``ended.seconds``, ``ended.rang``, ``ended.tags``)."""
+        """Make a turn for expressions about the finished call, with ``ended`` as ``describe_end`` returns it."""
         told = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
         turn = Turn(
             {**told, **({"calls": str(self.calls_today)} if self.calls_today else {})},
             get_base_url=str,
             clock=self.ended_at,
         )
-        seen = {"seconds": self.duration_seconds, "rang": bool(self.legs), "tags": [*self.tags]}
-        turn.earlier_values = Variables({"ended": seen})
+        turn.earlier_values = Variables({ENDED_VALUE: self.describe_end()})
         turn.reset_progress()
         return turn
 
@@ -135,6 +193,8 @@ def build_call_record(  # noqa: PLR0913 - a record has as many fields
     shortest_message_seconds: float,
     tags: Iterable[str],
     message: MessageState,
+    node: str,
+    keys: Iterable[str],
     caller_name: str,
     calls_today: int,
 ) -> CallRecord:
@@ -149,7 +209,7 @@ def build_call_record(  # noqa: PLR0913 - a record has as many fields
         to=parse_e164(to) or to,
         ended_at=ended_at,
         duration_seconds=round_up_seconds(seconds),
-        legs=tuple(ReportedLeg(target, was_answered) for target, was_answered in legs),
+        legs=tuple(ReportedLeg(parse_e164(target) or target, was_answered) for target, was_answered in legs),
         recordings=tuple(
             recording
             for recording in recordings
@@ -159,6 +219,8 @@ def build_call_record(  # noqa: PLR0913 - a record has as many fields
         ),
         tags=tuple(filter(None, tags)),
         message=message,
+        node=node,
+        keys=tuple(keys),
         caller_name=caller_name,
         calls_today=calls_today,
     )
@@ -180,11 +242,5 @@ def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     body = effect.payload.get("body")
     if effect.kind != "voicemail" or not isinstance(body, dict):
         return effect
-    recordings = [
-        {
-            **dataclasses.asdict(recording),
-            "seconds": None if recording.seconds is None else round_up_seconds(recording.seconds),
-        }
-        for recording in record.recordings
-    ]
-    return dataclasses.replace(effect, payload={**effect.payload, "body": {**body, "recordings": recordings}})
+    body = {**body, "recordings": record.describe_recordings()}
+    return dataclasses.replace(effect, payload={**effect.payload, "body": body})

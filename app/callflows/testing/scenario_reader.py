@@ -37,7 +37,7 @@ DEFAULT_CALL_TIME: Final = datetime(2026, 3, 4, 10, 0)  # noqa: DTZ001 - each fl
 """Start of a call without ``at`` in its scenario: a Wednesday at ten, local time of the flow."""
 _MAX_FILLED_DIGITS: Final = 11
 _CALL_ONLY_KEYS: Final = frozenset(
-    {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks"}
+    {"keys", "callee", "caller_name", "attestation", "calls_today", "answers_itself", "opted_out", "breaks", "transcript"}
 )
 _FILL_DIGITS: Final = "5550100"
 
@@ -76,6 +76,7 @@ class ScenarioCase:
             lookups=self.lookups,
             calls_today=self.scenario.calls_today,
             opted_out=self.scenario.opted_out,
+            transcript=self.scenario.transcript,
             answers_itself=self.scenario.answers_itself,
             texts=self.texts,
         )

@@ -1,4 +1,4 @@
-"""Completes a call after Opentact reports its end: releases held effects and runs the flow's missed-call steps."""
+"""Completes a call after Opentact reports its end: releases held effects and runs the flow's steps after a call."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ SETTLE_SECONDS: Final = 5.0
 """Delay in seconds after the end of a call, for events that arrive out of order."""
 TAKEOVER_SECONDS: Final = 30.0
 """Time after which a call that another process began to complete counts as left undone."""
+TRANSCRIPT_WAIT_SECONDS: Final = (5.0, 10.0, 15.0, 30.0)
+"""Delays in seconds, after the end of a call, in which a requested transcript may come: a minute."""
 COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
 """Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
@@ -35,7 +37,7 @@ _MAX_EFFECTS_PER_SWEEP: Final = 100
 
 
 class CallCompletion:
-    """Holds voicemail effects until the end of the call, then runs the flow's missed-call steps. An ``EffectHandler``."""
+    """Holds voicemail effects until the end of the call, then runs the flow's steps after a call. An ``EffectHandler``."""
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class CallCompletion:
                 over = await self._journal.load_finished_call(uuid)
                 if over is None:
                     continue
+                over = await self._wait_for_transcript(over)
                 if await self._journal.claim_key("ended", uuid) or await self._is_left_undone(uuid):
                     await self._complete_call(over)
                     # Each effect is on the disk now, and has a key of its own: done twice, it is sent once.
@@ -108,6 +111,15 @@ class CallCompletion:
         await self._sleep(TAKEOVER_SECONDS)
         return not await self._journal.is_claimed("completed", uuid)
 
+    async def _wait_for_transcript(self, finished_call: FinishedCall) -> FinishedCall:
+        """Return the call with its transcripts, or as it is if they do not come in time. Raises JournalError."""
+        for wait in TRANSCRIPT_WAIT_SECONDS:
+            if not finished_call.awaits_transcript:
+                break
+            await self._sleep(wait)
+            finished_call = await self._journal.load_finished_call(finished_call.record.uuid) or finished_call
+        return finished_call
+
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         held = [
             *finished_call.held_effects,
@@ -122,9 +134,7 @@ class CallCompletion:
         flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
             finished_call.record.to
         )
-        turn = (
-            await flow.run_missed_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
-        )
+        turn = await flow.run_ended_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         for effect in turn.effects if turn is not None else ():
             self._effect_handler.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
 

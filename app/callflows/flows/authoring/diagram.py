@@ -55,7 +55,7 @@ class DiagramEdge(NamedTuple):
 
 
 class FlowDiagram(NamedTuple):
-    """A flow with its nodes (``start`` first), and the steps outside nodes: on errors, text messages and missed calls."""
+    """A flow with its nodes (``start`` first), and the steps outside nodes: on errors, text messages and ended calls."""
 
     name: str
     summary: str
@@ -63,7 +63,7 @@ class FlowDiagram(NamedTuple):
     edges: tuple[DiagramEdge, ...]
     fallback_lines: tuple[DiagramLine, ...] = ()
     message_lines: tuple[DiagramLine, ...] = ()
-    missed_call_lines: tuple[DiagramLine, ...] = ()
+    ended_call_lines: tuple[DiagramLine, ...] = ()
     opening_lines: tuple[str, ...] = ()
     """When the flow is open in the coming week, as ready lines of the outline."""
 
@@ -92,7 +92,7 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
     diagram = assemble_diagram(name, summary, lines, (*describer.describe_steps(document.get("fallback")),))
     return diagram._replace(
         message_lines=(*describe_message_rules(document.get("messages")),),
-        missed_call_lines=(*describer.describe_steps(document.get("missed")),),
+        ended_call_lines=(*describer.describe_steps(document.get("ended")),),
         opening_lines=(*describe_opening_week(document, now or datetime.now(UTC), report),),
     )
 

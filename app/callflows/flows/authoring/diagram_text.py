@@ -58,7 +58,7 @@ def render_outline(diagram: FlowDiagram) -> str:
             out += ["", clean_text(box.name), *(f"  {_format_outline_line(line, missing)}" for line in box.lines)]
     other_steps = {
         "when a text comes in": diagram.message_lines,
-        "when nobody took a call": diagram.missed_call_lines,
+        "when a call has ended": diagram.ended_call_lines,
         "when anything goes wrong": diagram.fallback_lines,
     }
     for title, lines in other_steps.items():

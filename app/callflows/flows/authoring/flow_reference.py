@@ -78,7 +78,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "nodes": ("no-start", "node-name", "unreachable-node", "says-nothing", "endless-loop", "silent-loop"),
     "messages": ("keyword-twice", "message-else", "message-keyword", "message-loop", "message-text", "message-unreached"),
-    "missed": ("missed",),
+    "ended": ("ended", "ended-node"),
     "tests": ("test-name", "test-number", "test-script", "test-supposed", "test-text", "test-time"),
     "fallback": ("fallback-not-static",),
 }
@@ -111,7 +111,7 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "dial_policy": "keys, see below",
     "messages": "list of rules, see below",
     "notice": "URL, or `{url, payload}`",
-    "missed": "list of `sms` and `notify` steps",
+    "ended": "list of `sms` and `notify` steps",
     "nodes": "steps by node",
     "hours": "days and times",
     "steps": "list of steps",

@@ -23,8 +23,8 @@ from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
 from callflows.flows.hours.hours_reader import DAY_GROUPS, DAY_NUMBERS, SPECIAL_HOURS_KEYS
+from callflows.flows.messages.ended_calls import ENDED_STEP_NAMES
 from callflows.flows.messages.message_rules import MessageRule
-from callflows.flows.messages.missed_calls import MISSED_STEP_NAMES
 from callflows.flows.source.directory_entry import EXTENSION_PATTERN, DirectoryEntry
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
@@ -263,7 +263,7 @@ def _build_section_definitions() -> dict[str, JsonSchema]:
         "notice": _allow_plain_value(
             build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
         ),
-        "missed": {"type": ["array", "null"], "items": _build_reference("missed step")},
+        "ended": {"type": ["array", "null"], "items": _build_reference("ended step")},
         "nodes": {
             "type": "object",
             "properties": {START_NODE: {**_build_reference("steps or nothing"), "description": "Where every call begins."}},
@@ -349,7 +349,7 @@ def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
         "gather prompt": _build_step_schema(
             {name: known[name] for name in PROMPT_STEPS}, [name for name in bare if name in PROMPT_STEPS]
         ),
-        "missed step": _build_step_schema({"when": _WHEN_SCHEMA, **{name: known[name] for name in MISSED_STEP_NAMES}}, []),
+        "ended step": _build_step_schema({"when": _WHEN_SCHEMA, **{name: known[name] for name in ENDED_STEP_NAMES}}, []),
         **{f"step {name}": form for name, form in forms.items()},
     }
 
@@ -381,7 +381,8 @@ def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> Jso
     says = {"description": (cls.__doc__ or "").strip()}
     more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))
     if not cls.plain_key:
-        return {**build_model_schema(cls, more), "type": ["object"], **says}
+        either = {"anyOf": [{"required": [key]} for key in cls.alternatives]} if cls.alternatives else {}
+        return {**build_model_schema(cls, more), "type": ["object"], **either, **says}
     field = cls.model_fields[cls.plain_key]
     plain = _resolve_reference(build_type_schema(field.annotation, field.metadata))
     if cls.takes_raw_value:

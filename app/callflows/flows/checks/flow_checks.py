@@ -49,7 +49,7 @@ class UncertainNames:
         self._words: set[str] = set()
         if errors:
             file = flow.flow_file
-            for text in iterate_texts([file.nodes, file.groups, file.messages, file.missed, file.fallback]):
+            for text in iterate_texts([file.nodes, file.groups, file.messages, file.ended, file.fallback]):
                 self._words.update(_WORD.findall(text))
 
     def is_uncertain(self, name: str) -> bool:
@@ -178,7 +178,7 @@ def _check_silent_nodes(flow: CompilingFlow) -> None:
 def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:
     """Report opening hours that are used without a check of ``open``."""
     asked = {name for names in flow.graph.used_names.values() for name in names}
-    sources = "\n".join(iterate_texts([flow.flow_file.nodes, flow.flow_file.messages, flow.flow_file.missed]))
+    sources = "\n".join(iterate_texts([flow.flow_file.nodes, flow.flow_file.messages, flow.flow_file.ended]))
     for name in flow.context.hours:
         opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])(?:open|status)\b""")
         if (

@@ -29,6 +29,9 @@ _EFFECT_STEPS: Final = (
     LookupStep.step_key,
     step_key_of_element(Curl.spec.name),
 )
+_FIX_BY_STEP: Final[Mapping[str, str]] = dict.fromkeys(
+    (SmsStep.step_key, NotifyStep.step_key), "put it under ended:, beside nodes, with when: ended.message"
+)
 _STEPS_WITH_CALLER: Final = (
     MenuStep.step_key,
     CollectStep.step_key,
@@ -57,7 +60,7 @@ def check_steps_after_messages(flow: CompilingFlow) -> None:
                 continue
             step_key, path = found
             message = f"{step_key} comes after a voicemail: it is not run if the caller hangs up after the message"
-            fix = f"put it before the voicemail, or use the voicemail's own {NotifyStep.step_key}"
+            fix = _FIX_BY_STEP.get(step_key, "put it before the voicemail")
             flow.report.warning((*path, step_key), "after-a-message", message, fix, key=True)
 
 

@@ -261,7 +261,7 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "after-a-message": CheckRule(
         "Most callers hang up when they have left a message: an sms, notify or lookup after the voicemail is not run then.",
-        "Put it before the voicemail, or under the voicemail's own notify, which is sent when the call is over.",
+        "Put it under ended with when: ended.message, which is done after the call; a lookup goes before the voicemail.",
     ),
     "dial-then-goto": CheckRule(
         "The steps after a dial also run after a conversation: callers who talked to somebody go to voicemail too.",
@@ -322,10 +322,18 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
 }
 
 
-# Rules on text messages and missed calls.
+# Rules on text messages, and on what is done after calls.
 
 
-MESSAGE_AND_MISSED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
+MESSAGE_AND_ENDED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
+    "ended": CheckRule(
+        "A step under ended needs a call, but these steps run after its end: nobody would hear it.",
+        "Use only sms and notify, with a when if needed: ended: [{when: ended.missed, sms: Sorry that we missed you.}].",
+    ),
+    "ended-node": CheckRule(
+        "A condition under ended compares the node in which calls end with a name that no node has: it never holds.",
+        "Write the name of a node of this file: - when: ended.node == 'sales'.",
+    ),
     "keyword-twice": CheckRule(
         "Two rules on texts have the same keyword, and the first has no when: the second never applies to it.",
         "Use each keyword once, or give the first rule a when: - {keyword: hours, when: hours.office.open, reply: …}.",
@@ -349,10 +357,6 @@ MESSAGE_AND_MISSED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
     "message-unreached": CheckRule(
         "A rule on texts comes after a rule that matches every text: it never applies.",
         "Put the rule without keyword and when last.",
-    ),
-    "missed": CheckRule(
-        "A step under missed needs a call, but these steps run after its end: nobody would hear it.",
-        "Use only sms and notify, with a when if needed: missed: [{when: ended.rang, sms: Sorry that we missed you.}].",
     ),
 }
 
@@ -403,7 +407,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "dial-outcome": CheckRule(
         "A dial has ways for busy or failed, but Opentact tells a document only that nobody answered: the ways are one.",
-        "Write one node under no_answer; missed and the events know more when the call has ended.",
+        "Write one node under no_answer; ended and the events know more when the call has ended.",
     ),
     "digits-empty": CheckRule(
         "The node under any of a menu asks for digits, and a key of the menu is longer: the document cannot name the rest.",
@@ -555,7 +559,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     ),
 }
 CHECK_RULES: Final[Mapping[str, CheckRule]] = dict(
-    sorted({**FILE_RULES, **HOURS_RULES, **NUMBER_RULES, **MESSAGE_AND_MISSED_CALL_RULES, **CALL_ROUTE_RULES}.items())
+    sorted({**FILE_RULES, **HOURS_RULES, **NUMBER_RULES, **MESSAGE_AND_ENDED_CALL_RULES, **CALL_ROUTE_RULES}.items())
 )
 """Every rule of ``callflows check``, in order of names."""
 

@@ -21,8 +21,8 @@ from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.xml_templates import compile_template_documents
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow
+from callflows.flows.messages.ended_calls import compile_ended_steps
 from callflows.flows.messages.message_rules_reader import compile_message_rules
-from callflows.flows.messages.missed_calls import compile_missed_steps
 from callflows.flows.source.flow_file import build_number_claims, check_node_names, read_number_claims
 from callflows.flows.source.time_zones import find_timezone
 from callflows.flows.steps.dial_step import check_hunt_group
@@ -70,7 +70,7 @@ class FlowCompiler:
         if flow.flow_file.dial_policy:
             _ = flow.dial_policy  # reading the policy reports its problems
         flow.ticket_links.prepare_tickets(flow.node_sources, flow.graph, flow.dialect)
-        messages, missed = compile_message_rules(self), compile_missed_steps(self)
+        messages, ended = compile_message_rules(self), compile_ended_steps(self)
         return Flow(
             name=flow.name,
             file=flow.report.file,
@@ -85,12 +85,12 @@ class FlowCompiler:
             uses_network=flow.uses_network,
             needs_worker=flow.expression_compiler.needs_worker
             or messages.needs_worker
-            or bool(flow.flow_file.template or (missed and missed.needs_worker)),
+            or bool(flow.flow_file.template or (ended and ended.needs_worker)),
             literal_targets=(*build_number_claims(flow.literal_targets, flow.report), *flow.template_targets),
             uses_calls_today=any("calls" in carried for carried in flow.ticket_links.carried_fields.values())
-            or bool(missed and missed.uses_call_count),
+            or bool(ended and ended.uses_call_count),
             message_rules=messages,
-            missed_calls=missed,
+            ended_calls=ended,
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
             uses_current_time=flow.graph.first_time_use is not None,

@@ -75,7 +75,8 @@ class FlowContext:
         self.voice = read_voice_attributes(flow_file.voice, ("voice",), report)
         self.languages = read_language_voices(flow_file.languages, self.voice, report)
         if self.languages:
-            self.voice = {**self.voice, **next(iter(self.languages.values()))}
+            default = next(iter(self.languages.values()))
+            self.voice = {**default, **{name: value for name, value in self.voice.items() if name not in default}}
         self.groups = self._read_groups()
         self.directory = read_directory(flow_file.directory, report)
         self.variables = {

@@ -257,6 +257,17 @@ def _constant_values(node: nodes.Node) -> list[Any]:
     return []
 
 
+def list_compared_constants(tree: nodes.Node, name: str) -> Iterator[Any]:
+    """Yield the constants that a dotted name is compared with for equality, also those of a list after ``in``."""
+    for compared in _iterate_nodes(tree, (nodes.Compare,)):
+        left = compared.expr  # type: ignore[attr-defined]
+        for operand in compared.ops:  # type: ignore[attr-defined]
+            sides = (left, operand.expr)
+            if operand.op not in _ORDER_OPERATORS and name in map(dotted_name_of, sides):
+                yield from (value for side in sides for value in _constant_values(side))
+            left = operand.expr
+
+
 def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
     """Report a value that a name never has."""
     never = f"{name} is never {value!r}"

@@ -28,6 +28,7 @@ ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "now.weekday": WEEKDAY_NAMES,
     "now.time": [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)],
     "caller.anonymous": BOOLEAN_VALUES,
+    **dict.fromkeys(("ended.answered", "ended.message", "ended.missed", "ended.rang"), BOOLEAN_VALUES),
     "call.attestation": ("A", "B", "C", UNKNOWN_VALUE),
 }
 """Names with few values, and all their values."""

@@ -1,4 +1,4 @@
-"""Compiles steps outside the nodes of a flow, with a different scope: message rules and steps for missed calls."""
+"""Compiles steps outside the nodes of a flow, with a different scope: message rules and steps after calls."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ class Scenario(pydantic.BaseModel):
         1, description="How often the caller rang today, this call included."
     )
     opted_out: bool = pydantic.Field(default=False, description="Whether the caller said STOP before: no sms is sent then.")
+    transcript: str = pydantic.Field("", description="What the caller says in a voicemail: its transcript.")
     answers_itself: bool | None = pydantic.Field(None, description="Whether Opentact's app answers calls by itself.")
     dialect: Literal["reference", "classic"] | None = pydantic.Field(
         None, description="The dialect for this scenario, whatever the file and the settings say."

@@ -85,6 +85,7 @@ class CollectStep(QuestionStep):
         "directory",
     )
     instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
+    alternatives: ClassVar[tuple[str, ...]] = ("digits", "directory")
     resumes_call: ClassVar[bool] = True
     into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")
     digits: Annotated[tuple[int, int], pydantic.BeforeValidator(_parse_digit_count), schema_reference("digits")] = (

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pydantic
 
+from callflows.flows.entry_points import ENDED_NODE
 from callflows.flows.steps.effect_data import compile_data, compile_url
 from callflows.flows.steps.step_base import WordStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
 from callflows.flows.steps.step_summary import summarize_host
 from callflows.language.value_kinds import URL_KIND
+from callflows.telephony.call_record import ENDED_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +71,12 @@ def compile_webhook(
 
     def build_payload(turn: Turn) -> dict[str, Any]:
         call = {"id": turn.call.id, "from": turn.caller.number, "to": str(turn.number)}
-        body = {"type": kind, "timestamp": str(turn.now), "flow": flow, "node": node, "call": call, "data": data(turn)}
+        about = {"timestamp": str(turn.now), "flow": flow}
+        if node == ENDED_NODE:
+            end = turn.values[ENDED_VALUE]
+            body = {"type": ENDED_VALUE, **about, "node": end["node"], "call": call, "data": data(turn), ENDED_VALUE: end}
+        else:
+            body = {"type": kind, **about, "node": node, "call": call, "data": data(turn)}
         return {"url": url(turn), "body": body}
 
     compile_effect(context, path, kind, build_payload, notice.url.partition("?")[0])

@@ -55,12 +55,14 @@ class WordStep(pydantic.BaseModel, abc.ABC):
     """Verb whose declared attributes the step takes too."""
     takes_raw_value: ClassVar[bool] = False
     """True if the value is taken unchanged, under ``plain_key``."""
+    alternatives: ClassVar[tuple[str, ...]] = ()
+    """Keys of which at least one is required."""
     resumes_call: ClassVar[bool] = False
     """True if a request returns to the step."""
     brings_digits: ClassVar[bool] = False
     """True if the step sets ``digits``."""
     is_possible_after_call: ClassVar[bool] = False
-    """True if the step may stand under ``missed``, when the call is over."""
+    """True if the step may stand under ``ended``, when the call is over."""
     caller_hears: ClassVar[str] = ""
     """Text for the reference of flow files: the caller's experience during the step."""
     check_rules: ClassVar[tuple[str, ...]] = ()

@@ -162,7 +162,7 @@ _FIELD_WORDS_BY_FILE_KEY: Final[Mapping[str, str]] = {
     "groups": "groups",
     "variables": "variables, constant",
     "languages": "language, languages, translation",
-    "missed": "missed, missed call, text back",
+    "ended": "missed, missed call, text back, after call, call ended",
     "messages": "inbound sms, incoming message, autoreply, auto reply",
     "fallback": "fallback, on error, error handler",
     "numbers": "numbers, did, phone number",

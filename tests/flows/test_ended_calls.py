@@ -43,13 +43,13 @@ def ended(**given):
 
 
 def turn_after(steps, call=None, more=""):
-    """What these steps under missed cause after a call."""
-    flow = compile_valid_flow(f"{HEAD}{more}missed:\n" + "\n".join(f"  {line}" for line in steps.splitlines()) + "\n")
+    """What these steps under ended cause after a call."""
+    flow = compile_valid_flow(f"{HEAD}{more}ended:\n" + "\n".join(f"  {line}" for line in steps.splitlines()) + "\n")
 
     async def do(job, _end, _flow):
         return job.run()
 
-    return run_bounded(flow.run_missed_call_steps(call or ended(), do))
+    return run_bounded(flow.run_ended_call_steps(call or ended(), do))
 
 
 def texts(*args, **given):
@@ -104,7 +104,7 @@ def test_the_least_length_of_a_message_can_be_set():
 )
 def test_a_call_is_missed_that_neither_a_person_nor_a_voicemail_took(call, missed):
     assert call.was_missed is missed
-    assert texts("- sms: Sorry.", call) == ["Sorry."] * missed
+    assert texts("- when: ended.missed\n  sms: Sorry.", call) == ["Sorry."] * missed
 
 
 def test_a_missed_caller_is_written_to_from_the_number_called():
@@ -147,41 +147,41 @@ def test_nobody_is_written_to_who_withholds_the_number_and_the_trail_says_so():
     trail = describe_decisions(turn)
     json.dumps(trail)
     assert [(entry["node"], entry["step"], entry["outcome"]) for entry in trail] == [
-        ("missed:", 0, "refused"),
-        ("missed:", 1, "caused"),
+        ("ended:", 0, "refused"),
+        ("ended:", 1, "caused"),
     ]
 
 
 def test_a_webhook_tells_of_the_call():
     (effect,) = turn_after("- notify: {url: 'https://a.example/x', payload: {rang: '{{ ended.rang }}'}}").effects
     assert effect.payload["body"]["call"] == {"id": "call-1", "from": ME, "to": "+12015550123"}
-    assert effect.payload["body"]["node"] == "missed:"
+    body = effect.payload["body"]
+    assert (body["type"], body["node"], body["data"]) == ("ended", "", {"rang": "True"})
+    assert (body["ended"]["missed"], body["ended"]["seconds"], body["ended"]["recordings"]) == (True, 20, [])
 
 
-def test_a_node_named_missed_is_another_thing():
-    text = (
-        make_flow_text("- sms: Hello.\n- goto: missed", "missed:\n  - sms: Sorry.\n") + "  missed: [{sms: Hi.}, hangup]\n"
-    )
+def test_a_node_named_ended_is_another_thing():
+    text = make_flow_text("- sms: Hello.\n- goto: ended", "ended:\n  - sms: Sorry.\n") + "  ended: [{sms: Hi.}, hangup]\n"
     flow = compile_valid_flow(text)
     during = Conversation(flow, call="call-1").effects
 
     async def do(job, _end, _flow):
         return job.run()
 
-    afterwards = run_bounded(flow.run_missed_call_steps(ended(), do)).effects
+    afterwards = run_bounded(flow.run_ended_call_steps(ended(), do)).effects
     assert [effect.payload["text"] for effect in (*during, *afterwards)] == ["Hello.", "Hi.", "Sorry."]
     assert len({effect.key for effect in (*during, *afterwards)}) == 3
 
 
 def test_a_flow_that_asks_for_the_calls_of_today_has_them_counted():
-    steps = "missed:\n  - when: caller.calls_today <= 1\n    sms: Sorry.\n"
+    steps = "ended:\n  - when: caller.calls_today <= 1\n    sms: Sorry.\n"
     assert compile_valid_flow(HEAD + steps).uses_calls_today
-    assert not compile_valid_flow(HEAD + "missed:\n  - sms: Sorry.\n").uses_calls_today
+    assert not compile_valid_flow(HEAD + "ended:\n  - sms: Sorry.\n").uses_calls_today
 
 
 def test_what_the_call_kept_is_gone_when_it_has_ended():
     for name in ("digits", "account"):
-        assert compile_text(HEAD + f"missed:\n  - when: {name}\n    sms: A.\n").rules == ["expression"], name
+        assert compile_text(HEAD + f"ended:\n  - when: {name}\n    sms: A.\n").rules == ["expression"], name
 
 
 # A message
@@ -232,3 +232,39 @@ def test_a_message_is_told_of_with_what_was_recorded():
 def test_other_effects_wait_for_no_recording():
     (effect,) = turn_after("- sms: Sorry.").effects
     assert complete_voicemail_effect(effect, ended(recordings=(ReportedRecording("x"),))) is effect
+
+
+# What is known of the end
+
+
+def test_conditions_and_texts_see_who_answered_where_the_call_ended_what_was_recorded_and_pressed():
+    call = ended(
+        legs=(*RANG, ReportedLeg("ann@acme.sip.opentact.org", was_answered=True)),
+        message="left",
+        node="sales",
+        keys=("1", "42"),
+        recordings=(
+            ReportedRecording("https://a.example/talk.mp3", "", 60, CONVERSATION_TAG),
+            ReportedRecording("https://a.example/message.mp3", "Call me.", 6.2, "voicemail"),
+        ),
+    )
+    steps = (
+        "- when: ended.answered and ended.message and not ended.missed and '42' in ended.keys\n"
+        '  sms: \'{{ ended.answered_by }} in {{ ended.node }}: {{ ended.keys | join(" ") }}, {{ ended.recording }},'
+        " {{ ended.transcript }} {{ ended.recordings[1].seconds }}'"
+    )
+    assert texts(steps, call) == ["ann@acme.sip.opentact.org in sales: 1 42, https://a.example/message.mp3, Call me. 7"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "rules"),
+    [
+        ('ended.node == "start"', []),
+        ('ended.node != "strat"', ["ended-node"]),
+        ('"start" == ended.node or ended.node in ["start", "sales"]', ["ended-node"]),
+        ('ended.answered == "yes"', ["comparison"]),
+        ("ended.who", ["expression"]),
+    ],
+)
+def test_a_condition_on_an_end_that_never_comes_is_doubted(condition, rules):
+    assert compile_text(f"{HEAD}ended:\n  - when: {condition!r}\n    sms: A.\n").rules == rules
