@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 STAGES = ("claimed", "queued")
 TEXT = "Sorry that we missed your call."
-FLOW = f"numbers: +{NUMBER.removeprefix('+')}\nnodes: {{start: [say: Hello., hangup]}}\nended: [{{when: ended.missed, sms: {TEXT}}}]\n"
+FLOW = f"""
+numbers: +{NUMBER.removeprefix("+")}
+nodes: {{start: [say: Hello., hangup]}}
+ended: [{{when: ended.missed, sms: {TEXT}}}]
+"""
 SERVER = """
 import os, runpy, signal, sys
 from callflows.journal.journal import Journal
