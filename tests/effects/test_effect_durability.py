@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from kill_after_answer import CALLS_PER_ROUND, measure_kills
+from kill_in_completion import STAGES, count_texts_after_kill
 from outside_servers import format_answer, run_live_effects, run_server
 
 from callflows.effects import outbox_file
@@ -330,3 +331,8 @@ def test_a_server_that_is_killed_right_after_its_answers_has_sent_every_webhook_
 ):
     figures = measure_kills(tmp_path, 2, is_receiver_broken=is_receiver_broken, max_delay=0.01)
     assert figures.answered == figures.arrived == 2 * CALLS_PER_ROUND
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_server_that_is_killed_while_it_completes_a_call_has_sent_one_text_after_the_next_start(tmp_path, stage):
+    assert run_bounded(count_texts_after_kill(tmp_path, stage), 120) == (0, 1)

@@ -86,6 +86,7 @@ class FakeOpentact:
         self.sessions: list[Callable[..., Coroutine[Any, Any, None]]] = [create_session()]
         self.connections = 0
         self.token_frames: list[Any] = []
+        self.offered_extensions: list[str] = []
         self.port = 0
         self.events_port = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -149,6 +150,7 @@ class FakeOpentact:
 
     async def _serve_websocket(self, connection: Any) -> None:
         number, self.connections = self.connections, self.connections + 1
+        self.offered_extensions += connection.request.headers.get_all("Sec-WebSocket-Extensions")
         with contextlib.suppress(Exception):
             self.token_frames.append(json.loads(await connection.recv()))
             await self.sessions[min(number, len(self.sessions) - 1)](connection)

@@ -97,6 +97,12 @@ def test_a_frame_that_is_too_long_ends_its_connection_and_the_next_one_goes_on(p
     assert (health.reconnects, health.gaps) == (1, 1)
 
 
+def test_packed_frames_are_not_agreed_to_because_one_read_would_unpack_a_hundred_at_once(platform):
+    platform.sessions = [create_session(CALL)]
+    come(platform, 2)
+    assert (platform.connections, platform.offered_extensions) == (1, [])
+
+
 def test_a_flood_of_frames_leaves_the_process_to_others_after_each(platform):
     platform.sessions = [create_session(*({**CALL, "uuid": str(number)} for number in range(400)))]
 

@@ -81,6 +81,8 @@ async def open_event_connection(
         ping_timeout=timeouts.pong_seconds,
         max_size=MAX_EVENT_FRAME_BYTES,
         max_queue=MAX_QUEUED_FRAMES,
+        # One read of the socket may hold a hundred packed frames of half a megabyte: callers would wait for all of them.
+        compression=None,
         proxy=None if is_loopback_host(urlsplit(url).hostname or "") else True,
         user_agent_header=f"callflows/{version('callflows')}",
         logger=_create_silent_logger(),

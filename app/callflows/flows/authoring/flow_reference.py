@@ -161,12 +161,14 @@ def render_flow_reference() -> str:
 
 
 def render_step_page(name: str) -> str:
-    """Return the part of the page about one step. Raises LookupError for a word that is no step."""
+    """Return the part of the page about one step or key of the file. Raises LookupError for any other word."""
     key = re.sub(r"[\s-]+", "_", name.strip()).casefold()
     if key in WORD_STEPS:
         parts = [*_render_word(key, WORD_STEPS[key])]
     elif key in _verb_steps():
         parts = [*_render_verb(key, _verb_steps()[key], build_flow_schema())]
+    elif key in FlowFile.model_fields:
+        parts = [*_render_file_key(key, FlowFile.model_fields[key], build_flow_schema())]
     else:
         raise LookupError(f"there is no step {name!r}; {suggest_step(name) or format_known_words(STEP_COMPILERS)}")
     return "\n\n".join(part for part in parts if part).removeprefix("##") + "\n"

@@ -31,9 +31,10 @@ _SINGLE_BRACES: Final = re.compile(
 )
 """One pair of braces around a name, as other template languages write values."""
 _OTHER_PLACEHOLDER: Final = re.compile(
-    r"(?:[$%]|(?<!\w)[<\[])((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)"
+    r"(?:[$%]\(?|(?<!\w)[<\[]|(?<![\w.@/{(-])(?=(?:caller\.(?:name|number)|now\.time|hours\.\w+\.\w+|call\.(?:id|to))\b))"
+    r"((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)"
 )
-"""A name with a sign before it, as $caller.name, %caller.name%, [caller.name] and <caller.name>."""
+"""A name with a sign before it, as $caller.name, %(caller.name)s, [caller.name] and <caller.name>, or without any."""
 
 
 _SSML_TAG: Final = re.compile(

@@ -44,6 +44,7 @@ _VALUE_FORMATS: Final = {
     "caller.state": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "states are two letters, as NJ or ON"),
 }
 """Names whose values have one format: a pattern of the format, and the fix for other values."""
+_AREA_CODE_DIGITS: Final = 3
 _PHONE_NUMBER_NAMES: Final = frozenset({"caller.number", "call.from_", "call.to", "number"})
 _TEXT_NAMES: Final = _PHONE_NUMBER_NAMES | {"caller.national"}
 """Names whose values are texts, never numbers."""
@@ -365,6 +366,19 @@ def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Ite
                 parts = _split_into_list(right.value)
                 said = f"{right.value!r} is one text, and in finds any part of it"
                 yield ConditionProblem("warning", "text-as-list", said, f"write a list: [{parts}]")
+            elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
+                yield from _lint_part_of_number(str(left.value), operand.op, name)
+
+
+def _lint_part_of_number(part: str, op: str, name: str) -> Iterator[ConditionProblem]:
+    """Report digits that are looked for anywhere in a telephone number."""
+    said = f"in finds {part} anywhere in {name}, in the middle, too"
+    digits = part.lstrip("+")
+    is_area_code = len(digits) == _AREA_CODE_DIGITS and digits[0] in "23456789"
+    fix = f"make a list with the row +{'1' if is_area_code else ''}{digits}*, and ask caller in lists.NAME"
+    if parse_e164(part) == part:
+        fix = f'write {name} {"!=" if op == "notin" else "=="} "{part}"'
+    yield ConditionProblem("warning", "text-as-list", said, fix)
 
 
 def _split_into_list(text: str) -> str:

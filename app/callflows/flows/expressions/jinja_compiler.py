@@ -232,7 +232,15 @@ def _describe_text_error(error: TemplateSyntaxError) -> tuple[str, str]:
         if block:
             return f"{{% {block[1]} … %}} is not closed", f"write {{% end{block[1]} %}} after it"
         return "{% is not closed by %}", "write what is decided between {% and %}"
-    return message, ""
+    unknown = re.match(r"Encountered unknown tag '([^']+)'", message)
+    if unknown:
+        return (
+            f"{{% {unknown[1]} … %}} decides nothing",
+            "a value stands in two braces, as {{ caller.name }}; {% begins if or for",
+        )
+    if "{{{" in (error.source or ""):
+        return "there are three braces", "write two on each side: {{ caller.name }}"
+    return message, "a value stands in two braces, as {{ caller.name }}"
 
 
 def _take_truth(evaluate: ValueFunction) -> ValueFunction:

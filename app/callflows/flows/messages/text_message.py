@@ -69,6 +69,14 @@ _DETERMINERS: Final = _split("the this that my your")
 """Words that make a following STOP a noun, as in ``from the stop``."""
 _WORDS_WITHIN_OPT_OUT: Final = _split("me us this my that number phone please")
 _MAX_POLITE_WORDS: Final = 12
+_STOP_SENTENCE: Final = re.compile(
+    "no more (?:texts|messages|msgs|sms)"
+    "|(?:do not|don ?t|never|dont you ever) (?:text|message|contact|sms|msg|write) (?:to )?(?:me|us|this number)"
+    "(?: (?:again|anymore|any more|ever|ever again))?"
+    "|(?:take me|take us|take this number|take my number) off(?: (?:of )?(?:your|the|this) (?:mailing |text )?lists?)?"
+    "|remove (?:me|us|this number|my number)(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
+)
+"""Whole texts that mean STOP without its word, apart from polite words."""
 _SENT_FROM: Final = (
     "sent (?:from|via|with|using|by) |get outlook for |envoy\u00e9 (?:de|depuis|avec) |enviado (?:desde|de|do|con) |"
     "inviato da|von mein\\w* \\S+ gesendet|gesendet (?:von|mit) |verzonden (?:vanaf|met|van) |verstuurd vanaf |"
@@ -191,12 +199,13 @@ def detect_carrier_keyword(
     """
     known: CarrierKeyword
     for part in (text, _remove_signature(text)):
-        words = _join_phrases(split_message_words(part))
+        words = _join_phrases(_join_letters(split_message_words(part)))
         alone = "".join(words) if words == ["stop", "all"] else " ".join(words)
         for known in ("stop", "start", "help"):
             if alone in getattr(carrier_words, known) and (alone != "yes" or opted_out):
                 return known
-        if _is_polite_stop(words, carrier_words):
+        plain = " ".join(word for word in words if word not in _POLITE_WORDS)
+        if _is_polite_stop(words, carrier_words) or _STOP_SENTENCE.fullmatch(plain):
             return "stop"
         starts = {*words} - _POLITE_WORDS
         if len(starts) == 1 and starts <= carrier_words.start & carrier_words.unambiguous:
@@ -210,6 +219,11 @@ def _remove_signature(text: str) -> str:
     text = re.sub("\n{3,}", "\n\n", "\n".join(lines))
     found = _SIGNATURE.search(text)
     return text[: found.start()] if found else text
+
+
+def _join_letters(words: list[str]) -> list[str]:
+    """Return one word for letters that stand alone, as in ``S T O P``."""
+    return ["".join(words)] if len(words) > 1 and all(len(word) == 1 for word in words) else words
 
 
 def _join_phrases(words: list[str]) -> list[str]:

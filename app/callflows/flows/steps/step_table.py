@@ -116,19 +116,28 @@ def suggest_field_step(word: str) -> str:
     """Return ``did you mean 'dial'?`` for a word that other phone systems use for a step, else an empty text."""
     folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
     steps = [step for step in _STEPS_BY_FIELD_WORD.get(folded, ()) if step == "when" or step in STEP_COMPILERS]
+    if not steps and folded.endswith("s"):
+        return suggest_field_step(folded[:-1])
     return f"did you mean {' or '.join(map(repr, steps))}?" if steps else ""
 
 
 def suggest_step(word: str) -> str:
-    """Return a suggestion for a word that is no step: the step of the same meaning, or of a similar spelling."""
-    return suggest_field_step(word) or format_suggestion(word, STEP_COMPILERS)
+    """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
+    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
+    key = next((key for key, words in _FIELD_WORDS_BY_FILE_KEY.items() if {folded, folded[:-1]} & {*words.split(", ")}), "")
+    return (
+        suggest_field_step(word)
+        or (f"did you mean the key {key!r} of the file?" if key else "")
+        or format_suggestion(word, STEP_COMPILERS)
+    )
 
 
 _FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
     (
         "dial",
     ): "transfer, connect, forward, ring, phone, bridge, queue, enqueue, hunt, hunt group, ring group, route, number, "
-    "agent, extension, sip, conference, blind transfer, warm transfer, call forward, forward to, transfer to, send to",
+    "agent, operator, staff, team, people, reception, desk, callee, extension, sip, conference, blind transfer, "
+    "warm transfer, call forward, forward to, transfer to, send to",
     ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
     ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
     ("pause",): "wait, sleep, delay, silence, wait for",
@@ -146,6 +155,17 @@ _FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
     ("set",): "variable, var, let, assign, set variable, store, save, define",
     ("reject",): "busy, block, decline, refuse",
     ("answer",): "pickup, pick up, accept",
+}
+_FIELD_WORDS_BY_FILE_KEY: Final[Mapping[str, str]] = {
+    "hours": "hours, business hour, business hours, opening hours, office hours, time condition, holiday, closed, open",
+    "lists": "list, lists, blacklist, whitelist, blocklist, allowlist, block list, allow list, spam, screening",
+    "groups": "groups",
+    "variables": "variables, constant",
+    "languages": "language, languages, translation",
+    "ended": "missed, missed call, text back, after call, call ended",
+    "messages": "inbound sms, incoming message, autoreply, auto reply",
+    "fallback": "fallback, on error, error handler",
+    "numbers": "numbers, did, phone number",
 }
 _STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
     word: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for word in words.split(", ")
