@@ -91,7 +91,8 @@ class Line:
         return self.record(at, turn, document, AnswerOutcome("answered", "acme", node, version=self.flow.version))
 
     def record(self, at: float, turn: Turn, document: bytes, outcome: AnswerOutcome) -> AnsweredRequest:
-        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", dict(turn.request_fields), 200, document, outcome, turn)
+        parts = [document.decode()]
+        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", dict(turn.request_fields), 200, parts, outcome, turn)
         self.store.write_entries(build_journal_entries(answered, describe_decisions, self.tracer.trace_document))
         return answered
 
@@ -290,7 +291,7 @@ def test_what_waited_in_files_during_an_outage_is_there_with_its_path(line, tmp_
     turn = make_turn(call="one")
     document = line.flow.answer("start", turn)
     outcome = AnswerOutcome("answered", "acme", "start", version=line.flow.version)
-    answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, document, outcome, turn)
+    answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, [document.decode()], outcome, turn)
     spool.append(build_journal_entries(answered, describe_decisions, line.tracer.trace_document))
     spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN), describe_decisions))
     line.report(*KEY_2, IN_SUPPORT, ended())
