@@ -88,7 +88,9 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
     groups = document.get("groups")
     describer = StepDescriber(groups if isinstance(groups, dict) else {}, mapping_of(nodes))
     lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
-    summary = " · ".join(filter(None, [summarize_list(document.get("numbers")), summarize_value(document.get("timezone"))]))
+    numbers = document.get("numbers")
+    numbers = [*numbers] if isinstance(numbers, dict) else numbers
+    summary = " · ".join(filter(None, [summarize_list(numbers), summarize_value(document.get("timezone"))]))
     diagram = assemble_diagram(name, summary, lines, (*describer.describe_steps(document.get("fallback")),))
     return diagram._replace(
         message_lines=(*describe_message_rules(document.get("messages")),),

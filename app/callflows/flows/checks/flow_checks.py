@@ -111,6 +111,14 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
         for name in getattr(flow.flow_file, kind) if kind not in asked else ():
             if f"{kind}.{name}" not in asked and not uncertain_names.is_mentioned(name):
                 _warn_unused(flow, kind, name, f"{kind}.{name}")
+    seen: set[str] = set()
+    for number, values in flow.flow_file.number_values.items() if "variables" not in asked else ():
+        for name in values.keys() - seen - flow.flow_file.variables.keys():
+            seen.add(name)
+            read = not flow.report.has_error_at(("numbers", number, name))
+            if read and f"variables.{name}" not in asked and not uncertain_names.is_mentioned(name):
+                message, fix = f"numbers: nothing uses {name!r}", f"use it as variables.{name}, or take it out"
+                flow.report.warning(("numbers", number, name), "unused", message, fix, key=True)
     if flow.flow_file.directory and not flow.uses_directory and not uncertain_names.is_mentioned("directory"):
         message, fix = "directory: nothing uses it", "take an extension with collect: {directory: true, …}, or take it out"
         flow.report.warning(("directory",), "unused", message, fix, key=True)

@@ -223,6 +223,10 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
 
 
 NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
+    "number-values": CheckRule(
+        "A number lacks a value that other numbers have: its callers would hear nothing there, or reach nobody.",
+        "Write it for each number, or write variables: {office: +12015550188} for those that have none of their own.",
+    ),
     "attestation": CheckRule(
         "call.attestation is empty if Opentact does not send it, as with GET: then the condition is false.",
         'Set POST in Opentact, and handle the empty value: when: call.attestation == "C" or not call.attestation.',

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 import pydantic
 
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
+from callflows.flows.source.number_values import split_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
 from callflows.flows.source.yaml_source import read_yaml
@@ -32,6 +33,7 @@ def _empty_text_to_list(value: object) -> object:
 
 
 StepList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("steps or nothing")]
+NumberList = Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("numbers")]
 _HANGUP_STEP: Final[Mapping[str, str]] = {"hangup": ""}
 """Replaces steps that cannot be read."""
 MessageRuleList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("messages")]
@@ -43,9 +45,10 @@ class FlowFile(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"nodes": {START_NODE: [_HANGUP_STEP]}}
 
-    numbers: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = pydantic.Field(
+    numbers: NumberList = pydantic.Field(
         [],
-        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest (all that are left over).",
+        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest (all that are left over). "
+        "As a mapping, each has variables of its own: {+12015550123: {site: Newark}}.",
     )
     timezone: Annotated[str, schema_reference("timezone")] = pydantic.Field(
         "", description="The time zone of now and of hours, for example America/New_York. UTC if it is missing."
@@ -102,6 +105,12 @@ class FlowFile(pydantic.BaseModel):
     fallback: StepList = pydantic.Field(
         [], description="What the caller hears if anything goes wrong. It can use nothing else of the file."
     )
+    _number_values: dict[str, dict[str, str | list[str]]] = pydantic.PrivateAttr(default_factory=dict)
+
+    @property
+    def number_values(self) -> dict[str, dict[str, str | list[str]]]:
+        """Variables of a number by number, as written; empty if the numbers are a list."""
+        return self._number_values
 
 
 def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
@@ -118,7 +127,10 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
         data["nodes"] = {}
     data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
     nodes = data.get("nodes")
+    number_values = split_number_values(data, report)
     flow: FlowFile | None = validate_shape(FlowFile, data, (), report)
+    if flow is not None:
+        flow.number_values.update(number_values)
     if flow is not None and isinstance(nodes, dict):
         read = {**flow.nodes}
         flow.nodes.clear()
@@ -147,7 +159,7 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
         path: SourcePath = ("numbers", index)
         if path not in report.positions:
             path = ("numbers",)
-        number = _parse_claimed_number(written.strip())
+        number = parse_claimed_number(written.strip())
         if not number:
             fix = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
             report.error(path, "number", f"numbers: {written!r} is not a number", fix)
@@ -162,7 +174,7 @@ def build_number_claims(numbers: Mapping[SourcePath, str], report: ProblemReport
     return tuple(NumberClaim(number, report.file, place.line, place.column) for number, place in places)
 
 
-def _parse_claimed_number(text: str) -> str:
+def parse_claimed_number(text: str) -> str:
     """Return a claimed number as E.164, ``+1201*`` or ``rest``; an empty text for an invalid number."""
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS
