@@ -21,6 +21,10 @@ class CheckRule(NamedTuple):
 
 
 FILE_RULES: Final[Mapping[str, CheckRule]] = {
+    "include": CheckRule(
+        "An included file is not there, has a name of this file, or a key that only flow files have: parts of it are lost.",
+        "Write include: common/closed.yaml, with nodes, groups, directory, hours, lists or variables in that file.",
+    ),
     "comment-in-text": CheckRule(
         "YAML reads text after a space and # as a comment: callers hear half a sentence.",
         'Quote the text: say: "Dial #1 now".',
