@@ -115,6 +115,10 @@ class CompileTimeExceededError(CallflowsError):
     """The compilation of a flow file took too long and is given up."""
 
 
+class CallerListAwaitedError(CallflowsError):
+    """A flow cannot be compiled before a thread has read its caller list; its message is the list's file."""
+
+
 class FlowCreationError(CallflowsError):
     """A flow cannot be created from a template because of the name, the number or an existing file."""
 

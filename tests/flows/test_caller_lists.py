@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callflows.flows.caller_lists import caller_list_reader
 from callflows.flows.caller_lists.call_counter import InMemoryCallCounter
 from callflows.flows.caller_lists.caller_list import CallerList
 from callflows.flows.caller_lists.caller_list_reader import read_caller_list
@@ -474,6 +475,34 @@ def test_a_list_of_a_hundred_thousand_numbers_is_read(read):
 
 
 # How often somebody has rung
+
+
+ROW_ENDS = ["", ",", ",spam", ",spam,2030-01-01", ',"a, b"', ",spam,1.1.2030", ";x", ",x,,", ",x,,,y", ", spam", ",\u00e9"]
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["+12015550123", "12015550123", "+442079460018", "442079460018", "+1201*", "who", "+3312", "00331"]
+            ),
+            st.sampled_from(ROW_ENDS),
+            st.sampled_from(["\n", "\r\n", "\r", "\n\n# note\n"]),
+        ),
+        max_size=12,
+    )
+)
+def test_a_row_that_is_read_quickly_means_what_it_means_read_slowly(tmp_path_factory, rows):
+    file = tmp_path_factory.mktemp("list") / "spam.csv"
+    file.write_text("".join(map("".join, rows)), encoding="utf-8", newline="")
+    results = []
+    for plain_row in (caller_list_reader._PLAIN_ROW_TEMPLATE, b"(?!)%b"):  # noqa: SLF001 - the second takes no row
+        report = ProblemReport("acme.yaml")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(caller_list_reader, "_PLAIN_ROW_TEMPLATE", plain_row)
+            made = read_caller_list("spam", file, report, ("lists", "spam"), NOW)
+        results.append((made.numbers, made.prefixes, made.anonymous_row, report.problems))
+    assert results[0] == results[1]
 
 
 def test_calls_are_counted_by_flow_caller_and_day():

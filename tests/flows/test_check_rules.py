@@ -48,6 +48,7 @@ TESTS = {"test-name", "test-number", "test-script", "test-supposed", "test-text"
 ELSEWHERE = {
     "defect",
     "file-gone",
+    "list-awaited",
     "no-file",
     "no-folder",
     "not-static",

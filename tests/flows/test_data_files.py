@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from flow_harness import SIGNER, answer_node, make_turn
 
+from callflows.flows.caller_lists import caller_list_cache
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.flow_library import FlowLibrary
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +104,47 @@ def test_a_bad_row_that_is_saved_while_the_line_is_live_leaves_the_good_rows_liv
     assert (_heard(library, SPAM), _heard(library, OTHER)) == ("welcome", "blocked")
     assert [problem.rule for problem in library.loaded_flows.data_problems] == ["list-row"]
     assert [*library.loaded_flows.stale_flows] == []
+
+
+# Big lists
+
+
+@pytest.mark.parametrize("edit", ["the list", "the flow file, too", "the extensions, too"])
+def test_while_a_big_list_is_read_the_earlier_version_answers_and_other_files_are_live_at_once(folder, monkeypatch, edit):
+    library = FlowLibrary(folder, OPTIONS, settle_seconds=0)
+    may_read, read = threading.Event(), caller_list_cache.read_caller_list
+    monkeypatch.setattr(caller_list_cache, "BIG_LIST_BYTES", 10)
+    monkeypatch.setattr(caller_list_cache, "read_caller_list", lambda *given: may_read.wait(30) and read(*given))
+    (folder / "lists" / "spam.csv").write_text(f"{SPAM},robocalls\n{OTHER},robocalls\n")
+    if edit == "the flow file, too":
+        (folder / "acme.yaml").write_text(FLOW.replace("Welcome.", "Hi."))
+    elif edit == "the extensions, too":
+        (folder / "extensions.yaml").write_text("Dial: {callerId: text}\n")
+    (folder / "next.yaml").write_text("numbers: +12015550102\nnodes: {start: [say: Next.]}\n")
+    for _ in range(2):
+        loaded = library.refresh()
+        assert loaded.book.find_answering_flow("+12015550102") is not None
+        assert (_heard(library, SPAM), _heard(library, OTHER)) == ("blocked", "welcome")
+        assert [problem.rule for problem in loaded.problems] == ["list-awaited"]
+        assert library.awaits_lists
+    may_read.set()
+    wait_until(lambda: not library.refresh().problems, "the big list")
+    assert (_heard(library, SPAM), _heard(library, OTHER)) == ("blocked", "blocked")
+    assert not library.awaits_lists
+
+
+def test_a_big_list_is_read_before_the_first_call_is_answered(folder, monkeypatch):
+    monkeypatch.setattr(caller_list_cache, "BIG_LIST_BYTES", 10)
+    library = FlowLibrary(folder, OPTIONS, settle_seconds=0)
+    assert _heard(library, SPAM) == "blocked"
+    assert library.loaded_flows.problems == ()
+
+
+def test_a_new_version_of_a_list_takes_the_place_of_the_old_one_in_memory(folder):
+    library = FlowLibrary(folder, OPTIONS, settle_seconds=0)
+    cached = caller_list_cache.CALLER_LIST_CACHE
+    count = len(cached)
+    for rows in range(3):
+        (folder / "lists" / "spam.csv").write_text(f"{SPAM},robocalls\n" + f"{OTHER}{rows},x\n" * rows)
+        library.refresh()
+    assert len(cached) == count

@@ -91,7 +91,7 @@ SCENARIOS = {
         },
     ],
     "twiml.xml": [
-        {"name": "no key", "callee": "no-answer", "expect": ["dial", {"say": "Nobody is at"}, "voicemail", "sms"]}
+        {"name": "no key", "callee": "no-answer", "expect": ["dial", {"say": "Nobody is at"}, "sms", "voicemail"]}
     ],
     "jambonz.json": [{"name": "a number", "keys": "1234", "expect": [{"say": "Please enter"}, "play", "dial"]}],
     "ncco.json": [{"name": "an order", "keys": "12#", "expect": ["play", {"say": "Enter"}, "notify", "dial", "voicemail"]}],

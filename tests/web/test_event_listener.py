@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from callflows.errors import JournalError
 from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
@@ -154,6 +155,23 @@ def test_where_the_database_is_gone_at_first_what_was_missed_is_found_when_it_is
                     await until(lambda: second.texts() == ["missed", "now"])
                     await until(lambda: second.since() < 60)
 
+    run_bounded(work())
+
+
+def test_a_listener_that_began_before_its_database_was_made_listens_again_at_once(tmp_path, monkeypatch):
+    async def work():
+        async with run_harness(pace=200) as it, ours(it, tmp_path) as first:
+            load_lease, failures = first.journal.load_lease, [JournalError("no such table")]
+
+            async def load_lease_later(name):
+                if failures:
+                    raise failures.pop()
+                return await load_lease(name)
+
+            monkeypatch.setattr(first.journal, "load_lease", load_lease_later)
+            await until(lambda: not failures and first.connected and first.listening._complete_until is not None, 15)  # noqa: SLF001 - looked at
+
+    monkeypatch.setattr(listening_module, "EVENT_LEASE_SECONDS", 120)
     run_bounded(work())
 
 

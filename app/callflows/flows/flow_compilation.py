@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from callflows.errors import CompileTimeExceededError
+from callflows.errors import CallerListAwaitedError, CompileTimeExceededError
 from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
 from callflows.flows.compiler.compiling_flow import CompilingFlow
 from callflows.flows.compiler.flow_compiler import FlowCompiler
@@ -31,6 +31,8 @@ class FlowCompilation(NamedTuple):
     problems: tuple[Problem, ...]
     dependencies: tuple[Path, ...] = ()
     """Other files that the flow was made of."""
+    awaited_list: str = ""
+    """File of a caller list that a thread still reads; then there is no flow yet, and it must be compiled again later."""
 
 
 def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) -> FlowCompilation:
@@ -44,6 +46,8 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
         flow = None
         message = f"the file was given up: reading it takes more than {COMPILE_SECONDS:g} s"
         report.error((), "too-slow", message, "make several flows of it, and take out what is repeated by aliases")
+    except CallerListAwaitedError as error:
+        return FlowCompilation(None, None, (), awaited_list=str(error))
     except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
         flow = None
         report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")

@@ -16,13 +16,16 @@ def read_gender(voice: str) -> str:
 
 
 def add_collect(node: DraftNode, speech: SpokenText, sound: str, asked: dict[str, Any]) -> None:
-    """Add a collect that asks by a text, or by a sound that is played before it."""
+    """Add a collect that asks by a text or by a sound."""
     if speech.text:
         node.add_step("collect", {"prompt": speech.text, **merge_data({"voice": speech.voice}), **asked})
         return
-    if sound:
-        node.add_play(sound)
-    node.note_loss("the question is a sound or nothing, and collect asks by a text: write it instead of the full stop")
+    if is_url(sound):
+        node.add_step("collect", {"prompt": [{"play": sound}], **asked})
+        return
+    node.note_loss(
+        "the original asks nothing, or by a sound without an address: write the question instead of the full stop"
+    )
     node.add_step("collect", {"prompt": SILENT_PROMPT, **asked})
 
 

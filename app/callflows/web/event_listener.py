@@ -33,6 +33,8 @@ _LOG: Final = get_logger("events")
 EVENT_LEASE: Final = "events"
 EVENT_LEASE_SECONDS: Final = 15.0
 """Duration of the lease in seconds; the holder renews the lease three times as often."""
+_DATABASE_RETRY_SECONDS: Final = 1.0
+"""Seconds between attempts to load the mark: a new database is made while the listener begins."""
 MAX_MARK_LAG_SECONDS: Final = 86_400.0
 """Maximum lag of the mark, in seconds, behind the present because of unfinished events."""
 _HOLDERS_OF_PROCESS: Final[set[str]] = set()
@@ -90,7 +92,8 @@ class EventListener:
         while True:
             try:
                 if await self._hold_lease():
-                    await self._listen_while_leased()
+                    if await self._listen_while_leased():
+                        continue
                 else:
                     self._complete_until = None
             except Exception as error:  # noqa: BLE001 - every error leads to a new attempt
@@ -118,8 +121,11 @@ class EventListener:
         # A holder with this process's own id, but another suffix, was an earlier process.
         return pid == os.getpid() or not _is_process_running(pid)
 
-    async def _listen_while_leased(self) -> None:
-        """Listen until the lease is lost, or until the mark can be loaded after an outage of the database."""
+    async def _listen_while_leased(self) -> bool:
+        """Listen until the lease is lost, or until the mark can be loaded after an outage of the database.
+
+        Return True if the listener should listen again at once, now from the mark.
+        """
         known, types = await self._load_complete_until(), self._settings.event_types
         last = self._complete_until or datetime.now(UTC)
         self._event_stream = events = EventStream(
@@ -129,10 +135,11 @@ class EventListener:
         try:
             while ours := await self._hold_lease():
                 if listening.done() or (not known and await self._load_complete_until()):
-                    break
+                    return not listening.done()
                 if known:
                     self._complete_until = events.complete_until
-                await asyncio.wait([listening], timeout=EVENT_LEASE_SECONDS / 3)
+                pause = EVENT_LEASE_SECONDS / 3
+                await asyncio.wait([listening], timeout=pause if known else min(pause, _DATABASE_RETRY_SECONDS))
         finally:
             self._event_stream = None
             listening.cancel()
@@ -142,6 +149,7 @@ class EventListener:
                 self._complete_until = events.complete_until
         if not ours:
             _LOG.info("another process receives the events now")
+        return False
 
     async def _load_complete_until(self) -> bool:
         """Load the mark unless this process knows the mark. Return False if the database is unavailable."""

@@ -7,6 +7,7 @@ semicolons or tabs, quotes, any line ends. Ambiguous content is an error with li
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
 import math
 import re
@@ -22,7 +23,7 @@ from callflows.text import clean_text
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from callflows.flows.source.positions import ProblemReport, SourcePath
 
@@ -38,10 +39,14 @@ _LIST_FILE_FIX: Final = "lists are named relative to the flow file"
 _INVISIBLE_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
 """Characters left around numbers by spreadsheets and web pages; an apostrophe marks text in a spreadsheet."""
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
+_PLAIN_ROW_TEMPLATE: Final = rb"(?:\+?(1[2-9][0-9]{9})|\+([2-9][0-9]{6,14}))((?:%b[^\"\r\n]*)?)\r?\n?"
 _NUMBER_PREFIX: Final = re.compile(r"\+?(?:00[ ().\-]*)?([1-9][0-9 ().\-]{0,30})\*")
 _ROUNDED_NUMBER: Final = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 _AREA_CODE_DIGITS: Final = 3
 _ONLY_LETTERS: Final = re.compile(r"^[^0-9]*[a-z][^0-9]*$", re.IGNORECASE)
+_MAX_KNOWN_ENDS: Final = 10_000
+"""Ends of rows (reason and date) that are read once."""
+_MAX_SHARED_ROWS: Final = 10_000
 _DELIMITER: Final = re.compile(r'[ ]*(?:"[^"]*"|[^",;\t]*)[ ]*([,;\t])')
 _EXPIRY: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]+[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -102,14 +107,19 @@ class _CsvLines:
     ``line_number`` is the latest line; ``row_line`` and ``row_text`` are the first line of the current row.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, take_plain_row: Callable[[bytes], bool]) -> None:
+        """``take_plain_row`` gets each line where a row begins; the csv module does not see the lines that it takes."""
         self._file = file
+        self._take_plain_row = take_plain_row
         self.line_number = 0
         self.row_line = 0
         self.row_text = ""
 
     def __iter__(self) -> Iterator[str]:
         while raw := self._file.readline(_MAX_LINE_BYTES):
+            if not self.row_line and self._take_plain_row(raw):
+                self.line_number += 1
+                continue
             for part in raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
                 self.line_number += 1
                 text = self._decode_line(part)
@@ -148,8 +158,13 @@ class _CallerListReader:
         self._prefixes: dict[str, CallerListRow] = {}
         self._anonymous: CallerListRow | None = None
         self._shared_rows: dict[tuple[str, str], CallerListRow] = {}
+        self._last_expiry = -math.inf
         self._columns = _ListColumns()
         self._lines: _CsvLines
+        self._plain_row: re.Pattern[bytes] | None = None
+        """Matches a whole row of a number in E.164 and an end without quotes; None before the first row is read."""
+        self._delimiter = ""
+        self._known_ends: dict[bytes, CallerListRow] = {}
         self._problem_counts: dict[str, int] = {}
         self._row_count = 0
 
@@ -159,7 +174,7 @@ class _CallerListReader:
 
     def read_rows(self, file: BinaryIO) -> None:
         """Read every row. Raises _UnreadableList if the rest of the file cannot be read."""
-        self._lines = lines = _CsvLines(file)
+        self._lines = lines = _CsvLines(file, self._take_plain_row)
         source = iter(lines)
         first = next(source, None)
         if first is None:
@@ -170,6 +185,9 @@ class _CallerListReader:
             for index, row in enumerate(rows):
                 if index or not self._read_header(row):
                     self._read_row(row)
+                if not index and self._columns.number == 0:
+                    self._delimiter = delimiter
+                    self._plain_row = re.compile(_PLAIN_ROW_TEMPLATE % re.escape(delimiter.encode()))
                 lines.row_line = 0
         except csv.Error as error:
             raise _UnreadableList(
@@ -186,6 +204,37 @@ class _CallerListReader:
             return False
         self._columns = _ListColumns(found["number"], found.get("reason", -1), found.get("until", -1), has_header=True)
         return True
+
+    def _take_plain_row(self, line: bytes) -> bool:
+        """Take a row of a number in E.164, without quotes, and without the csv module: this makes big lists quick.
+
+        Returns False for every other row and every mistake. Such a row is then read with all checks.
+        """
+        plain = self._plain_row and self._plain_row.fullmatch(line)
+        if not plain or self._row_count >= MAX_LIST_ROWS:
+            return False
+        entry = self._known_ends.get(plain[3]) or self._read_plain_end(plain[3])
+        number = int(plain[1] or parse_e164_digits(plain[2].decode()) or 0)
+        if entry is None or not number or number in self._numbers:
+            return False
+        self._numbers[number] = entry
+        self._row_count += 1
+        return True
+
+    def _read_plain_end(self, end: bytes) -> CallerListRow | None:
+        """Read what follows the number of a row without quotes; None if it is not quite right."""
+        columns = self._columns
+        try:
+            row = end.decode().split(self._delimiter)
+            written, until = (row[at].strip() if 0 <= at < len(row) else "" for at in columns[1:3])
+            entry = self._share_row(written, until)
+        except ValueError:  # not UTF-8, or no date
+            return None
+        if b"\0" in end or (not columns.has_header and any(cell.strip() for cell in row[3:])):
+            return None
+        if len(self._known_ends) < _MAX_KNOWN_ENDS:
+            self._known_ends[end] = entry
+        return entry
 
     def _read_row(self, row: list[str]) -> None:
         if not any(cell.strip() for cell in row):
@@ -206,16 +255,22 @@ class _CallerListReader:
             self._add_row(written.strip(_INVISIBLE_CHARACTERS), entry)
 
     def _make_row(self, reason: str, until: str) -> CallerListRow | None:
-        """Return a row, or None with an error for an invalid date. Rows with equal content share one object."""
+        """Return a row, or None with an error for an invalid date."""
+        try:
+            return self._share_row(reason, until)
+        except ValueError:
+            fix = "write it as 2026-12-24, which holds to the end of that day, or 2026-12-24 18:00"
+            self._report_problem("error", "list-row", until, f"until: {until!r:.60} is no date", fix)
+            return None
+
+    def _share_row(self, reason: str, until: str) -> CallerListRow:
+        """Return a row. Rows with equal content share one object, up to a limit. Raises ValueError for an invalid date."""
         known = self._shared_rows.get((reason, until))
         if known is None:
-            try:
-                known = CallerListRow(clean_text(reason[:_MAX_REASON_CHARACTERS]), _parse_expiry(until))
-            except ValueError:
-                fix = "write it as 2026-12-24, which holds to the end of that day, or 2026-12-24 18:00"
-                self._report_problem("error", "list-row", until, f"until: {until!r:.60} is no date", fix)
-                return None
-            self._shared_rows[reason, until] = known
+            known = CallerListRow(clean_text(reason[:_MAX_REASON_CHARACTERS]), _parse_expiry(until))
+            self._last_expiry = max(self._last_expiry, known.end_timestamp)
+            if len(self._shared_rows) < _MAX_SHARED_ROWS:
+                self._shared_rows[reason, until] = known
         return known
 
     def _add_row(self, cell: str, row: CallerListRow) -> None:
@@ -283,9 +338,8 @@ class _CallerListReader:
         if not self._row_count:
             self._report.warning(path, "list-empty", f"lists: {self._name}: {self._file} has no rows", "nobody is in it")
             return
-        last = max((row.end_timestamp for row in self._shared_rows.values()), default=math.inf)
-        if last <= now.timestamp():
-            day = datetime.fromtimestamp(last, UTC).date()
+        if -math.inf < self._last_expiry <= now.timestamp():
+            day = datetime.fromtimestamp(self._last_expiry, UTC).date()
             said = f"lists: {self._name}: all rows of {self._file} have expired, the last by {day}"
             self._report.warning(path, "list-stale", said, "nobody is in it any more: renew it, or take it out")
 
@@ -296,6 +350,7 @@ def _detect_delimiter(line: str) -> str:
     return found[1] if found else ","
 
 
+@functools.lru_cache(maxsize=4096)
 def _parse_expiry(text: str) -> datetime | None:
     """Parse the expiry of a row; None means never. Raises ValueError."""
     if not text or text.casefold() == "never":

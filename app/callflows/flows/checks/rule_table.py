@@ -275,6 +275,10 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
         "The steps after a dial also run after a conversation: callers who talked to somebody go to voicemail too.",
         "Name its node in the dial: {to: sales, no_answer: voicemail}; if both are meant, write goes_on: true.",
     ),
+    "list-awaited": CheckRule(
+        "A caller list of over a megabyte was saved while the server runs: until it is read, its flow goes on as it was.",
+        "Nothing need be done: a list of a million rows takes some seconds, and all other files are live at once.",
+    ),
     "list-empty": CheckRule(
         "A list has no rows: no caller is in it, and callers that it should screen get through.",
         "Put numbers into the file, or remove the list.",

@@ -55,6 +55,8 @@ class CompilerOptions:
     """Write coverage comments into documents: for rehearsals, never for calls."""
     suppositions: Suppositions = NO_SUPPOSITIONS
     """Assumptions of a rehearsal."""
+    may_await_lists: bool = False
+    """True if a flow with a big caller list is compiled later, when a thread has read the list."""
 
 
 class NodeSource(NamedTuple):
@@ -156,7 +158,14 @@ class CompilingFlow(FlowFindings):
         self.digit_nodes = digit_nodes
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
-            flow_file, report, self.folder, dependencies, options.dial_regions, find_overrides, options.suppositions
+            flow_file,
+            report,
+            self.folder,
+            dependencies,
+            options.dial_regions,
+            find_overrides,
+            options.suppositions,
+            may_await_lists=options.may_await_lists,
         )
         self.languages = self.context.languages
         """Voices by the names of the flow's languages, the default language first."""

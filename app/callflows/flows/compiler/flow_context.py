@@ -6,9 +6,9 @@ import functools
 import pathlib
 import re
 import types
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.errors import CallerListAwaitedError
 from callflows.flows.entry_points import UNCLAIMED_NUMBERS
 from callflows.flows.expressions.expression_scope import LIST_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
@@ -19,7 +19,6 @@ from callflows.flows.source.directory_entry import read_directory
 from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.number_values import check_number_values
-from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
@@ -27,16 +26,16 @@ from callflows.telephony.turn import MISSING, MissingValue, Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from callflows.errors import Problem
     from callflows.flows.caller_lists.caller_list import CallerList
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.expressions.expression_scope import ScopeFields
     from callflows.flows.hours.opening_hours import OpeningHours, OpeningState
     from callflows.flows.hours.overrides import HoursOverride
     from callflows.flows.source.flow_file import FlowFile
-    from callflows.flows.source.positions import SourcePath, SourcePosition
+    from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.flows.suppositions import Suppositions
     from callflows.telephony.turn import Turn
 
@@ -62,11 +61,15 @@ class FlowContext:
         dial_regions: frozenset[str] | None,
         find_overrides: Callable[[str, datetime, ZoneInfo | None], Sequence[HoursOverride]],
         suppositions: Suppositions,
+        *,
+        may_await_lists: bool,
     ) -> None:
         """``find_overrides`` returns the overrides of hours by name and moment.
 
-        Every file read is added to ``dependencies``.
+        Every file read is added to ``dependencies``. Raises CallerListAwaitedError if lists may be awaited and a thread
+        still reads a big one.
         """
+        self._may_await_lists = may_await_lists
         self._flow_file = flow_file
         self._dial_regions = dial_regions
         self._find_overrides = find_overrides
@@ -119,7 +122,12 @@ class FlowContext:
         return made
 
     def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
-        made = {}
+        if not self._flow_file.lists:
+            return {}
+        from callflows.flows.caller_lists.caller_list_cache import CALLER_LIST_CACHE, ListPlace  # noqa: PLC0415 - heavy
+
+        made: dict[str, CallerList] = {}
+        awaited: list[pathlib.Path] = []
         for name, written in self._flow_file.lists.items():
             path = ("lists", name)
             if not self._check_name(("lists",), name):
@@ -131,17 +139,17 @@ class FlowContext:
                 continue
             file = folder / written
             dependencies.add(file)
+            place = ListPlace(name, file, self._report.file, self._report.get_position(path))
             with COMPILE_TIME_LIMIT.pause():  # a list of a million rows takes its time
-                made[name], problems = _read_cached_list(
-                    name,
-                    file,
-                    self._report.file,
-                    self._report.get_position(path),
-                    _stat_signature(file),
-                    current_utc_date(),
-                )
-            made[name] = self._suppositions.with_supposed_callers(made[name])
-            self._report.problems += [problem for problem in problems if problem not in self._report.problems]
+                cache = CALLER_LIST_CACHE
+                found = cache.request_list(place) if self._may_await_lists else cache.find_list(place)
+            if found is None:
+                awaited.append(file)
+                continue
+            made[name] = self._suppositions.with_supposed_callers(found.caller_list)
+            self._report.problems += [problem for problem in found.problems if problem not in self._report.problems]
+        if awaited:
+            raise CallerListAwaitedError(", ".join(map(str, awaited)))
         return made
 
     def _read_groups(self) -> dict[str, HuntGroup]:
@@ -288,39 +296,8 @@ def _to_local_time(moment: datetime | None) -> LocalTime | MissingValue:
     return MISSING if moment is None else LocalTime(moment)
 
 
-def current_utc_date() -> date:
-    """Return today's date in UTC. Expired rows of caller lists are reported by day."""
-    return datetime.now(UTC).date()
-
-
-def _stat_signature(file: pathlib.Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
 def create_empty_list(name: str) -> CallerList:
     """Return a list without callers, in place of a list that cannot be read."""
     from callflows.flows.caller_lists.caller_list import CallerList  # noqa: PLC0415 - heavy
 
     return CallerList(name)
-
-
-@functools.lru_cache(maxsize=64)
-def _read_cached_list(
-    name: str,
-    file: pathlib.Path,
-    flow_file: str,
-    place: SourcePosition,
-    _file_signature: tuple[int, int, int] | None,
-    day: date,
-) -> tuple[CallerList, tuple[Problem, ...]]:
-    """Read a caller list. The result is cached until the file or the day changes."""
-    from callflows.flows.caller_lists.caller_list_reader import read_caller_list  # noqa: PLC0415 - heavy
-
-    report = ProblemReport(flow_file)
-    report.positions[()] = place
-    made = read_caller_list(name, file, report, (), datetime.combine(day, datetime.min.time(), UTC))
-    return made, tuple(report.problems)

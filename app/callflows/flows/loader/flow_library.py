@@ -64,6 +64,8 @@ _MAX_CONFLICT_ROUNDS: Final = 20
 _FILE_GONE_MESSAGE: Final = "the file is gone; its flow goes on for a while, in case the file comes back"
 _FILE_GONE_FIX: Final = "put it back, or wait until its numbers are given up: CALLFLOWS_REMOVAL_GRACE_SECONDS says when"
 
+_LIST_AWAITED_MESSAGE: Final = "%s is big and is still being read; until then the flow goes on as it was before the edit"
+
 
 class _FolderSnapshot(NamedTuple):
     """State of the folder at one moment: device and inode, signatures of flow files by name and of other files by path."""
@@ -115,6 +117,8 @@ class FlowLibrary:
         self._refresh_lock = threading.Lock()
         self._last_snapshot: _FolderSnapshot | None = None
         self._source_files: dict[str, _SourceFile] = {}
+        self._awaited_lists: dict[str, str] = {}
+        """Caller lists that are still being read, by the name of the flow file."""
         self._changed_flows: set[str] = set()
         self._shared_file_digests: dict[str, bytes] = {}
         self._folder_problems: list[Problem] = []
@@ -124,6 +128,11 @@ class FlowLibrary:
         self._stale_problems: dict[str, list[Problem]] = {}
         self._conflict_problems: dict[str, list[Problem]] = {}
         self.refresh(on_progress)
+
+    @property
+    def awaits_lists(self) -> bool:
+        """Return whether a flow waits for a big caller list: then a refresh is due soon."""
+        return bool(self._awaited_lists)
 
     def refresh(self, on_progress: ProgressCallback | None = None) -> LoadedFlows:
         """Read the changes and return the current flows; without a change, the same object as before. Thread-safe.
@@ -144,6 +153,9 @@ class FlowLibrary:
             self._folder_problems = [
                 Problem(str(self.folder / name), 1, 1, "warning", "file-gone", _FILE_GONE_MESSAGE, _FILE_GONE_FIX)
                 for name in sorted(self._missing_since)
+            ] + [
+                Problem(str(self.folder / name), 1, 1, "warning", "list-awaited", _LIST_AWAITED_MESSAGE % file)
+                for name, file in sorted(self._awaited_lists.items())
             ]
             wanted = self._choose_flows()
             book = self._resolve_conflicts(wanted) if wanted else self.loaded_flows.book
@@ -220,6 +232,7 @@ class FlowLibrary:
     def _compile_changes(self, snapshot: _FolderSnapshot, on_progress: ProgressCallback | None) -> None:
         """Compile the changed files, or all files after a change of the extensions; forget deleted files."""
         anew = self._reload_extensions()
+        self._awaited_lists = {}
         given_up = self._find_files_to_give_up(snapshot)
         self._changed_flows |= {_get_flow_name(name) for name in given_up}
         self._source_files = {name: source for name, source in self._source_files.items() if name not in given_up}
@@ -291,7 +304,13 @@ class FlowLibrary:
             known.signature, known.recently_changed = snapshot.flow_signatures[name], young
             if not self._has_changed(name, snapshot):
                 return
-        compiled = compile_flow(_get_flow_name(name), text, str(self.folder / name), self._options)
+        options = dataclasses.replace(self._options, may_await_lists=self._last_snapshot is not None)
+        compiled = compile_flow(_get_flow_name(name), text, str(self.folder / name), options)
+        if compiled.awaited_list:
+            self._awaited_lists[name] = compiled.awaited_list
+            if known is not None:  # the flow goes on as it is, and its file counts as changed
+                known.signature, known.digest = _REREAD_SIGNATURE, b""
+            return
         flow = compiled.flow or compiled.broken_flow
         if flow is not None:
             compiled = compiled._replace(problems=(*compiled.problems, *find_claim_conflicts(flow.claims)))

@@ -141,7 +141,8 @@ class FolderWatcher:
             ignore_permission_denied=True,
         ):
             began = time.thread_time()
-            if time.monotonic() >= due or any(may_affect_flows(path) for _, path in changes):
+            is_due = time.monotonic() >= due or self._library.awaits_lists
+            if is_due or any(may_affect_flows(path) for _, path in changes):
                 self.refresh_library()
                 due = (
                     time.monotonic()
