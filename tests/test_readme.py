@@ -131,7 +131,15 @@ def test_the_flow_file_has_no_problem(tmp_path):
 
 def test_the_rules_on_texts_have_no_problem_beside_the_flow(tmp_path):
     file = tmp_path / "acme.yaml"
-    file.write_text(blocks("yaml")[0] + blocks("yaml", "flows")[0], encoding="utf-8")
+    (rules,) = [block for block in blocks("yaml", "flows") if block.startswith("messages:")]
+    file.write_text(blocks("yaml")[0] + rules, encoding="utf-8")
+    assert [p for p in check_paths([file], OPTIONS) if p.severity != "note"] == []
+
+
+def test_the_flow_for_many_numbers_has_no_problem(tmp_path):
+    file = tmp_path / "acme.yaml"
+    (flow,) = [block for block in blocks("yaml", "flows") if block.startswith("numbers:")]
+    file.write_text(flow, encoding="utf-8")
     assert [p for p in check_paths([file], OPTIONS) if p.severity != "note"] == []
 
 

@@ -64,6 +64,8 @@ class Flow:
     """Rules for incoming text messages. None for Python flows and broken flows."""
     ended_calls: EndedCallSteps | None = None
     """Steps to run after each call."""
+    node_files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The included file of each node that does not stand in the flow's own file."""
     coverage_points: tuple[CoveragePoint, ...] = ()
     """All coverage points, if the documents are compiled for rehearsals."""
     decision_points: Mapping[tuple[str, int, str, object], CoveragePoint] = dataclasses.field(default_factory=dict)

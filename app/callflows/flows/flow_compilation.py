@@ -97,8 +97,12 @@ def read_flow(
     flow_file = read_flow_file(text, report)
     if flow_file is None:
         return None
+    if dependencies is not None:
+        dependencies.update(flow_file.included_files)
     made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
     version = hash_flow_version(text, made_for)
+    for content in flow_file.included_files.values():
+        version = hash_flow_version(version, content)
     stored = find_stored_names(flow_file.nodes)
     return CompilingFlow(
         name,
@@ -108,5 +112,5 @@ def read_flow(
         report,
         options,
         set() if dependencies is None else dependencies,
-        find_nodes_using_digits(flow_file.nodes) if b"digits" in text else frozenset(),
+        find_nodes_using_digits(flow_file.nodes) if b"digits" in text or flow_file.included_files else frozenset(),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from callflows.flows.coverage_points import NODE_ENTERED_POINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow import Flow
@@ -21,6 +22,7 @@ class FlowCoverage(NamedTuple):
     file: str
     reached_count: int
     missing_points: tuple[CoveragePoint, ...]
+    node_files: Mapping[str, str] = MappingProxyType({})
 
     @property
     def total_count(self) -> int:
@@ -45,7 +47,7 @@ def _measure_flow(flow: Flow, calls: Sequence[Transcript]) -> FlowCoverage:
     came = {add_place(spot) for call in calls for spot in call.covered_points}
     spots = dict.fromkeys([*flow.coverage_points, *(add_place(spot) for call in calls for spot in call.possible_points)])
     missing = tuple(spot for spot in spots if spot not in came)
-    return FlowCoverage(flow.name, flow.file, len(spots) - len(missing), missing)
+    return FlowCoverage(flow.name, flow.file, len(spots) - len(missing), missing, flow.node_files)
 
 
 def format_coverage(coverage: Sequence[FlowCoverage]) -> Iterator[str]:
@@ -55,7 +57,8 @@ def format_coverage(coverage: Sequence[FlowCoverage]) -> Iterator[str]:
         percent = _format_percent(one.reached_count, one.total_count)
         yield f"{one.file:<{width}}  {one.reached_count:>4} of {one.total_count:<4} {percent}"
         for spot in sorted(one.missing_points, key=lambda spot: (spot.line, spot.column)):
-            yield f"  {one.file}:{spot.line}:{spot.column}: {describe_coverage_point(spot)}"
+            file = one.node_files.get(spot.node, one.file)
+            yield f"  {file}:{spot.line}:{spot.column}: {describe_coverage_point(spot)}"
     if len(coverage) > 1:
         reached, total = sum(one.reached_count for one in coverage), sum(one.total_count for one in coverage)
         yield f"{'in all':<{width}}  {reached:>4} of {total:<4} {_format_percent(reached, total)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ScenarioError
 from callflows.flows.hours.wall_clock import parse_start_moment
+from callflows.flows.source.included_files import include_files
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.scenario_shape import Scenario, ScenarioText
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_shape
@@ -95,6 +96,7 @@ def read_scenario_cases(flow: Flow) -> tuple[list[ScenarioCase], list[Problem]]:
     data = read_yaml(text, placed)
     if not isinstance(data, dict) or data.get("tests") in (None, ""):
         return [], []
+    include_files(data, placed)
     report.positions, report.key_positions = placed.positions, placed.key_positions
     return [*_read_cases(flow, data, report)], report.problems
 

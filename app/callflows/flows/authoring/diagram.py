@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.authoring.opening_week import describe_opening_week
+from callflows.flows.source.included_files import include_files
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
@@ -81,6 +82,7 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
         if document is not None:
             report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
+    include_files(document, report)
     nodes = document.get("nodes")
     template = document.get("template")
     if isinstance(template, str) and not nodes:
@@ -88,7 +90,9 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
     groups = document.get("groups")
     describer = StepDescriber(groups if isinstance(groups, dict) else {}, mapping_of(nodes))
     lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
-    summary = " · ".join(filter(None, [summarize_list(document.get("numbers")), summarize_value(document.get("timezone"))]))
+    numbers = document.get("numbers")
+    numbers = [*numbers] if isinstance(numbers, dict) else numbers
+    summary = " · ".join(filter(None, [summarize_list(numbers), summarize_value(document.get("timezone"))]))
     diagram = assemble_diagram(name, summary, lines, (*describer.describe_steps(document.get("fallback")),))
     return diagram._replace(
         message_lines=(*describe_message_rules(document.get("messages")),),

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 
 FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
-    "numbers": ("no-numbers", "number", "number-claimed-twice", "number-country"),
+    "include": ("include",),
+    "numbers": ("no-numbers", "number", "number-values", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),
     "languages": ("unknown-language", "no-translation", "unused", "value", "unknown-key"),
@@ -93,6 +94,7 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
 """Models of the sections below a key of the file."""
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
+    "numbers": "text, a list of texts, or variables by number",
     "variable": "text, or a list of texts",
     "some texts": "text, or a list of texts",
     "prompt": "text, or a list of `say`, `play`, `pause`; perhaps by language",

@@ -186,6 +186,15 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
     return {
         "texts": texts,
+        "numbers": {
+            **texts,
+            "type": [*texts["type"], "object"],
+            "additionalProperties": {
+                "type": ["object", "null"],
+                "propertyNames": _build_reference("name"),
+                "additionalProperties": _build_reference("variable"),
+            },
+        },
         "variable": {**texts, "type": [*texts["type"], "null"]},
         **_build_prompt_definitions(),
         "some texts": {**texts, "minItems": 1},

@@ -79,7 +79,7 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     for node in (
         flow.graph.find_unreachable_nodes(START_NODE) if START_NODE in file.nodes and not flow.graph.is_incomplete else ()
     ):
-        if node in file.nodes and not doubted.is_uncertain(node):
+        if node in file.nodes and not report.is_included(("nodes", node)) and not doubted.is_uncertain(node):
             message = f"nothing leads to the node {node!r}"
             report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
     if flow.dialect == "classic" and file.auto_answer == "true":
@@ -111,6 +111,14 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
         for name in getattr(flow.flow_file, kind) if kind not in asked else ():
             if f"{kind}.{name}" not in asked and not uncertain_names.is_mentioned(name):
                 _warn_unused(flow, kind, name, f"{kind}.{name}")
+    seen: set[str] = set()
+    for number, values in flow.flow_file.number_values.items() if "variables" not in asked else ():
+        for name in values.keys() - seen - flow.flow_file.variables.keys():
+            seen.add(name)
+            read = not flow.report.has_error_at(("numbers", number, name))
+            if read and f"variables.{name}" not in asked and not uncertain_names.is_mentioned(name):
+                message, fix = f"numbers: nothing uses {name!r}", f"use it as variables.{name}, or take it out"
+                flow.report.warning(("numbers", number, name), "unused", message, fix, key=True)
     if flow.flow_file.directory and not flow.uses_directory and not uncertain_names.is_mentioned("directory"):
         message, fix = "directory: nothing uses it", "take an extension with collect: {directory: true, …}, or take it out"
         flow.report.warning(("directory",), "unused", message, fix, key=True)
@@ -138,6 +146,8 @@ def _check_languages(flow: CompilingFlow) -> None:
 
 
 def _warn_unused(flow: CompilingFlow, kind: str, name: str, use: str) -> None:
+    if flow.report.is_included((kind, name)):
+        return  # another flow uses it
     message = f"{kind}: nothing uses {name!r}"
     flow.report.warning((kind, name), "unused", message, f"use it as {use}, or take it out", key=True)
 
@@ -183,6 +193,7 @@ def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames)
         opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])(?:open|status)\b""")
         if (
             f"hours.{name}" in asked
+            and not flow.report.is_included(("hours", name))
             and not opens.search(sources)
             and not uncertain_names.is_any_uncertain(name, "open", "hours")
         ):

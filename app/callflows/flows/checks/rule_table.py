@@ -21,6 +21,10 @@ class CheckRule(NamedTuple):
 
 
 FILE_RULES: Final[Mapping[str, CheckRule]] = {
+    "include": CheckRule(
+        "An included file is not there, has a name of this file, or a key that only flow files have: parts of it are lost.",
+        "Write include: common/closed.yaml, with nodes, groups, directory, hours, lists or variables in that file.",
+    ),
     "comment-in-text": CheckRule(
         "YAML reads text after a space and # as a comment: callers hear half a sentence.",
         'Quote the text: say: "Dial #1 now".',
@@ -223,6 +227,10 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
 
 
 NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
+    "number-values": CheckRule(
+        "A number lacks a value that other numbers have: its callers would hear nothing there, or reach nobody.",
+        "Write it for each number, or write variables: {office: +12015550188} for those that have none of their own.",
+    ),
     "attestation": CheckRule(
         "call.attestation is empty if Opentact does not send it, as with GET: then the condition is false.",
         'Set POST in Opentact, and handle the empty value: when: call.attestation == "C" or not call.attestation.',

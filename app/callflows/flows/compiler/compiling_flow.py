@@ -199,7 +199,7 @@ class CompilingFlow(FlowFindings):
         """Return whether a variable of the file, or a value that steps store, is never empty where it is used."""
         root, _, field = name.partition(".")
         if root == "variables":
-            return bool(self.context.variables.get(field.partition(".")[0]))
+            return self.context.is_variable_filled(field.partition(".")[0])
         if name not in self._filled_names:
             self._filled_names[name] = False  # also the answer for a value that is computed from itself
             stored = [value for value in self._stored.values if value.name == name]

@@ -40,7 +40,9 @@ class CoverageRecorder:
         known = self._marks.get((node, label, path, key))
         if known is None:
             place = self._report.get_position(path, key=key)
-            point = CoveragePoint(node.partition(".")[0], place.line, place.column, label)
+            # The log names the flow's own file: it has no line of an included one.
+            line, column = (0, 0) if place.file else (place.line, place.column)
+            point = CoveragePoint(node.partition(".")[0], line, column, label)
             known = self._marks[node, label, path, key] = PlaceMark(point.render_comment())
         return known
 

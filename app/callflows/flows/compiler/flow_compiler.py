@@ -91,6 +91,11 @@ class FlowCompiler:
             or bool(ended and ended.uses_call_count),
             message_rules=messages,
             ended_calls=ended,
+            node_files={
+                node: place.file
+                for node in flow.flow_file.nodes
+                if (place := flow.report.get_position(("nodes", node), key=True)).file
+            },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
             uses_current_time=flow.graph.first_time_use is not None,

@@ -9,17 +9,20 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallerListAwaitedError
+from callflows.flows.entry_points import UNCLAIMED_NUMBERS
 from callflows.flows.expressions.expression_scope import LIST_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.spoken_times import HoursStatus
 from callflows.flows.source.compile_time_limit import COMPILE_TIME_LIMIT
 from callflows.flows.source.directory_entry import read_directory
+from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.hunt_group import HuntGroup
+from callflows.flows.source.number_values import check_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
-from callflows.telephony.turn import MISSING, MissingValue
+from callflows.telephony.turn import MISSING, MissingValue, Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from callflows.flows.hours.opening_hours import OpeningHours, OpeningState
     from callflows.flows.hours.overrides import HoursOverride
     from callflows.flows.source.flow_file import FlowFile
-    from callflows.flows.source.positions import ProblemReport
+    from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.flows.suppositions import Suppositions
     from callflows.telephony.turn import Turn
 
@@ -83,16 +86,18 @@ class FlowContext:
             name: value for name, value in flow_file.variables.items() if self._check_name(("variables",), name)
         }
         for name, value in self.variables.items():
-            if any("{{" in text or "{%" in text for text in ([value] if isinstance(value, str) else value)):
-                said = f"variables: {name}: stays as it is from call to call"
-                report.error(("variables", name), "template", said, "use set in a node for what changes")
+            self._check_constant(("variables", name), value)
+        self._variables_by_number = self._read_number_values()
+        """Variables by the number called (E.164, a prefix as ``+1201*``, or ``rest``); empty if they are all the same."""
         self.hours = self._read_hours()
         self.lists = self._read_lists(folder, dependencies)
         self.scope: Mapping[str, ScopeFields] = {
             "hours": dict.fromkeys(self.hours, _HOURS_SCOPE),
             "lists": {name: {} for name in self.lists},
             "variables": {
-                name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE for name, value in self.variables.items()
+                name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE
+                for values in (self.variables, *self._variables_by_number.values())
+                for name, value in values.items()
             },
         }
 
@@ -172,7 +177,53 @@ class FlowContext:
             return LazyMapping(lambda asked: self._resolve_hours(asked, turn.now.moment, turn.zone))
         if name == "lists":
             return LazyMapping(lambda asked: self.lists[asked].at_moment(turn.now.moment, turn.zone))
-        return self.variables
+        return self._find_variables(str(turn.number)) if self._variables_by_number else self.variables
+
+    def find_number_values(self, name: str) -> dict[SourcePath, str | list[str]]:
+        """Return all values of a variable by their place, if any number has one of its own."""
+        found: dict[SourcePath, str | list[str]] = {
+            ("numbers", number, name): values[name]
+            for number, values in self._flow_file.number_values.items()
+            if name in values
+        }
+        if found and name in self.variables:
+            found["variables", name] = self.variables[name]
+        return found
+
+    def is_variable_filled(self, name: str) -> bool:
+        """Return whether a variable has a value that is not empty, for each number."""
+        return all(values.get(name) for values in self._variables_by_number.values() or [self.variables])
+
+    def _find_variables(self, number: str) -> Mapping[str, Any]:
+        """Return the variables of a number: those of an exact claim, else of the longest prefix, else of ``rest``."""
+        known = self._variables_by_number
+        if number in known:
+            return known[number]
+        for length in range(len(number), 0, -1):
+            found = known.get(f"{number[:length]}*")
+            if found is not None:
+                return found
+        return known.get(UNCLAIMED_NUMBERS) or Variables(self.variables)
+
+    def _read_number_values(self) -> dict[str, Variables]:
+        """Read the variables of each number; those under ``variables`` are the defaults."""
+        read: dict[str, dict[str, str | list[str]]] = {}
+        for number, values in self._flow_file.number_values.items():
+            read[number] = {name: value for name, value in values.items() if self._check_name(("numbers", number), name)}
+            for name, value in read[number].items():
+                self._check_constant(("numbers", number, name), value)
+        check_number_values(read, self.variables, self._report)
+        if not any(read.values()):
+            return {}
+        return {
+            parse_claimed_number(number.strip()): Variables({**self.variables, **values}) for number, values in read.items()
+        }
+
+    def _check_constant(self, path: tuple[str, ...], value: str | list[str]) -> None:
+        """Report a variable with an expression in it."""
+        if any("{{" in text or "{%" in text for text in ([value] if isinstance(value, str) else value)):
+            said = f"{path[0]}: {path[-1]}: stays as it is from call to call"
+            self._report.error(path, "template", said, "use set in a node for what changes")
 
     def _resolve_hours(self, name: str, moment: datetime, zone: ZoneInfo | None) -> OpeningHoursView:
         return OpeningHoursView(self.hours[name].at_moment(moment, zone, self._find_overrides(name, moment, zone)))

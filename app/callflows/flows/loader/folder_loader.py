@@ -226,7 +226,7 @@ def find_passed_over_files(folder: Path) -> list[Problem]:
             str(file), 1, 1, "warning", "passed-over", "no flow is read from a folder below", "move it to the folder above"
         )
         for file in below
-        if file.suffix != ".py"
+        if file.suffix != ".py" and _claims_numbers(file)
     ]
     for file in entries:
         match = _MISNAMED_FLOW_FILE.fullmatch(file.name)
@@ -235,6 +235,14 @@ def find_passed_over_files(folder: Path) -> list[Problem]:
             fix = f"rename it to {match[1]}{match[2].lower()}"
             problems.append(Problem(str(file), 1, 1, "warning", "passed-over", message, fix))
     return problems
+
+
+def _claims_numbers(file: Path) -> bool:
+    """Return whether a file has numbers, and so is no file that others include."""
+    try:
+        return re.search(rb"^numbers\b", read_bounded_file(file), re.MULTILINE) is not None
+    except OSError:
+        return True
 
 
 def is_flow_file(file: Path) -> bool:

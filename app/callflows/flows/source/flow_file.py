@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path  # noqa: TC003 - read by pydantic
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
+from callflows.flows.source.included_files import include_files
+from callflows.flows.source.number_values import split_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
 from callflows.flows.source.yaml_source import read_yaml
@@ -32,6 +35,7 @@ def _empty_text_to_list(value: object) -> object:
 
 
 StepList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("steps or nothing")]
+NumberList = Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("numbers")]
 _HANGUP_STEP: Final[Mapping[str, str]] = {"hangup": ""}
 """Replaces steps that cannot be read."""
 MessageRuleList = Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("messages")]
@@ -43,9 +47,15 @@ class FlowFile(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"nodes": {START_NODE: [_HANGUP_STEP]}}
 
-    numbers: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = pydantic.Field(
+    include: Annotated[list[str], schema_reference("texts")] = pydantic.Field(
         [],
-        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest (all that are left over).",
+        description="Files in folders below, as common/closed.yaml, with nodes, groups, directory, hours, lists and "
+        "variables that several flows share.",
+    )
+    numbers: NumberList = pydantic.Field(
+        [],
+        description="The numbers that the flow answers: +12015550123, a prefix +1201*, or rest (all that are left over). "
+        "As a mapping, each has variables of its own: {+12015550123: {site: Newark}}.",
     )
     timezone: Annotated[str, schema_reference("timezone")] = pydantic.Field(
         "", description="The time zone of now and of hours, for example America/New_York. UTC if it is missing."
@@ -102,6 +112,19 @@ class FlowFile(pydantic.BaseModel):
     fallback: StepList = pydantic.Field(
         [], description="What the caller hears if anything goes wrong. It can use nothing else of the file."
     )
+    _number_values: dict[str, dict[str, str | list[str]]] = pydantic.PrivateAttr(default_factory=dict)
+
+    _included_files: dict[Path, bytes] = pydantic.PrivateAttr(default_factory=dict)
+
+    @property
+    def included_files(self) -> dict[Path, bytes]:
+        """The included files with their content, which is empty if a file cannot be read."""
+        return self._included_files
+
+    @property
+    def number_values(self) -> dict[str, dict[str, str | list[str]]]:
+        """Variables of a number by number, as written; empty if the numbers are a list."""
+        return self._number_values
 
 
 def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
@@ -117,8 +140,13 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     elif "template" in data:
         data["nodes"] = {}
     data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
+    included_files = include_files(data, report) if "include" in data else {}
     nodes = data.get("nodes")
+    number_values = split_number_values(data, report)
     flow: FlowFile | None = validate_shape(FlowFile, data, (), report)
+    if flow is not None:
+        flow.number_values.update(number_values)
+        flow.included_files.update(included_files)
     if flow is not None and isinstance(nodes, dict):
         read = {**flow.nodes}
         flow.nodes.clear()
@@ -147,22 +175,22 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
         path: SourcePath = ("numbers", index)
         if path not in report.positions:
             path = ("numbers",)
-        number = _parse_claimed_number(written.strip())
+        number = parse_claimed_number(written.strip())
         if not number:
             fix = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
             report.error(path, "number", f"numbers: {written!r} is not a number", fix)
             continue
         place = report.get_position(path)
-        yield NumberClaim(number, report.file, place.line, place.column)
+        yield NumberClaim(number, place.file or report.file, place.line, place.column)
 
 
 def build_number_claims(numbers: Mapping[SourcePath, str], report: ProblemReport) -> tuple[NumberClaim, ...]:
     """Return numbers as claims, with the positions in the file."""
     places = [(number, report.get_position(path)) for path, number in numbers.items()]
-    return tuple(NumberClaim(number, report.file, place.line, place.column) for number, place in places)
+    return tuple(NumberClaim(number, place.file or report.file, place.line, place.column) for number, place in places)
 
 
-def _parse_claimed_number(text: str) -> str:
+def parse_claimed_number(text: str) -> str:
     """Return a claimed number as E.164, ``+1201*`` or ``rest``; an empty text for an invalid number."""
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS

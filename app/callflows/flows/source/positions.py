@@ -28,13 +28,14 @@ class SourcePosition:
     """A line and a column, from 1.
 
     ``cutting_comment`` is a YAML comment that cuts a text short; ``lines_below`` is the number of lines after which the
-    text begins.
+    text begins. ``file`` is the included file, or empty for the file of the report.
     """
 
     line: int
     column: int
     cutting_comment: str = ""
     lines_below: int = 0
+    file: str = ""
 
 
 class ProblemReport:
@@ -71,7 +72,7 @@ class ProblemReport:
         """Add to ``notes``, which only ``check`` shows, something that is no mistake; the same message once in a file."""
         place = self.get_position(path)
         if not self._warnings_suppressed and all(note.message != message for note in self.notes):
-            self.notes.append(Problem(self.file, place.line, place.column, "note", rule, message))
+            self.notes.append(Problem(place.file or self.file, place.line, place.column, "note", rule, message))
 
     @property
     def suppresses_warnings(self) -> bool:
@@ -133,11 +134,21 @@ class ProblemReport:
             return
         if self._problem_counts[severity] == MAX_PROBLEMS:
             message, fix = f"there are more {severity}s in this file", "fix those above first"
-        problem = Problem(self.file, place.line + below, place.column, severity, rule, message, fix)
+        problem = Problem(place.file or self.file, place.line + below, place.column, severity, rule, message, fix)
         if problem not in self._seen_problems:
             self._seen_problems.add(problem)
             self._problem_counts[severity] += 1
             self.problems.append(problem)
+
+    def add_problem_of_other_file(self, problem: Problem) -> None:
+        """Add a problem that was found while reading an included file."""
+        if problem not in self._seen_problems:
+            self._seen_problems.add(problem)
+            self.problems.append(problem)
+
+    def is_included(self, path: SourcePath) -> bool:
+        """Return whether a value stands in an included file."""
+        return bool(self.get_position(path, key=True).file)
 
     def get_position(self, path: SourcePath, *, key: bool = False) -> SourcePosition:
         """Return the position of a path, or of the nearest enclosing value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.fragments import Fragment
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.dial_policy.target_policy import DialPolicy
+    from callflows.flows.expressions.jinja_compiler import CompiledText
     from callflows.flows.source.positions import SourcePath
     from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn
@@ -45,6 +47,7 @@ _REMAINING_TARGETS: Final = ("to", f"after {MAX_TARGETS_IN_TURN}")
 """Path in a dial of the dial that rings the remaining targets."""
 DIRECTORY_TARGET: Final = "directory"
 """Target that stands for the person of the file's directory whose extension the caller entered."""
+_ONE_VARIABLE: Final = re.compile(r"\{\{ *variables\.([A-Za-z0-9_]+) *\}\}")
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
 _UNANSWERED_KEYS: Final = ("no_answer", "busy", "failed")
@@ -299,10 +302,15 @@ class DialStep(WordStep):
             return
         if "{{" in target or "{%" in target:
             text = context.texts.compile_text(target, where)
+            listed = self._read_number_variable(context, target) if text is not None and not context.is_static else None
+            if text is not None and listed is not None:
+                yield NumberTarget(*listed, context.flow.dial_policy, self._make_target_mark(context, target, text))
+                return
             if text is not None and text.constant_text is None:
-                mark = context.document.make_decision_origin(self.step_key, target, text.used_names)
                 context.flow.record_computed_target(where)
-                yield ComputedTarget(text.render_plain, context.flow.dial_policy, mark)
+                yield ComputedTarget(
+                    text.render_plain, context.flow.dial_policy, self._make_target_mark(context, target, text)
+                )
             return
         if is_impossible_number(target):
             message = f"to: {target!r} is a number that no numbering plan has: it can never be rung"
@@ -323,6 +331,29 @@ class DialStep(WordStep):
             return
         context.flow.record_literal_target(target.strip(), where)
         yield made
+
+    def _make_target_mark(self, context: StepContext, target: str, text: CompiledText) -> DecisionOrigin:
+        return context.document.make_decision_origin(self.step_key, target, text.used_names)
+
+    def _read_number_variable(
+        self, context: StepContext, target: str
+    ) -> tuple[str, dict[str | tuple[str, ...], tuple[str, ...]]] | None:
+        """Read a target that is nothing but a variable which numbers have: the author wrote out whom each one rings.
+
+        Return the variable's name, and the targets by the value. None for any other target.
+        """
+        found = _ONE_VARIABLE.fullmatch(target.strip())
+        places = context.flow.context.find_number_values(found[1]) if found else {}
+        if found is None or not places:
+            return None
+        targets: dict[str | tuple[str, ...], tuple[str, ...]] = {}
+        for place, value in places.items():
+            several = [value] if isinstance(value, str) else value
+            listed = [((*place, index), one) for index, one in enumerate(several)] if value is several else [(place, value)]
+            made = [one for where, text in listed for one in self._read_target(context, where, str(text)) if text]
+            key = value if isinstance(value, str) else tuple(value)
+            targets[key] = tuple(one.to.attributes["target"] for one in made if isinstance(one, LiteralTarget))
+        return found[1], targets
 
     def _compile_no_answer(self, context: StepContext, path: SourcePath) -> StepContext | None:
         """Compile the branch for a call without an answer."""
@@ -440,19 +471,18 @@ class ComputedTarget:
         return render_target
 
 
-class DirectoryTarget(ComputedTarget):
-    """The person of the file's directory whose extension the caller entered. The author wrote out whom to ring."""
+class ListedTarget(ComputedTarget):
+    """One of several lists of targets that the author wrote out, chosen during a call."""
 
-    def __init__(self, people: Mapping[str, tuple[str, ...]], policy: DialPolicy, mark: DecisionOrigin) -> None:
-        super().__init__(lambda turn: str(turn.values["digits"]), policy, mark)
-        self._people = people
+    def _find_listed_targets(self, turn: Turn) -> tuple[tuple[str, ...], str]:
+        """Return the targets, and the reason if there are none."""
+        raise NotImplementedError
 
     def decide_target(self, turn: Turn) -> None:
-        """Look the extension up. An unknown extension rings nobody."""
-        extension = self._text(turn)
-        found = self._people.get(extension, ())
+        """Look the targets up. If there are none, nobody is rung."""
+        found, reason = self._find_listed_targets(turn)
         turn.step_results[self] = found
-        detail = {"target": ", ".join(map(mask_number, found))} if found else {"refused": "no such extension"}
+        detail = {"target": ", ".join(map(mask_number, found))} if found else {"refused": reason}
         turn.trail.append((self._mark, "allowed" if found else "refused", turn.values, detail))
 
     def make_fragment(self, dialect: str) -> Fragment:
@@ -462,6 +492,36 @@ class DirectoryTarget(ComputedTarget):
             return "".join(_render_target(target, dialect) for target in turn.step_results[self])
 
         return render_targets
+
+
+class DirectoryTarget(ListedTarget):
+    """The person of the file's directory whose extension the caller entered."""
+
+    def __init__(self, people: Mapping[str, tuple[str, ...]], policy: DialPolicy, mark: DecisionOrigin) -> None:
+        super().__init__(lambda turn: str(turn.values["digits"]), policy, mark)
+        self._people = people
+
+    def _find_listed_targets(self, turn: Turn) -> tuple[tuple[str, ...], str]:
+        return self._people.get(self._text(turn), ()), "no such extension"
+
+
+class NumberTarget(ListedTarget):
+    """Those whom a variable of the called number names."""
+
+    def __init__(
+        self,
+        variable: str,
+        targets: Mapping[str | tuple[str, ...], tuple[str, ...]],
+        policy: DialPolicy,
+        mark: DecisionOrigin,
+    ) -> None:
+        super().__init__(lambda turn: str(turn.variables[variable]), policy, mark)
+        self._variable = variable
+        self._targets = targets
+
+    def _find_listed_targets(self, turn: Turn) -> tuple[tuple[str, ...], str]:
+        value = turn.variables[self._variable]
+        return self._targets.get(tuple(value) if isinstance(value, list) else value, ()), "the number has no such value"
 
 
 def _render_target(target: str, dialect: str) -> str:

@@ -1,0 +1,102 @@
+"""Parts that several flows share, in files of their own."""
+
+from __future__ import annotations
+
+import pytest
+from flow_harness import APOLOGY, SIGNER, answer_as_xml, make_turn, spoken_texts
+
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.loader.folder_loader import find_passed_over_files
+from callflows.testing.flow_coverage import format_coverage, measure_coverage
+
+OPTIONS = CompilerOptions(SIGNER, APOLOGY, "reference")
+FLOW = """\
+include: common/closed.yaml
+numbers: +12015550123
+variables: {brand: Acme}
+nodes:
+  start: [goto: closed]
+"""
+SHARED = """\
+variables: {brand: Somebody, text: We are closed.}
+groups: {team: +12015550188}
+nodes:
+  closed:
+    - say: "{{ variables.brand }}. {{ variables.text }}"
+    - dial: {to: team, no_answer: later}
+  later: [say: Call later.]
+  unused: [say: Nobody comes here.]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "common").mkdir()
+    return tmp_path
+
+
+def compile_with(folder, shared=SHARED, flow=FLOW, **options):
+    (folder / "common" / "closed.yaml").write_text(shared, encoding="utf-8")
+    (folder / "acme.yaml").write_text(flow, encoding="utf-8")
+    made = CompilerOptions(SIGNER, APOLOGY, "reference", **options)
+    return compile_flow("acme", flow.encode(), str(folder / "acme.yaml"), made)
+
+
+def test_nodes_groups_and_variables_of_a_shared_file_are_those_of_the_flow_whose_own_variables_win(folder):
+    made = compile_with(folder)
+    assert made.problems == ()
+    document = answer_as_xml(made.flow, turn=make_turn())
+    assert (spoken_texts(document)[0], "+12015550188" in document) == ("Acme. We are closed.", True)
+    assert sorted(made.flow.documents) == ["closed", "later", "start"]
+
+
+def test_a_change_of_a_shared_file_is_another_version(folder):
+    versions = {compile_with(folder, text).flow.version for text in (SHARED, SHARED.replace("closed.}", "shut.}"))}
+    assert len(versions) == 2
+    assert compile_with(folder).dependencies == (folder / "common" / "closed.yaml",)
+
+
+def test_a_saved_shared_file_is_live_at_once_also_one_that_was_missing(folder):
+    (folder / "acme.yaml").write_text(FLOW, encoding="utf-8")
+    library = FlowLibrary(folder, OPTIONS, settle_seconds=0)
+    assert [problem.rule for problem in library.loaded_flows.problems][:1] == ["include"]
+    for said in ("We are closed.", "We are shut."):
+        (folder / "common" / "closed.yaml").write_text(SHARED.replace("We are closed.", said), encoding="utf-8")
+        flow = library.refresh().book.flows["acme"]
+        assert said in answer_as_xml(flow, turn=make_turn())
+
+
+@pytest.mark.parametrize(
+    ("shared", "place", "rule"),
+    [
+        (SHARED.replace("no_answer: later", "no_answer: latr"), "common/closed.yaml:6:35", "unknown-node"),
+        (SHARED.replace("variables.text", "variables.txt"), "common/closed.yaml:5:12", "template"),
+        (f"{SHARED}  start: [say: Hello.]\n", "common/closed.yaml:9:3", "include"),
+        (f"{SHARED}numbers: +12015550124\n", "common/closed.yaml:9:1", "include"),
+        (f"{SHARED}include: common/more.yaml\n", "common/closed.yaml:9:1", "include"),
+        ("- nodes", "common/closed.yaml:1:1", "shape"),
+        ("nodes: [\n", "common/closed.yaml:2:1", "yaml"),
+    ],
+)
+def test_a_mistake_in_a_shared_file_is_told_at_its_place_there(shared, place, rule, folder):
+    problems = compile_with(folder, shared).problems
+    found = [(str(problem).removeprefix(f"{folder}/").partition(": ")[0], problem.rule) for problem in problems]
+    assert (place, rule) in found, found
+
+
+@pytest.mark.parametrize(
+    "name", ["../other.yaml", "/etc/passwd", "closed.yaml", "common/closed.txt", "common", "{a: b}", "[common/a.yaml, [b]]"]
+)
+def test_only_files_below_the_folder_of_the_flow_are_included(name, folder):
+    problems = compile_with(folder, flow=FLOW.replace("common/closed.yaml", name)).problems
+    assert "include" in {problem.rule for problem in problems}
+
+
+def test_coverage_names_the_shared_file_and_check_does_not_take_it_for_a_flow(folder):
+    flow = compile_with(folder, records_coverage=True).flow
+    lines = [line.removeprefix(f"  {folder}/") for line in format_coverage(measure_coverage([flow], []))]
+    assert "common/closed.yaml:4:3: the node closed" in lines
+    assert "acme.yaml:5:3: the node start" in lines
+    assert find_passed_over_files(folder) == []
