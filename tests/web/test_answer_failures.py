@@ -32,8 +32,8 @@ fallback:
   - say: The desk is sorry.
 """
 RAISES = {
-    "a text is taken from": "when: caller.name - 7\n      say: Hello.",
-    "a text is taken from a number": "say: '{% if now.hour - caller.name %}a{% endif %}'",
+    "a text is taken from": "when: (caller.number ~ 'x') - 7\n      say: Hello.",
+    "a text is taken from a number": """say: "{% if now.hour - (caller.number ~ 'x') %}a{% endif %}\"""",
     "a text is divided by nothing": "say: '{{ 1 / (now.hour - now.hour) }}'",
 }
 
@@ -51,12 +51,12 @@ def test_a_flow_that_raises_and_has_no_fallback_gets_the_apology(tmp_path, step)
 
 
 def test_a_flow_that_raises_after_it_has_spoken_gets_nothing_but_its_fallback(tmp_path):
-    broken = "say: Welcome.\n    - when: caller.name - 1\n      say: Never."
+    broken = "say: Welcome.\n    - when: caller.number[0] - 1\n      say: Never."
     assert is_fallback(InProcessServer(tmp_path, ACME.replace("{step}", broken)).send_request())
 
 
 def test_a_node_that_raises_later_in_the_call_gets_the_fallback_too(tmp_path):
-    later = DESK.replace("- menu:", "- when: caller.name - 1\n      say: Never.\n    - menu:")
+    later = DESK.replace("- menu:", "- when: caller.number[0] - 1\n      say: Never.\n    - menu:")
     door = InProcessServer(tmp_path, later)
     good = InProcessServer(tmp_path, {"desk": DESK})
     (url, *_) = list_callback_urls(good.send_request())

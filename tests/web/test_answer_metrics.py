@@ -15,7 +15,9 @@ from callflows.web.answer_metrics import MAX_WAITING_ANSWERS, AnswerMetrics
 from callflows.web.log_lines import create_line_renderer
 from callflows.web.shared_counts import SharedCounts, WorkerCounts
 
-BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
+BROKEN = DESK.replace("0123", "0124").replace(
+    "- say: Hello", "- when: caller.number[0] - 1\n      hangup:\n    - say: Hello"
+)
 TABLE = DESK.replace("0123", "0125").replace("- say: Hello", "- say: '{{ 1 / (now.hour - now.hour) }}'\n    - say: Hello")
 NUMBERS = re.compile(r"\d{7,}")
 

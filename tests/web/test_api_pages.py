@@ -50,7 +50,7 @@ def test_a_person_who_opens_the_server_reads_what_it_is(app):
 def test_the_description_has_every_path_once(app):
     api = json.loads(send_request(app, "/openapi.json").content)
     known = {"/call", "/call/{flow}/{node}", "/webhook", "/sms", "/healthz", "/readyz", "/metrics", "/media/{name}"}
-    assert api["paths"].keys() == known
+    assert {path for path in api["paths"] if not path.startswith("/api/v1/")} == known
     operations = [operation for methods in api["paths"].values() for operation in methods.values()]
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len({*names})
@@ -63,7 +63,7 @@ def test_the_description_tells_content_types_and_the_token(app):
     paths = json.loads(send_request(app, "/openapi.json").content)["paths"]
     assert [*paths["/call"]["get"]["responses"]["200"]["content"]] == ["application/xml"]
     assert [*paths["/metrics"]["get"]["responses"]["200"]["content"]] == ["text/plain"]
-    assert [*paths["/media/beep.wav"]["get"]["responses"]["200"]["content"]] == ["audio/wav"]
+    assert [*paths["/media/{name}"]["get"]["responses"]["200"]["content"]] == ["audio/wav", "audio/mpeg"]
     assert paths["/webhook"]["post"]["security"] == [{"token": []}]
     assert paths["/healthz"]["get"]["security"] == []
     assert "/call/{flow}/{node}" in send_request(app, "/docs").text

@@ -22,7 +22,9 @@ from waiting import run_process, stop_process, wait_for_exit, wait_for_server, w
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BROKEN = DESK.replace("0123", "0124").replace("- say: Hello", "- when: caller.name - 1\n      hangup:\n    - say: Hello")
+BROKEN = DESK.replace("0123", "0124").replace(
+    "- say: Hello", "- when: caller.number[0] - 1\n      hangup:\n    - say: Hello"
+)
 
 
 TOKEN = "sesame"  # noqa: S105 - of the tests

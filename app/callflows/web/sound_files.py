@@ -24,6 +24,7 @@ _SOUND_HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 _MEDIA_TYPES: Final = {".wav": "audio/wav", ".mp3": "audio/mpeg"}
+_DESCRIPTION: Final = {"content": {media_type: {} for media_type in _MEDIA_TYPES.values()}}
 
 
 def create_sound_router(flow_folder: Path, beep_path: str) -> APIRouter:
