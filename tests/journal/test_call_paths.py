@@ -295,7 +295,7 @@ def test_what_waited_in_files_during_an_outage_is_there_with_its_path(line, tmp_
     spool.append(build_journal_entries(answered, describe_decisions, line.tracer.trace_document))
     spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN), describe_decisions))
     line.report(*KEY_2, IN_SUPPORT, ended())
-    while spool.drain_oldest_segment(line.store.write_entries):
+    while spool.drain_oldest_entries(line.store.write_entries):
         pass
     assert list_visits(line.store) == FULL_PATH
     assert load_call_story(line.store, "one")["path"][1]["place"] == "acme.yaml:7"
