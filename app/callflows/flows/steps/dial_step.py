@@ -246,11 +246,11 @@ class DialStep(WordStep):
         context.document.absorb_sequence(ringing.document)
         # the line is answered for a recording only if a target is rung
         context.document.progress = dataclasses.replace(context.document.progress, answered=is_answered)
-        # a collect takes only extensions that exist: no caller could be made to be refused
-        is_directory = all(isinstance(target, DirectoryTarget) for target in computed)
+        # A collect takes only extensions that exist, and each number has a value: no caller could be made to be refused.
+        is_listed = all(isinstance(target, ListedTarget) for target in computed)
         otherwise = merge_adjacent_texts(
             [
-                *([] if is_directory else [context.document.make_coverage_comment("refused", path)]),
+                *([] if is_listed else [context.document.make_coverage_comment("refused", path)]),
                 *(missed.document.fragments if missed is not None else []),
             ]
         )
