@@ -214,7 +214,7 @@ def test_a_refusal_is_no_html_page(tmp_path):
 
 
 def test_the_log_of_a_failure_names_the_step(tmp_path):
-    flow = "numbers: rest\nnodes:\n  start:\n    - say: Hello.\n    - say: '{{ 1 / caller.calls_today - caller.name }}'\n"
+    flow = "numbers: rest\nnodes:\n  start:\n    - say: Hello.\n    - say: '{{ 1 - caller.number[0] }}'\n"
     door = InProcessServer(tmp_path, flow)
     door.send_request()
     (line,) = (line for line in door.read_log_lines() if line.get("cause"))

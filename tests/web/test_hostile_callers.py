@@ -21,7 +21,7 @@ numbers: rest
 timezone: America/New_York
 nodes:
   start:
-    - say: "{{ caller.name }}"
+    - say: "Hello {{ caller.name }}"
     - say: {text: "Hello {{ caller.name }} at {{ caller.national }}, {{ number }}.", tag: "{{ caller.number }}"}
     - play: "https://media.example.com/{{ caller.name }}.mp3?from={{ caller.number }}&to={{ number }}"
     - when: caller.name in ["Eve", "Bob"]
@@ -29,7 +29,7 @@ nodes:
     - menu:
         prompt: "{% if caller.name %}{{ caller.name | upper }}{% else %}You{% endif %}, press 1."
         keys: {1: again}
-        no_match: "{{ caller.name }}?"
+        no_match: "Not {{ caller.name }}?"
         attempts: 2
     - meta: {name: who, value: "{{ caller.name }}"}
     - curl: "https://crm.example.com/?who={{ caller.name }}&call={{ call.id }}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -38,9 +41,11 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def _list_allowed_methods(request: Request) -> set[str]:
     """Return the methods of all routes of a path; Starlette itself names only those of the first."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
     return {
-        method for route in routes if route.matches(request.scope)[0] is not Match.NONE for method in route.methods or ()
+        method
+        for method in _METHODS
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
     }
 
 

@@ -34,7 +34,10 @@ def create_sound_router(flow_folder: Path, beep_path: str) -> APIRouter:
     static_files = StaticFiles(directory=flow_folder, check_dir=False)
 
     @router.get(
-        MEDIA_URL_PREFIX + "{name:path}", summary="A sound of the folder sounds, or the beep", response_class=FileResponse
+        MEDIA_URL_PREFIX + "{name:path}",
+        summary="A sound of the folder sounds, or the beep",
+        response_class=FileResponse,
+        responses={200: _DESCRIPTION},
     )
     @router.head(MEDIA_URL_PREFIX + "{name:path}", include_in_schema=False)
     async def media_sound(name: str, request: Request) -> Response:
