@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from waiting import run_bounded
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
@@ -56,7 +59,7 @@ def flood(size: int, port: Connection) -> None:
             port.send(next(iter(server.sockets)).getsockname()[1])
             await asyncio.sleep(CONNECT_SECONDS + 4 * SECONDS)
 
-    asyncio.run(run())
+    run_bounded(run(), 2 * (CONNECT_SECONDS + 4 * SECONDS))
 
 
 async def measure(kind: str, port: int, folder: Path) -> None:
@@ -147,9 +150,9 @@ def main() -> None:
             process = multiprocessing.get_context("spawn").Process(target=flood, args=(size, theirs), daemon=True)
             process.start()
             with contextlib.redirect_stderr(nowhere):
-                asyncio.run(measure(kind, ours.recv(), folder))
+                run_bounded(measure(kind, ours.recv(), folder), 2 * (CONNECT_SECONDS + SECONDS))
             process.terminate()
-            process.join()
+            process.join(timeout=10)
 
 
 if __name__ == "__main__":

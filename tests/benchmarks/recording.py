@@ -20,10 +20,12 @@ from pathlib import Path
 from answering import run_server
 from sqlalchemy import create_engine
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "journal"))
 from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
 from callflows.journal.sql_store import parse_database_url
+from waiting import run_bounded
 
 RATES = (300, 600, 1500)
 SECONDS, CONNECTIONS = 5, 16
@@ -78,10 +80,12 @@ def measure_recording(kind: str, rate: int) -> None:
         os.environ["CALLFLOWS_DATABASE_URL"] = url
         with run_server(["callflows", "serve"], folder) as (_pid, port):
             began = time.monotonic()
-            answered = asyncio.run(asyncio.wait_for(ask_calls(port, rate), 60))
+            answered = run_bounded(ask_calls(port, rate), 60)
             took = time.monotonic() - began
             journal = read_journal(port)
-            while (journal["waiting"] or journal["spooled_bytes"]) and time.monotonic() < began + took + MAX_DRAIN_SECONDS:
+            for _ in range(5 * MAX_DRAIN_SECONDS):
+                if not (journal["waiting"] or journal["spooled_bytes"]):
+                    break
                 time.sleep(0.2)
                 journal = read_journal(port)
             drained = time.monotonic() - began - took

@@ -101,7 +101,7 @@ def count_in_process(url: str, first: int, results: multiprocessing.Queue[list[i
         return [await counter.count_call("acme", ME, MONDAY, f"{number}") for number in range(first, first + 10)]
 
     with contextlib.closing(Counters(url)) as counters:
-        results.put(asyncio.run(ring(counters.add())))
+        results.put(run_bounded(ring(counters.add())))
 
 
 def test_two_real_processes_with_one_database_give_no_number_twice(tmp_path):

@@ -9,8 +9,12 @@ import callflows
 
 ROOT = Path(callflows.__file__).parent
 ENGINE = ("callflows.flows", "callflows.web", "callflows.effects.live_effects", "callflows.server")
-SHARED = {"callflows.flows.coverage_points"}
-"""The names of places in a flow: comments in documents carry them, and nothing is decided by them."""
+SHARED = {
+    "callflows.flows.coverage_points",
+    "callflows.flows.document_comments",
+    "callflows.flows.source.sound_library",
+}
+"""Names of places in a flow and of sounds: documents carry them, and nothing is decided by them."""
 ASKED = {"callflows.flows.hours.wall_clock"}
 """What reads a moment as people write it; it decides nothing."""
 
