@@ -131,7 +131,7 @@ def _check_languages(flow: CompilingFlow) -> None:
     """Report languages that no step chooses, and texts that stay in the default language after a choice."""
     if len(flow.languages) < 2:  # noqa: PLR2004 - there is no choice
         return
-    if not flow.language_changes and not flow.report.has_errors:  # an error may have lost the step that sets it
+    if not flow.language_changes and not flow.report.has_error_at(("nodes",)):  # it may have lost the step that sets it
         message = "languages: nothing sets the language: callers hear the first one only"
         fix = f"as set: {{language: {[*flow.languages][1]}}}, where a caller has chosen it"
         flow.report.warning(("languages",), "unused", message, fix, key=True)
