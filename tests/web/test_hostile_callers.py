@@ -118,7 +118,7 @@ def test_any_text_at_all_stays_a_text(door, text):
     content = json.dumps(entity(text), ensure_ascii=True).encode()
     reply = door.send_request(method="POST", params={}, content=content)
     check(door, reply)
-    assert list_spoken_texts(read_document(reply))[0] == clean_text(text)
+    assert list_spoken_texts(read_document(reply))[0] == f"Hello {clean_text(text)}"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
@@ -126,7 +126,7 @@ def test_what_a_caller_is_called_is_spoken_as_it_was_told_again_and_again(door, 
     reply = door.send_request(method="POST", params={"from": "ann", "to": "1"}, json={"meta": {"cid_name": name}})
     (url, *_) = list_callback_urls(reply)
     later = door.send_request(f"{url}&from=mallory")
-    assert list_spoken_texts(read_document(later))[0] == clean_text(name)
+    assert list_spoken_texts(read_document(later))[0] == f"Hello {clean_text(name)}"
 
 
 def test_a_part_of_a_url_is_percent_encoded_and_comes_back_as_it_was(door):
