@@ -73,7 +73,7 @@ class InboxFilter(NamedTuple):
 
 
 class PersonChange(NamedTuple):
-    """Who changes something, from where (a terminal, or an address), and when (seconds since 1970)."""
+    """The author of a change. ``origin`` is a terminal or an address, ``at`` is in seconds since 1970."""
 
     who: str
     origin: str

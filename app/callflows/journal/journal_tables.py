@@ -340,7 +340,7 @@ HANDLED_TABLE: Final = Table(
     Column("at", Double, nullable=False),
     Column("by", Text, nullable=False),
 )
-"""What somebody has dealt with: a recording (``voicemail``) or a text (``message``). Without a row it is new."""
+"""Recordings (``voicemail``) and texts (``message``) that somebody has dealt with. One without a row is new."""
 NOTES_TABLE: Final = Table(
     "notes",
     JOURNAL_METADATA,
