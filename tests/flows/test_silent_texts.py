@@ -13,6 +13,8 @@ from flow_harness import (
 )
 
 from callflows.flows.compiler.silent_texts import SilentTextRemover
+from callflows.flows.coverage_points import strip_coverage_comments
+from callflows.flows.entry_points import FIRST_ENTRY
 
 NAME = "'{{ caller.name }}'"
 SORRY = "<Say>Sorry.</Say><Hangup/>"
@@ -122,3 +124,11 @@ def test_an_empty_text_message_is_refused():
 def test_a_text_message_of_missing_values_after_a_call_is_doubted():
     more = f"ended:\n  - when: ended.rang\n    sms: {NAME}"
     assert "text-may-be-empty" in compile_text(make_flow_text("- say: Hello.", more)).rules
+
+
+def test_what_is_recorded_of_a_silent_call_is_what_the_caller_got():
+    flow = compile_valid_flow(make_flow_text(f"- say: {NAME}\n- hangup"))
+    turn = make_turn()
+    answered = flow.answer("start", turn)
+    assert "".join(turn.document_parts).encode() == answered
+    assert strip_coverage_comments(flow.render_with_places("start", make_turn(), FIRST_ENTRY)).encode() == answered

@@ -98,14 +98,16 @@ class Flow:
         out = [DOCUMENT_PROLOGUE]
         render_fragments(pieces, turn, out)
         out.append(DOCUMENT_EPILOGUE)
-        text = "".join(out)
-        if self.silent_text_remover is not None:
-            text = self.silent_text_remover.remove_silent_texts(text)
+        text = self._remove_silent_texts("".join(out))
         document = text.encode()
         if len(document) > MAX_DOCUMENT_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
-        turn.document_parts = out
+        turn.document_parts = out if self.silent_text_remover is None else (text,)
         return document
+
+    def _remove_silent_texts(self, text: str) -> str:
+        remover = self.silent_text_remover
+        return text if remover is None else remover.remove_silent_texts(text)
 
     def render_with_places(self, node: str, turn: Turn, entry: NodeEntry) -> str:
         """Render the document of a node again, with the place marks. For the journal, not for calls.
@@ -118,7 +120,7 @@ class Flow:
             self._marked_fragments[node, entry] = pieces
         out = [DOCUMENT_PROLOGUE]
         render_fragments(pieces, turn, out)
-        return "".join([*out, DOCUMENT_EPILOGUE])
+        return self._remove_silent_texts("".join([*out, DOCUMENT_EPILOGUE]))
 
     async def run_ended_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
         """Return the turn with the effects and the trail of the steps after a call; None if the flow has no such steps.
