@@ -12,7 +12,7 @@ from callflows.importing.connect_actions import (
     ConnectAction,
     read_connect_actions,
 )
-from callflows.importing.draft_steps import add_collect
+from callflows.importing.draft_steps import add_collect, add_dial
 from callflows.importing.flow_draft import (
     MAX_PARTS,
     FlowDraft,
@@ -308,7 +308,7 @@ class _ConnectReader:
 
     def _add_group_dial(self, node: DraftNode, queue: str, nobody: str) -> None:
         note = f"with loss: who answers {shorten(queue, 60)} is kept at Amazon Connect: write their numbers"
-        node.add_step("dial", {"to": self._draft.name_group(queue, note), "no_answer": nobody})
+        add_dial(node, [self._draft.name_group(queue, note)], no_answer=nobody)
         node.add_hangup()
 
     def _read_third_party(self, action: ConnectAction, node: DraftNode) -> None:
@@ -323,9 +323,8 @@ class _ConnectReader:
             node.skip_part(f"nobody is rung at {shorten(written, 60)}: write a number, as dial: +12015550188")
             node.add_goto(self._name_target(failed or action.next))
             return
-        timeout = format_seconds(parameters.get("ThirdPartyConnectionTimeLimitSeconds"), 5, 300)
-        nobody = self._name_target(failed or action.next)
-        node.add_step("dial", merge_data({"to": target, "timeout": timeout, "no_answer": nobody}))
+        timeout = parameters.get("ThirdPartyConnectionTimeLimitSeconds")
+        add_dial(node, [target], timeout=timeout, no_answer=self._name_target(failed or action.next))
         self._go_on(node, action)
 
     def _read_attributes(self, action: ConnectAction, node: DraftNode) -> None:

@@ -7,12 +7,33 @@ from typing import TYPE_CHECKING, Any
 from callflows.importing.flow_draft import SILENT_PROMPT, format_seconds, is_url, merge_data, read_stop_key, shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callflows.importing.flow_draft import DraftNode, SpokenText
 
 
 def read_gender(voice: str) -> str:
     """Return the gender of a voice that Twilio names; empty if the name does not say it."""
     return {"man": "MALE", "woman": "FEMALE", "alice": "FEMALE"}.get(voice.lower(), "")
+
+
+def add_dial(
+    node: DraftNode, targets: Sequence[str], *, timeout: object = None, record: bool = False, no_answer: str = ""
+) -> None:
+    """Add a dial of at least one target. Without a node for ``no_answer``, the next step runs in any case."""
+    asked = merge_data(
+        {
+            "to": targets if len(targets) > 1 else targets[0],
+            "timeout": format_seconds(timeout, 5, 300),
+            "record": "true" if record else "",
+        }
+    )
+    node.add_step("dial", {**asked, "no_answer": no_answer} if no_answer else {**asked, "goes_on": "true"})
+
+
+def note_missing_target(node: DraftNode, original: str) -> None:
+    """Note that a target of the original is neither a number nor a SIP address."""
+    node.note_missing(f"nobody is rung at {original}: write a number or a SIP address, as dial: …")
 
 
 def add_collect(node: DraftNode, speech: SpokenText, sound: str, asked: dict[str, Any]) -> None:

@@ -6,14 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_voicemail, read_gender
+from callflows.importing.draft_steps import add_collect, add_dial, add_voicemail, note_missing_target, read_gender
 from callflows.importing.flow_draft import (
     MAX_PARTS,
     FlowDraft,
     ImportOutcome,
     SpokenText,
     clean_text_part,
-    format_seconds,
     has_tags,
     is_url,
     merge_data,
@@ -345,20 +344,17 @@ class _StudioReader:
             node.skip_part("nobody is rung here")
             node.add_goto(after_node)
             return
-        record = "true" if properties.get("record") is True or properties.get_text("record").startswith("record") else ""
-        asked: dict[str, Any] = merge_data(
-            {"to": targets if len(targets) > 1 else targets[0]},
-            {"timeout": format_seconds(properties.get("timeout"), 5, 300), "record": record},
-        )
+        timeout = properties.get("timeout")
+        record = properties.get("record") is True or properties.get_text("record").startswith("record")
         status = self._get_value("dial status", widget.name)
         if status is None:
-            node.add_step("dial", {**asked, "no_answer": after_node})
+            add_dial(node, targets, timeout=timeout, record=record, no_answer=after_node)
         else:
             node.note_loss("busy, failed and no-answer are one: DialCallStatus is completed or no-answer")
             nobody = self._draft.add_helper_node(f"{node.name}-no-answer")
             nobody.add_step("set", {status: '"no-answer"'})
             nobody.add_goto(after_node)
-            node.add_step("dial", {**asked, "no_answer": nobody.name})
+            add_dial(node, targets, timeout=timeout, record=record, no_answer=nobody.name)
             node.add_step("set", {status: '"completed"'})
         node.add_goto(after_node)
 
@@ -378,9 +374,7 @@ class _StudioReader:
             return self._translator(node).translate_text(target).replace("sip: ", "sip:")
         found = node.read_target(target) if noun in {"number", "number-multi", "sip", "sim"} else ""
         if not found:
-            node.note_missing(
-                f"nobody is rung at {noun} {shorten(target, 60)}: write a number or a SIP address, as dial: …"
-            )
+            note_missing_target(node, f"{noun} {shorten(target, 60)}")
         return found
 
     def _read_voicemail(self, widget: _Widget, node: DraftNode) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from callflows.errors import DocumentReadError, ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_voicemail, read_gender
+from callflows.importing.draft_steps import add_collect, add_dial, add_voicemail, note_missing_target, read_gender
 from callflows.importing.flow_draft import (
     MAX_PARTS,
     FlowDraft,
@@ -170,14 +170,13 @@ class _TwimlReader:
             if not verb.get("action"):
                 return False
         else:
-            record = "true" if verb.get("record", "false").startswith(("record", "true")) else ""
-            more = {"timeout": format_seconds(verb.get("timeout"), 5, 300), "record": record}
-            asked = merge_data({"to": targets if len(targets) > 1 else targets[0]}, more)
-            if not rest and not verb.get("action"):
-                node.add_step("dial", {**asked, "no_answer": self._draft.get_end_node()})
+            is_last = not rest and not verb.get("action")
+            record = verb.get("record", "false").startswith(("record", "true"))
+            nobody = self._draft.get_end_node() if is_last else ""
+            add_dial(node, targets, timeout=verb.get("timeout"), record=record, no_answer=nobody)
+            if is_last:
                 node.add_hangup()
                 return True
-            node.add_step("dial", {**asked, "goes_on": "true"})
         if verb.get("action"):
             self._go_on_at_address(node, verb.get("action"), "after the dial the call goes on at")
             return True
@@ -187,7 +186,7 @@ class _TwimlReader:
         target = node.read_target(text) if name in {"", "Number", "Sip", "Sim"} else ""
         if not target:
             kind = f"<{name}> " if name else ""
-            node.note_missing(f"nobody is rung at {kind}{shorten(text, 60)}: write a number or a SIP address, as dial: …")
+            note_missing_target(node, f"{kind}{shorten(text, 60)}")
         return target
 
     def _read_record(self, verb: Any, node: DraftNode, _rest: Sequence[Any]) -> bool:  # noqa: ANN401 - lxml's element

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_voicemail
+from callflows.importing.draft_steps import add_collect, add_dial, add_voicemail, note_missing_target
 from callflows.importing.flow_draft import (
     MAX_PARTS,
     FlowDraft,
@@ -124,6 +124,26 @@ class _VerbListReader:
         }
         add_collect(node, speech, "", merge_data(asked))
 
+    def find_dial_target(self, target: JsonObject, node: DraftNode, keys: Sequence[str], known_types: Sequence[str]) -> str:
+        """Return the number or SIP address under the first of ``keys``; an empty text, with a note, if there is none."""
+        kind = target.get_text("type")
+        written = next((target.get_text(key) for key in keys if target.get_text(key)), "")
+        found = node.read_target(written) if kind in known_types else ""
+        if not found:
+            note_missing_target(node, shorten(f"{kind} {written}", 60))
+        return found
+
+    def add_dial_verb(self, verb: JsonObject, node: DraftNode, targets: Sequence[str], losses: Mapping[str, str]) -> None:
+        """Add a dial of the targets that are not empty. ``losses`` are reasons by the key that a flow does not have."""
+        known_targets = [target for target in targets if target]
+        for key, reason in losses.items():
+            if verb.get(key):
+                node.note_loss(f"{key}: {reason}")
+        if known_targets:
+            add_dial(node, known_targets, timeout=verb.get("timeout"))
+        else:
+            node.skip_part("nobody is rung here")
+
     def note_program(self, node: DraftNode, url: str, reason: str) -> None:
         """Note that a program outside the file decides how the call goes on."""
         if url:
@@ -195,27 +215,13 @@ class _JambonzReader(_VerbListReader):
         return False
 
     def read_dial(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        targets = [made for target in verb.get_objects("target") if (made := self._read_target(target, node))]
-        for key, reason in _LOST_OF_JAMBONZ_DIAL.items():
-            if verb.get(key):
-                node.note_loss(f"{key}: {reason}")
-        if targets:
-            more = {"timeout": format_seconds(verb.get("timeout"), 5, 300)}
-            one_or_all = targets if len(targets) > 1 else targets[0]
-            node.add_step("dial", {**merge_data({"to": one_or_all}, more), "goes_on": "true"})
-        else:
-            node.skip_part("nobody is rung here")
+        targets = [self._read_target(target, node) for target in verb.get_objects("target")]
+        self.add_dial_verb(verb, node, targets, _LOST_OF_JAMBONZ_DIAL)
         self.note_program(node, verb.get_text("actionHook"), "how the dial ended goes to")
         return False
 
     def _read_target(self, target: JsonObject, node: DraftNode) -> str:
-        kind = target.get_text("type")
-        written = next((target.get_text(key) for key in ("number", "sipUri", "name") if target.get_text(key)), "")
-        found = node.read_target(written) if kind in {"phone", "sip", "user", ""} else ""
-        if not found:
-            shown = shorten(f"{kind} {written}", 60)
-            node.note_missing(f"nobody is rung at {shown}: write a number or a SIP address, as dial: …")
-        return found
+        return self.find_dial_target(target, node, ("number", "sipUri", "name"), ("phone", "sip", "user", ""))
 
     def read_message(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
         text, target = clean_spoken_text(verb.get_text("text")), node.read_target(verb.get_text("to"))
@@ -296,25 +302,12 @@ class _NccoReader(_VerbListReader):
         return False
 
     def read_connect(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        targets = [made for target in verb.get_objects("endpoint") if (made := self._read_endpoint(target, node))]
-        for key, reason in _LOST_OF_CONNECT.items():
-            if verb.get(key):
-                node.note_loss(f"{key}: {reason}")
-        if targets:
-            more = {"timeout": format_seconds(verb.get("timeout"), 5, 300)}
-            one_or_all = targets if len(targets) > 1 else targets[0]
-            node.add_step("dial", {**merge_data({"to": one_or_all}, more), "goes_on": "true"})
-        else:
-            node.skip_part("nobody is rung here")
+        targets = [self._read_endpoint(target, node) for target in verb.get_objects("endpoint")]
+        self.add_dial_verb(verb, node, targets, _LOST_OF_CONNECT)
         return False
 
     def _read_endpoint(self, target: JsonObject, node: DraftNode) -> str:
-        kind = target.get_text("type")
-        written = next((target.get_text(key) for key in ("number", "uri", "user", "extension") if target.get_text(key)), "")
-        found = node.read_target(written) if kind in {"phone", "sip"} else ""
-        if not found:
-            shown = shorten(f"{kind} {written}", 60)
-            node.note_missing(f"nobody is rung at {shown}: write a number or a SIP address, as dial: …")
+        found = self.find_dial_target(target, node, ("number", "uri", "user", "extension"), ("phone", "sip"))
         for key in ("onAnswer", "dtmfAnswer"):
             if target.get(key):
                 node.note_loss(f"{key}: who is rung hears nothing before the conversation")
