@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_dial, add_voicemail, note_missing_target
+from callflows.importing.draft_steps import (
+    add_collect,
+    add_dial,
+    add_sms,
+    add_voicemail,
+    note_lost_tags,
+    note_missing_target,
+    note_speech_input,
+)
 from callflows.importing.flow_draft import (
+    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     SpokenText,
@@ -17,7 +26,6 @@ from callflows.importing.flow_draft import (
     merge_data,
     read_count,
     read_language,
-    read_stop_key,
     shorten,
 )
 from callflows.importing.json_source import JsonObject
@@ -110,19 +118,12 @@ class _VerbListReader:
 
     def read_text(self, text: str, node: DraftNode, language: str, gender: str = "") -> SpokenText:
         if has_tags(text):
-            node.note_loss("the tags in the text are left out: Opentact knows no SSML")
+            note_lost_tags(node)
         return SpokenText(clean_spoken_text(text), read_language(language), gender)
 
     def add_question(self, node: DraftNode, speech: SpokenText, digits: tuple[int, int], stop: str, name: str) -> None:
         """Add a collect whose digits the flow itself cannot use yet."""
-        least, most = digits
-        asked = {
-            "into": self.draft.name_value("digits", name),
-            "digits": str(most) if least == most else f"{least}-{most}",
-            "stop": read_stop_key(stop) if read_stop_key(stop) != "#" else "",
-            "attempts": "1",
-        }
-        add_collect(node, speech, "", merge_data(asked))
+        add_collect(node, speech, into=self.draft.name_value("digits", name), digits=digits, stop=stop)
 
     def find_dial_target(self, target: JsonObject, node: DraftNode, keys: Sequence[str], known_types: Sequence[str]) -> str:
         """Return the number or SIP address under the first of ``keys``; an empty text, with a note, if there is none."""
@@ -197,16 +198,14 @@ class _JambonzReader(_VerbListReader):
 
     def read_gather(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
         inputs = verb.get_texts("input") or ["digits"]
-        if "digits" not in inputs:
-            node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
-        elif "speech" in inputs:
-            node.note_loss("the original takes speech, too; Opentact only knows keys")
+        if "speech" in inputs or "digits" not in inputs:
+            note_speech_input(node, takes_keys="digits" in inputs)
         speech, self.prompt = self.prompt or SpokenText(""), None
         if verb.get_object("say"):
             speech = self._read_speech(verb.get_object("say"), node)
         elif verb.get_object("play"):
             self.read_sounds(verb.get_object("play").get_texts("url"), node, 1)
-        most = read_count(verb.get("numDigits") or verb.get("maxDigits"), _MAX_DIGITS, _MAX_DIGITS)
+        most = read_count(verb.get("numDigits") or verb.get("maxDigits"), MAX_DIGITS, MAX_DIGITS)
         least = read_count(verb.get("numDigits") or verb.get("minDigits"), 1, most)
         number = self.count_verb("gather")
         name = f"digits_{number}" if number > 1 else "pressed"
@@ -224,11 +223,8 @@ class _JambonzReader(_VerbListReader):
         return self.find_dial_target(target, node, ("number", "sipUri", "name"), ("phone", "sip", "user", ""))
 
     def read_message(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        text, target = clean_spoken_text(verb.get_text("text")), node.read_target(verb.get_text("to"))
-        if text and target:
-            node.add_step("sms", {"text": text, "to": target})
-        else:
-            node.skip_part("the text message has no text, or nobody to send it to")
+        target = node.read_target(verb.get_text("to"))
+        add_sms(node, clean_spoken_text(verb.get_text("text")), target or None)
         return False
 
     def skip_setting(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
@@ -288,13 +284,11 @@ class _NccoReader(_VerbListReader):
 
     def read_input(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
         kinds = verb.get_texts("type") or (["dtmf"] if verb.get_object("dtmf") else [])
-        if "speech" in kinds and "dtmf" not in kinds:
-            node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
-        elif "speech" in kinds:
-            node.note_loss("the original takes speech, too; Opentact only knows keys")
+        if "speech" in kinds:
+            note_speech_input(node, takes_keys="dtmf" in kinds)
         speech, self.prompt = self.prompt or SpokenText(""), None
         keys = verb.get_object("dtmf")
-        most = read_count(keys.get("maxDigits", verb.get("maxDigits")), 4, _MAX_DIGITS)
+        most = read_count(keys.get("maxDigits", verb.get("maxDigits")), 4, MAX_DIGITS)
         number = self.count_verb("input")
         self.add_question(node, speech, (1, most), "", f"digits_{number}" if number > 1 else "pressed")
         url = next(iter(verb.get_texts("eventUrl")), "a program")
@@ -357,7 +351,6 @@ class _NccoReader(_VerbListReader):
 
 
 _GENDERS: Final = frozenset({"MALE", "FEMALE"})
-_MAX_DIGITS: Final = 40
 _LOST_OF_JAMBONZ_DIAL: Final = {
     "callerId": "who is rung sees the caller's number",
     "timeLimit": "a conversation has no time limit",
