@@ -148,10 +148,8 @@ class _StudioReader:
             target = trigger.find_next("incomingRequest")
         if trigger.find_next("incomingMessage", "incomingConversationMessage"):
             reply = self._read_message_rule(trigger.find_next("incomingMessage", "incomingConversationMessage"))
-            part.reasons.append(
-                "" if reply else "what happens with text messages is not mapped: write rules under messages"
-            )
-        part.reasons = [reason for reason in part.reasons if reason]
+            if not reply:
+                part.reasons.append("what happens with text messages is not mapped: write rules under messages")
         return target if target in self._widgets else ""
 
     def _end_without_call(self, start: DraftNode) -> None:
