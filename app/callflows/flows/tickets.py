@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from callflows.atomic_files import create_private_file
 from callflows.errors import ExpiredTicketError, ForgedTicketError, SettingsError, TicketError
+from callflows.flows.entry_points import NodeEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,6 +141,26 @@ class TicketSigner:
             hidden = decrypt_ticket_text(self._encryption_keys, target, unpacked["x"])
             return {**unpacked, "s": {**unpacked.get("s", {}), **json.loads(hidden)}}
         return unpacked
+
+
+def make_ticket_state(version: str, entry: NodeEntry) -> dict[str, Any]:
+    """Return the state of a ticket that leads to an entry of a node. The entry of most tickets takes no room."""
+    state: dict[str, Any] = {"v": version}
+    if entry != _COMMON_ENTRY:
+        state["e"] = (*map(int, entry[: 4 if entry.has_digits else 3]),)
+    return state
+
+
+def read_node_entry(state: Mapping[str, Any], *, is_same_version: bool) -> NodeEntry:
+    """Return the entry of a node in a ticket's state; if the flow was changed since then, the beginning of the node."""
+    numbers = state.get("e")
+    step, attempt, line_answered, *digits = _COMMON_ENTRY[:3] if numbers is None else numbers
+    if not is_same_version:
+        return NodeEntry(line_answered=bool(line_answered))
+    return NodeEntry(step, attempt, bool(line_answered), bool(digits))
+
+
+_COMMON_ENTRY: Final = NodeEntry(line_answered=True)
 
 
 def _encode_json(value: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from callflows.importing.connect_actions import (
     ConnectAction,
     read_connect_actions,
 )
-from callflows.importing.draft_steps import add_collect
+from callflows.importing.draft_steps import add_collect, add_dial, note_lost_tags
 from callflows.importing.flow_draft import (
+    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     SpokenText,
@@ -133,7 +134,7 @@ class _ConnectReader:
         parameters = action.parameters
         text = parameters.get_text("Text") or parameters.get_text("SSML")
         if has_tags(text):
-            node.note_loss("the tags in the text are left out: Opentact knows no SSML")
+            note_lost_tags(node)
         spoken = self._translate_text(clean_spoken_text(text), node)
         if parameters.get_text("PromptId") and not text:
             node.note_missing(
@@ -207,20 +208,15 @@ class _ConnectReader:
         if action.is_storing:
             name = self._draft.name_value("stored", "stored_input")
             validation = action.parameters.get_object("InputValidation")
-            most = read_count(validation.get_object("CustomValidation").get_text("MaximumLength"), 20, 40)
+            most = read_count(validation.get_object("CustomValidation").get_text("MaximumLength"), 20, MAX_DIGITS)
             if action.parameters.get_object("InputEncryption"):
                 node.note_loss("the digits are not encrypted with a key of yours: secret: true keeps them from logs")
         else:
             name = self._draft.name_value("digits", action.name)
             most = max([1, *(len(key) for key in keys if _KEYS.fullmatch(key))])
-        asked = {
-            "into": name,
-            "digits": "1" if most == 1 else f"1-{most}",
-            "stop": next((key for key in "#*0" if not any(key in one for one in keys)), "#").replace("#", ""),
-            "attempts": "1",
-            "otherwise": self._name_target(no_input or action.next),
-        }
-        add_collect(node, speech, "", merge_data(asked))
+        stop = next((key for key in "#*0" if not any(key in one for one in keys)), "#")
+        nobody = self._name_target(no_input or action.next)
+        add_collect(node, speech, into=name, digits=(1, most), stop=stop, otherwise=nobody)
         ways = []
         for condition in action.conditions:
             pressed = [key for key in condition.operands if _KEYS.fullmatch(key)]
@@ -308,7 +304,7 @@ class _ConnectReader:
 
     def _add_group_dial(self, node: DraftNode, queue: str, nobody: str) -> None:
         note = f"with loss: who answers {shorten(queue, 60)} is kept at Amazon Connect: write their numbers"
-        node.add_step("dial", {"to": self._draft.name_group(queue, note), "no_answer": nobody})
+        add_dial(node, [self._draft.name_group(queue, note)], no_answer=nobody)
         node.add_hangup()
 
     def _read_third_party(self, action: ConnectAction, node: DraftNode) -> None:
@@ -323,9 +319,8 @@ class _ConnectReader:
             node.skip_part(f"nobody is rung at {shorten(written, 60)}: write a number, as dial: +12015550188")
             node.add_goto(self._name_target(failed or action.next))
             return
-        timeout = format_seconds(parameters.get("ThirdPartyConnectionTimeLimitSeconds"), 5, 300)
-        nobody = self._name_target(failed or action.next)
-        node.add_step("dial", merge_data({"to": target, "timeout": timeout, "no_answer": nobody}))
+        timeout = parameters.get("ThirdPartyConnectionTimeLimitSeconds")
+        add_dial(node, [target], timeout=timeout, no_answer=self._name_target(failed or action.next))
         self._go_on(node, action)
 
     def _read_attributes(self, action: ConnectAction, node: DraftNode) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from callflows.importing.flow_draft import SILENT_PROMPT, format_seconds, is_url, merge_data, read_stop_key, shorten
+from callflows.importing.flow_draft import SILENT_PROMPT, format_seconds, is_url, merge_data, shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callflows.importing.flow_draft import DraftNode, SpokenText
 
 
@@ -15,8 +17,68 @@ def read_gender(voice: str) -> str:
     return {"man": "MALE", "woman": "FEMALE", "alice": "FEMALE"}.get(voice.lower(), "")
 
 
-def add_collect(node: DraftNode, speech: SpokenText, sound: str, asked: dict[str, Any]) -> None:
-    """Add a collect that asks by a text or by a sound."""
+def add_dial(
+    node: DraftNode, targets: Sequence[str], *, timeout: object = None, record: bool = False, no_answer: str = ""
+) -> None:
+    """Add a dial of at least one target. Without a node for ``no_answer``, the next step runs in any case."""
+    asked = merge_data(
+        {
+            "to": targets if len(targets) > 1 else targets[0],
+            "timeout": format_seconds(timeout, 5, 300),
+            "record": "true" if record else "",
+        }
+    )
+    node.add_step("dial", {**asked, "no_answer": no_answer} if no_answer else {**asked, "goes_on": "true"})
+
+
+def note_missing_target(node: DraftNode, original: str) -> None:
+    """Note that a target of the original is neither a number nor a SIP address."""
+    node.note_missing(f"nobody is rung at {original}: write a number or a SIP address, as dial: …")
+
+
+def add_sms(node: DraftNode, text: str, target: str | None) -> None:
+    """Add a text message. An empty target is the caller; None is a target that is no number."""
+    if text and target is not None:
+        node.add_step("sms", {"text": text, "to": target} if target else text)
+    else:
+        node.skip_part("the text message has no text, or nobody to send it to")
+
+
+def note_lost_tags(node: DraftNode) -> None:
+    """Note that a text has tags of SSML."""
+    node.note_loss("the tags in the text are left out: Opentact knows no SSML")
+
+
+def note_speech_input(node: DraftNode, *, takes_keys: bool) -> None:
+    """Note that a question of the original listens to speech, and perhaps takes keys, too."""
+    if takes_keys:
+        node.note_loss("the original takes speech, too; Opentact only knows keys")
+    else:
+        node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
+
+
+def add_collect(
+    node: DraftNode,
+    speech: SpokenText,
+    sound: str = "",
+    *,
+    into: str,
+    digits: tuple[int, int],
+    stop: str,
+    attempts: int = 1,
+    otherwise: str = "",
+) -> None:
+    """Add a collect that asks by a text or by a sound. ``digits`` are the least and the most digits."""
+    least, most = digits
+    asked = merge_data(
+        {
+            "into": into,
+            "digits": str(most) if least == most else f"{least}-{most}",
+            "stop": _format_stop_key(stop),
+            "attempts": str(attempts),
+            "otherwise": otherwise,
+        }
+    )
     if speech.text:
         node.add_step("collect", {"prompt": speech.text, **merge_data({"voice": speech.voice}), **asked})
         return
@@ -27,6 +89,14 @@ def add_collect(node: DraftNode, speech: SpokenText, sound: str, asked: dict[str
         "the original asks nothing, or by a sound without an address: write the question instead of the full stop"
     )
     node.add_step("collect", {"prompt": SILENT_PROMPT, **asked})
+
+
+def _format_stop_key(text: str) -> str:
+    """Return the key that ends an input; an empty text for ``#``, which a flow has without a word, and for other texts."""
+    return text if text in _KEYS_BESIDE_HASH else ""
+
+
+_KEYS_BESIDE_HASH: Final = frozenset("0123456789*")
 
 
 def add_voicemail(
@@ -40,7 +110,7 @@ def add_voicemail(
         {
             "greeting": greeting,
             "max": format_seconds(max_seconds, 5, 1800),
-            "stop": read_stop_key(stop) if read_stop_key(stop) != "#" else "",
+            "stop": _format_stop_key(stop),
             "transcribe": "true" if transcribe else "",
             "notify": notify,
         }

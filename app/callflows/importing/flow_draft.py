@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MAX_PARTS: Final = 1000
 """A flow with more widgets, actions or verbs is refused."""
-
-
+MAX_DIGITS: Final = 40
+"""Number of digits that a question takes if the original has no limit."""
 SILENT_PROMPT: Final = "."
 """The text of a question that the original asks by a sound, or not at all."""
 
@@ -344,14 +344,6 @@ def read_target(text: str) -> str:
     if lacks_country_code(plain):
         return parse_e164(f"+1{plain}")
     return parse_e164(plain)
-
-
-def read_stop_key(text: str, instead: str = "#") -> str:
-    """Return the key that ends an input; ``instead`` if the text is no key."""
-    return text if text in _KEYS else instead
-
-
-_KEYS: Final = frozenset("0123456789*#")
 
 
 def merge_data(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import re
 import warnings
 from typing import Final
 
+from callflows.importing.flow_draft import MAX_DIGITS
+
 _KEYS: Final = "0123456789*#"
 _MAX_PATTERN_CHARACTERS: Final = 60
 _MAX_KEYS: Final = 24
@@ -22,11 +24,10 @@ def find_matching_length(pattern: str) -> tuple[int, int] | None:
         return None
     least, comma, most = found["least"], found["comma"], found["most"]
     if least is None:
-        return 1, _MOST_DIGITS
-    return int(least), int(most or _MOST_DIGITS) if comma else int(least)
+        return 1, MAX_DIGITS
+    return int(least), int(most or MAX_DIGITS) if comma else int(least)
 
 
-_MOST_DIGITS: Final = 40
 _PATTERN_OF_LENGTH: Final = re.compile(
     r"\^?\(?(?:\\d|\[0-9\]|\[\\d\])(?:\+|\{(?P<least>[0-9]{1,2})(?P<comma>,?)(?P<most>[0-9]{1,2})?\})\)?\$?"
 )

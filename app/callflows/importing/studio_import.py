@@ -6,20 +6,28 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_voicemail, read_gender
+from callflows.importing.draft_steps import (
+    add_collect,
+    add_dial,
+    add_sms,
+    add_voicemail,
+    note_lost_tags,
+    note_missing_target,
+    note_speech_input,
+    read_gender,
+)
 from callflows.importing.flow_draft import (
+    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     ImportOutcome,
     SpokenText,
     clean_text_part,
-    format_seconds,
     has_tags,
     is_url,
     merge_data,
     read_count,
     read_language,
-    read_stop_key,
     shorten,
 )
 from callflows.importing.json_source import JsonObject
@@ -31,9 +39,6 @@ if TYPE_CHECKING:
 
     from callflows.importing.flow_draft import DraftNode
     from callflows.importing.liquid_expressions import LiquidPath
-
-
-_MAX_DIGITS: Final = 40
 
 
 def find_studio_definition(data: Any) -> JsonObject | None:  # noqa: ANN401 - JSON
@@ -143,10 +148,8 @@ class _StudioReader:
             target = trigger.find_next("incomingRequest")
         if trigger.find_next("incomingMessage", "incomingConversationMessage"):
             reply = self._read_message_rule(trigger.find_next("incomingMessage", "incomingConversationMessage"))
-            part.reasons.append(
-                "" if reply else "what happens with text messages is not mapped: write rules under messages"
-            )
-        part.reasons = [reason for reason in part.reasons if reason]
+            if not reply:
+                part.reasons.append("what happens with text messages is not mapped: write rules under messages")
         return target if target in self._widgets else ""
 
     def _end_without_call(self, start: DraftNode) -> None:
@@ -220,7 +223,7 @@ class _StudioReader:
 
     def _translate_text(self, text: str, node: DraftNode) -> str:
         if has_tags(text):
-            node.note_loss("the tags in the text are left out: Opentact knows no SSML")
+            note_lost_tags(node)
         return self._translator(node).translate_text(text)
 
     def _resolve_path(self, path: LiquidPath) -> str | None:
@@ -279,26 +282,22 @@ class _StudioReader:
         properties = widget.properties
         name = self._draft.name_value("digits", widget.name)
         no_input = widget.find_next("timeout")
-        if widget.find_next("speech") and not widget.find_next("keypress"):
-            node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
-        elif widget.find_next("speech"):
-            node.note_loss("the original takes speech, too; Opentact only knows keys")
-        most = read_count(
-            properties.get("number_of_digits"), _MAX_DIGITS if properties.get_text("finish_on_key") else 1, 40
-        )
-        stop = read_stop_key(properties.get_text("finish_on_key"))
+        if widget.find_next("speech"):
+            note_speech_input(node, takes_keys=bool(widget.find_next("keypress")))
+        stop = properties.get_text("finish_on_key")
+        most = read_count(properties.get("number_of_digits"), MAX_DIGITS if stop else 1, MAX_DIGITS)
         speech = self._read_speech(widget, node)
-        asked = merge_data(
-            {
-                "into": name,
-                "digits": "1" if most == 1 else f"1-{most}",
-                "stop": "" if stop == "#" else stop,
-                "attempts": str(read_count(properties.get("loop"), 1, 10)),
-                "otherwise": self._name_target(no_input) if no_input else self._draft.get_end_node(),
-            }
-        )
         sound = properties.get_text("play")
-        add_collect(node, speech, self._translate_url(sound, node) if sound and not speech.text else "", asked)
+        add_collect(
+            node,
+            speech,
+            self._translate_url(sound, node) if sound and not speech.text else "",
+            into=name,
+            digits=(1, most),
+            stop=stop,
+            attempts=read_count(properties.get("loop"), 1, 10),
+            otherwise=self._name_target(no_input) if no_input else self._draft.get_end_node(),
+        )
         self._go_on(node, widget.find_next("keypress", "speech"))
 
     def _read_split(self, widget: _Widget, node: DraftNode) -> None:
@@ -345,20 +344,17 @@ class _StudioReader:
             node.skip_part("nobody is rung here")
             node.add_goto(after_node)
             return
-        record = "true" if properties.get("record") is True or properties.get_text("record").startswith("record") else ""
-        asked: dict[str, Any] = merge_data(
-            {"to": targets if len(targets) > 1 else targets[0]},
-            {"timeout": format_seconds(properties.get("timeout"), 5, 300), "record": record},
-        )
+        timeout = properties.get("timeout")
+        record = properties.get("record") is True or properties.get_text("record").startswith("record")
         status = self._get_value("dial status", widget.name)
         if status is None:
-            node.add_step("dial", {**asked, "no_answer": after_node})
+            add_dial(node, targets, timeout=timeout, record=record, no_answer=after_node)
         else:
             node.note_loss("busy, failed and no-answer are one: DialCallStatus is completed or no-answer")
             nobody = self._draft.add_helper_node(f"{node.name}-no-answer")
             nobody.add_step("set", {status: '"no-answer"'})
             nobody.add_goto(after_node)
-            node.add_step("dial", {**asked, "no_answer": nobody.name})
+            add_dial(node, targets, timeout=timeout, record=record, no_answer=nobody.name)
             node.add_step("set", {status: '"completed"'})
         node.add_goto(after_node)
 
@@ -378,9 +374,7 @@ class _StudioReader:
             return self._translator(node).translate_text(target).replace("sip: ", "sip:")
         found = node.read_target(target) if noun in {"number", "number-multi", "sip", "sim"} else ""
         if not found:
-            node.note_missing(
-                f"nobody is rung at {noun} {shorten(target, 60)}: write a number or a SIP address, as dial: …"
-            )
+            note_missing_target(node, f"{noun} {shorten(target, 60)}")
         return found
 
     def _read_voicemail(self, widget: _Widget, node: DraftNode) -> None:
@@ -399,13 +393,11 @@ class _StudioReader:
         properties = widget.properties
         text = self._translator(node).translate_text(properties.get_text("body"))
         to = properties.get_text("to")
-        target = "" if not to or "contact.channel.address" in to else self._translate_target(to, "number", node)
+        is_caller = not to or "contact.channel.address" in to
+        target = "" if is_caller else self._translate_target(to, "number", node) or None
         if properties.get_text("media_url"):
             node.note_loss("the picture is left out: a text message is text")
-        if text and (target or not to or "contact.channel.address" in to):
-            node.add_step("sms", {"text": text, "to": target} if target else text)
-        else:
-            node.skip_part("the text message has no text, or nobody to send it to")
+        add_sms(node, text, target)
         self._go_on(node, widget.find_next("sent", "failed"))
 
     def _read_request(self, widget: _Widget, node: DraftNode) -> None:

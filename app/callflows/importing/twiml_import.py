@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from callflows.errors import DocumentReadError, ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_voicemail, read_gender
+from callflows.importing.draft_steps import (
+    add_collect,
+    add_dial,
+    add_sms,
+    add_voicemail,
+    note_lost_tags,
+    note_missing_target,
+    note_speech_input,
+    read_gender,
+)
 from callflows.importing.flow_draft import (
+    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     SpokenText,
     clean_spoken_text,
     format_seconds,
-    merge_data,
     read_count,
     read_language,
-    read_stop_key,
     shorten,
 )
 from callflows.importing.json_source import SourcePlace
@@ -73,7 +81,7 @@ class _TwimlReader:
 
     def _read_text(self, verb: Any, node: DraftNode) -> SpokenText:  # noqa: ANN401 - lxml's element
         if len(verb):
-            node.note_loss("the tags in the text are left out: Opentact knows no SSML")
+            note_lost_tags(node)
         text = clean_spoken_text("".join(verb.itertext()))
         voice = verb.get("voice", "")
         language = read_language(verb.get("language", ""))
@@ -123,9 +131,7 @@ class _TwimlReader:
         number = self._counts["Gather"]
         modes = verb.get("input", "dtmf")
         if "speech" in modes:
-            lost = "the original takes speech, too; Opentact only knows keys"
-            only = "the original listens to speech, which Opentact does not know; here the caller presses keys"
-            (node.note_loss if "dtmf" in modes else node.note_missing)(lost if "dtmf" in modes else only)
+            note_speech_input(node, takes_keys="dtmf" in modes)
         prompts = list(verb.iterchildren("*"))
         spoken = [index for index, prompt in enumerate(prompts) if _get_tag(prompt) == "Say"]
         last = spoken[-1] if spoken else -1
@@ -136,18 +142,10 @@ class _TwimlReader:
             if _get_tag(prompt) == "Play":
                 node.note_loss(f"the sound {shorten(prompt.text or '')} after the text is left out")
         stop = verb.get("finishOnKey", "#")
-        most = read_count(verb.get("numDigits"), _MAX_DIGITS, _MAX_DIGITS)
+        most = read_count(verb.get("numDigits"), MAX_DIGITS, MAX_DIGITS)
         after = self._draft.name_node(f"after {_get_tag(verb)}-{number}") if rest else self._draft.get_end_node()
-        asked = merge_data(
-            {
-                "into": self._draft.name_value("digits", f"digits_{number}" if number > 1 else "pressed"),
-                "digits": "1" if most == 1 else f"1-{most}",
-                "stop": read_stop_key(stop) if read_stop_key(stop) != "#" else "",
-                "attempts": "1",
-                "otherwise": after,
-            }
-        )
-        add_collect(node, speech, "", asked)
+        name = self._draft.name_value("digits", f"digits_{number}" if number > 1 else "pressed")
+        add_collect(node, speech, into=name, digits=(1, most), stop=stop, otherwise=after)
         self._go_on_at_address(node, verb.get("action", ""), "the keys go to")
         if rest:
             self._read_verbs(self._draft.add_node(f"after {_get_tag(verb)}-{number}"), rest)
@@ -170,14 +168,13 @@ class _TwimlReader:
             if not verb.get("action"):
                 return False
         else:
-            record = "true" if verb.get("record", "false").startswith(("record", "true")) else ""
-            more = {"timeout": format_seconds(verb.get("timeout"), 5, 300), "record": record}
-            asked = merge_data({"to": targets if len(targets) > 1 else targets[0]}, more)
-            if not rest and not verb.get("action"):
-                node.add_step("dial", {**asked, "no_answer": self._draft.get_end_node()})
+            is_last = not rest and not verb.get("action")
+            record = verb.get("record", "false").startswith(("record", "true"))
+            nobody = self._draft.get_end_node() if is_last else ""
+            add_dial(node, targets, timeout=verb.get("timeout"), record=record, no_answer=nobody)
+            if is_last:
                 node.add_hangup()
                 return True
-            node.add_step("dial", {**asked, "goes_on": "true"})
         if verb.get("action"):
             self._go_on_at_address(node, verb.get("action"), "after the dial the call goes on at")
             return True
@@ -187,7 +184,7 @@ class _TwimlReader:
         target = node.read_target(text) if name in {"", "Number", "Sip", "Sim"} else ""
         if not target:
             kind = f"<{name}> " if name else ""
-            node.note_missing(f"nobody is rung at {kind}{shorten(text, 60)}: write a number or a SIP address, as dial: …")
+            note_missing_target(node, f"{kind}{shorten(text, 60)}")
         return target
 
     def _read_record(self, verb: Any, node: DraftNode, _rest: Sequence[Any]) -> bool:  # noqa: ANN401 - lxml's element
@@ -205,11 +202,7 @@ class _TwimlReader:
     def _read_message(self, verb: Any, node: DraftNode, _rest: Sequence[Any]) -> bool:  # noqa: ANN401 - lxml's element
         text = clean_spoken_text("".join(verb.itertext()))
         to = verb.get("to", "")
-        target = node.read_target(to) if to else ""
-        if not text or (to and not target):
-            node.skip_part("the text message has no text, or nobody to send it to")
-        else:
-            node.add_step("sms", {"text": text, "to": target} if target else text)
+        add_sms(node, text, node.read_target(to) or None if to else "")
         return False
 
 
@@ -243,7 +236,6 @@ _LOST_OF_DIAL: Final = {
     "ringTone": "the caller hears the usual ringing tone",
     "recordingStatusCallback": "recordings are reported by Opentact's events",
 }
-_MAX_DIGITS: Final = 40
 
 
 def _get_tag(element: Any) -> str:  # noqa: ANN401 - lxml's element

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
-from callflows.importing.draft_steps import add_collect, add_voicemail
+from callflows.importing.draft_steps import (
+    add_collect,
+    add_dial,
+    add_sms,
+    add_voicemail,
+    note_lost_tags,
+    note_missing_target,
+    note_speech_input,
+)
 from callflows.importing.flow_draft import (
+    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     SpokenText,
@@ -17,7 +26,6 @@ from callflows.importing.flow_draft import (
     merge_data,
     read_count,
     read_language,
-    read_stop_key,
     shorten,
 )
 from callflows.importing.json_source import JsonObject
@@ -110,19 +118,32 @@ class _VerbListReader:
 
     def read_text(self, text: str, node: DraftNode, language: str, gender: str = "") -> SpokenText:
         if has_tags(text):
-            node.note_loss("the tags in the text are left out: Opentact knows no SSML")
+            note_lost_tags(node)
         return SpokenText(clean_spoken_text(text), read_language(language), gender)
 
     def add_question(self, node: DraftNode, speech: SpokenText, digits: tuple[int, int], stop: str, name: str) -> None:
         """Add a collect whose digits the flow itself cannot use yet."""
-        least, most = digits
-        asked = {
-            "into": self.draft.name_value("digits", name),
-            "digits": str(most) if least == most else f"{least}-{most}",
-            "stop": read_stop_key(stop) if read_stop_key(stop) != "#" else "",
-            "attempts": "1",
-        }
-        add_collect(node, speech, "", merge_data(asked))
+        add_collect(node, speech, into=self.draft.name_value("digits", name), digits=digits, stop=stop)
+
+    def find_dial_target(self, target: JsonObject, node: DraftNode, keys: Sequence[str], known_types: Sequence[str]) -> str:
+        """Return the number or SIP address under the first of ``keys``; an empty text, with a note, if there is none."""
+        kind = target.get_text("type")
+        written = next((target.get_text(key) for key in keys if target.get_text(key)), "")
+        found = node.read_target(written) if kind in known_types else ""
+        if not found:
+            note_missing_target(node, shorten(f"{kind} {written}", 60))
+        return found
+
+    def add_dial_verb(self, verb: JsonObject, node: DraftNode, targets: Sequence[str], losses: Mapping[str, str]) -> None:
+        """Add a dial of the targets that are not empty. ``losses`` are reasons by the key that a flow does not have."""
+        known_targets = [target for target in targets if target]
+        for key, reason in losses.items():
+            if verb.get(key):
+                node.note_loss(f"{key}: {reason}")
+        if known_targets:
+            add_dial(node, known_targets, timeout=verb.get("timeout"))
+        else:
+            node.skip_part("nobody is rung here")
 
     def note_program(self, node: DraftNode, url: str, reason: str) -> None:
         """Note that a program outside the file decides how the call goes on."""
@@ -177,16 +198,14 @@ class _JambonzReader(_VerbListReader):
 
     def read_gather(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
         inputs = verb.get_texts("input") or ["digits"]
-        if "digits" not in inputs:
-            node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
-        elif "speech" in inputs:
-            node.note_loss("the original takes speech, too; Opentact only knows keys")
+        if "speech" in inputs or "digits" not in inputs:
+            note_speech_input(node, takes_keys="digits" in inputs)
         speech, self.prompt = self.prompt or SpokenText(""), None
         if verb.get_object("say"):
             speech = self._read_speech(verb.get_object("say"), node)
         elif verb.get_object("play"):
             self.read_sounds(verb.get_object("play").get_texts("url"), node, 1)
-        most = read_count(verb.get("numDigits") or verb.get("maxDigits"), _MAX_DIGITS, _MAX_DIGITS)
+        most = read_count(verb.get("numDigits") or verb.get("maxDigits"), MAX_DIGITS, MAX_DIGITS)
         least = read_count(verb.get("numDigits") or verb.get("minDigits"), 1, most)
         number = self.count_verb("gather")
         name = f"digits_{number}" if number > 1 else "pressed"
@@ -195,34 +214,17 @@ class _JambonzReader(_VerbListReader):
         return False
 
     def read_dial(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        targets = [made for target in verb.get_objects("target") if (made := self._read_target(target, node))]
-        for key, reason in _LOST_OF_JAMBONZ_DIAL.items():
-            if verb.get(key):
-                node.note_loss(f"{key}: {reason}")
-        if targets:
-            more = {"timeout": format_seconds(verb.get("timeout"), 5, 300)}
-            one_or_all = targets if len(targets) > 1 else targets[0]
-            node.add_step("dial", {**merge_data({"to": one_or_all}, more), "goes_on": "true"})
-        else:
-            node.skip_part("nobody is rung here")
+        targets = [self._read_target(target, node) for target in verb.get_objects("target")]
+        self.add_dial_verb(verb, node, targets, _LOST_OF_JAMBONZ_DIAL)
         self.note_program(node, verb.get_text("actionHook"), "how the dial ended goes to")
         return False
 
     def _read_target(self, target: JsonObject, node: DraftNode) -> str:
-        kind = target.get_text("type")
-        written = next((target.get_text(key) for key in ("number", "sipUri", "name") if target.get_text(key)), "")
-        found = node.read_target(written) if kind in {"phone", "sip", "user", ""} else ""
-        if not found:
-            shown = shorten(f"{kind} {written}", 60)
-            node.note_missing(f"nobody is rung at {shown}: write a number or a SIP address, as dial: …")
-        return found
+        return self.find_dial_target(target, node, ("number", "sipUri", "name"), ("phone", "sip", "user", ""))
 
     def read_message(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        text, target = clean_spoken_text(verb.get_text("text")), node.read_target(verb.get_text("to"))
-        if text and target:
-            node.add_step("sms", {"text": text, "to": target})
-        else:
-            node.skip_part("the text message has no text, or nobody to send it to")
+        target = node.read_target(verb.get_text("to"))
+        add_sms(node, clean_spoken_text(verb.get_text("text")), target or None)
         return False
 
     def skip_setting(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
@@ -282,13 +284,11 @@ class _NccoReader(_VerbListReader):
 
     def read_input(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
         kinds = verb.get_texts("type") or (["dtmf"] if verb.get_object("dtmf") else [])
-        if "speech" in kinds and "dtmf" not in kinds:
-            node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
-        elif "speech" in kinds:
-            node.note_loss("the original takes speech, too; Opentact only knows keys")
+        if "speech" in kinds:
+            note_speech_input(node, takes_keys="dtmf" in kinds)
         speech, self.prompt = self.prompt or SpokenText(""), None
         keys = verb.get_object("dtmf")
-        most = read_count(keys.get("maxDigits", verb.get("maxDigits")), 4, _MAX_DIGITS)
+        most = read_count(keys.get("maxDigits", verb.get("maxDigits")), 4, MAX_DIGITS)
         number = self.count_verb("input")
         self.add_question(node, speech, (1, most), "", f"digits_{number}" if number > 1 else "pressed")
         url = next(iter(verb.get_texts("eventUrl")), "a program")
@@ -296,25 +296,12 @@ class _NccoReader(_VerbListReader):
         return False
 
     def read_connect(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        targets = [made for target in verb.get_objects("endpoint") if (made := self._read_endpoint(target, node))]
-        for key, reason in _LOST_OF_CONNECT.items():
-            if verb.get(key):
-                node.note_loss(f"{key}: {reason}")
-        if targets:
-            more = {"timeout": format_seconds(verb.get("timeout"), 5, 300)}
-            one_or_all = targets if len(targets) > 1 else targets[0]
-            node.add_step("dial", {**merge_data({"to": one_or_all}, more), "goes_on": "true"})
-        else:
-            node.skip_part("nobody is rung here")
+        targets = [self._read_endpoint(target, node) for target in verb.get_objects("endpoint")]
+        self.add_dial_verb(verb, node, targets, _LOST_OF_CONNECT)
         return False
 
     def _read_endpoint(self, target: JsonObject, node: DraftNode) -> str:
-        kind = target.get_text("type")
-        written = next((target.get_text(key) for key in ("number", "uri", "user", "extension") if target.get_text(key)), "")
-        found = node.read_target(written) if kind in {"phone", "sip"} else ""
-        if not found:
-            shown = shorten(f"{kind} {written}", 60)
-            node.note_missing(f"nobody is rung at {shown}: write a number or a SIP address, as dial: …")
+        found = self.find_dial_target(target, node, ("number", "uri", "user", "extension"), ("phone", "sip"))
         for key in ("onAnswer", "dtmfAnswer"):
             if target.get(key):
                 node.note_loss(f"{key}: who is rung hears nothing before the conversation")
@@ -364,7 +351,6 @@ class _NccoReader(_VerbListReader):
 
 
 _GENDERS: Final = frozenset({"MALE", "FEMALE"})
-_MAX_DIGITS: Final = 40
 _LOST_OF_JAMBONZ_DIAL: Final = {
     "callerId": "who is rung sees the caller's number",
     "timeLimit": "a conversation has no time limit",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from callflows.errors import AuthorCodeError, ExpiredTicketError, ForgedTicketError, OpentactError, SandboxTimeoutError
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.flow import render_apology
+from callflows.flows.tickets import read_node_entry
 from callflows.journal.redaction import list_secret_texts, mask_secrets
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.job_runner import run_until_resolved
@@ -180,10 +181,7 @@ class AnswerEngine:
             node = node.partition(".")[0]  # branch numbers may differ between versions
         if flow is None or node not in flow.documents:
             return self._answer_with_fallback(name, node, LookupError(f"the flow {name} has no node {node} any more"), turn)
-        step, attempt, answered, *given = state.get("e", (0, 0, 1))
-        entry = (
-            NodeEntry(step, attempt, bool(answered), bool(given)) if remembered else NodeEntry(line_answered=bool(answered))
-        )
+        entry = read_node_entry(state, is_same_version=remembered is not None)
         return self._answer_from_flow(flow, node, turn, entry)
 
     def _build_turn(self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl) -> Turn:

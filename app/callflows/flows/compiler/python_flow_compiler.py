@@ -19,6 +19,7 @@ from callflows.flows.python_flow import PythonNodeJob, describe_python_flow
 from callflows.flows.source.flow_file import read_number_claims
 from callflows.flows.source.positions import ProblemReport, SourcePosition
 from callflows.flows.source.time_zones import find_timezone
+from callflows.flows.tickets import make_ticket_state
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.phone_numbers import parse_e164
@@ -166,7 +167,7 @@ def _sign_urls(
         if name not in links:
             return token[0]
         node, values = links[name]
-        entry: dict[str, Any] = {"e": [*map(int, NodeEntry()[:3])]} if name != token[0] else {}
-        return options.signer.make_ticket_factory(f"{flow_name}/{node}", {"v": version, **entry})(carried, values)
+        state = make_ticket_state(version, NodeEntry(line_answered=name == token[0]))
+        return options.signer.make_ticket_factory(f"{flow_name}/{node}", state)(carried, values)
 
     return disarm_document_urls(_MARKED_URL_TOKEN.sub(make_ticket, content))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.compiler.flow_graph import find_request_fields
-from callflows.flows.entry_points import NodeEntry
+from callflows.flows.tickets import make_ticket_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.turn import Variables
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.flow_graph import FlowGraph, StoredValueEstimate
     from callflows.flows.compiler.fragments import Hole
+    from callflows.flows.entry_points import NodeEntry
     from callflows.flows.tickets import TicketSigner
     from callflows.language import Dialect
     from callflows.telephony.turn import Turn
@@ -74,10 +75,7 @@ class TicketLinks:
 
     def _make_signed_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
         path = f"/call/{self._flow_name}/{node}?ticket="
-        state: dict[str, Any] = {"v": version}
-        if entry != NodeEntry(line_answered=True):
-            state["e"] = (*map(int, entry[: 4 if entry.has_digits else 3]),)
-        ticket = self._signer.make_ticket_factory(f"{self._flow_name}/{node}", state)
+        ticket = self._signer.make_ticket_factory(f"{self._flow_name}/{node}", make_ticket_state(version, entry))
         carries, keeps, secrets = self.carried_fields, self.carried_values, self._secret_names
         asks = not entry.line_answered
 

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.errors import CallflowsError
 from callflows.flows.coverage_points import strip_coverage_comments
 from callflows.flows.document_comments import ElementPlace, read_element_places
-from callflows.flows.entry_points import FIRST_ENTRY, NodeEntry
+from callflows.flows.entry_points import FIRST_ENTRY
+from callflows.flows.tickets import read_node_entry
 from callflows.recent_keys import RecentKeys
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.turn import Turn
 
 if TYPE_CHECKING:
+    from callflows.flows.entry_points import NodeEntry
     from callflows.flows.flow import Flow
     from callflows.flows.loader.flow_versions import FlowVersions
     from callflows.flows.tickets import TicketSigner
@@ -109,12 +111,7 @@ class PlaceTracer:
         if not ticket:
             return FIRST_ENTRY
         state = self._signer.read_ticket(f"{answered.outcome.flow}/{node}", ticket)
-        step, attempt, line_answered, *digits = state.get("e", (0, 0, 1))
-        if (
-            state.get("v") != answered.outcome.version
-        ):  # the flow was changed in the call, which went on at the node's start
-            return NodeEntry(line_answered=bool(line_answered))
-        return NodeEntry(step, attempt, bool(line_answered), bool(digits))
+        return read_node_entry(state, is_same_version=state.get("v") == answered.outcome.version)
 
 
 def _find_program_places(flow: Flow, node: str) -> dict[str, ElementPlace]:

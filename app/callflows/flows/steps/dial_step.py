@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import re
 from html import escape
@@ -338,9 +339,9 @@ class DialStep(WordStep):
     def _read_number_variable(
         self, context: StepContext, target: str
     ) -> tuple[str, dict[str | tuple[str, ...], tuple[str, ...]]] | None:
-        """Read a target that is nothing but a variable which numbers have: the author wrote out whom each one rings.
+        """Return the variable of a target that is one variable in braces, and the targets by the variable's value.
 
-        Return the variable's name, and the targets by the value. None for any other target.
+        Returns None for any other target, and for a variable that no number has.
         """
         found = _ONE_VARIABLE.fullmatch(target.strip())
         places = context.flow.context.find_number_values(found[1]) if found else {}
@@ -465,18 +466,17 @@ class ComputedTarget:
 
         def render_target(turn: Turn) -> str:
             target = self.get_allowed_target(turn)
-            tag = "To" if dialect == "reference" else "Sip" if "@" in target else "Number"
-            return f"<{tag}>{target}</{tag}>" if target else ""
+            return _render_target(target, dialect) if target else ""
 
         return render_target
 
 
-class ListedTarget(ComputedTarget):
+class ListedTarget(ComputedTarget, abc.ABC):
     """One of several lists of targets that the author wrote out, chosen during a call."""
 
+    @abc.abstractmethod
     def _find_listed_targets(self, turn: Turn) -> tuple[tuple[str, ...], str]:
         """Return the targets, and the reason if there are none."""
-        raise NotImplementedError
 
     def decide_target(self, turn: Turn) -> None:
         """Look the targets up. If there are none, nobody is rung."""
@@ -506,7 +506,7 @@ class DirectoryTarget(ListedTarget):
 
 
 class NumberTarget(ListedTarget):
-    """Those whom a variable of the called number names."""
+    """The targets that a variable of the called number has as its value."""
 
     def __init__(
         self,
