@@ -29,7 +29,6 @@ from callflows.cli.platform_output import (
     ROW_LIMIT_OPTION,
     TABLE_FORMAT_OPTION,
     YES_OPTION,
-    clean_lines,
     collect_rows,
     format_record_fields,
     parse_number_argument,
@@ -42,7 +41,7 @@ from callflows.cli.platform_output import (
 from callflows.opentact.numbers_api import build_order_items
 from callflows.opentact.operation_fields import EXAMPLE_NUMBER
 from callflows.opentact.rest_requests import build_rest_request, list_request_fields
-from callflows.text import MAX_SMS_CHARACTERS
+from callflows.text import MAX_SMS_CHARACTERS, replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -427,7 +426,7 @@ def show_delivery_command(
         print_json({name: message.get(name) for name in ("uuid", "state", "delivered", "reason", "modified_on")})
     else:
         reason = f": {message['reason']}" if message.get("reason") and not is_delivered else ""
-        state = clean_lines(f"{message.get('state') or 'state unknown'}{reason}")
+        state = replace_unprintable(f"{message.get('state') or 'state unknown'}{reason}", kept="\n\t")
         print(f"{'delivered' if is_delivered else 'not delivered'} ({state})")
     raise typer.Exit(0 if is_delivered else 1)
 

@@ -21,6 +21,7 @@ from callflows.cli.cli_options import (
 )
 from callflows.cli.completion import complete_flow
 from callflows.cli.platform_output import TABLE_FORMAT_OPTION, YES_OPTION, run_with_client
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from callflows.settings import Settings
@@ -221,7 +222,7 @@ def _print_doctor_results(results: list[DoctorResult]) -> None:
     for result in results:
         level = f"{result.level:<7}"
         level = typer.style(level, fg=colours[result.level]) if coloured else level
-        finding_text = "".join(sign if sign.isprintable() else " " for sign in result.found)
+        finding_text = replace_unprintable(result.found)
         print(f"{level}  {result.check:<{width}}  {finding_text}")
         if result.fix and result.level != "ok":
             print(f"{'':7}  {'':{width}}  → {result.fix}")
