@@ -1,4 +1,4 @@
-"""Cleaning of text for XML 1.0, and suggestions for misspelled words.
+"""Cleaning of text for XML 1.0 and for the terminal, and suggestions for misspelled words.
 
 Forbidden characters are refused in an author's text, and removed from data of a request.
 """
@@ -32,6 +32,11 @@ XML_FORBIDDEN_CHARACTERS: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U
 def clean_text(text: str) -> str:
     """Return ``text`` without the characters forbidden in XML."""
     return text if text.isprintable() else XML_FORBIDDEN_CHARACTERS.sub("", text)
+
+
+def replace_unprintable(text: str, kept: str = "") -> str:
+    """Return ``text`` with a space for each character that could control a terminal or break a line, except those kept."""
+    return "".join(sign if sign.isprintable() or sign in kept else " " for sign in text)
 
 
 MAX_SMS_CHARACTERS: Final = 918

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO, cast
 
 import typer
 
+from callflows.text import replace_unprintable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
@@ -160,7 +162,7 @@ def guard_terminal() -> Iterator[None]:
 
 def print_table(rows: Sequence[Sequence[object]]) -> None:
     """Print rows in columns; unprintable characters are replaced, so that foreign text cannot control the terminal."""
-    cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
+    cells = [[replace_unprintable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

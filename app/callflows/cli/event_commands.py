@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callflows.cli.cli_options import TableFormat, load_command_settings, print_notice
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from callflows.opentact.event_stream import EventStream
@@ -88,7 +89,7 @@ def _format_event_line(event: PlatformEvent) -> str:
     origin = "(found by search)" if event.found_by_search else ""
     moment = _find_event_time(event).isoformat(" ", "milliseconds")
     line = f"{moment}  {event.kind:<10}  {event.call_uuid}  {content}  {origin}"
-    return "".join(sign if sign.isprintable() else " " for sign in line).rstrip()
+    return replace_unprintable(line).rstrip()
 
 
 def _format_event_json(event: PlatformEvent) -> str:

@@ -29,7 +29,6 @@ from callflows.cli.platform_output import (
     ROW_LIMIT_OPTION,
     TABLE_FORMAT_OPTION,
     YES_OPTION,
-    clean_lines,
     collect_rows,
     format_record_fields,
     parse_number_argument,
@@ -40,9 +39,10 @@ from callflows.cli.platform_output import (
     run_with_client,
 )
 from callflows.opentact.numbers_api import build_order_items
-from callflows.opentact.operation_fields import EXAMPLE_NUMBER
+from callflows.opentact.pagination import MAX_PAGE_ROWS
+from callflows.opentact.rest_operations import NUMBER_EXAMPLE, UUID_EXAMPLE
 from callflows.opentact.rest_requests import build_rest_request, list_request_fields
-from callflows.text import MAX_SMS_CHARACTERS
+from callflows.text import MAX_SMS_CHARACTERS, replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -212,7 +212,7 @@ def search_numbers_command(  # noqa: PLR0913, PLR0917 - an option each
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """Search numbers that can be ordered."""
-    from callflows.opentact.numbers_api import NumberSearchMask
+    from callflows.opentact.numbers_api import NumberSearchMask, build_number_search
 
     mask = NumberSearchMask(
         country=country,
@@ -224,14 +224,13 @@ def search_numbers_command(  # noqa: PLR0913, PLR0917 - an option each
         profile=profile,
         features=split_words(features),
     )
+    take = min(limit, MAX_PAGE_ROWS)
     if dry_run:
-        given: dict[str, Any] = {"type": "long_code", **{key: value for key, value in mask.items() if value}}
-        take = min(limit, 100)
         pages = {"page": 1, "size": take, "take": take, "skip": 0}
-        print_planned_request("numbers search", {**given, **pages}, output)
+        print_planned_request("numbers search", {**build_number_search(mask), **pages}, output)
         return
     numbers = run_with_client(
-        lambda client: collect_rows(client.numbers.search_available(take=min(limit, 100), **mask), limit, output)
+        lambda client: collect_rows(client.numbers.search_available(take=take, **mask), limit, output)
     )
     beside = ("city", "rate_center", "state", "features")
     print_records(
@@ -329,7 +328,7 @@ def list_numbers_command(
     """List the account's numbers, the app that answers each, and whether they text."""
     masks: dict[str, Any] = {"sip_control_app": app} if app else {}
     if dry_run:
-        print_planned_request("numbers list", {**masks, "take": 100, "skip": 0}, output)
+        print_planned_request("numbers list", {**masks, "take": MAX_PAGE_ROWS, "skip": 0}, output)
         return
     leases = run_with_client(lambda client: collect_rows(client.numbers.search_leases(**masks), limit, output))
 
@@ -392,11 +391,12 @@ def list_messages_command(
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
     """List text messages, newest first."""
+    from callflows.opentact.messages_api import MESSAGE_SEARCHES
+
     which: Literal["", "in", "out"] = "" if direction is None else direction.value
     order = {"created_on": "DESC"}
     if dry_run:
-        name = {"": "messages list", "in": "messages inbound list", "out": "messages outbound list"}[which]
-        print_planned_request(name, {"order": order, "take": 100, "skip": 0}, output)
+        print_planned_request(MESSAGE_SEARCHES[which], {"order": order, "take": MAX_PAGE_ROWS, "skip": 0}, output)
         return
 
     def columns(message: MessageEntity) -> Sequence[object]:
@@ -427,7 +427,7 @@ def show_delivery_command(
         print_json({name: message.get(name) for name in ("uuid", "state", "delivered", "reason", "modified_on")})
     else:
         reason = f": {message['reason']}" if message.get("reason") and not is_delivered else ""
-        state = clean_lines(f"{message.get('state') or 'state unknown'}{reason}")
+        state = replace_unprintable(f"{message.get('state') or 'state unknown'}{reason}", kept="\n\t")
         print(f"{'delivered' if is_delivered else 'not delivered'} ({state})")
     raise typer.Exit(0 if is_delivered else 1)
 
@@ -484,7 +484,7 @@ def make_assignment_command(group: Literal["apps", "connections"], field: Litera
             print("\n".join(f"{'gave' if field == 'add' else 'took'} {number}" for number in named))
 
     change_numbers.__doc__ = f"Give numbers to {thing}." if field == "add" else f"Take numbers from {thing}."
-    return WrittenCommand(change_numbers, f"{_UUID_EXAMPLE} {EXAMPLE_NUMBER}")
+    return WrittenCommand(change_numbers, f"{UUID_EXAMPLE} +{NUMBER_EXAMPLE}")
 
 
 def list_voices_command(
@@ -680,7 +680,6 @@ def read_xml_document(file: Path, settings: Settings) -> bytes:
     return document
 
 
-_UUID_EXAMPLE: Final = "3b206fb6-a5b7-4d62-8a3a-02d9e1880001"
 WRITTEN_COMMANDS: Final[dict[str, WrittenCommand]] = {
     "api": WrittenCommand(api, "--lost"),
     "auth": WrittenCommand(auth, "--google-token ya29.example"),
@@ -691,7 +690,7 @@ WRITTEN_COMMANDS: Final[dict[str, WrittenCommand]] = {
     "numbers list": WrittenCommand(list_numbers_command, "--format json"),
     "messages send": WrittenCommand(send_message_command, '+12015550999 "We are open." --from +12015550123'),
     "messages list": WrittenCommand(list_messages_command, "--direction in --limit 10"),
-    "messages delivery": WrittenCommand(show_delivery_command, _UUID_EXAMPLE),
+    "messages delivery": WrittenCommand(show_delivery_command, UUID_EXAMPLE),
     "apps list": WrittenCommand(list_apps_command, "--format json"),
     "apps assign": make_assignment_command("apps", "add"),
     "apps remove": make_assignment_command("apps", "remove"),
@@ -699,9 +698,9 @@ WRITTEN_COMMANDS: Final[dict[str, WrittenCommand]] = {
     "connections remove": make_assignment_command("connections", "remove"),
     "voices": WrittenCommand(list_voices_command, "--lang en-US"),
     "calls bulk": WrittenCommand(
-        call_bulk_command, f"+12015550999 --flow reminder --profile {_UUID_EXAMPLE} --from +12015550123"
+        call_bulk_command, f"+12015550999 --flow reminder --profile {UUID_EXAMPLE} --from +12015550123"
     ),
-    "calls push": WrittenCommand(push_document_command, f"{_UUID_EXAMPLE} document.xml"),
-    "lists push": WrittenCommand(push_list_command, f"front-desk blocked --profile {_UUID_EXAMPLE}"),
+    "calls push": WrittenCommand(push_document_command, f"{UUID_EXAMPLE} document.xml"),
+    "lists push": WrittenCommand(push_list_command, f"front-desk blocked --profile {UUID_EXAMPLE}"),
 }
 """Commands written by hand, by their words after ``callflows opentact``."""

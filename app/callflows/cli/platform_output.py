@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import typer
 
 from callflows.cli.cli_options import TableFormat, exit_with_notice, load_command_settings, print_notice
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -138,14 +139,9 @@ def print_payload(payload: object, columns: Sequence[str], output: TableFormat) 
     elif payload is None:
         print("done")
     elif isinstance(payload, str):
-        print(clean_lines(payload))
+        print(replace_unprintable(payload, kept="\n\t"))
     else:
         print(json.dumps(payload, ensure_ascii=False))
-
-
-def clean_lines(text: str) -> str:
-    """Replace characters that could control the terminal; lines stay."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else " " for sign in text)
 
 
 def _find_rows(payload: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -199,7 +195,7 @@ def print_fitting_table(rows: Sequence[Sequence[object]], headings: Sequence[str
     Headings are printed on a terminal only. Unprintable characters are replaced, so that foreign text cannot control the
     terminal.
     """
-    cells = [["".join(sign if sign.isprintable() else " " for sign in str(cell)) for cell in row] for row in rows]
+    cells = [[replace_unprintable(str(cell)) for cell in row] for row in rows]
     if not cells:
         return
     if headings and sys.stdout.isatty():

@@ -21,6 +21,7 @@ from callflows.cli.cli_options import (
 )
 from callflows.cli.completion import complete_flow
 from callflows.cli.platform_output import TABLE_FORMAT_OPTION, YES_OPTION, run_with_client
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from callflows.settings import Settings
@@ -70,9 +71,11 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
-    """Set up Opentact for the flows: app, URLs, numbers, events. The plan is shown first; done, the next is empty.
+    """Set up Opentact for the flows: app, URLs, numbers, events. Shows the plan and asks before changing anything.
 
-    Numbers that a flow claims exactly are given to the app. Exit 1: Opentact refuses, or something cannot be had.
+    Numbers that a flow claims exactly are given to the app. Running it again changes nothing.
+
+    Exit 1: Opentact refuses, or something is missing, as a number that the account does not have.
     """
     from callflows.setup.connect import setup_planner as connecting
     from callflows.setup.connect import setup_removal
@@ -82,23 +85,23 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
         options = "--app, --product, --take, --max-minutes, --campaign, --static"
         exit_with_notice(f"callflows: --remove restores everything that connect changed: it takes no {options}", 2)
     settings = load_command_settings(flows=flows)
-    ledger = UndoLog(settings.data)
+    undo_log = UndoLog(settings.data)
     if remove:
-        plan = run_with_client(lambda client: setup_removal.plan_setup_removal(client, ledger))
+        plan = run_with_client(lambda client: setup_removal.plan_setup_removal(client, undo_log))
     else:
         from callflows.opentact.backoff import get_utc_now
 
         wanted = _build_desired_setup(settings, app, product, static, take=take, max_minutes=max_minutes, campaign=campaign)
-        plan = run_with_client(lambda client: connecting.plan_setup(client, wanted, ledger, get_utc_now()))
+        plan = run_with_client(lambda client: connecting.plan_setup(client, wanted, undo_log, get_utc_now()))
     _print_plan(plan, output)
     complete = plan.is_complete
     if not dry_run:
         if plan.steps:
             if not remove:
                 _warn_if_unreachable(settings)
-            complete &= _execute_plan(plan, ledger, yes=yes)
+            complete &= _execute_plan(plan, undo_log, yes=yes)
         if remove:
-            ledger.clear()
+            undo_log.clear()
     raise typer.Exit(0 if complete else 1)
 
 
@@ -185,7 +188,7 @@ def doctor(
     ] = False,
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
-    """Say what is wrong with this installation, and the fix. Exit 1 where something is wrong; warnings may be as meant."""
+    """Report every problem of this installation, with its fix. Exit 1 if there is an error; a warning may be intended."""
     import asyncio
     import dataclasses
 
@@ -221,7 +224,7 @@ def _print_doctor_results(results: list[DoctorResult]) -> None:
     for result in results:
         level = f"{result.level:<7}"
         level = typer.style(level, fg=colours[result.level]) if coloured else level
-        finding_text = "".join(sign if sign.isprintable() else " " for sign in result.found)
+        finding_text = replace_unprintable(result.found)
         print(f"{level}  {result.check:<{width}}  {finding_text}")
         if result.fix and result.level != "ok":
             print(f"{'':7}  {'':{width}}  → {result.fix}")

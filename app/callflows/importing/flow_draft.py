@@ -14,6 +14,7 @@ from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.language.value_kinds import LANGUAGE_KIND, SIP_KIND, URL_KIND
 from callflows.telephony.phone_numbers import is_emergency_number, parse_e164
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -272,7 +273,7 @@ def make_unique_name(name: str, taken: Iterable[str], between: str = "-") -> str
 
 def shorten(text: str, limit: int = 80) -> str:
     """Return a text in one line of printable characters, cut after ``limit`` characters."""
-    plain = "".join(sign if sign.isprintable() else " " for sign in text[: limit * 4])
+    plain = replace_unprintable(text[: limit * 4])
     plain = " ".join(plain.split())
     return plain if len(plain) <= limit else f"{plain[:limit]}…"
 

@@ -31,6 +31,7 @@ from callflows.opentact.subscriptions_api import SubscriptionKeeper
 from callflows.settings import OPENTACT_EVENTS_URL, require_encrypted_url
 from callflows.telephony.events import PlatformEvent
 from callflows.telephony.phone_numbers import mask_numbers_in_text
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -333,7 +334,7 @@ class EventStream:
         said = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
         if isinstance(error, EventTokenRejectedError):
             said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
-        return "".join(sign if sign.isprintable() else " " for sign in self._opentact.redact(said))[:500]
+        return replace_unprintable(self._opentact.redact(said))[:500]
 
 
 async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> PlatformEvent | asyncio.Event:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _STATUS_UNAVAILABLE: Final = 503
+MESSAGE_SEARCHES: Final = {"": "messages list", "in": "messages inbound list", "out": "messages outbound list"}
+"""The call that searches messages of a direction, or of both."""
 
 
 def validate_sms_text(text: str) -> str:
@@ -61,7 +63,7 @@ class MessagesApi(OperationGroup):
         **masks: Any,  # noqa: ANN401 - Opentact's own
     ) -> AsyncIterator[MessageEntity]:
         """Iterate over received (``in``), sent (``out``) or all messages; ``masks`` are search filters."""
-        name = {"": "messages list", "in": "messages inbound list", "out": "messages outbound list"}[direction]
+        name = MESSAGE_SEARCHES[direction]
         values, more = self._split_fields(name, masks)
         return search_records(self._rest, MessageEntity, name, values, more=more, take=take)
 

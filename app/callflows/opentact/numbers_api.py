@@ -35,10 +35,8 @@ class NumbersApi(OperationGroup):
     def search_available(
         self, *, take: int = MAX_PAGE_ROWS, **masks: Unpack[NumberSearchMask]
     ) -> AsyncIterator[OpentactNumber]:
-        """Iterate over available numbers. The body follows a customer's program (2022), plus the given masks."""
-        wanted = {"type": "long_code", "country": "US", "features": ["sms", "voice"]}
-        given = {name: value for name, value in masks.items() if value}
-        return search_records(self._rest, OpentactNumber, "numbers search", {**wanted, **given}, take=take)
+        """Iterate over available numbers."""
+        return search_records(self._rest, OpentactNumber, "numbers search", build_number_search(masks), take=take)
 
     async def order_numbers(
         self, numbers: Sequence[str], *, features: Sequence[str] = ("voice", "sms"), autorenew: bool = True
@@ -76,6 +74,12 @@ class NumbersApi(OperationGroup):
         if not parse_e164(lease):
             return lease
         return (await self.get_lease(lease)).uuid
+
+
+def build_number_search(masks: NumberSearchMask) -> dict[str, Any]:
+    """Return the fields of a search for available numbers: those of a customer's program (2022), and the masks."""
+    given = {name: value for name, value in masks.items() if value}
+    return {"type": "long_code", "country": "US", "features": ["sms", "voice"], **given}
 
 
 def build_order_items(numbers: Sequence[str], features: Sequence[str], *, autorenew: bool) -> list[dict[str, Any]]:

@@ -51,7 +51,6 @@ FIELD_KIND_MEANINGS: Final[dict[FieldKind, str]] = {
     "json": "any JSON",
     "file": "a file, as the part of this name in a multipart form",
 }
-EXAMPLE_NUMBER: Final = "+12015550123"
 _TRUTH_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NATIONAL_NUMBER: Final = re.compile(r"\(?([2-9][0-9]{2})\)?[ .\-/]*([2-9][0-9]{2})[ .\-]*([0-9]{4})")
 _MASK_CHARACTERS: Final = re.compile(r"[*%]")

@@ -22,6 +22,7 @@ from callflows.errors import (
     OpentactResponseError,
     OpentactUnavailableError,
 )
+from callflows.text import replace_unprintable
 
 RedactFunction: TypeAlias = Callable[[str], str]
 _ERROR_CLASSES: Final[dict[int, type[OpentactError]]] = {
@@ -99,7 +100,7 @@ def _parse_field_problem(field_problem: object, redact: RedactFunction) -> Opent
 
 def _shorten_text(value: object, redact: RedactFunction) -> str:
     """Return a text for one log line, without line breaks and terminal control characters."""
-    return redact("".join(sign if sign.isprintable() else " " for sign in str(value)[:_MAX_MESSAGE_CHARACTERS]))
+    return redact(replace_unprintable(str(value)[:_MAX_MESSAGE_CHARACTERS]))
 
 
 def parse_rows(payload: object, request: str) -> tuple[list[dict[str, Any]], int | None]:

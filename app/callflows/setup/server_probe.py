@@ -16,6 +16,7 @@ from callflows.errors import OutboundRequestError
 from callflows.http_limits import read_limited_body
 from callflows.outbound_http import get_versioned_user_agent
 from callflows.settings import is_loopback_host
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +70,7 @@ def _describe_probe_error(error: BaseException) -> str:
         if isinstance(inner, ssl.SSLError):
             return f"TLS fails: {inner.reason or 'the server does not speak TLS'}"
         inner = inner.__cause__ or inner.__context__
-    description = "".join(sign if sign.isprintable() else " " for sign in str(error))
+    description = replace_unprintable(str(error))
     return (
         f"no connection is possible ({description})"
         if isinstance(error, httpx.ConnectError)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from callflows.text import replace_unprintable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,7 @@ def format_setting(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = "".join(sign if sign.isprintable() else " " for sign in str(value))
+    text = replace_unprintable(str(value))
     match = _URL_PATTERN.fullmatch(text)
     return text if match is None else f"{match[1]}{match[2]}{_QUERY_VALUE_PATTERN.sub('=…', match[3] or '')}"
 

@@ -259,9 +259,9 @@ def _diagnose_number_texts(
 ) -> Iterator[DoctorFinding]:
     """Report texts that are off, without a campaign, or reported to another server; ``profiles`` only if the flow reads."""
     texts = lease.messaging
-    connect = f"{CONNECT_COMMAND}, or callflows opentact numbers sms on {lease.number}"
     if not _can_send_messages(lease):
-        fix = connect if profiles is not None else f"callflows opentact numbers sms on {lease.number}"
+        fix = f"callflows opentact numbers sms on {lease.number} --messaging-profile PROFILE"
+        fix = f"{CONNECT_COMMAND}, or {fix}" if profiles is not None else fix
         yield DoctorFinding("error", f"{named}, but they are not enabled for it", fix)
         return
     if texts.is_campaign_reported and not texts.campaign and lease.number.startswith("+1"):
