@@ -100,7 +100,9 @@ class Flow:
         out.append(DOCUMENT_EPILOGUE)
         text = "".join(out)
         if self.silent_text_remover is not None:
-            text = self.silent_text_remover.remove_silent_texts(text)
+            sent = self.silent_text_remover.remove_silent_texts(text)
+            if sent is not text:
+                text, out = sent, [sent]
         document = text.encode()
         if len(document) > MAX_DOCUMENT_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
@@ -118,7 +120,8 @@ class Flow:
             self._marked_fragments[node, entry] = pieces
         out = [DOCUMENT_PROLOGUE]
         render_fragments(pieces, turn, out)
-        return "".join([*out, DOCUMENT_EPILOGUE])
+        text = "".join([*out, DOCUMENT_EPILOGUE])
+        return text if self.silent_text_remover is None else self.silent_text_remover.remove_silent_texts(text)
 
     async def run_ended_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
         """Return the turn with the effects and the trail of the steps after a call; None if the flow has no such steps.
