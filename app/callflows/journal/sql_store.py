@@ -181,10 +181,10 @@ class SqlStore:
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_messages(connection, inbox_filter)
 
-    def find_thing(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix."""
+    def list_ids_by_prefix(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
+        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix, in order; an exact match alone."""
         with self._open_read_connection() as connection:
-            return inbox.find_thing(connection, kind, prefix, limit)
+            return inbox.query_ids_by_prefix(connection, kind, prefix, limit)
 
     def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
         """Mark a thing as handled or as new again. Return whether that changed anything."""
@@ -230,11 +230,6 @@ class SqlStore:
         """Return a version of a flow with its source; None if it is unknown."""
         with self._open_read_connection() as connection:
             return sql_queries.query_version(connection, flow, version)
-
-    def list_call_ids(self, prefix: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of calls and legs with a prefix, in order."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_call_ids(connection, prefix, limit)
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
         """Report whether this is the first claim of a key among all processes, as long as claims are retained."""
