@@ -205,7 +205,7 @@ class JournalQueries:
 def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
-    traced = trace_turns(stored.turns, [event for event in stored.events if event["call"] == call["id"]], stored.places)
+    traced = trace_turns(stored.turns, stored.own_events, stored.places)
     visits = list_visits(traced)
     return build_call_record(
         uuid=call["id"],
