@@ -11,7 +11,7 @@ import pathlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, delete, event, make_url, select, text
+from sqlalchemy import create_engine, delete, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -20,6 +20,7 @@ from callflows.journal import api_tokens, call_count_store, erasure, inbox, opt_
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
 from callflows.journal.journal_tables import CLAIMS_TABLE, COUNTED_TABLE, LEASES_TABLE
+from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
@@ -254,8 +255,7 @@ class SqlStore:
         kind = f"text/{hashlib.blake2b(conversation.encode(), digest_size=16).hexdigest()}"
         recent = (CLAIMS_TABLE.c.kind == kind) & (CLAIMS_TABLE.c.at > now - SENT_TEXT_MEMORY_SECONDS)
         with self._open_write_connection() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite's transaction locks the whole file
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:kind))"), {"kind": kind})
+            lock_name(connection, kind)
             sent = connection.execute(select(CLAIMS_TABLE.c.at, CLAIMS_TABLE.c.key).where(recent)).all()
             refusal = find_refusal([(at, key.partition("/")[0]) for at, key in sent])
             if not refusal:
