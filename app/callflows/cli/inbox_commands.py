@@ -149,7 +149,7 @@ def _add_note(store: SqlStore, kind: str, key: str, text: str) -> None:
 
 def _complete_id(store: SqlStore, kind: str, text: str) -> str:
     """Return the only id that starts with the given text; exit with a notice if none or several do."""
-    ids = store.find_thing(kind, text, _MAX_ID_CANDIDATES + 1)
+    ids = store.list_ids_by_prefix(kind, text, _MAX_ID_CANDIDATES + 1)
     if not ids:
         exit_with_notice(f"callflows: there is no {kind} {text!r}: callflows {kind}s lists them", 1)
     if len(ids) > 1:

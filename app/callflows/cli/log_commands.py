@@ -167,8 +167,10 @@ def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> di
 
 def _complete_call_id(store: SqlStore, call: str) -> str:
     """Return the only call id that starts with the given text; exit with code 2 if several ids do."""
-    call_ids = store.list_call_ids(call, _MAX_ID_CANDIDATES + 1) if call else []
-    if call in call_ids or not call_ids:
+    from callflows.journal.inbox import CALL_KIND
+
+    call_ids = store.list_ids_by_prefix(CALL_KIND, call, _MAX_ID_CANDIDATES + 1) if call else []
+    if not call_ids:
         return call
     if len(call_ids) > 1:
         more = ", …" if len(call_ids) > _MAX_ID_CANDIDATES else ""

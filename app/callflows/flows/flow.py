@@ -98,16 +98,16 @@ class Flow:
         out = [DOCUMENT_PROLOGUE]
         render_fragments(pieces, turn, out)
         out.append(DOCUMENT_EPILOGUE)
-        text = self._remove_silent_texts("".join(out))
+        text = "".join(out)
+        if self.silent_text_remover is not None:
+            sent = self.silent_text_remover.remove_silent_texts(text)
+            if sent is not text:
+                text, out = sent, [sent]
         document = text.encode()
         if len(document) > MAX_DOCUMENT_BYTES:
             raise LanguageError(f"the document has {len(document)} bytes, more than {MAX_DOCUMENT_BYTES}")
-        turn.document_parts = out if self.silent_text_remover is None else (text,)
+        turn.document_parts = out
         return document
-
-    def _remove_silent_texts(self, text: str) -> str:
-        remover = self.silent_text_remover
-        return text if remover is None else remover.remove_silent_texts(text)
 
     def render_with_places(self, node: str, turn: Turn, entry: NodeEntry) -> str:
         """Render the document of a node again, with the place marks. For the journal, not for calls.
@@ -120,7 +120,8 @@ class Flow:
             self._marked_fragments[node, entry] = pieces
         out = [DOCUMENT_PROLOGUE]
         render_fragments(pieces, turn, out)
-        return self._remove_silent_texts("".join([*out, DOCUMENT_EPILOGUE]))
+        text = "".join([*out, DOCUMENT_EPILOGUE])
+        return text if self.silent_text_remover is None else self.silent_text_remover.remove_silent_texts(text)
 
     async def run_ended_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
         """Return the turn with the effects and the trail of the steps after a call; None if the flow has no such steps.

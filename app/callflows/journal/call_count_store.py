@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 
 from callflows.journal.journal_tables import COUNTED_TABLE
+from callflows.journal.postgres_locks import lock_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +32,8 @@ def digest_caller(number: str) -> str:
 def count_calls(connection: Connection, calls: Sequence[CountedCall]) -> list[int]:
     """Count calls in a transaction, and return their numbers."""
     table = COUNTED_TABLE
-    if connection.dialect.name == "postgresql":  # SQLite's transaction locks the whole file
-        for scope in sorted(
-            {call.scope for call in calls}
-        ):  # in one order, so that no two transactions wait for each other
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:scope))"), {"scope": scope})
+    for scope in sorted({call.scope for call in calls}):  # in one order: no two transactions wait for each other
+        lock_name(connection, scope)
     numbers = []
     for call in calls:
         known = select(table.c.number).where(table.c.scope == call.scope, table.c.key == call.key)

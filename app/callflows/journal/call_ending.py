@@ -134,8 +134,8 @@ def read_recording(row: JournalRow, transcript: str = "") -> ReportedRecording:
 
 def find_stored_message_state(stored: StoredCall, shortest_message_seconds: float) -> MessageState:
     """Find out whether the caller of a stored call left a message."""
-    own_events = [event for event in stored.events if event["call"] == stored.call["id"]]
-    return _find_message(stored.call, [*map(read_recording, stored.recordings)], own_events, shortest_message_seconds)
+    recordings = [*map(read_recording, stored.recordings)]
+    return _find_message(stored.call, recordings, stored.own_events, shortest_message_seconds)
 
 
 def _find_message(

@@ -91,7 +91,7 @@ def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dic
     each with ``at`` and ``what``.
     """
     last_document = stored.turns[-1]["document"] if stored.turns else None
-    own_events = [event for event in stored.events if event["call"] == stored.call["id"]]
+    own_events = stored.own_events
     traced = trace_turns(stored.turns, own_events, stored.places)
     visits = list_visits(traced)
     ending = find_call_ending(

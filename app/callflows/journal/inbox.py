@@ -248,8 +248,8 @@ def _build_message(row: JournalRow, notes: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-def find_thing(connection: Connection, kind: str, prefix: str, limit: int) -> list[str]:
-    """Return up to ``limit`` ids of a kind of thing that begin with a text, in order; an exact match alone."""
+def query_ids_by_prefix(connection: Connection, kind: str, prefix: str, limit: int) -> list[str]:
+    """Return up to ``limit`` ids of voicemails, messages or calls with a prefix, in order; an exact match alone."""
     column = _TABLES_BY_KIND[kind].c.id
     ids = [
         *connection.scalars(select(column).where(column.startswith(prefix, autoescape=True)).order_by(column).limit(limit))

@@ -177,9 +177,9 @@ class JournalQueries:
         """List the text messages of a filter with a limit, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [*self._store.list_messages(inbox_filter)])
 
-    async def find_thing(self, kind: str, id_: str) -> Sequence[str]:
-        """Return the id if there is such a voicemail, message or call. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.find_thing, kind, id_, 1)
+    async def has_thing(self, kind: str, id_: str) -> bool:
+        """Return whether there is such a voicemail, message or call. Raises JournalUnavailableError."""
+        return id_ in await self._run_query(self._store.list_ids_by_prefix, kind, id_, 1)
 
     async def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
         """Mark a thing as handled or as new. Return whether that changed anything. Raises JournalUnavailableError."""
@@ -205,7 +205,7 @@ class JournalQueries:
 def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:
     """Build a call record from all stored rows of a finished call."""
     call = stored.call
-    traced = trace_turns(stored.turns, [event for event in stored.events if event["call"] == call["id"]], stored.places)
+    traced = trace_turns(stored.turns, stored.own_events, stored.places)
     visits = list_visits(traced)
     return build_call_record(
         uuid=call["id"],

@@ -117,11 +117,6 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
         yield CALLS_TABLE.c.started < call_filter.until
 
 
-def query_call_ids(connection: Connection, prefix: str, limit: int) -> list[str]:
-    begins = CALLS_TABLE.c.id.startswith(prefix, autoescape=True)
-    return [*connection.scalars(select(CALLS_TABLE.c.id).where(begins).order_by(CALLS_TABLE.c.id).limit(limit))]
-
-
 def query_versions(connection: Connection, flow: str) -> list[JournalRow]:
     """Return versions of flows without their source, the newest first."""
     columns = [column for column in VERSIONS_TABLE.c if column.name != "source"]

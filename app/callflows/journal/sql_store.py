@@ -11,7 +11,7 @@ import pathlib
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, delete, event, make_url, select, text
+from sqlalchemy import create_engine, delete, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -20,6 +20,7 @@ from callflows.journal import api_tokens, call_count_store, erasure, inbox, opt_
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
 from callflows.journal.journal_tables import CLAIMS_TABLE, COUNTED_TABLE, LEASES_TABLE
+from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
@@ -181,10 +182,10 @@ class SqlStore:
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_messages(connection, inbox_filter)
 
-    def find_thing(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix."""
+    def list_ids_by_prefix(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
+        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix, in order; an exact match alone."""
         with self._open_read_connection() as connection:
-            return inbox.find_thing(connection, kind, prefix, limit)
+            return inbox.query_ids_by_prefix(connection, kind, prefix, limit)
 
     def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
         """Mark a thing as handled or as new again. Return whether that changed anything."""
@@ -231,11 +232,6 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return sql_queries.query_version(connection, flow, version)
 
-    def list_call_ids(self, prefix: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of calls and legs with a prefix, in order."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_call_ids(connection, prefix, limit)
-
     def claim_key(self, kind: str, key: str, at: float) -> bool:
         """Report whether this is the first claim of a key among all processes, as long as claims are retained."""
         insert = INSERT_BY_DIALECT[self._engine.dialect.name]
@@ -259,8 +255,7 @@ class SqlStore:
         kind = f"text/{hashlib.blake2b(conversation.encode(), digest_size=16).hexdigest()}"
         recent = (CLAIMS_TABLE.c.kind == kind) & (CLAIMS_TABLE.c.at > now - SENT_TEXT_MEMORY_SECONDS)
         with self._open_write_connection() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite's transaction locks the whole file
-                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:kind))"), {"kind": kind})
+            lock_name(connection, kind)
             sent = connection.execute(select(CLAIMS_TABLE.c.at, CLAIMS_TABLE.c.key).where(recent)).all()
             refusal = find_refusal([(at, key.partition("/")[0]) for at, key in sent])
             if not refusal:

@@ -61,6 +61,11 @@ class StoredCall(NamedTuple):
     places: Mapping[str, Mapping[str, ElementPlace]]
     files: Mapping[tuple[str, str], str]
 
+    @property
+    def own_events(self) -> list[JournalRow]:
+        """The events of the call itself, without those of its legs."""
+        return [event for event in self.events if event["call"] == self.call["id"]]
+
 
 def find_call_end(call: JournalRow) -> float | None:
     """Return the last reported moment of the end of a call; None if no end is reported."""

@@ -278,7 +278,7 @@ def _build_change(request: Request, owner: TokenOwner) -> PersonChange:
 
 
 async def _require_thing(journal: JournalQueries, kind: str, id_: str) -> None:
-    if id_ not in await _ask(journal.find_thing(kind, id_)):
+    if not await _ask(journal.has_thing(kind, id_)):
         raise HTTPException(404, f"there is no such {kind}")
 
 
