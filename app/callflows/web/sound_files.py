@@ -6,7 +6,7 @@ import io
 import math
 import struct
 import wave
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, Response
@@ -24,7 +24,7 @@ _SOUND_HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 _MEDIA_TYPES: Final = {".wav": "audio/wav", ".mp3": "audio/mpeg"}
-_DESCRIPTION: Final = {"content": {media_type: {} for media_type in _MEDIA_TYPES.values()}}
+_DESCRIPTION: Final[dict[str, Any]] = {"content": {media_type: {} for media_type in _MEDIA_TYPES.values()}}
 
 
 def create_sound_router(flow_folder: Path, beep_path: str) -> APIRouter:
