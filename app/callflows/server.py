@@ -51,6 +51,11 @@ from callflows.web.api_pages import create_api_router
 from callflows.web.call_completion import CallCompletion
 from callflows.web.call_door import CallDoor
 from callflows.web.call_pushing import CallPusher
+from callflows.web.console.console_accounts import ConsoleAccounts
+from callflows.web.console.console_app import create_console_app, redirect_to_console
+from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
+from callflows.web.console.console_frame import ConsoleSources
+from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
@@ -64,6 +69,8 @@ from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
 
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow_book import FlowBook
@@ -119,6 +126,8 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             needs_token=bool(settings.token),
         )
     )
+    app.add_route(CONSOLE_PATH, redirect_to_console)
+    app.mount(CONSOLE_PATH, installation.create_console())
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
@@ -191,6 +200,15 @@ class Installation:
         )
         self._event_listener = self._create_event_listener()
         self._register_gauges()
+
+    def create_console(self) -> ASGIApp:
+        """Create the pages of the console."""
+        accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
+        door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
+        sources = ConsoleSources(
+            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+        )
+        return create_console_app(sources, door)
 
     def _create_event_listener(self) -> EventListener | None:
         """Create the listener for Opentact's events; None without an Opentact account."""

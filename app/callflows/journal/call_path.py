@@ -122,10 +122,19 @@ def _list_reached(
                 yield ReachedElement(event["at"], known, places[known])
         reached.add(path)
         yield ReachedElement(event["at"], path, places[path], event)
-        follower = _find_follower(path, places)
+        # What follows a menu is reached only if its branch does not end the call, which a report of its own says.
+        is_branched = any(known.startswith(f"{path}.") for known in reached) or _enters_error_branch(path, event, places)
+        follower = "" if is_branched else _find_follower(path, places)
         if follower and follower not in reached:
             reached.add(follower)
             yield ReachedElement(event["at"], follower, places[follower])
+
+
+def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:
+    """Return whether a command failed and has a branch for that: then the branch comes next, and not what follows."""
+    begin = f"{path}.{Error.spec.name}["
+    failed = extract_executed_step(json.loads(report["raw"] or "{}")).get("success") is False
+    return failed and any(known.startswith(begin) for known in places)
 
 
 def _split_path(path: str) -> list[tuple[str, int]]:
@@ -172,9 +181,14 @@ def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
             continue
         first = build_turn_visit(turn, elements[0].place if elements else None)
         _add_visit(visits, first if number else first._replace(way=""))
-        way = ""
+        way, passed = "", set[str]()
         for element in elements:
             place = element.place
+            # A report may come twice, and that of a menu comes when its branch is over: the call does not come back.
+            is_known = element.path in passed or any(inner.startswith(f"{element.path}.") for inner in passed)
+            passed.add(element.path)
+            if is_known and element.path:
+                continue
             way = place.way or way
             if place.node and place.node != visits[-1].node:
                 visits.append(

@@ -95,7 +95,7 @@ def build_call_filter(fields: Mapping[str, str], limit: int) -> CallFilter:
 
     Raises HTTPException for a value that is not valid.
     """
-    given = {name: fields.get(name, "").strip() for name in ("number", "from", "flow", "outcome", "state", "node")}
+    given = {name: fields.get(name, "").strip() for name in ("number", "from", "flow", "outcome", "state", "node", "q")}
     return CallFilter(
         number=parse_e164(given["number"]) or given["number"],
         caller=parse_e164(given["from"]) or given["from"],
@@ -107,6 +107,7 @@ def build_call_filter(fields: Mapping[str, str], limit: int) -> CallFilter:
         limit=limit + 1,
         node=given["node"],
         after=read_page_cursor(fields.get("cursor", "")),
+        text=given["q"],
     )
 
 

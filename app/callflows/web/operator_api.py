@@ -155,13 +155,14 @@ def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) ->
         outcome: Annotated[str, Query(description="how the call ended, as voicemail")] = "",
         state: Annotated[str, Query(description="the last reported state, as live")] = "",
         node: Annotated[str, Query(description="a node that the call came to")] = "",
+        q: Annotated[str, Query(description="a part of a number, or of the caller's name")] = "",
         since: _Moment = "",
         until: _Moment = "",
         cursor: _Cursor = "",
         limit: _Limit = DEFAULT_PAGE_ROWS,
     ) -> Response:
         fields = {"number": number, "from": from_, "flow": flow, "outcome": outcome, "state": state, "node": node}
-        wanted = build_call_filter({**fields, "since": since, "until": until, "cursor": cursor}, limit)
+        wanted = build_call_filter({**fields, "q": q, "since": since, "until": until, "cursor": cursor}, limit)
         calls = await ask_journal(journal.list_calls(wanted))
         rows = [build_call_log_row(call) for call in calls]
         return answer_list_page(request, rows, [(call["started"], call["id"]) for call in calls], limit, CALL_LOG_FIELDS)

@@ -115,9 +115,14 @@ class ConsoleAccounts:
         return bool(self._shared_password)
 
     @property
+    def has_people(self) -> bool:
+        """Whether there are people with names."""
+        return bool(self._load_users())
+
+    @property
     def are_open(self) -> bool:
         """Whether anybody can sign in with a password."""
-        return self.has_shared_password or bool(self._load_users())
+        return self.has_shared_password or self.has_people
 
     def check_password(self, name: str, password: str) -> ConsoleUser | None:
         """Return the person of a name and a password; None if they are wrong. An empty name is the shared password.
