@@ -78,6 +78,8 @@ class Flow:
     """Removes empty texts from documents; None if no text of the flow can be empty."""
     source: bytes = dataclasses.field(default=b"", repr=False)
     """The text of the file."""
+    included_files: Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
+    """The included files with their content, by their names as seen from the flow's folder."""
     misses_data: bool = False
     """True if a data file beside the flow, for example a list of callers, cannot be read at all."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(

@@ -14,6 +14,7 @@ from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
+from callflows.flows.source.included_files import split_stored_source
 from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
 from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names
 
@@ -100,9 +101,9 @@ def read_flow(
     if dependencies is not None:
         dependencies.update(flow_file.included_files)
     made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
-    version = hash_flow_version(text, made_for)
+    version = hash_flow_version(split_stored_source(text)[0].rstrip(b"\n"), made_for)
     for content in flow_file.included_files.values():
-        version = hash_flow_version(version, content)
+        version = hash_flow_version(version, content.rstrip(b"\n"))
     stored = find_stored_names(flow_file.nodes)
     return CompilingFlow(
         name,

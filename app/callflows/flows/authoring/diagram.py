@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.authoring.opening_week import describe_opening_week
-from callflows.flows.source.included_files import include_files
-from callflows.flows.source.yaml_source import read_yaml
+from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
 from callflows.flows.steps.step_table import WORD_STEPS
@@ -75,14 +74,15 @@ class FlowDiagram(NamedTuple):
 def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datetime | None = None) -> FlowDiagram | None:
     """Build the diagram of a YAML flow. Return None if the YAML cannot be read; ``report`` then has the reason.
 
+    ``text`` may be a stored source with its included files.
+
     The opening hours of the diagram begin with the day of ``now``, by default the present.
     """
-    document = read_yaml(text, report)
+    document, _ = read_flow_data(text, report)
     if not isinstance(document, dict):
         if document is not None:
             report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    include_files(document, report)
     nodes = document.get("nodes")
     template = document.get("template")
     if isinstance(template, str) and not nodes:

@@ -94,6 +94,7 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
 """Models of the sections below a key of the file."""
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
+    "included files": "file, `{file, prefix}`, or a list of both",
     "numbers": "text, a list of texts, or variables by number",
     "variable": "text, or a list of texts",
     "some texts": "text, or a list of texts",

@@ -96,6 +96,9 @@ class FlowCompiler:
                 for node in flow.flow_file.nodes
                 if (place := flow.report.get_position(("nodes", node), key=True)).file
             },
+            included_files={
+                file.relative_to(flow.folder).as_posix(): text for file, text in flow.flow_file.included_files.items()
+            },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
             uses_current_time=flow.graph.first_time_use is not None,
