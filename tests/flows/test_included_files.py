@@ -159,7 +159,7 @@ def test_every_key_of_a_step_that_leads_to_a_node_gets_the_prefix():
 )
 def test_a_prefix_that_is_no_name_is_an_error_at_its_place(item, folder):
     problems = compile_with(folder, flow=FLOW.replace("common/closed.yaml", item)).problems
-    assert [(problem.line, problem.rule) for problem in problems][0] == (1, "include")
+    assert next((problem.line, problem.rule) for problem in problems) == (1, "include")
 
 
 def test_a_stored_version_is_read_and_drawn_again_without_the_files_that_it_includes(folder):

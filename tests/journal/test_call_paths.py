@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from callflows.journal.journal_queries import build_finished_call_record
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
+    CALLS_TABLE,
     ENDINGS_TABLE,
     NOTES_TABLE,
     PLACES_TABLE,
@@ -352,3 +354,16 @@ def test_the_log_names_the_line_of_a_node_in_the_file_that_it_was_included_from(
     line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), executed("Say[2]", BEGAN + 3), ended())
     story = build_call_story(line.store.load_call("one"), 1.0)
     assert [visit["place"] for visit in story["path"]] == ["acme.yaml:4", "common/closed.yaml:3"]
+
+
+def test_a_call_that_goes_on_in_another_flow_is_a_call_of_the_first(line):
+    other = dataclasses.replace(compile_valid_flow(FLOW), name="a-lesser-name")
+    line.answer(BEGAN)
+    turn = make_turn(call="one")
+    document = other.answer("sales", turn)
+    line.record(BEGAN + 9, turn, document, AnswerOutcome("answered", other.name, "sales", version=other.version))
+    line.report(ended())
+    columns = VISITS_TABLE.c
+    visits = fetch_rows(line.store, columns.number, columns.flow, columns.node)
+    assert [visit[1:] for visit in sorted(visits)] == [("acme", "start"), ("a-lesser-name", "sales")]
+    assert fetch_rows(line.store, CALLS_TABLE.c.flow) == [("acme",)]

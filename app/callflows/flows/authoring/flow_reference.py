@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "include": ("include",),
+    "receives": ("secret-handed-over",),
     "numbers": ("no-numbers", "number", "number-values", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),

@@ -90,6 +90,12 @@ class FlowFile(pydantic.BaseModel):
     variables: dict[Annotated[str, schema_reference("name")], VariableValue] = pydantic.Field(
         {}, description="Texts, or lists of texts, by name. An expression uses them as variables.NAME."
     )
+    receives: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = (
+        pydantic.Field(
+            [],
+            description="Names of values that calls may bring from other flows by goto: this-flow/node; else empty.",
+        )
+    )
     dial_policy: Annotated[Any, schema_reference("dial_policy")] = pydantic.Field(
         None, description="Which computed numbers and addresses may be rung: those from digits, a lookup or a header."
     )
