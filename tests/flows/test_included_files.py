@@ -12,7 +12,7 @@ from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.folder_loader import find_passed_over_files
 from callflows.flows.source.included_files import NODE_KEYS, join_stored_source
 from callflows.flows.source.positions import ProblemReport
-from callflows.flows.steps.step_table import WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS
 from callflows.testing.flow_coverage import format_coverage, measure_coverage
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY, "reference")
@@ -53,7 +53,7 @@ def test_nodes_groups_and_variables_of_a_shared_file_are_those_of_the_flow_whose
     assert made.problems == ()
     document = answer_as_xml(made.flow, turn=make_turn())
     assert (spoken_texts(document)[0], "+12015550188" in document) == ("Acme. We are closed.", True)
-    assert sorted(made.flow.documents) == ["closed", "later", "start"]
+    assert sorted(made.flow.fragments_by_node) == ["closed", "later", "start"]
 
 
 def test_a_change_of_a_shared_file_is_another_version(folder):
@@ -135,7 +135,7 @@ nodes:
 """
     made = compile_with(folder, SITE, flow)
     assert [str(problem) for problem in made.problems if problem.severity == "error"] == []
-    assert sorted(made.flow.documents) == ["north_desk", "north_team", "ring", "south_desk", "south_team", "start"]
+    assert sorted(made.flow.fragments_by_node) == ["north_desk", "north_team", "ring", "south_desk", "south_team", "start"]
     assert made.flow.hours_names == ("north_office", "south_office")
     for node, city in (("north_desk", "Newark"), ("south_desk", "Trenton")):
         document = answer_as_xml(made.flow, node, make_turn())
@@ -147,7 +147,7 @@ nodes:
 def test_every_key_of_a_step_that_leads_to_a_node_gets_the_prefix():
     keys = {
         name
-        for step in WORD_STEPS.values()
+        for step in FLOW_STEPS.values()
         for name, field in step.model_fields.items()
         if (field.description or "").startswith(("The node", "As no_answer"))
     }

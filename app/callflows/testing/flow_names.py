@@ -51,7 +51,7 @@ def read_flow_names(flow: Flow) -> FlowNames:
     """Read the names in a flow's file. A Python flow only has nodes."""
     file = Path(flow.file)
     data = read_flow_data(file.read_bytes(), ProblemReport(flow.file))[0] if file.suffix != ".py" else None
-    return collect_flow_names(data, tuple(flow.documents))
+    return collect_flow_names(data, tuple(flow.fragments_by_node))
 
 
 def walk_mappings(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
