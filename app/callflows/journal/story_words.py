@@ -54,7 +54,7 @@ def _describe_decision(entry: Mapping[str, Any]) -> str:
     because = f" because {values}" if values else ""
     more = f" {entry['detail']}" if entry.get("detail") else ""
     place = f"{entry['node']}, step {entry['step'] + 1}"
-    return f"{place}: {entry['word']} {entry['rule']}: {entry['outcome']}{because}{more}"
+    return f"{place}: {entry['step_key']} {entry['rule']}: {entry['outcome']}{because}{more}"
 
 
 def _describe_fallback_cause(entry: Mapping[str, Any]) -> str:
