@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 
-MAX_PAGE_ROWS: Final = 1_000
-DEFAULT_PAGE_ROWS: Final = 50
+MAX_LISTED_ROWS: Final = 1_000
+DEFAULT_LISTED_ROWS: Final = 50
 NO_STORE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 

@@ -26,8 +26,8 @@ from callflows.journal.inbox import (
     PersonChange,
 )
 from callflows.web.journal_lists import (
-    DEFAULT_PAGE_ROWS,
-    MAX_PAGE_ROWS,
+    DEFAULT_LISTED_ROWS,
+    MAX_LISTED_ROWS,
     NO_STORE_HEADERS,
     answer_json,
     answer_list_page,
@@ -56,7 +56,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 _Moment = Annotated[str, Query(description="a moment, as 2026-11-23T10:00:00Z")]
 _Cursor = Annotated[str, Query(description="the field next of the page before")]
-_Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ROWS, description="rows of a page")]
+_Limit = Annotated[int, Query(ge=1, le=MAX_LISTED_ROWS, description="rows of a page")]
 _Number = Annotated[str, Query(description="a number of ours, as +12015550123")]
 _From = Annotated[str, Query(alias="from", description="the caller, or the other side of a text")]
 _Id = Annotated[str, Path(description="the id, as a list gives it")]
@@ -159,7 +159,7 @@ def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) ->
         since: _Moment = "",
         until: _Moment = "",
         cursor: _Cursor = "",
-        limit: _Limit = DEFAULT_PAGE_ROWS,
+        limit: _Limit = DEFAULT_LISTED_ROWS,
     ) -> Response:
         fields = {"number": number, "from": from_, "flow": flow, "outcome": outcome, "state": state, "node": node}
         wanted = build_call_filter({**fields, "q": q, "since": since, "until": until, "cursor": cursor}, limit)
@@ -225,7 +225,7 @@ def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -
         since: _Moment = "",
         until: _Moment = "",
         cursor: _Cursor = "",
-        limit: _Limit = DEFAULT_PAGE_ROWS,
+        limit: _Limit = DEFAULT_LISTED_ROWS,
     ) -> Response:
         wanted = build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(flow=flow)
         rows = await ask_journal(journal.list_voicemails(wanted))
@@ -240,7 +240,7 @@ def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -
         since: _Moment = "",
         until: _Moment = "",
         cursor: _Cursor = "",
-        limit: _Limit = DEFAULT_PAGE_ROWS,
+        limit: _Limit = DEFAULT_LISTED_ROWS,
     ) -> Response:
         wanted = build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(direction=direction)
         rows = await ask_journal(journal.list_messages(wanted))

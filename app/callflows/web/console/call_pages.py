@@ -26,7 +26,7 @@ from callflows.journal.story_words import describe_story_entry, indent_document,
 from callflows.web.console.console_door import build_person_change
 from callflows.web.console.flow_picture import DrawnFlow, count_ways, draw_flow, light_picture
 from callflows.web.journal_lists import (
-    DEFAULT_PAGE_ROWS,
+    DEFAULT_LISTED_ROWS,
     answer_json,
     answer_list_page,
     ask_journal,
@@ -70,9 +70,9 @@ class _CallPages:
 
     async def show_calls(self, request: Request, session: ConsoleSession) -> Response:
         fields = self._read_filter(request.query_params)
-        calls = await ask_journal(self._journal.list_calls(build_call_filter(fields, DEFAULT_PAGE_ROWS)))
-        has_more = len(calls) > DEFAULT_PAGE_ROWS
-        shown = calls[:DEFAULT_PAGE_ROWS]
+        calls = await ask_journal(self._journal.list_calls(build_call_filter(fields, DEFAULT_LISTED_ROWS)))
+        has_more = len(calls) > DEFAULT_LISTED_ROWS
+        shown = calls[:DEFAULT_LISTED_ROWS]
         paths = await ask_journal(self._journal.list_paths([call["id"] for call in shown]))
         outlines = self._console.get_outlines()
         rows = [
