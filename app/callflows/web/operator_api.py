@@ -31,6 +31,7 @@ from callflows.journal.inbox import (
     VOICEMAIL_KIND,
     InboxFilter,
     PersonChange,
+    join_notes,
 )
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_states import CALL_STATE_RANKS
@@ -58,12 +59,57 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "There is no such thing", **_PROBLEM},
     503: {"description": "The database is away: ask again", **_PROBLEM},
 }
-_Moment = Annotated[str, Query(description="a moment, as 2026-11-23T10:00:00Z")]
-_Cursor = Annotated[str, Query(description="the field next of the page before")]
-_Limit = Annotated[int, Query(ge=1, le=_MAX_PAGE_ROWS, description="rows of a page")]
-_Number = Annotated[str, Query(description="a number of ours, as +12015550123")]
-_From = Annotated[str, Query(alias="from", description="the caller, or the other side of a text")]
 _Id = Annotated[str, Path(description="the id, as a list gives it")]
+_INBOX_STATE: Final[Any] = Field("", description="new or handled; of texts, those that came in")
+
+
+class PageQuery(BaseModel):
+    """The query fields of every list."""
+
+    number: str = Field("", description="a number of ours, as +12015550123")
+    from_: str = Field("", alias="from", description="the caller, or the other side of a text")
+    since: str = Field("", description="a moment, as 2026-11-23T10:00:00Z")
+    until: str = Field("", description="a moment, as 2026-11-23T10:00:00Z")
+    cursor: str = Field("", description="the field next of the page before")
+    limit: int = Field(_DEFAULT_PAGE_ROWS, ge=1, le=_MAX_PAGE_ROWS, description="rows of a page")
+
+    @property
+    def numbers(self) -> tuple[str, str]:
+        """Our number and that of the other side."""
+        return parse_e164(self.number) or self.number, parse_e164(self.from_) or self.from_
+
+    @property
+    def period(self) -> tuple[float | None, float | None]:
+        """The moments of ``since`` and ``until``, in seconds since 1970. Raises HTTPException."""
+        return _read_moment(self.since, "since"), _read_moment(self.until, "until")
+
+    @property
+    def last_place(self) -> tuple[float, str] | None:
+        """The last row of the page before. Raises HTTPException."""
+        return _read_cursor(self.cursor)
+
+
+class CallQuery(PageQuery):
+    """The query fields of the list of calls."""
+
+    flow: str = Field("", description="the flow that answered")
+    outcome: str = Field("", description="how the call ended, as voicemail")
+    state: str = Field("", description="the last reported state, as live")
+    node: str = Field("", description="a node that the call came to")
+
+
+class VoicemailQuery(PageQuery):
+    """The query fields of the list of voicemails."""
+
+    flow: str = Field("", description="the flow that recorded it")
+    state: Literal["", "new", "handled"] = _INBOX_STATE
+
+
+class MessageQuery(PageQuery):
+    """The query fields of the list of text messages."""
+
+    direction: Literal["", "in", "out"] = Field("", description="in or out")
+    state: Literal["", "new", "handled"] = _INBOX_STATE
 
 
 class HandledBody(BaseModel):
@@ -194,8 +240,7 @@ def _answer_page(
     writer = csv.DictWriter(table, fields, lineterminator="\n")
     writer.writeheader()
     for item in items:
-        flat = {**item, "notes": "; ".join(f"{note['by']}: {note['text']}" for note in item.get("notes", ()))}
-        writer.writerow({name: escape_spreadsheet_formula(flat[name]) for name in fields})
+        writer.writerow({name: escape_spreadsheet_formula(value) for name, value in join_notes(item).items()})
     return Response(table.getvalue(), media_type="text/csv; charset=utf-8", headers={**_NO_STORE, **headers})
 
 
@@ -215,34 +260,20 @@ def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Calla
 
 
 def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
-    async def list_calls(  # noqa: PLR0913, PLR0917 - a query field each
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        flow: Annotated[str, Query(description="the flow that answered")] = "",
-        outcome: Annotated[str, Query(description="how the call ended, as voicemail")] = "",
-        state: Annotated[str, Query(description="the last reported state, as live")] = "",
-        node: Annotated[str, Query(description="a node that the call came to")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = _DEFAULT_PAGE_ROWS,
-    ) -> Response:
+    async def list_calls(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
         wanted = CallFilter(
-            parse_e164(number) or number,
-            parse_e164(from_) or from_,
-            flow,
-            _require_known(outcome, [*ENDING_WORDS], "outcome"),
-            _require_known(state, [*CALL_STATE_RANKS], "state"),
-            _read_moment(since, "since"),
-            _read_moment(until, "until"),
-            limit + 1,
-            node,
-            after=_read_cursor(cursor),
+            *query.numbers,
+            query.flow,
+            _require_known(query.outcome, [*ENDING_WORDS], "outcome"),
+            _require_known(query.state, [*CALL_STATE_RANKS], "state"),
+            *query.period,
+            query.limit + 1,
+            query.node,
+            after=query.last_place,
         )
         calls = await _ask(journal.list_calls(wanted))
         rows = [build_call_log_row(call) for call in calls]
-        return _answer_page(request, rows, [(call["started"], call["id"]) for call in calls], limit, CALL_LOG_FIELDS)
+        return _answer_page(request, rows, [(call["started"], call["id"]) for call in calls], query.limit, CALL_LOG_FIELDS)
 
     _add_list_routes(router, "/calls", "Calls, the newest first", list_calls, door)
 
@@ -253,17 +284,7 @@ def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) ->
             raise HTTPException(404, "there is no such call")
         return _answer(build_call_story(stored, journal.shortest_message_seconds))
 
-    async def add_call_note(request: Request, call: _Id, body: NoteBody, owner: TokenOwner) -> Response:
-        return await _add_note(journal, CALL_KIND, call, body, _build_change(request, owner))
-
-    router.add_api_route(
-        "/calls/{call}/notes",
-        _inject_owner(add_call_note, door),
-        methods=["POST"],
-        summary="Add a note to a call",
-        operation_id="add_call_note",
-        status_code=201,
-    )
+    _add_note_route(router, journal, door, CALL_KIND)
 
 
 def _inject_owner(endpoint: Callable[..., Any], door: _Door) -> Callable[..., Any]:
@@ -282,78 +303,16 @@ async def _require_thing(journal: JournalQueries, kind: str, id_: str) -> None:
         raise HTTPException(404, f"there is no such {kind}")
 
 
-async def _add_note(journal: JournalQueries, kind: str, id_: str, body: NoteBody, change: PersonChange) -> Response:
-    await _require_thing(journal, kind, id_)
-    try:
-        row = await _ask(journal.add_note(kind, id_, change, body.text))
-    except JournalRejectionError as error:
-        raise HTTPException(400, f"text: {error}") from None
-    note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
-    return JSONResponse(note, status_code=201, headers=_NO_STORE)
-
-
-def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
-    async def list_voicemails(
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        flow: Annotated[str, Query(description="the flow that recorded it")] = "",
-        state: Annotated[Literal["", "new", "handled"], Query(description="new or handled")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = _DEFAULT_PAGE_ROWS,
-    ) -> Response:
-        wanted = _build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(flow=flow)
-        rows = await _ask(journal.list_voicemails(wanted))
-        return _answer_page(request, rows, [row["cursor"] for row in rows], limit, VOICEMAIL_FIELDS)
-
-    async def list_messages(
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        direction: Annotated[Literal["", "in", "out"], Query(description="in or out")] = "",
-        state: Annotated[Literal["", "new", "handled"], Query(description="new or handled; of those that came in")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = _DEFAULT_PAGE_ROWS,
-    ) -> Response:
-        wanted = _build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(direction=direction)
-        rows = await _ask(journal.list_messages(wanted))
-        return _answer_page(request, rows, [row["cursor"] for row in rows], limit, MESSAGE_FIELDS)
-
-    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
-    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
-    for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
-        _add_change_routes(router, journal, door, kind)
-
-
-def _build_inbox_filter(
-    number: str, party: str, state: str, moments: tuple[str, str], cursor: str, limit: int
-) -> InboxFilter:
-    since, until = _read_moment(moments[0], "since"), _read_moment(moments[1], "until")
-    ours, other = parse_e164(number) or number, parse_e164(party) or party
-    return InboxFilter(ours, other, "", state, "", since, until, _read_cursor(cursor), limit + 1)
-
-
-def _add_change_routes(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
-    async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
-        await _require_thing(journal, kind, thing)
-        change = _build_change(request, owner)
-        changed = await _ask(journal.set_handled(kind, thing, change, handled=body.handled))
-        return _answer({"id": thing, "handled": body.handled, "changed": changed})
-
+def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
     async def add_note(request: Request, thing: _Id, body: NoteBody, owner: TokenOwner) -> Response:
-        return await _add_note(journal, kind, thing, body, _build_change(request, owner))
+        await _require_thing(journal, kind, thing)
+        try:
+            row = await _ask(journal.add_note(kind, thing, _build_change(request, owner), body.text))
+        except JournalRejectionError as error:
+            raise HTTPException(400, f"text: {error}") from None
+        note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
+        return JSONResponse(note, status_code=201, headers=_NO_STORE)
 
-    router.add_api_route(
-        f"/{kind}s/{{thing}}/handled",
-        _inject_owner(set_handled, door),
-        methods=["PUT"],
-        summary=f"Mark a {kind} as handled, or as new",
-        operation_id=f"set_{kind}_handled",
-    )
     router.add_api_route(
         f"/{kind}s/{{thing}}/notes",
         _inject_owner(add_note, door),
@@ -361,6 +320,45 @@ def _add_change_routes(router: APIRouter, journal: JournalQueries, door: _Door, 
         summary=f"Add a note to a {kind}",
         operation_id=f"add_{kind}_note",
         status_code=201,
+    )
+
+
+def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
+    async def list_voicemails(request: Request, query: Annotated[VoicemailQuery, Query()]) -> Response:
+        rows = await _ask(journal.list_voicemails(_build_inbox_filter(query)._replace(flow=query.flow)))
+        return _answer_page(request, rows, [row["cursor"] for row in rows], query.limit, VOICEMAIL_FIELDS)
+
+    async def list_messages(request: Request, query: Annotated[MessageQuery, Query()]) -> Response:
+        rows = await _ask(journal.list_messages(_build_inbox_filter(query)._replace(direction=query.direction)))
+        return _answer_page(request, rows, [row["cursor"] for row in rows], query.limit, MESSAGE_FIELDS)
+
+    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
+    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
+    for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
+        _add_handled_route(router, journal, door, kind)
+        _add_note_route(router, journal, door, kind)
+
+
+def _build_inbox_filter(query: VoicemailQuery | MessageQuery) -> InboxFilter:
+    (number, party), (since, until) = query.numbers, query.period
+    return InboxFilter(
+        number, party, state=query.state, since=since, until=until, after=query.last_place, limit=query.limit + 1
+    )
+
+
+def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
+    async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
+        await _require_thing(journal, kind, thing)
+        change = _build_change(request, owner)
+        changed = await _ask(journal.set_handled(kind, thing, change, handled=body.handled))
+        return _answer({"id": thing, "handled": body.handled, "changed": changed})
+
+    router.add_api_route(
+        f"/{kind}s/{{thing}}/handled",
+        _inject_owner(set_handled, door),
+        methods=["PUT"],
+        summary=f"Mark a {kind} as handled, or as new",
+        operation_id=f"set_{kind}_handled",
     )
 
 
