@@ -32,6 +32,7 @@ from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
+from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
@@ -302,7 +303,7 @@ class Installation:
         changed = [flow for flow in book.flows.values() if flow is not flows.get(flow.name)]
         gone = [flow for flow in flows.values() if flow is not book.flows.get(flow.name)]
         for flow in (flow for flow in (*changed, *gone) if not flow.problems):
-            source = flow.source.decode("utf-8", "replace").replace("\0", "")
+            source = join_stored_source(flow.source, flow.included_files).decode("utf-8", "replace").replace("\0", "")
             live = LiveFlowVersion(flow.name, flow.version, Path(flow.file).name, source, now, now)
             self.journal.record_soon(live)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from callflows.journal.redaction import DIGIT_FIELDS, REDACTION_MASK, may_keep_digits
 from callflows.language import Gather
+from callflows.rehearsal.transcript import FlowPoint
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.call_record import (
     VOICEMAIL_TAG,
@@ -212,7 +213,8 @@ class SimulatedOutside:
         """Record a turn outside the nodes of a flow: trail, coverage points and refusals."""
         transcript = _CURRENT_FIXTURE.get().call.transcript
         transcript.requests[-1].trail += self._describe_turn(turn)
-        transcript.covered_points += self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        points = self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        transcript.covered_points += [FlowPoint(flow, point) for point in points]
         self._record_refusals(turn)
 
     def _record_refusals(self, turn: Turn) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "include": ("include",),
+    "receives": ("secret-handed-over",),
     "numbers": ("no-numbers", "number", "number-values", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),
@@ -94,6 +95,7 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
 """Models of the sections below a key of the file."""
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
+    "included files": "file, `{file, prefix}`, or a list of both",
     "numbers": "text, a list of texts, or variables by number",
     "variable": "text, or a list of texts",
     "some texts": "text, or a list of texts",

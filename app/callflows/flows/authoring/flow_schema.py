@@ -184,8 +184,23 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     """Return the definitions of values shared by several keys."""
     texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
+    included = _build_closed_object(
+        {
+            "file": {**TEXT_SCHEMA, "description": "The file, as common/closed.yaml."},
+            "prefix": {
+                **TEXT_SCHEMA,
+                "description": "Begins the names of its nodes, groups, hours, lists and variables, as shop_.",
+            },
+        }
+    )
     return {
         "texts": texts,
+        "included files": {
+            **included,
+            "required": ["file"],
+            "type": ["string", "object", "array"],
+            "items": {**included, "required": ["file"], "type": ["string", "object"]},
+        },
         "numbers": {
             **texts,
             "type": [*texts["type"], "object"],

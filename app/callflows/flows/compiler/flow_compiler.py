@@ -69,7 +69,7 @@ class FlowCompiler:
         self._check_unused_groups()
         if flow.flow_file.dial_policy:
             _ = flow.dial_policy  # reading the policy reports its problems
-        flow.ticket_links.prepare_tickets(flow.node_sources, flow.graph, flow.dialect)
+        flow.ticket_links.prepare_tickets([*flow.node_sources, *flow.graph.other_nodes], flow.graph, flow.dialect)
         messages, ended = compile_message_rules(self), compile_ended_steps(self)
         return Flow(
             name=flow.name,
@@ -91,10 +91,15 @@ class FlowCompiler:
             or bool(ended and ended.uses_call_count),
             message_rules=messages,
             ended_calls=ended,
+            entered_nodes=flow.find_entered_nodes() if not claims else frozenset(),
+            silent_ways=flow.list_silent_ways(),
             node_files={
                 node: place.file
                 for node in flow.flow_file.nodes
                 if (place := flow.report.get_position(("nodes", node), key=True)).file
+            },
+            included_files={
+                file.relative_to(flow.folder).as_posix(): text for file, text in flow.flow_file.included_files.items()
             },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
@@ -211,6 +216,7 @@ class FlowCompiler:
             node in self._nodes_in_progress
             or len(self._nodes_in_progress) >= MAX_INLINE_NODE_CHAIN
             or node in self._always_fetched_nodes
+            or node in self.flow.graph.other_nodes
         ):
             return None
         document = self.compile_node(node, entry)
