@@ -8,14 +8,15 @@ import csv
 import io
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
 
 from callflows.errors import JournalUnavailableError
 from callflows.journal.call_ending import ENDING_WORDS
-from callflows.journal.inbox import InboxFilter
+from callflows.journal.inbox import InboxFilter, join_notes
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_states import CALL_STATE_RANKS
 from callflows.telephony.phone_numbers import parse_e164
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 MAX_LISTED_ROWS: Final = 1_000
 DEFAULT_LISTED_ROWS: Final = 50
 NO_STORE_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+async def ask_journal(query: Any) -> Any:  # noqa: ANN401 - a query of the journal
+    """Await a query; an outage of the database is status 503."""
+    try:
+        return await query
+    except JournalUnavailableError:
+        raise HTTPException(503, "the database is away: ask again", headers={"Retry-After": "5"}) from None
+
+
+def answer_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
+    return JSONResponse(body, headers={**NO_STORE_HEADERS, **(headers or {})})
 
 
 def read_moment_field(text: str, name: str) -> float | None:
@@ -77,47 +90,80 @@ def answer_list_page(
     writer = csv.DictWriter(table, fields, lineterminator="\n")
     writer.writeheader()
     for item in items:
-        flat = {**item, "notes": "; ".join(f"{note['by']}: {note['text']}" for note in item.get("notes", ()))}
-        writer.writerow({name: escape_spreadsheet_formula(flat[name]) for name in fields})
+        writer.writerow({name: escape_spreadsheet_formula(value) for name, value in join_notes(item).items()})
     return Response(table.getvalue(), media_type="text/csv; charset=utf-8", headers={**NO_STORE_HEADERS, **headers})
 
 
-async def ask_journal(query: Any) -> Any:  # noqa: ANN401 - a query of the journal
-    """Await a query; an outage of the database is status 503."""
-    try:
-        return await query
-    except JournalUnavailableError:
-        raise HTTPException(503, "the database is away: ask again", headers={"Retry-After": "5"}) from None
+_INBOX_STATE: Final[Any] = Field("", description="new or handled; of texts, those that came in")
 
 
-def build_call_filter(fields: Mapping[str, str], limit: int) -> CallFilter:
-    """Build the filter of a page of calls from query fields, which may be absent; with one row more than ``limit``.
+class PageQuery(BaseModel):
+    """The query fields of every list."""
 
-    Raises HTTPException for a value that is not valid.
-    """
-    given = {name: fields.get(name, "").strip() for name in ("number", "from", "flow", "outcome", "state", "node", "q")}
+    number: str = Field("", description="a number of ours, as +12015550123")
+    from_: str = Field("", alias="from", description="the caller, or the other side of a text")
+    since: str = Field("", description="a moment, as 2026-11-23T10:00:00Z")
+    until: str = Field("", description="a moment, as 2026-11-23T10:00:00Z")
+    cursor: str = Field("", description="the field next of the page before")
+    limit: int = Field(DEFAULT_LISTED_ROWS, ge=1, le=MAX_LISTED_ROWS, description="rows of a page")
+
+    @property
+    def numbers(self) -> tuple[str, str]:
+        """Our number and that of the other side."""
+        return parse_e164(self.number) or self.number, parse_e164(self.from_) or self.from_
+
+    @property
+    def period(self) -> tuple[float | None, float | None]:
+        """The moments of ``since`` and ``until``, in seconds since 1970. Raises HTTPException."""
+        return read_moment_field(self.since, "since"), read_moment_field(self.until, "until")
+
+    @property
+    def last_place(self) -> tuple[float, str] | None:
+        """The last row of the page before. Raises HTTPException."""
+        return read_page_cursor(self.cursor)
+
+
+class CallQuery(PageQuery):
+    """The query fields of the list of calls."""
+
+    flow: str = Field("", description="the flow that answered")
+    outcome: str = Field("", description="how the call ended, as voicemail")
+    state: str = Field("", description="the last reported state, as live")
+    node: str = Field("", description="a node that the call came to")
+    q: str = Field("", description="a part of a number, or of the caller's name")
+
+
+class VoicemailQuery(PageQuery):
+    """The query fields of the list of voicemails."""
+
+    flow: str = Field("", description="the flow that recorded it")
+    state: Literal["", "new", "handled"] = _INBOX_STATE
+
+
+class MessageQuery(PageQuery):
+    """The query fields of the list of text messages."""
+
+    direction: Literal["", "in", "out"] = Field("", description="in or out")
+    state: Literal["", "new", "handled"] = _INBOX_STATE
+
+
+def build_call_filter(query: CallQuery) -> CallFilter:
+    """Build the filter of a page of calls, with one row more than the page. Raises HTTPException."""
     return CallFilter(
-        number=parse_e164(given["number"]) or given["number"],
-        caller=parse_e164(given["from"]) or given["from"],
-        flow=given["flow"],
-        outcome=require_known_field(given["outcome"], [*ENDING_WORDS], "outcome"),
-        state=require_known_field(given["state"], [*CALL_STATE_RANKS], "state"),
-        since=read_moment_field(fields.get("since", ""), "since"),
-        until=read_moment_field(fields.get("until", ""), "until"),
-        limit=limit + 1,
-        node=given["node"],
-        after=read_page_cursor(fields.get("cursor", "")),
-        text=given["q"],
+        *query.numbers,
+        query.flow,
+        require_known_field(query.outcome, [*ENDING_WORDS], "outcome"),
+        require_known_field(query.state, [*CALL_STATE_RANKS], "state"),
+        *query.period,
+        query.limit + 1,
+        query.node,
+        after=query.last_place,
+        text=query.q,
     )
 
 
-def build_inbox_filter(
-    number: str, party: str, state: str, moments: tuple[str, str], cursor: str, limit: int
-) -> InboxFilter:
-    since, until = read_moment_field(moments[0], "since"), read_moment_field(moments[1], "until")
-    ours, other = parse_e164(number) or number, parse_e164(party) or party
-    return InboxFilter(ours, other, "", state, "", since, until, read_page_cursor(cursor), limit + 1)
-
-
-def answer_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
-    return JSONResponse(body, headers={**NO_STORE_HEADERS, **(headers or {})})
+def build_inbox_filter(query: VoicemailQuery | MessageQuery) -> InboxFilter:
+    (number, party), (since, until) = query.numbers, query.period
+    return InboxFilter(
+        number, party, state=query.state, since=since, until=until, after=query.last_place, limit=query.limit + 1
+    )

@@ -7,7 +7,7 @@ need none, as everywhere. Lists are pages with a cursor, as JSON or (with ``.csv
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -26,9 +26,10 @@ from callflows.journal.inbox import (
     PersonChange,
 )
 from callflows.web.journal_lists import (
-    DEFAULT_LISTED_ROWS,
-    MAX_LISTED_ROWS,
     NO_STORE_HEADERS,
+    CallQuery,
+    MessageQuery,
+    VoicemailQuery,
     answer_json,
     answer_list_page,
     ask_journal,
@@ -54,11 +55,6 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "There is no such thing", **_PROBLEM},
     503: {"description": "The database is away: ask again", **_PROBLEM},
 }
-_Moment = Annotated[str, Query(description="a moment, as 2026-11-23T10:00:00Z")]
-_Cursor = Annotated[str, Query(description="the field next of the page before")]
-_Limit = Annotated[int, Query(ge=1, le=MAX_LISTED_ROWS, description="rows of a page")]
-_Number = Annotated[str, Query(description="a number of ours, as +12015550123")]
-_From = Annotated[str, Query(alias="from", description="the caller, or the other side of a text")]
 _Id = Annotated[str, Path(description="the id, as a list gives it")]
 
 
@@ -147,25 +143,12 @@ def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Calla
 
 
 def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
-    async def list_calls(  # noqa: PLR0913, PLR0917 - a query field each
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        flow: Annotated[str, Query(description="the flow that answered")] = "",
-        outcome: Annotated[str, Query(description="how the call ended, as voicemail")] = "",
-        state: Annotated[str, Query(description="the last reported state, as live")] = "",
-        node: Annotated[str, Query(description="a node that the call came to")] = "",
-        q: Annotated[str, Query(description="a part of a number, or of the caller's name")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = DEFAULT_LISTED_ROWS,
-    ) -> Response:
-        fields = {"number": number, "from": from_, "flow": flow, "outcome": outcome, "state": state, "node": node}
-        wanted = build_call_filter({**fields, "q": q, "since": since, "until": until, "cursor": cursor}, limit)
-        calls = await ask_journal(journal.list_calls(wanted))
+    async def list_calls(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
+        calls = await ask_journal(journal.list_calls(build_call_filter(query)))
         rows = [build_call_log_row(call) for call in calls]
-        return answer_list_page(request, rows, [(call["started"], call["id"]) for call in calls], limit, CALL_LOG_FIELDS)
+        return answer_list_page(
+            request, rows, [(call["started"], call["id"]) for call in calls], query.limit, CALL_LOG_FIELDS
+        )
 
     _add_list_routes(router, "/calls", "Calls, the newest first", list_calls, door)
 
@@ -176,17 +159,7 @@ def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) ->
             raise HTTPException(404, "there is no such call")
         return answer_json(build_call_story(stored, journal.shortest_message_seconds))
 
-    async def add_call_note(request: Request, call: _Id, body: NoteBody, owner: TokenOwner) -> Response:
-        return await _add_note(journal, CALL_KIND, call, body, _build_change(request, owner))
-
-    router.add_api_route(
-        "/calls/{call}/notes",
-        _inject_owner(add_call_note, door),
-        methods=["POST"],
-        summary="Add a note to a call",
-        operation_id="add_call_note",
-        status_code=201,
-    )
+    _add_note_route(router, journal, door, CALL_KIND)
 
 
 def _inject_owner(endpoint: Callable[..., Any], door: _Door) -> Callable[..., Any]:
@@ -205,70 +178,16 @@ async def _require_thing(journal: JournalQueries, kind: str, id_: str) -> None:
         raise HTTPException(404, f"there is no such {kind}")
 
 
-async def _add_note(journal: JournalQueries, kind: str, id_: str, body: NoteBody, change: PersonChange) -> Response:
-    await _require_thing(journal, kind, id_)
-    try:
-        row = await ask_journal(journal.add_note(kind, id_, change, body.text))
-    except JournalRejectionError as error:
-        raise HTTPException(400, f"text: {error}") from None
-    note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
-    return JSONResponse(note, status_code=201, headers=NO_STORE_HEADERS)
-
-
-def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
-    async def list_voicemails(
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        flow: Annotated[str, Query(description="the flow that recorded it")] = "",
-        state: Annotated[Literal["", "new", "handled"], Query(description="new or handled")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = DEFAULT_LISTED_ROWS,
-    ) -> Response:
-        wanted = build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(flow=flow)
-        rows = await ask_journal(journal.list_voicemails(wanted))
-        return answer_list_page(request, rows, [row["cursor"] for row in rows], limit, VOICEMAIL_FIELDS)
-
-    async def list_messages(
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        direction: Annotated[Literal["", "in", "out"], Query(description="in or out")] = "",
-        state: Annotated[Literal["", "new", "handled"], Query(description="new or handled; of those that came in")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = DEFAULT_LISTED_ROWS,
-    ) -> Response:
-        wanted = build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(direction=direction)
-        rows = await ask_journal(journal.list_messages(wanted))
-        return answer_list_page(request, rows, [row["cursor"] for row in rows], limit, MESSAGE_FIELDS)
-
-    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
-    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
-    for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
-        _add_change_routes(router, journal, door, kind)
-
-
-def _add_change_routes(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
-    async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
-        await _require_thing(journal, kind, thing)
-        change = _build_change(request, owner)
-        changed = await ask_journal(journal.set_handled(kind, thing, change, handled=body.handled))
-        return answer_json({"id": thing, "handled": body.handled, "changed": changed})
-
+def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
     async def add_note(request: Request, thing: _Id, body: NoteBody, owner: TokenOwner) -> Response:
-        return await _add_note(journal, kind, thing, body, _build_change(request, owner))
+        await _require_thing(journal, kind, thing)
+        try:
+            row = await ask_journal(journal.add_note(kind, thing, _build_change(request, owner), body.text))
+        except JournalRejectionError as error:
+            raise HTTPException(400, f"text: {error}") from None
+        note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
+        return JSONResponse(note, status_code=201, headers=NO_STORE_HEADERS)
 
-    router.add_api_route(
-        f"/{kind}s/{{thing}}/handled",
-        _inject_owner(set_handled, door),
-        methods=["PUT"],
-        summary=f"Mark a {kind} as handled, or as new",
-        operation_id=f"set_{kind}_handled",
-    )
     router.add_api_route(
         f"/{kind}s/{{thing}}/notes",
         _inject_owner(add_note, door),
@@ -276,6 +195,38 @@ def _add_change_routes(router: APIRouter, journal: JournalQueries, door: _Door, 
         summary=f"Add a note to a {kind}",
         operation_id=f"add_{kind}_note",
         status_code=201,
+    )
+
+
+def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
+    async def list_voicemails(request: Request, query: Annotated[VoicemailQuery, Query()]) -> Response:
+        rows = await ask_journal(journal.list_voicemails(build_inbox_filter(query)._replace(flow=query.flow)))
+        return answer_list_page(request, rows, [row["cursor"] for row in rows], query.limit, VOICEMAIL_FIELDS)
+
+    async def list_messages(request: Request, query: Annotated[MessageQuery, Query()]) -> Response:
+        rows = await ask_journal(journal.list_messages(build_inbox_filter(query)._replace(direction=query.direction)))
+        return answer_list_page(request, rows, [row["cursor"] for row in rows], query.limit, MESSAGE_FIELDS)
+
+    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
+    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
+    for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
+        _add_handled_route(router, journal, door, kind)
+        _add_note_route(router, journal, door, kind)
+
+
+def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
+    async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
+        await _require_thing(journal, kind, thing)
+        change = _build_change(request, owner)
+        changed = await ask_journal(journal.set_handled(kind, thing, change, handled=body.handled))
+        return answer_json({"id": thing, "handled": body.handled, "changed": changed})
+
+    router.add_api_route(
+        f"/{kind}s/{{thing}}/handled",
+        _inject_owner(set_handled, door),
+        methods=["PUT"],
+        summary=f"Mark a {kind} as handled, or as new",
+        operation_id=f"set_{kind}_handled",
     )
 
 

@@ -27,6 +27,8 @@ from callflows.web.console.console_door import build_person_change
 from callflows.web.console.flow_picture import DrawnFlow, count_ways, draw_flow, light_picture
 from callflows.web.journal_lists import (
     DEFAULT_LISTED_ROWS,
+    MAX_LISTED_ROWS,
+    CallQuery,
     answer_json,
     answer_list_page,
     ask_journal,
@@ -49,7 +51,6 @@ PERIODS: Final = {"today": "today", "7d": "last 7 days", "30d": "last 30 days", 
 _PERIOD_DAYS: Final = {"7d": 7, "30d": 30}
 _FILTER_FIELDS: Final = ("q", "number", "from", "flow", "outcome", "node", "period", "since", "until")
 STORY_VIEWS: Final = {"heard": "As heard", "why": "Why", "reports": "Opentact's reports", "documents": "Documents"}
-_MAX_TABLE_ROWS: Final = 1_000
 
 
 def add_call_pages(console: Console) -> None:
@@ -69,8 +70,8 @@ class _CallPages:
         self._journal = console.sources.journal
 
     async def show_calls(self, request: Request, session: ConsoleSession) -> Response:
-        fields = self._read_filter(request.query_params)
-        calls = await ask_journal(self._journal.list_calls(build_call_filter(fields, DEFAULT_LISTED_ROWS)))
+        query = self._read_query(request.query_params, DEFAULT_LISTED_ROWS)
+        calls = await ask_journal(self._journal.list_calls(build_call_filter(query)))
         has_more = len(calls) > DEFAULT_LISTED_ROWS
         shown = calls[:DEFAULT_LISTED_ROWS]
         paths = await ask_journal(self._journal.list_paths([call["id"] for call in shown]))
@@ -98,8 +99,8 @@ class _CallPages:
             zone_of=self._console.find_zone_name,
         )
 
-    def _read_filter(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the fields of the filter of calls. A period begins at midnight in the zone of the flows."""
+    def _read_query(self, given: Mapping[str, str], limit: int) -> CallQuery:
+        """Return the query of a list of calls. A period begins at midnight in the zone of the flows."""
         fields = {name: given.get(name, "") for name in (*_FILTER_FIELDS, "cursor")}
         period = fields.pop("period")
         if period not in PERIODS:
@@ -109,15 +110,15 @@ class _CallPages:
             today = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
             begin = today if period == "today" else today - timedelta(days=_PERIOD_DAYS[period])
             fields["since"] = fields["since"] or begin.isoformat()
-        return fields
+        return CallQuery.model_validate({**{name: value.strip() for name, value in fields.items()}, "limit": limit})
 
     async def export_calls(self, request: Request, _session: ConsoleSession) -> Response:
-        fields = self._read_filter(request.query_params)
-        calls = await ask_journal(self._journal.list_calls(build_call_filter(fields, _MAX_TABLE_ROWS)))
+        query = self._read_query(request.query_params, MAX_LISTED_ROWS)
+        calls = await ask_journal(self._journal.list_calls(build_call_filter(query)))
         outlines = self._console.get_outlines()
         rows = [build_named_row(call, outlines) for call in calls]
         places = [(call["started"], call["id"]) for call in calls]
-        return answer_list_page(request, rows, places, _MAX_TABLE_ROWS, CALL_LOG_FIELDS)
+        return answer_list_page(request, rows, places, MAX_LISTED_ROWS, CALL_LOG_FIELDS)
 
     async def _load_story(self, call_id: str) -> dict[str, Any]:
         stored = await ask_journal(self._journal.load_call(call_id))

@@ -77,7 +77,7 @@ class PageRenderer:
         self._environment.globals["static_url"] = static_files.build_url
         self._environment.filters |= {
             "phone": format_caller,
-            "duration": format_seconds,
+            "duration": format_clock_duration,
             "local": format_clock,
             "day": format_day,
             "groupby_day": group_by_day,
@@ -97,7 +97,7 @@ def format_caller(number: str) -> str:
     return format_international(number) if number else "withheld"
 
 
-def format_seconds(seconds: float | None) -> str:
+def format_clock_duration(seconds: float | None) -> str:
     """Return seconds as ``0:09`` or ``1:02:03``; empty if unknown."""
     if seconds is None:
         return ""
