@@ -207,7 +207,11 @@ class Installation:
         accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
         door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
         sources = ConsoleSources(
-            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+            self.journal,
+            lambda: self.library.loaded_flows,
+            self.get_status,
+            flows_folder=self.settings.flows,
+            data_folder=self.settings.data,
         )
         return create_console_app(sources, door)
 

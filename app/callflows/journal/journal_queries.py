@@ -194,6 +194,10 @@ class JournalQueries:
         """Add a change that was made elsewhere to the audit log. Raises JournalUnavailableError."""
         await self._run_query(self._store.add_audit_row, change, action, key, before, after)
 
+    async def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+        """Count the calls since a moment that are over, see ``SqlStore``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_endings, since, flow)
+
     async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
         return await self._run_query(self._store.list_paths, call_ids)

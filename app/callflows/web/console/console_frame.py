@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     PageHandler = Callable[[Request, ConsoleSession], Awaitable[Response]]
 
 
-CONSOLE_MENU: Final = (("Calls", "/calls"),)
+CONSOLE_MENU: Final = (("Now", "/"), ("Calls", "/calls"))
 """The pages in the head of each page, with their paths."""
 
 
@@ -41,6 +42,7 @@ class ConsoleSources:
     get_loaded_flows: Callable[[], LoadedFlows]
     get_status: Callable[[], Mapping[str, Any]]
     flows_folder: Path
+    data_folder: Path
 
 
 class Console:
@@ -77,6 +79,10 @@ class Console:
             "path": request.url.path,
         }
 
+    def render_part(self, template: str, values: Mapping[str, Any]) -> str:
+        """Render a part of a page that is the same for everybody."""
+        return self._renderer.render_part(template, values)
+
     def redirect(self, path: str) -> Response:
         """Lead to another page after a change."""
         return RedirectResponse(CONSOLE_PATH + path, 303)
@@ -105,3 +111,10 @@ class Console:
     def find_zone_name(self, flow: str | None) -> str:
         """Return the name of a flow's zone: UTC if the flow has none, or is gone."""
         return self.get_outlines().find_outline(flow or "").zone_name
+
+    def find_midnight(self, flow: str = "") -> float:
+        """Return the beginning of today on the clock of a flow, or of the first flow that has a zone."""
+        flows = self.sources.get_loaded_flows().book.flows
+        zones = [one.zone for name, one in sorted(flows.items()) if one.zone is not None and flow in ("", name)]
+        today = datetime.now(zones[0] if zones else UTC)
+        return today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
