@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-APP_TIMEOUT_MS: Final = 15_000
+TWIML_TIMEOUT_MS: Final = 15_000
 """Time for an answer of the app, as Twilio gives it. The deadline of the server (DEADLINE_MS) is shorter by default."""
 _ATTESTATION_WORDS: Final = {"A": "TN-Validation-Passed-A", "B": "TN-Validation-Passed-B", "C": "TN-Validation-Passed-C"}
 
@@ -81,7 +81,7 @@ def build_app_request(
     if cookies:
         headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
     body = "" if method == "GET" else urlencode(parameters)
-    return LookupRequest(url, method, (*headers.items(),), body, APP_TIMEOUT_MS, place, wants_document=True)
+    return LookupRequest(url, method, (*headers.items(),), body, TWIML_TIMEOUT_MS, place, wants_document=True)
 
 
 def sign_twilio_request(auth_token: str, url: str, parameters: Mapping[str, str]) -> str:
