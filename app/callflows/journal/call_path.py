@@ -32,7 +32,7 @@ _MAX_VISITS: Final = 500
 class NodeVisit(NamedTuple):
     """A call comes to a node of a version of a flow; ``turn`` and ``path`` name the turn and the element of its document.
 
-    ``way`` is empty if the call begins there, or came by a ``goto``.
+    ``way`` is empty if the call begins there, or came by a ``goto``. ``file`` is the included file of the node, if any.
     """
 
     at: float
@@ -43,6 +43,7 @@ class NodeVisit(NamedTuple):
     line: int
     turn: str
     path: str = ""
+    file: str = ""
 
 
 class ReachedElement(NamedTuple):
@@ -177,9 +178,8 @@ def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
             place = element.place
             way = place.way or way
             if place.node and place.node != visits[-1].node:
-                visits.append(
-                    first._replace(at=element.at, node=place.node, way=way, line=place.node_line, path=element.path)
-                )
+                visit = first._replace(at=element.at, node=place.node, way=way, path=element.path)
+                visits.append(visit._replace(line=place.node_line, file=place.file))
                 way = ""
     return visits[:_MAX_VISITS]
 
@@ -196,8 +196,8 @@ def build_turn_visit(turn: JournalRow, first: ElementPlace | None) -> NodeVisit:
     pressed = turn["pressed"] or ""
     way = f"key {pressed}" if len(pressed) == 1 else "digits" if pressed else ""
     node = turn["node"].partition(".")[0]
-    line = first.node_line if first is not None and first.node == node else 0
-    return NodeVisit(turn["at"], turn["flow"], turn["version"], node, way, line, turn["id"])
+    line, file = (first.node_line, first.file) if first is not None and first.node == node else (0, "")
+    return NodeVisit(turn["at"], turn["flow"], turn["version"], node, way, line, turn["id"], file=file)
 
 
 def build_visit_row(call: str, number: int, visit: NodeVisit) -> JournalRow:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from callflows.journal.redaction import DIGIT_FIELDS, REDACTION_MASK, may_keep_digits
 from callflows.language import Gather
+from callflows.rehearsal.transcript import FlowPoint
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.call_record import (
     VOICEMAIL_TAG,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.rehearsal.call_state import CallState
     from callflows.telephony.events import AnsweredRequest, PlatformEvent
-    from callflows.telephony.ports import Effect, EffectHandler, LookupRequest
+    from callflows.telephony.ports import Effect, EffectSender, LookupRequest
     from callflows.telephony.turn import Turn
 
     TextEventHandler = Callable[[PlatformEvent], Awaitable[None]]
@@ -129,7 +130,7 @@ FAILED_LOOKUP_ANSWER: Final = "fails"
 
 
 class SimulatedOutside:
-    """The engine's ports in a rehearsal: effect handler, call counter, clock, and observer of events and answers.
+    """The engine's ports in a rehearsal: effect sender, call counter, clock, and observer of events and answers.
 
     ``describe_turn`` converts a turn's trail to plain rows. ``real_effects``, if given, runs lookups and effects for real.
     ``run_after_call`` runs the after-call turn of a flow, by the flow's name. ``coverage_of_turn`` returns the
@@ -139,7 +140,7 @@ class SimulatedOutside:
     def __init__(
         self,
         describe_turn: Callable[[Turn], list[dict[str, Any]]],
-        real_effects: EffectHandler | None = None,
+        real_effects: EffectSender | None = None,
         run_after_call: Callable[[str, CallRecord], Awaitable[Turn | None]] | None = None,
         coverage_of_turn: Callable[[str, Turn], Iterable[CoveragePoint]] | None = None,
         make_text_handler: Callable[[], TextEventHandler] | None = None,
@@ -181,7 +182,7 @@ class SimulatedOutside:
         if effect.kind == VOICEMAIL_TAG:
             scene.held_effects.append(effect)
         elif effect.kind == "sms" and scene.blocks_effect(effect):
-            scene.call.add_step("refused", "", word="sms", reason=OPTED_OUT_REASON)
+            scene.call.add_step("refused", "", step_key="sms", reason=OPTED_OUT_REASON)
         else:
             self._record_effect(effect)
 
@@ -222,15 +223,16 @@ class SimulatedOutside:
         """Record a turn outside the nodes of a flow: trail, coverage points and refusals."""
         transcript = _CURRENT_FIXTURE.get().call.transcript
         transcript.requests[-1].trail += self._describe_turn(turn)
-        transcript.covered_points += self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        points = self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        transcript.covered_points += [FlowPoint(flow, point) for point in points]
         self._record_refusals(turn)
 
     def _record_refusals(self, turn: Turn) -> None:
         """Record a step for each refused message."""
-        for mark, outcome, _, detail in turn.trail:
+        for origin, outcome, _, detail in turn.trail:
             if outcome == "refused":
                 _CURRENT_FIXTURE.get().call.add_step(
-                    "refused", "", word=mark.word, reason=(detail or {}).get("refused", "")
+                    "refused", "", step_key=origin.step_key, reason=(detail or {}).get("refused", "")
                 )
 
     async def handle_events(self, *events: PlatformEvent) -> None:

@@ -66,11 +66,11 @@ class FlowCompiler:
         claims = tuple(read_number_claims(flow.flow_file.numbers, flow.report))
         zone = find_timezone(flow.flow_file.timezone, ("timezone",), flow.report)
         fallback = self._compile_fallback()
-        documents = self._compile_documents()
+        fragments_by_node = self._compile_documents()
         self._check_unused_groups()
         if flow.flow_file.dial_policy:
             _ = flow.dial_policy  # reading the policy reports its problems
-        flow.ticket_links.prepare_tickets(flow.node_sources, flow.graph, flow.dialect)
+        flow.ticket_links.prepare_tickets([*flow.node_sources, *flow.graph.other_nodes], flow.graph, flow.dialect)
         messages, ended = compile_message_rules(self), compile_ended_steps(self)
         return Flow(
             name=flow.name,
@@ -79,7 +79,7 @@ class FlowCompiler:
             dialect=flow.dialect,
             zone=zone,
             claims=claims,
-            documents=documents,
+            fragments_by_node=fragments_by_node,
             fallback=fallback,
             resolve=flow.context.resolve,
             hours_names=tuple(flow.context.hours),
@@ -92,10 +92,15 @@ class FlowCompiler:
             or bool(ended and ended.uses_call_count),
             message_rules=messages,
             ended_calls=ended,
+            entered_nodes=flow.find_entered_nodes() if not claims else frozenset(),
+            silent_ways=flow.list_silent_ways(),
             node_files={
                 node: place.file
                 for node in flow.flow_file.nodes
                 if (place := flow.report.get_position(("nodes", node), key=True)).file
+            },
+            included_files={
+                file.relative_to(flow.folder).as_posix(): text for file, text in flow.flow_file.included_files.items()
             },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
@@ -216,6 +221,7 @@ class FlowCompiler:
             node in self._nodes_in_progress
             or len(self._nodes_in_progress) >= MAX_INLINE_NODE_CHAIN
             or node in self._always_fetched_nodes
+            or node in self.flow.graph.other_nodes
         ):
             return None
         document = self.compile_node(node, entry)

@@ -309,7 +309,7 @@ class TwimlRunner:
             payload = {"to": target, "from": sender or str(turn.number), "text": text}
             turn.effects.append(self._make_effect(turn, "sms", f"{target}/{len(turn.effects)}", payload))
         outcome = "refused" if refusal else "caused"
-        origin = dataclasses.replace(self._origin, word="sms", rule=verb.tag)
+        origin = dataclasses.replace(self._origin, step_key="sms", rule=verb.tag)
         turn.trail.append(
             (origin, outcome, turn.values, {"to": mask_number(target), **({"refused": refusal} if refusal else {})})
         )
