@@ -36,6 +36,7 @@ from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.flows.twiml.twilio_requests import TwilioAccount
 from callflows.journal.call_counting import SharedCallCounter
 from callflows.journal.journal import Journal, create_journal
 from callflows.log import get_logger
@@ -62,6 +63,7 @@ from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
 from callflows.web.operator_api import create_operator_router
 from callflows.web.problem_details import install_problem_handlers
+from callflows.web.recording_links import create_recording_router
 from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
 from callflows.web.shared_counts import open_shared_counts
@@ -130,6 +132,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     app.add_route(CONSOLE_PATH, redirect_to_console)
     app.mount(CONSOLE_PATH, installation.create_console())
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
+    app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
     )
@@ -423,6 +426,7 @@ def create_live_effects(
         opt_outs=journal,
         idempotency_store=journal,
         outbox_folder=settings.data if journal is not None else None,
+        twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
     )
 
 
@@ -527,6 +531,7 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
         settings.dialect,
         dial_regions=regions,
         data_folder=settings.data,
+        twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
     return FlowLibrary(
         settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress

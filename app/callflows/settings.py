@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     allowed_sources: NetworkList = Field((), description="addresses that may request /call; empty: any")
     private_lookups: NetworkList = Field((), description="private networks that lookups and notify may reach")
     notify_key: SecretList = Field((), description="keys (whsec_…) that sign the webhooks of notify; unset: no signature")
+    twilio_account_sid: str = Field("", pattern="^(AC[0-9a-fA-F]{32})?$", description="AccountSid for apps under twiml")
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""), description="the token that signs requests to apps under twiml, as Twilio does; unset: no signature"
+    )
     deadline_ms: int = Field(2000, ge=50, le=60_000, description="maximum time for an answer, and for a request's body")
     dial_regions: RegionList = Field(
         (), description="countries of allowed computed targets, also if a file allows more; empty: any"

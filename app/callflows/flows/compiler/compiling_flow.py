@@ -20,6 +20,7 @@ from callflows.flows.hours.overrides import ActiveOverrides
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.sound_library import make_sound_path
 from callflows.flows.suppositions import NO_SUPPOSITIONS, Suppositions, make_override_lookup
+from callflows.flows.twiml.twilio_requests import NO_TWILIO_ACCOUNT, TwilioAccount
 from callflows.language import Dialect, Extensions
 from callflows.telephony.turn import Variables
 
@@ -57,6 +58,8 @@ class CompilerOptions:
     """Write coverage comments into documents: for rehearsals, never for calls."""
     suppositions: Suppositions = NO_SUPPOSITIONS
     """Assumptions of a rehearsal."""
+    twilio_account: TwilioAccount = NO_TWILIO_ACCOUNT
+    """The account that apps under ``twiml`` know."""
     may_await_lists: bool = False
     """True if a flow with a big caller list is compiled later, when a thread has read the list."""
 
