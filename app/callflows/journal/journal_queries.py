@@ -178,6 +178,10 @@ class JournalQueries:
         """List the text messages of a filter with a limit, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [*self._store.list_messages(inbox_filter)])
 
+    async def find_recording_url(self, id_: str) -> str:
+        """Return the URL of a recording; empty if it is unknown. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_recording_url, id_)
+
     async def has_thing(self, kind: str, id_: str) -> bool:
         """Return whether there is such a voicemail, message or call. Raises JournalUnavailableError."""
         return id_ in await self._run_query(self._store.list_ids_by_prefix, kind, id_, 1)

@@ -187,6 +187,11 @@ class SqlStore:
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_voicemails(connection, inbox_filter, self.shortest_message_seconds)
 
+    def find_recording_url(self, id_: str) -> str:
+        """Return the URL of a recording; empty if it is unknown."""
+        with self._open_read_connection() as connection:
+            return inbox.query_recording_url(connection, id_)
+
     def list_messages(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching text messages, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:

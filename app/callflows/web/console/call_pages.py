@@ -81,7 +81,7 @@ class _CallPages:
         given = {name: request.query_params.get(name, "") for name in _FILTER_FIELDS}
         chosen = {name: value for name, value in given.items() if value}
         cursor = write_page_cursor((shown[-1]["started"], shown[-1]["id"])) if has_more else ""
-        return self._console.render(
+        return await self._console.render(
             request,
             session,
             "calls.html",
@@ -141,7 +141,7 @@ class _CallPages:
             picture = light_picture(
                 drawn, {node: _describe_count(count) for node, count in visited.items()}, dict.fromkeys(ways, "")
             )
-        return self._console.render(
+        return await self._console.render(
             request,
             session,
             "call.html",

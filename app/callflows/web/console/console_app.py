@@ -13,6 +13,7 @@ from starlette.routing import Route
 from callflows.web.console.call_pages import add_call_pages
 from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
 from callflows.web.console.console_frame import Console
+from callflows.web.console.inbox_pages import add_inbox_pages
 from callflows.web.console.now_pages import add_now_pages
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.problem_details import create_problem_response
@@ -32,6 +33,7 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
     _add_sign_in(console)
     add_now_pages(console)
     add_call_pages(console)
+    add_inbox_pages(console)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it

@@ -13,7 +13,7 @@ from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_
 from callflows.flows.hours.wall_clock import parse_override_end
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
-from callflows.journal.stored_rows import CallFilter
+from callflows.journal.stored_rows import CallFilter, find_call_end
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 from callflows.web.console.console_door import build_person_change
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
@@ -55,7 +55,7 @@ class _NowPages:
         self._counts: tuple[float, list[tuple[str, int, int]]] = (float("-inf"), [])
 
     async def show_now(self, request: Request, session: ConsoleSession) -> Response:
-        return self._console.render(request, session, "now.html", **await self._collect_values())
+        return await self._console.render(request, session, "now.html", **await self._collect_values())
 
     async def stream_live_part(self, request: Request, _session: ConsoleSession) -> Response:
         async def is_session_valid() -> bool:
@@ -73,9 +73,9 @@ class _NowPages:
             list_calls(CallFilter(is_going=True, since=now - LONGEST_CALL_SECONDS, limit=_MAX_SHOWN_GOING))
         )
         lately = await ask_journal(list_calls(CallFilter(limit=_MAX_SHOWN_LATELY + _MAX_SHOWN_GOING)))
-        going = [call for call in going if call["ending"].kind == "ongoing"]
+        going = [call for call in going if find_call_end(call) is None]
         ids = {call["id"] for call in going}
-        over = [call for call in lately if call["id"] not in ids and call["ending"].kind != "ongoing"][:_MAX_SHOWN_LATELY]
+        over = [call for call in lately if call["id"] not in ids][:_MAX_SHOWN_LATELY]
         paths = await ask_journal(self._journal.list_paths([*ids]))
         counts = await self._count_today()
         loaded = self._console.sources.get_loaded_flows()
@@ -136,7 +136,7 @@ class _NowPages:
             supposed = await asyncio.to_thread(preview_hours, flow, hours, now, override)
         except ValueError as error:
             refusal = str(error)
-        return self._console.render(
+        return await self._console.render(
             request,
             session,
             "switch.html",
