@@ -149,7 +149,7 @@ def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> di
     from callflows.cli.execution_log import fetch_execution_rows
     from callflows.journal.call_story import add_execution_log, build_call_story
 
-    call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
+    call_rows = store.load_call(complete_call_id(store, call)) if store is not None else None
     if store is None or call_rows is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
     shortest = store.shortest_message_seconds
@@ -165,7 +165,7 @@ def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> di
     return story
 
 
-def _complete_call_id(store: SqlStore, call: str) -> str:
+def complete_call_id(store: SqlStore, call: str) -> str:
     """Return the only call id that starts with the given text; exit with code 2 if several ids do."""
     from callflows.journal.inbox import CALL_KIND
 
