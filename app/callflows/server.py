@@ -32,9 +32,11 @@ from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
+from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.flows.twiml.twilio_requests import TwilioAccount
 from callflows.journal.call_counting import SharedCallCounter
 from callflows.journal.journal import Journal, create_journal
 from callflows.log import get_logger
@@ -48,14 +50,20 @@ from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
-from callflows.web.call_completion import CallCompletion
 from callflows.web.call_door import CallDoor
+from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
+from callflows.web.console.console_accounts import ConsoleAccounts
+from callflows.web.console.console_app import create_console_app, redirect_to_console
+from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
+from callflows.web.console.console_frame import ConsoleSources
+from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
 from callflows.web.operator_api import create_operator_router
 from callflows.web.problem_details import install_problem_handlers
+from callflows.web.recording_links import create_recording_router
 from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
 from callflows.web.shared_counts import open_shared_counts
@@ -64,6 +72,8 @@ from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
 
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow_book import FlowBook
@@ -119,7 +129,10 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             needs_token=bool(settings.token),
         )
     )
+    app.add_route(CONSOLE_PATH, redirect_to_console)
+    app.mount(CONSOLE_PATH, installation.create_console())
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
+    app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
     )
@@ -165,7 +178,7 @@ class Installation:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live_effects = create_live_effects(settings, self.opentact, self.journal)
         self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
-        self._call_completion = CallCompletion(
+        self._call_end_handler = CallEndHandler(
             self._flow_versions,
             self.journal,
             self._job_runner,
@@ -182,7 +195,7 @@ class Installation:
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
             job_runner=self._job_runner,
-            effect_handler=self._call_completion,
+            effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
         )
@@ -191,6 +204,15 @@ class Installation:
         )
         self._event_listener = self._create_event_listener()
         self._register_gauges()
+
+    def create_console(self) -> ASGIApp:
+        """Create the pages of the console."""
+        accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
+        door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
+        sources = ConsoleSources(
+            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+        )
+        return create_console_app(sources, door)
 
     def _create_event_listener(self) -> EventListener | None:
         """Create the listener for Opentact's events; None without an Opentact account."""
@@ -204,16 +226,16 @@ class Installation:
 
     def _find_oldest_unfinished(self) -> float | None:
         """Return the time of the oldest event that is not handled yet, in seconds since 1970; None if all are handled."""
-        waiting = (self.event_intake.find_oldest_unfinished(), self._call_completion.find_oldest_unfinished())
+        waiting = (self.event_intake.find_oldest_unfinished(), self._call_end_handler.find_oldest_unfinished())
         return min((at for at in waiting if at is not None), default=None)
 
     def _create_event_handlers(self) -> list[Any]:
         if self.opentact is None or self.settings.control != "push":
-            return [self._call_completion.handle_event]
+            return [self._call_end_handler.handle_event]
         push = CallPusher(
             self.engine, self.opentact.calls.push_document, self.journal.claim_key_or_here, self.settings.public_url
         )
-        return [push.handle_event, self._call_completion.handle_event]
+        return [push.handle_event, self._call_end_handler.handle_event]
 
     def _create_inbound_sms(self) -> InboundSms:
         journal = self.journal
@@ -302,7 +324,7 @@ class Installation:
         changed = [flow for flow in book.flows.values() if flow is not flows.get(flow.name)]
         gone = [flow for flow in flows.values() if flow is not book.flows.get(flow.name)]
         for flow in (flow for flow in (*changed, *gone) if not flow.problems):
-            source = flow.source.decode("utf-8", "replace").replace("\0", "")
+            source = join_stored_source(flow.source, flow.included_files).decode("utf-8", "replace").replace("\0", "")
             live = LiveFlowVersion(flow.name, flow.version, Path(flow.file).name, source, now, now)
             self.journal.record_soon(live)
 
@@ -336,7 +358,7 @@ class Installation:
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
         self._folder_watcher.start()
-        self._call_completion.start()
+        self._call_end_handler.start()
         self._call_counter.start()
         if self._event_listener is not None:
             self._event_listener.start()
@@ -345,7 +367,7 @@ class Installation:
         if self._event_listener is not None:
             await self._event_listener.stop()
         await self.event_intake.stop(STOP_GRACE_SECONDS)
-        await self._call_completion.stop()
+        await self._call_end_handler.stop()
         await self._call_counter.stop(STOP_GRACE_SECONDS)
         await self._job_runner.stop()
         await self._live_effects.stop(STOP_GRACE_SECONDS)
@@ -400,6 +422,7 @@ def create_live_effects(
         opt_outs=journal,
         idempotency_store=journal,
         outbox_folder=settings.data if journal is not None else None,
+        twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
     )
 
 
@@ -452,7 +475,7 @@ async def open_rehearsal_engine(
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
             job_runner=job_runner,
-            effect_handler=simulated_outside,
+            effect_sender=simulated_outside,
             caller_counts=simulated_outside,
             clock=simulated_outside.now,
             record_answer=simulated_outside.record_answer,
@@ -481,7 +504,7 @@ def read_carrier_words(settings: Settings) -> CarrierWords:
 def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
     """Return the coverage points, apart from nodes, that a turn passed."""
     spots = book.flows[flow].decision_points
-    keys = [(mark.node, mark.step, mark.word, outcome) for mark, outcome, *_ in turn.trail]
+    keys = [(origin.node, origin.step_index, origin.step_key, outcome) for origin, outcome, *_ in turn.trail]
     return [spots[key] for key in keys if key in spots]
 
 
@@ -504,6 +527,7 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
         settings.dialect,
         dial_regions=regions,
         data_folder=settings.data,
+        twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
     return FlowLibrary(
         settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress

@@ -35,7 +35,9 @@ def test_the_command_tells_the_groups_and_one_call_side_by_side(journal, tmp_pat
     assert listed.out.splitlines()[0].startswith("2 call(s) replayed: 1 would go elsewhere, 1 the same way")
     assert f"1 call(s): key 2 in menu leads elsewhere ({journal.live_folder}/acme.yaml:{line})" in listed.out
     assert "  now  acme: start -> menu -> (key 2) -> >> closed -> voicemail -> records a message" in listed.out
-    one = json.loads(run_command("replay", id_[:12], "--draft", str(draft), "--format", "json").out)
+    told = run_command("replay", id_[:12], "--draft", str(draft), "--format", "json")
+    assert told.code == 1, told.err
+    one = json.loads(told.out)
     assert (one["state"], one["was_next"], one["now_next"], one["common"]) == ("elsewhere", "support", "closed", 4)
     draft.write_text(REPLAY_FLOW.replace("2: support", "2: nowhere"), encoding="utf-8")
     wrong = run_command("replay", "--draft", str(draft))

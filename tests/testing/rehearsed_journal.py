@@ -126,7 +126,7 @@ class Reporter:
             took = {"answer_on": now} if result.answered_by == target else {}
             cause = {"q850_cause": 17, "q850_cause_string": "USER_BUSY"} if result.result == "busy" else {}
             parent = {"uuid": self._id, "direction": "in"}
-            leg = {"uuid": f"{self._id}/leg{next(self._counter)}-{number}", "direction": "out", "parent": parent}
+            leg = {"uuid": f"leg{next(self._counter)}-{number}/{self._id}", "direction": "out", "parent": parent}
             to = target.partition("@")[0].lstrip("+")
             self.report("call_state", "destroyed", {}, **{**leg, "to": to, "destroy_on": now, **took, **cause})
         return result

@@ -78,6 +78,7 @@ def build_command_options(settings: Settings, draft: Path | None = None) -> Comp
     """
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.tickets import TicketSigner
+    from callflows.flows.twiml.twilio_requests import TwilioAccount
 
     regions = frozenset(settings.dial_regions) or None
     return CompilerOptions(
@@ -87,6 +88,7 @@ def build_command_options(settings: Settings, draft: Path | None = None) -> Comp
         dial_regions=regions,
         data_folder=settings.data,
         drafts={settings.flows / draft.name: read_draft(draft)} if draft is not None else {},
+        twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
 
 

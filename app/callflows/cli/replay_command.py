@@ -19,8 +19,12 @@ from callflows.cli.cli_options import (
     show_progress,
 )
 from callflows.cli.completion import complete_flow, complete_number
-from callflows.cli.journal_output import format_local_time, normalize_number_filter, open_store, parse_moment_option
-from callflows.cli.log_commands import complete_call_id
+from callflows.cli.journal_output import (
+    complete_stored_id,
+    normalize_number_filter,
+    open_store,
+    parse_moment_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,9 +134,10 @@ def _replay_one(
     """Replay one call, print both routes, and exit."""
     import asyncio
 
+    from callflows.journal.inbox import CALL_KIND
     from callflows.testing.replay_runner import describe_replayed_call, open_call_replayer
 
-    stored = store.load_call(complete_call_id(store, call)) if store is not None else None
+    stored = store.load_call(complete_stored_id(store, CALL_KIND, call)) if store is not None else None
     if stored is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
 
@@ -169,6 +174,8 @@ def _format_report(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _format_heading(described: dict[str, Any]) -> str:
+    from callflows.flows.source.time_zones import format_local_time
+
     moment = format_local_time(described["started"] or "", "", "%Y-%m-%d %H:%M:%S")
     return f"{described['call']}: {described['from'] or 'anonymous'} to {described['number']}, {moment}"
 

@@ -60,11 +60,11 @@ class SentTextRegistry(Protocol):
     """Counts the automatic texts of all processes of an installation."""
 
     async def count_text(
-        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+        self, conversation: str, digest: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
     ) -> str:
         """Count a text unless ``find_refusal`` has a reason against; return the reason, or "".
 
-        ``find_refusal`` receives time and mark of the texts of the conversation, of all processes. Raises JournalError.
+        ``find_refusal`` receives time and digest of the texts of the conversation, of all processes. Raises JournalError.
         """
 
 
@@ -111,7 +111,8 @@ class LookupRequest:
     """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
     ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``. ``default`` is the
-    author's value for a failure, whose shape an answer must have; None accepts every shape.
+    author's value for a failure, whose shape an answer must have; None accepts every shape. With ``wants_document`` the
+    answer is the text of a document, whatever its type is called.
     """
 
     url: str
@@ -122,17 +123,22 @@ class LookupRequest:
     step_path: str
     variable: str = ""
     default: Any = dataclasses.field(default=None, compare=False)
+    wants_document: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LookupResult:
-    """Result of a lookup: plain data or a text; ``reason`` explains a failure (``ok`` is false)."""
+    """Result of a lookup: plain data or a text; ``reason`` explains a failure (``ok`` is false).
+
+    ``cookies`` are those that the server sets with a document; an empty value removes a cookie.
+    """
 
     value: Any
     ok: bool
     status: int | None = None
     reason: str = ""
     duration_ms: float = 0.0
+    cookies: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -152,8 +158,8 @@ class Effect:
     call: str = ""
 
 
-class EffectHandler(Protocol):
-    """Executes the effects requested by flows."""
+class EffectSender(Protocol):
+    """Sends the effects of flows (texts and webhooks), and runs the lookups of flows."""
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """Return the answer of another server; never raises."""
@@ -162,8 +168,8 @@ class EffectHandler(Protocol):
         """Queue an effect; never waits, never raises."""
 
 
-class HoldingEffectHandler(EffectHandler, Protocol):
-    """An effect handler that can hold effects until they are queued; held effects survive the process."""
+class HoldingEffectSender(EffectSender, Protocol):
+    """An effect sender that can hold effects until they are queued; held effects survive the process."""
 
     def hold_effect(self, effect: Effect) -> None:
         """Hold an effect; never waits, never raises."""

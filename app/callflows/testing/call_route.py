@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lxml import etree
 
+from callflows.errors import UnknownCallError
 from callflows.flows.document_comments import read_element_places
 from callflows.flows.steps.lookup_step import LookupStep
 from callflows.language import DTMF, from_xml
@@ -225,7 +226,7 @@ class ReplayNetwork:
             if step["verb"] == LookupStep.step_key and step["into"] not in self._facts.lookups:
                 raise _Unknown(f"the result of the lookup {step['into']}")
         for decision in decisions:
-            if decision["word"] == LookupStep.step_key:
+            if decision["step_key"] == LookupStep.step_key:
                 name = read_lookup_name(decision)
                 if self._facts.lookup_rules.get(name, decision["rule"]) != decision["rule"]:
                     raise _Unknown(f"the result of the lookup {name}, which asks another address")
@@ -261,13 +262,13 @@ def build_route(
     """Build the route of a call that has run.
 
     ``reached`` are the elements, by turn and path, that the caller is known to have come to; None means all.
-    Raises LookupError if the call did not come to any of them.
+    Raises UnknownCallError if the call did not come to any of them.
     """
     heard, unknown = caller.heard, transcript.error if transcript.outcome == "caller-hung-up" else ""
     if reached is not None:
         known = [index for index, (turn, step) in enumerate(heard) if (turn, step["path"]) in reached]
         if not known:
-            raise LookupError("the rehearsal of the documents takes another way than the call did")
+            raise UnknownCallError("the rehearsal of the documents takes another way than the call did")
         if unknown or known[-1] < len(heard) - 1:
             unknown = CALLER_ENDED_CALL
         heard = heard[: known[-1] + 1]
@@ -407,7 +408,7 @@ def _list_decisions(turns: Iterable[RouteTurn]) -> Iterator[tuple[str, str, str]
     for turn in turns:
         for decision in turn.decisions:
             if decision["outcome"] in _ROUTING_OUTCOMES:
-                yield decision["node"], f"{decision['word']} {decision['rule']}".strip(), str(decision["outcome"])
+                yield decision["node"], f"{decision['step_key']} {decision['rule']}".strip(), str(decision["outcome"])
 
 
 def _find_changed_decision(was: Sequence[tuple[str, str, str]], now: Sequence[tuple[str, str, str]]) -> str:

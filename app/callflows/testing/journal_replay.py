@@ -12,7 +12,7 @@ import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callflows.errors import CallflowsError
+from callflows.errors import CallflowsError, UnknownCallError
 from callflows.flows.decisions import MAX_DECISION_CHARACTERS
 from callflows.flows.steps.lookup_step import LookupStep
 from callflows.journal.call_story import build_leg_rows, build_story_entries
@@ -73,7 +73,7 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
         lookups={
             name: value
             for entry in decided
-            if entry["word"] == LookupStep.step_key
+            if entry["step_key"] == LookupStep.step_key
             for name, value in _read_lookup_result(entry)
         },
         calls_today=int(calls) if str(calls).isdecimal() else 1,
@@ -99,17 +99,17 @@ class RecordedCall(NamedTuple):
 
 
 def read_recorded_call(stored: StoredCall) -> RecordedCall:
-    """Read a stored call. Raises LookupError, with the reason, if it cannot be rehearsed."""
+    """Read a stored call. Raises UnknownCallError, with the reason, if it cannot be rehearsed."""
     row = stored.call
     if find_call_end(row) is None and remove_rank(row["state"]) not in ENDED_CALL_STATES:
-        raise LookupError("the end of the call was not reported")
+        raise UnknownCallError("the end of the call was not reported")
     if not stored.turns or row["started"] is None or not row["number"]:
-        raise LookupError("the documents of the call are not kept")
+        raise UnknownCallError("the documents of the call are not kept")
     entries, legs = build_story_entries(stored), build_leg_rows(stored)
     decided = [entry for entry in entries if entry["what"] == "decided"]
     told = [json.loads(turn["told"]) for turn in stored.turns]
     calls = str(next((fields["calls"] for fields in told if "calls" in fields), ""))
-    looked_up = [entry for entry in decided if entry["word"] == LookupStep.step_key]
+    looked_up = [entry for entry in decided if entry["step_key"] == LookupStep.step_key]
     facts = KnownFacts(
         acts=infer_keys({"story": entries, "legs": legs}, tells_wrong_keys=True).acts,
         legs=[(leg["to"], _infer_callee_behaviour(leg)) for leg in legs],

@@ -12,7 +12,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from callflows.errors import FlowFileError
+from callflows.errors import FlowFileError, UnknownCallError
 from callflows.flows.loader.folder_loader import list_flow_files, load_flow_files, load_folder_options
 from callflows.flows.suppositions import Suppositions
 from callflows.journal.call_story import format_moment
@@ -96,9 +96,10 @@ class CallReplayer:
             recorded = read_recorded_call(stored)
             was, caller = await _run_recorded_call(recorded)
             engine, book = await self._open_engine(recorded)
-        except (LookupError, FlowFileError) as error:
-            reason = error.args[0] if isinstance(error, LookupError) else "the flows have an error under its overrides"
-            return ReplayedCall(stored.call, unknown=str(reason))
+        except UnknownCallError as error:
+            return ReplayedCall(stored.call, unknown=str(error))
+        except FlowFileError:
+            return ReplayedCall(stored.call, unknown="the flow has an error under the overrides of the call")
         now = await _run_with_flows(recorded, caller.wrong_key_menus, engine, book)
         difference = find_route_difference(was, now)
         unknown = "" if was.unknown == CALLER_ENDED_CALL else was.unknown
@@ -133,7 +134,7 @@ async def open_call_replayer(folder: ScenarioFolder, settings: Settings) -> Asyn
 async def _run_recorded_call(recorded: RecordedCall) -> tuple[CallRoute, KnownCaller]:
     """Run the recorded documents; return the caller, too.
 
-    Raises LookupError if the documents cannot lead to what Opentact reported.
+    Raises UnknownCallError if the documents cannot lead to what Opentact reported.
     """
     caller = KnownCaller(recorded.facts)
     network = RecordedDocuments(caller, recorded.documents)
@@ -142,7 +143,7 @@ async def _run_recorded_call(recorded: RecordedCall) -> tuple[CallRoute, KnownCa
     call = rehearsal.build_interpreter(network)
     await call.run_from_url(rehearsal.url, rehearsal.method)
     if network.has_strayed:
-        raise LookupError("the rehearsal of the documents takes another way than the call did")
+        raise UnknownCallError("the rehearsal of the documents takes another way than the call did")
     reached = recorded.reached
     if reached is not None:
         last = len(recorded.documents)

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.authoring.opening_week import describe_opening_week
-from callflows.flows.source.included_files import include_files
-from callflows.flows.source.yaml_source import read_yaml
+from callflows.flows.compiler.other_flows import split_other_node
+from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
-from callflows.flows.steps.step_table import WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS
 from callflows.flows.steps.verb_steps import list_verb_ways, summarize_verb
 from callflows.text import clean_text
 
@@ -40,7 +40,10 @@ class DiagramLine(NamedTuple):
 
 
 class DiagramBox(NamedTuple):
-    """A node. ``node_exists`` is false if a step leads to this name and the file has no such node."""
+    """A node, or a node of another flow (``other-flow/node``).
+
+    ``node_exists`` is false if a step leads to this name and the file has no such node.
+    """
 
     name: str
     lines: tuple[DiagramLine, ...]
@@ -75,18 +78,22 @@ class FlowDiagram(NamedTuple):
 def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datetime | None = None) -> FlowDiagram | None:
     """Build the diagram of a YAML flow. Return None if the YAML cannot be read; ``report`` then has the reason.
 
+    ``text`` may be a stored source with its included files.
+
     The opening hours of the diagram begin with the day of ``now``, by default the present.
     """
-    document = read_yaml(text, report)
+    document, _ = read_flow_data(text, report)
     if not isinstance(document, dict):
         if document is not None:
             report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    include_files(document, report)
     nodes = document.get("nodes")
     template = document.get("template")
+    twiml = document.get("twiml")
     if isinstance(template, str) and not nodes:
         nodes = {"start": [{"template": template}]}
+    elif twiml and not nodes:
+        nodes = {"start": [{"twiml": mapping_of(twiml).get("url", twiml)}]}
     groups = document.get("groups")
     describer = StepDescriber(groups if isinstance(groups, dict) else {}, mapping_of(nodes))
     lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
@@ -126,10 +133,15 @@ def assemble_diagram(
             if line.target_node:
                 labels = labels_of_edges.setdefault((node, line.target_node), [])
                 labels += [line.edge_label] if line.edge_label and line.edge_label not in labels else []
-    missing = dict.fromkeys(end for _, end in labels_of_edges if end not in lines)
+    others = dict.fromkeys(end for _, end in labels_of_edges if end not in lines)
     boxes = [
         *(DiagramBox(node, node_lines) for node, node_lines in lines.items()),
-        *(DiagramBox(node, (), node_exists=False) for node in missing),
+        *(
+            DiagramBox(node, (DiagramLine(0, "goes on in another flow"),))
+            if split_other_node(node)[0]
+            else DiagramBox(node, (), node_exists=False)
+            for node in others
+        ),
     ]
     boxes.sort(key=lambda box: box.name != "start")
     edges = (DiagramEdge(start, end, (*labels,)) for (start, end), labels in labels_of_edges.items())
@@ -150,13 +162,13 @@ class StepDescriber:
         for step in steps if isinstance(steps, list) else [steps] * bool(steps):
             keys = step if isinstance(step, dict) else {summarize_value(step): ""}
             condition = summarize_value(keys.get("when"))
-            for word, value in keys.items():
-                if word != "when":
-                    yield from self._describe_step(str(word), value, depth, condition, when)
+            for step_key, value in keys.items():
+                if step_key != "when":
+                    yield from self._describe_step(str(step_key), value, depth, condition, when)
 
     def _describe_step(
         self,
-        word: str,
+        step_key: str,
         value: Any,  # noqa: ANN401 - any YAML value
         depth: int,
         condition: str,
@@ -164,9 +176,9 @@ class StepDescriber:
     ) -> Iterator[DiagramLine]:
         """Describe one step; a step with branches has several lines."""
         keys = mapping_of(value)
-        step = WORD_STEPS.get(word)
-        summary = step.summarize(value, self._groups) if step is not None else summarize_verb(word, value, keys)
-        ways = step.list_ways(value) if step is not None else list_verb_ways(word, keys)
+        step = FLOW_STEPS.get(step_key)
+        summary = step.summarize(value, self._groups) if step is not None else summarize_verb(step_key, value, keys)
+        ways = step.list_ways(value) if step is not None else list_verb_ways(step_key, keys)
         if summary:
             yield DiagramLine(depth, f"when {condition}: {summary}" if condition else summary)
         for way in ways:
@@ -177,7 +189,7 @@ class StepDescriber:
     ) -> Iterator[DiagramLine]:
         """Describe a way that leads on from a step. ``is_inside``: the way stands below the line of its step."""
         reached_when = _join_conditions(when, condition)
-        if way.may_be_text and way.target_node not in self._node_names:
+        if way.may_be_text and way.target_node not in self._node_names and not split_other_node(str(way.target_node))[0]:
             return
         if way.target_node is None:
             yield from self._describe_branch(way.label, way.steps, depth + is_inside, reached_when)

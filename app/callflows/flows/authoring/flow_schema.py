@@ -19,6 +19,7 @@ from callflows.flows.authoring.value_schemas import (
     build_type_schema,
     build_whole_pattern,
 )
+from callflows.flows.compiler.twiml_flow import TwimlApp
 from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
@@ -39,7 +40,7 @@ from callflows.flows.source.scenario_shape import (
 from callflows.flows.source.voice_attributes import VOICE_ATTRIBUTES
 from callflows.flows.steps.notify_step import WebhookNotice
 from callflows.flows.steps.sound_play import SOUND_KEYS
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS, step_key_of_element
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.attribute_doubts import SOUND_FILE_SUFFIXES
 from callflows.language.dialects import NO_EXTENSIONS
@@ -51,7 +52,7 @@ from callflows.telephony.calls import WEEKDAY_NAMES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.steps.step_base import WordStep
+    from callflows.flows.steps.step_base import FlowStep
     from callflows.language.dialects import Extensions
     from callflows.language.element import Element, ElementSpec
     from callflows.language.value_kinds import ValueKind
@@ -161,8 +162,8 @@ def build_flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
         "title": "A call flow",
         "description": "What callers of its numbers meet. It cannot say:\n" + "\n".join(SCHEMA_LIMITATIONS),
         **file,
-        "if": {"required": ["template"]},
-        "then": {"properties": {"nodes": False}},
+        "if": {"anyOf": [{"required": ["template"]}, {"required": ["twiml"]}]},
+        "then": {"properties": {"nodes": False}, "not": {"required": ["template", "twiml"]}},
         "else": {"required": ["nodes"]},
         "definitions": {
             **_build_value_definitions(),
@@ -184,8 +185,23 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     """Return the definitions of values shared by several keys."""
     texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
+    included = _build_closed_object(
+        {
+            "file": {**TEXT_SCHEMA, "description": "The file, as common/closed.yaml."},
+            "prefix": {
+                **TEXT_SCHEMA,
+                "description": "Begins the names of its nodes, groups, hours, lists and variables, as shop_.",
+            },
+        }
+    )
     return {
         "texts": texts,
+        "included files": {
+            **included,
+            "required": ["file"],
+            "type": ["string", "object", "array"],
+            "items": {**included, "required": ["file"], "type": ["string", "object"]},
+        },
         "numbers": {
             **texts,
             "type": [*texts["type"], "object"],
@@ -272,6 +288,7 @@ def _build_section_definitions() -> dict[str, JsonSchema]:
         "notice": _allow_plain_value(
             build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
         ),
+        "twiml": _allow_plain_value(build_model_schema(TwimlApp), {"type": ["string"]}),
         "ended": {"type": ["array", "null"], "items": _build_reference("ended step")},
         "nodes": {
             "type": "object",
@@ -344,9 +361,9 @@ def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
     verbs = {
         step_key_of_element(name): cls
         for name, cls in ELEMENT_CLASSES.items()
-        if step_key_of_element(name) in STEP_COMPILERS and step_key_of_element(name) not in WORD_STEPS
+        if step_key_of_element(name) in STEP_COMPILERS and step_key_of_element(name) not in FLOW_STEPS
     }
-    forms = {name: _build_step_class_schema(cls, extensions) for name, cls in WORD_STEPS.items()}
+    forms = {name: _build_step_class_schema(cls, extensions) for name, cls in FLOW_STEPS.items()}
     forms |= {name: _build_verb_schema(cls, extensions) for name, cls in verbs.items()}
     known = {name: _build_reference(f"step {name}") | {"description": form["description"]} for name, form in forms.items()}
     bare = [name for name, form in forms.items() if "null" in form["type"]]
@@ -385,7 +402,7 @@ def _needs_no_arguments(cls: type[Element]) -> bool:
     return True
 
 
-def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> JsonSchema:
+def _build_step_class_schema(cls: type[FlowStep], extensions: Extensions) -> JsonSchema:
     """Build the schema of a flow step: its keys, or a plain value for ``plain_key``."""
     says = {"description": (cls.__doc__ or "").strip()}
     more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))
