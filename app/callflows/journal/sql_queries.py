@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, cast, exists, func, or_, select, tuple_
 
-from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places
+from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
@@ -167,26 +167,48 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
     row = _fetch_first(connection, select(CALLS_TABLE).where(CALLS_TABLE.c.id == call_id))
     if row is None:
         return None
+    (stored,) = query_stored_calls(connection, [row])
+    return stored._replace(messages=_query_messages(connection, row))
+
+
+def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> Iterator[StoredCall]:
+    """Yield some calls (rows of CALLS_TABLE) with their rows of every other table but the messages."""
+    ids = [call["id"] for call in calls]
     legs = fetch_all_rows(
         connection,
-        select(CALLS_TABLE).where(CALLS_TABLE.c.parent == call_id).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
+        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
     )
-    ids = [call_id, *(leg["id"] for leg in legs)]
+    parents = {leg["id"]: leg["parent"] for leg in legs}
+    legs_by_call = group_rows(legs, column="parent")
 
-    def fetch_rows(table: Table) -> list[JournalRow]:
+    def fetch_rows(table: Table) -> dict[str, list[JournalRow]]:
         order = EVENT_ORDER if table is EVENTS_TABLE else (table.c.at, table.c.id if "id" in table.c else table.c.key)
-        return fetch_all_rows(connection, select(table).where(table.c.call.in_(ids)).order_by(*order))
+        rows = fetch_all_rows(connection, select(table).where(table.c.call.in_([*ids, *parents])).order_by(*order))
+        return group_rows(rows, parents)
 
-    turns, events, recordings, transcripts, effects = map(
-        fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+    turns, events, recordings, transcripts, effects, notes = map(
+        fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, NOTES_TABLE)
     )
-    notes = fetch_all_rows(connection, select(NOTES_TABLE).where(NOTES_TABLE.c.call.in_(ids)).order_by(NOTES_TABLE.c.at))
-    places = fetch_places(connection, {turn["places"] for turn in turns} - {None})
-    files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in turns})
-    messages = _query_messages(connection, row)
-    return StoredCall(
-        row, legs, turns, events, messages, recordings, transcripts, effects, notes=notes, places=places, files=files
-    )
+    every_turn = [turn for rows in turns.values() for turn in rows]
+    places = fetch_places(connection, {turn["places"] for turn in every_turn} - {None})
+    files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in every_turn})
+    for call in calls:
+        own_turns, own_events, own_recordings, own_transcripts, own_effects, own_notes = (
+            rows.get(call["id"], []) for rows in (turns, events, recordings, transcripts, effects, notes)
+        )
+        yield StoredCall(
+            call,
+            legs_by_call.get(call["id"], []),
+            own_turns,
+            own_events,
+            (),
+            own_recordings,
+            own_transcripts,
+            own_effects,
+            notes=own_notes,
+            places=places,
+            files=files,
+        )
 
 
 def _query_file_names(connection: Connection, versions: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
