@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError
+from callflows.flows.country_code_check import read_written_party
 from callflows.journal.api_tokens import TokenOwner
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import CALL_LOG_FIELDS, build_call_log_row, build_call_story, format_moment
@@ -35,7 +36,6 @@ from callflows.journal.inbox import (
 )
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_states import CALL_STATE_RANKS
-from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import escape_spreadsheet_formula
 from callflows.web.request_trust import find_header
 
@@ -75,8 +75,8 @@ class PageQuery(BaseModel):
 
     @property
     def numbers(self) -> tuple[str, str]:
-        """Our number and that of the other side."""
-        return parse_e164(self.number) or self.number, parse_e164(self.from_) or self.from_
+        """Our number and that of the other side. Raises HTTPException."""
+        return _read_party(self.number, "number"), _read_party(self.from_, "from")
 
     @property
     def period(self) -> tuple[float | None, float | None]:
@@ -191,6 +191,13 @@ async def _ask(query: Any) -> Any:  # noqa: ANN401 - a query of the journal
 
 def _answer(body: Any, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
     return JSONResponse(body, headers={**_NO_STORE, **(headers or {})})
+
+
+def _read_party(text: str, name: str) -> str:
+    try:
+        return read_written_party(text)
+    except ValueError as error:
+        raise HTTPException(400, f"{name}: {error}") from None
 
 
 def _read_moment(text: str, name: str) -> float | None:
