@@ -177,7 +177,7 @@ def _print_story(story: dict[str, Any], output: LogFormat, outlines: FlowOutline
 def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: bool) -> Iterator[str]:
     """Return a story as text: one line for each entry, optionally with documents. Times are the wall clock of a zone."""
     from callflows.flows.source.time_zones import format_local_time
-    from callflows.journal.story_words import describe_story_entry, skip_repeated_entries
+    from callflows.journal.story_words import describe_story_entry, indent_document, skip_repeated_entries
 
     call = story["call"]
     ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
@@ -193,7 +193,7 @@ def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: boo
         clock_time = format_local_time(entry["at"] or "", zone_name, "%H:%M:%S.%f").partition(" ")[0]
         yield f"{clock_time:<12}  {entry['what']:<11}  {describe_story_entry(entry)}"
         if entry["what"] == "answered" and shows_documents:
-            yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
+            yield from (f"{'':<27}{line}" for line in indent_document(entry["document"]))
 
 
 def _format_path(path: list[dict[str, Any]]) -> Iterator[str]:
@@ -224,17 +224,6 @@ def _format_heard(story: dict[str, Any]) -> Iterator[str]:
         yield from textwrap.wrap(
             f"{seconds // 60}:{seconds % 60:02}  {text}", 80, initial_indent="    ", subsequent_indent=" " * 10
         )
-
-
-def _indent_document(document: str) -> list[str]:
-    from lxml import etree
-
-    try:
-        root = etree.fromstring(document.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
-    except etree.XMLSyntaxError:
-        return document.splitlines()
-    etree.indent(root)
-    return etree.tostring(root, encoding="unicode").splitlines()
 
 
 def forget(
