@@ -115,7 +115,7 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "dial_policy": "keys, see below",
     "messages": "list of rules, see below",
     "notice": "URL, or `{url, payload}`",
-    "ended": "list of `sms` and `notify` steps",
+    "ended": "list of `sms`, `mail` and `notify` steps",
     "nodes": "steps by node",
     "hours": "days and times",
     "steps": "list of steps",
