@@ -9,6 +9,7 @@ CallflowsError
 ├── FlowCreationError             a new flow cannot be created from a template
 ├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
 ├── PythonFlowError               a Python flow is written wrongly
+├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
@@ -138,6 +139,10 @@ class PythonFlowError(CallflowsError):
     """A Python flow is written wrongly."""
 
 
+class TwimlError(CallflowsError):
+    """The answer of an app in TwiML cannot be had, or has something at this place that Opentact has nothing for."""
+
+
 class ExpressionError(CallflowsError):
     """A condition or a text cannot be evaluated; ``line`` counts from 1 within the text."""
 
@@ -187,6 +192,10 @@ class AuthorCodeError(SandboxError):
 
 class RehearsalError(CallflowsError):
     """A call cannot be rehearsed."""
+
+
+class UnknownCallError(RehearsalError):
+    """Too little is known of a recorded call, or it went another way than a rehearsal goes."""
 
 
 class ScenarioError(RehearsalError):

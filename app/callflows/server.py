@@ -36,6 +36,7 @@ from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
+from callflows.flows.twiml.twilio_requests import TwilioAccount
 from callflows.journal.call_counting import SharedCallCounter
 from callflows.journal.journal import Journal, create_journal
 from callflows.log import get_logger
@@ -52,11 +53,17 @@ from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
+from callflows.web.console.console_accounts import ConsoleAccounts
+from callflows.web.console.console_app import create_console_app, redirect_to_console
+from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
+from callflows.web.console.console_frame import ConsoleSources
+from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
 from callflows.web.operator_api import create_operator_router
 from callflows.web.problem_details import install_problem_handlers
+from callflows.web.recording_links import create_recording_router
 from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
 from callflows.web.shared_counts import open_shared_counts
@@ -65,6 +72,8 @@ from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
 
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow_book import FlowBook
@@ -120,7 +129,10 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             needs_token=bool(settings.token),
         )
     )
+    app.add_route(CONSOLE_PATH, redirect_to_console)
+    app.mount(CONSOLE_PATH, installation.create_console())
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
+    app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
     )
@@ -192,6 +204,15 @@ class Installation:
         )
         self._event_listener = self._create_event_listener()
         self._register_gauges()
+
+    def create_console(self) -> ASGIApp:
+        """Create the pages of the console."""
+        accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
+        door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
+        sources = ConsoleSources(
+            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+        )
+        return create_console_app(sources, door)
 
     def _create_event_listener(self) -> EventListener | None:
         """Create the listener for Opentact's events; None without an Opentact account."""
@@ -408,6 +429,7 @@ def create_live_effects(
         outbox_folder=settings.data if journal is not None else None,
         make_mail_sender=mails,
         chat_tokens=dict(token.get_secret_value().split("=", 1) for token in settings.chat_tokens),
+        twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
     )
 
 
@@ -512,6 +534,7 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
         settings.dialect,
         dial_regions=regions,
         data_folder=settings.data,
+        twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
     return FlowLibrary(
         settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress

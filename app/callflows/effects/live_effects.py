@@ -51,9 +51,9 @@ class LiveEffects:
     are not signed. ``send_sms`` sends a message and raises on failure; ``opt_outs`` knows recipients that want no messages.
     ``idempotency_store`` knows the effects executed by all processes; ``report_result`` is called with each result.
     ``make_mail_sender`` makes the sender of mails from a function for the HTTP client; ``chat_tokens`` has tokens by host.
-    With an ``outbox_folder`` pending effects survive the process, and are taken up by the next. ``resolve_host``,
-    ``tls_context``, ``sleep`` and ``clock`` replace the system's resolver, the trusted certificates, the wait between
-    attempts and the time.
+    ``twilio_auth_token`` signs forms for apps under ``twiml``. With an ``outbox_folder`` pending effects survive the
+    process, and are taken up by the next. ``resolve_host``, ``tls_context``, ``sleep`` and ``clock`` replace the system's
+    resolver, the trusted certificates, the wait between attempts and the time.
     """
 
     def __init__(  # noqa: PLR0913 - most are keyword arguments
@@ -72,6 +72,7 @@ class LiveEffects:
         outbox_folder: Path | None = None,
         make_mail_sender: Callable[[Callable[[], Awaitable[GuardedClient]]], MailSender] | None = None,
         chat_tokens: Mapping[str, str] = MappingProxyType({}),
+        twilio_auth_token: str = "",
     ) -> None:
         self._guard = AddressGuard(private_networks, resolve_host)
         self._tls_context = tls_context
@@ -86,7 +87,9 @@ class LiveEffects:
             OutboxFile(outbox_folder) if outbox_folder is not None else None,
             clock=clock,
         )
-        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys, chat_tokens)
+        self._webhook_sender = WebhookSender(
+            self._get_webhook_client, signing_keys, chat_tokens, twilio_auth_token=twilio_auth_token
+        )
         self._mail_sender = make_mail_sender(self._get_webhook_client) if make_mail_sender is not None else None
         self._sms_connections = asyncio.Semaphore(_SMS_CONNECTIONS)
         self._lookup_counts: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -179,7 +182,7 @@ class LiveEffects:
         if "as" in effect.payload:
             await self._webhook_sender.send_chat_message(effect)
             return
-        if not self._unsigned_warning_unneeded:
+        if not self._unsigned_warning_unneeded and "form" not in effect.payload:
             self._unsigned_warning_unneeded = True
             _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
         await self._webhook_sender.send_webhook(effect)

@@ -13,8 +13,10 @@ import json
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from callflows.errors import BlockedRequestError, OutboundRequestError, RetryLaterError
+from callflows.flows.twiml.twilio_requests import sign_twilio_request
 from callflows.http_limits import parse_retry_after
 from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
 from callflows.telephony.notices import build_chat_request
@@ -46,22 +48,29 @@ class WebhookSender:
         signing_keys: Sequence[str],
         chat_tokens: Mapping[str, str] = MappingProxyType({}),
         *,
+        twilio_auth_token: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._get_client = get_client
         self._signing_keys = tuple(map(_decode_key, signing_keys))
         self._chat_tokens = chat_tokens
+        self._twilio_auth_token = twilio_auth_token
         self._clock = clock
 
     async def send_webhook(self, effect: Effect) -> None:
         """Send a webhook (``url`` and ``body`` of the effect's payload) once.
 
+        A ``form`` instead of a body is for an app under ``twiml``, and is signed as Twilio does.
         Raises RetryLaterError if another attempt may succeed, otherwise OutboundRequestError.
         """
-        body = _encode_payload(effect.payload.get("body", {}))
+        form = effect.payload.get("form")
+        body = urlencode(form).encode() if isinstance(form, dict) else _encode_payload(effect.payload.get("body", {}))
         client = await self._get_client()
         url = client.parse_url(str(effect.payload.get("url", "")))
-        headers = self._build_headers(make_webhook_id(effect.key), body)
+        if isinstance(form, dict):
+            headers = self._build_form_headers(str(effect.payload["url"]), form)
+        else:
+            headers = self._build_headers(make_webhook_id(effect.key), body)
         await self._send_once(client, "POST", url, headers, body)
 
     async def send_chat_message(self, effect: Effect) -> None:
@@ -94,6 +103,12 @@ class WebhookSender:
             raise OutboundRequestError(_describe_final_status(answer.status))
         after = parse_retry_after(answer.headers.get("retry-after", ""), self._clock())
         raise RetryLaterError(f"status {answer.status}", after)
+
+    def _build_form_headers(self, url: str, form: Mapping[str, str]) -> dict[str, bytes]:
+        headers = {"content-type": b"application/x-www-form-urlencoded; charset=utf-8", "user-agent": USER_AGENT.encode()}
+        if self._twilio_auth_token:
+            headers["x-twilio-signature"] = sign_twilio_request(self._twilio_auth_token, url, form).encode()
+        return headers
 
     def _build_headers(self, webhook_id: str, body: bytes) -> dict[str, bytes]:
         at = str(int(self._clock()))

@@ -190,6 +190,14 @@ class JournalQueries:
         """Add a note to a thing. Raises JournalUnavailableError, and JournalRejectionError for an empty note."""
         return await self._run_query(self._store.add_note, kind, key, change, text)
 
+    async def add_audit_row(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
+        """Add a change that was made elsewhere to the audit log. Raises JournalUnavailableError."""
+        await self._run_query(self._store.add_audit_row, change, action, key, before, after)
+
+    async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+        """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_paths, call_ids)
+
     async def list_versions(self, flow: str) -> list[JournalRow]:
         """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""
         return await self._run_query(self._store.list_versions, flow)

@@ -172,6 +172,16 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
 
+    def load_calls(self, calls: Sequence[JournalRow]) -> list[StoredCall]:
+        """Return listed calls with their rows of every other table but the messages."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return [*sql_queries.query_stored_calls(connection, calls)]
+
+    def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+        """Return the nodes that calls came to, in order, by call."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_paths(connection, call_ids)
+
     def list_voicemails(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching voicemails, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:

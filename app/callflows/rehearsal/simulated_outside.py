@@ -19,6 +19,7 @@ from callflows.telephony.call_record import (
     ReportedRecording,
     build_call_record,
     complete_voicemail_effect,
+    find_cancel_reason,
     find_message_state,
 )
 from callflows.telephony.lookup_shape import find_answer_problem
@@ -171,7 +172,8 @@ class SimulatedOutside:
             "result": "found" if lookup_result.ok else "failed",
             **({"reason": lookup_result.reason} if lookup_result.reason else {}),
         }
-        scene.call.add_step("lookup", "", url=request.url, method=request.method, into=request.variable, **result)
+        into = request.url.partition("?")[0] if request.wants_document else request.variable
+        scene.call.add_step("lookup", "", url=request.url, method=request.method, into=into, **result)
         return lookup_result
 
     def queue_effect(self, effect: Effect) -> None:
@@ -201,8 +203,9 @@ class SimulatedOutside:
         call = build_rehearsed_record(scene, self._shortest_message_seconds)
         steps = scene.call.transcript.steps
         known = len(steps)
-        for effect in scene.held_effects if call.message == "left" else ():
-            self._record_effect(complete_voicemail_effect(effect, call))
+        for effect in scene.held_effects:
+            if not find_cancel_reason(effect, call):
+                self._record_effect(complete_voicemail_effect(effect, call))
         turn = await self._run_after_call(scene.flow_name, call) if self._run_after_call is not None else None
         if turn is not None:
             self._record_turn(scene.flow_name, turn)
@@ -324,7 +327,7 @@ def _describe_notice(payload: Mapping[str, Any]) -> dict[str, Any]:
         attached = {"attach": ", ".join(payload["attach"])} if payload["attach"] else {}
         return {"to": ", ".join(payload["to"]), "subject": payload["subject"], "text": payload["text"], **attached}
     chat = {"as": payload["as"], "text": payload["text"]} if "as" in payload else {}
-    return {"url": payload.get("url"), "payload": payload.get("body"), **chat}
+    return {"url": payload.get("url"), "payload": payload.get("body", payload.get("form")), **chat}
 
 
 def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> LookupResult:
@@ -333,6 +336,8 @@ def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> Lookup
             value = lookups[name]
             if value == FAILED_LOOKUP_ANSWER:
                 return LookupResult(None, ok=False, reason="the scenario says so")
-            problem = find_answer_problem(value, lookup.default)
+            problem = "" if lookup.wants_document else find_answer_problem(value, lookup.default)
             return LookupResult(None if problem else value, ok=not problem, status=200, reason=problem)
+    if lookup.wants_document:
+        return LookupResult(None, ok=False, reason="a rehearsal asks no app: give --real, or its answers under lookups")
     return LookupResult(None, ok=False, reason="a rehearsal makes no real lookups")

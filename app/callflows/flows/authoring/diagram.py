@@ -90,8 +90,11 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
         return None
     nodes = document.get("nodes")
     template = document.get("template")
+    twiml = document.get("twiml")
     if isinstance(template, str) and not nodes:
         nodes = {"start": [{"template": template}]}
+    elif twiml and not nodes:
+        nodes = {"start": [{"twiml": mapping_of(twiml).get("url", twiml)}]}
     groups = document.get("groups")
     describer = StepDescriber(groups if isinstance(groups, dict) else {}, mapping_of(nodes))
     lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}

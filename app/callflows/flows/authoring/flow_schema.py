@@ -19,6 +19,7 @@ from callflows.flows.authoring.value_schemas import (
     build_type_schema,
     build_whole_pattern,
 )
+from callflows.flows.compiler.twiml_flow import TwimlApp
 from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
@@ -162,8 +163,8 @@ def build_flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
         "title": "A call flow",
         "description": "What callers of its numbers meet. It cannot say:\n" + "\n".join(SCHEMA_LIMITATIONS),
         **file,
-        "if": {"required": ["template"]},
-        "then": {"properties": {"nodes": False}},
+        "if": {"anyOf": [{"required": ["template"]}, {"required": ["twiml"]}]},
+        "then": {"properties": {"nodes": False}, "not": {"required": ["template", "twiml"]}},
         "else": {"required": ["nodes"]},
         "definitions": {
             **_build_value_definitions(),
@@ -289,6 +290,7 @@ def _build_section_definitions() -> dict[str, JsonSchema]:
             build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
         ),
         "mail notice": _allow_plain_value(build_model_schema(MailNotice), _build_value_definitions()["some texts"]),
+        "twiml": _allow_plain_value(build_model_schema(TwimlApp), {"type": ["string"]}),
         "ended": {"type": ["array", "null"], "items": _build_reference("ended step")},
         "nodes": {
             "type": "object",

@@ -33,7 +33,7 @@ def check_flow(flow: CompilingFlow) -> None:
     _check_silent_nodes(flow)
     check_steps_after_messages(flow)
     _check_languages(flow)
-    if not flow.flow_file.template:
+    if not flow.flow_file.document_origin:
         _check_hours_not_asked(flow, UncertainNames(flow))
         _check_attestation(flow)
 

@@ -149,6 +149,14 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text contains a character that XML forbids: Opentact would refuse the whole document.",
         "Remove the character; it often comes from a web page or an old program.",
     ),
+    "twiml-http": CheckRule(
+        "The app under twiml is asked without encryption: others can read who calls, and change what callers hear.",
+        "Write its https:// URL; on this machine, for a trial, http:// is fine.",
+    ),
+    "twiml-url": CheckRule(
+        "The URL under twiml is none that an app can be asked at: all callers would hear the fallback.",
+        "Write the URL that Twilio requests for a call, as twiml: https://old.example.com/voice.",
+    ),
     "undocumented": CheckRule(
         "A note: Opentact does not document something that is used, such as the timeout of Dial: it may work differently.",
         "Try it with a real call, or use only parts that callflows verbs marks as documented.",

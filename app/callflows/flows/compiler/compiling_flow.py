@@ -20,11 +20,12 @@ from callflows.flows.hours.overrides import ActiveOverrides
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.sound_library import make_sound_path
 from callflows.flows.suppositions import NO_SUPPOSITIONS, Suppositions, make_override_lookup
+from callflows.flows.twiml.twilio_requests import NO_TWILIO_ACCOUNT, TwilioAccount
 from callflows.language import Dialect, Extensions
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.other_flows import OtherFlows
@@ -57,6 +58,10 @@ class CompilerOptions:
     """Write coverage comments into documents: for rehearsals, never for calls."""
     suppositions: Suppositions = NO_SUPPOSITIONS
     """Assumptions of a rehearsal."""
+    drafts: Mapping[Path, bytes] = dataclasses.field(default_factory=dict)
+    """Texts that are compiled instead of the content of these files, or as new files."""
+    twilio_account: TwilioAccount = NO_TWILIO_ACCOUNT
+    """The account that apps under ``twiml`` know."""
     may_await_lists: bool = False
     """True if a flow with a big caller list is compiled later, when a thread has read the list."""
 

@@ -18,6 +18,7 @@ from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLO
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.flows.compiler.progress import Progress
 from callflows.flows.compiler.silent_texts import SilentTextRemover
+from callflows.flows.compiler.twiml_flow import TWIML_VALUE, compile_twiml_documents
 from callflows.flows.compiler.xml_templates import compile_template_documents
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow
@@ -140,15 +141,19 @@ class FlowCompiler:
             self.flow.report.error(path, "too-deep", message, fixes[1], key=True)
 
     def _compile_documents(self) -> Mapping[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
-        if self.flow.flow_file.template:
-            self.flow.node_sources[START_NODE] = NodeSource((), ("template",), None)
+        origin = self.flow.flow_file.document_origin
+        if origin:
+            self.flow.node_sources[START_NODE] = NodeSource((), (origin,), None)
             self.flow.coverage_recorder.make_comment(
                 START_NODE,
                 0,
                 coverage_points.NODE_ENTERED_POINT,
-                ("template",),
+                (origin,),
                 True,  # noqa: FBT003 - a CommentMaker
             )
+        if origin == TWIML_VALUE:
+            return compile_twiml_documents(self.flow)
+        if origin:
             return compile_template_documents(self.flow, self.flow.folder)
         return self._compile_nodes() if check_node_names(self.flow.flow_file.nodes, self.flow.report) else {}
 

@@ -102,6 +102,11 @@ class FlowFile(pydantic.BaseModel):
     template: str = pydantic.Field(
         "", description="An XML template beside this file, for example acme.xml.j2, instead of nodes."
     )
+    twiml: Annotated[Any, schema_reference("twiml")] = pydantic.Field(
+        None,
+        description="The URL of an app that answers Twilio's webhooks, instead of nodes: its answers are translated. "
+        "As {url, method}, also with GET.",
+    )
     nodes: Annotated[dict[str, StepList], schema_reference("nodes")] = pydantic.Field(
         description="The nodes by name, each a list of steps. Every call begins at start."
     )
@@ -123,6 +128,11 @@ class FlowFile(pydantic.BaseModel):
     _included_files: dict[Path, bytes] = pydantic.PrivateAttr(default_factory=dict)
 
     @property
+    def document_origin(self) -> str:
+        """``template`` or ``twiml`` if whole documents come from there; an empty text if the flow has nodes."""
+        return "template" if self.template else "twiml" if self.twiml is not None else ""
+
+    @property
     def included_files(self) -> dict[Path, bytes]:
         """The included files with their content, which is empty if a file cannot be read."""
         return self._included_files
@@ -141,9 +151,11 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     if not isinstance(data, dict):
         report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    if "template" in data and data.get("nodes"):
-        report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
-    elif "template" in data:
+    made_of = [key for key in ("template", "twiml", "nodes") if key in data and (key != "nodes" or data["nodes"])]
+    if len(made_of) > 1:
+        message = f"{' and '.join(made_of)}: a flow is made of the one or of the other"
+        report.error((made_of[0],), "shape", message, key=True)
+    elif made_of and made_of != ["nodes"]:
         data["nodes"] = {}
     data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
     nodes = data.get("nodes")
