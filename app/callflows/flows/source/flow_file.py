@@ -115,7 +115,8 @@ class FlowFile(pydantic.BaseModel):
         [], description="What happens with text messages to the numbers: the first rule that matches is used."
     )
     ended: Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("ended")] = pydantic.Field(
-        [], description="The sms and notify steps that are done once after each call. Conditions see how it ended: ended."
+        [],
+        description="The sms, mail and notify steps done once after each call. Conditions see how it ended: ended.",
     )
     tests: Annotated[Any, schema_reference("tests")] = pydantic.Field(
         None, description="Scenarios, and what is expected to happen in them. callflows test runs them."
