@@ -19,7 +19,7 @@ from callflows.flows.checks.rule_table import CHECK_RULES
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.source.flow_file import FlowFile
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
 from callflows.flows.tickets import TicketSigner
 from callflows.settings import Settings
 from callflows.testing.scenario_reader import check_scenarios
@@ -150,15 +150,15 @@ def test_an_example_has_no_problem_and_passes_its_tests(file, tmp_path):
     check_and_run(tmp_path / file.name)
 
 
-@pytest.mark.parametrize("name", WORD_STEPS)
+@pytest.mark.parametrize("name", FLOW_STEPS)
 def test_every_flow_step_says_what_the_caller_hears(name):
-    assert WORD_STEPS[name].caller_hears
-    assert WORD_STEPS[name].check_rules
+    assert FLOW_STEPS[name].caller_hears
+    assert FLOW_STEPS[name].check_rules
 
 
 def test_rules_that_the_reference_names_exist():
     named = {rule for rules in FILE_KEY_RULES.values() for rule in rules}
-    named |= {rule for step in WORD_STEPS.values() for rule in step.check_rules}
+    named |= {rule for step in FLOW_STEPS.values() for rule in step.check_rules}
     assert sorted(named - CHECK_RULES.keys()) == []
     assert sorted(FILE_KEY_RULES.keys() - FlowFile.model_fields.keys()) == []
 

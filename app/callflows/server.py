@@ -48,8 +48,8 @@ from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
-from callflows.web.call_completion import CallCompletion
 from callflows.web.call_door import CallDoor
+from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
@@ -165,7 +165,7 @@ class Installation:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live_effects = create_live_effects(settings, self.opentact, self.journal)
         self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
-        self._call_completion = CallCompletion(
+        self._call_end_handler = CallEndHandler(
             self._flow_versions,
             self.journal,
             self._job_runner,
@@ -182,7 +182,7 @@ class Installation:
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
             job_runner=self._job_runner,
-            effect_handler=self._call_completion,
+            effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
         )
@@ -204,16 +204,16 @@ class Installation:
 
     def _find_oldest_unfinished(self) -> float | None:
         """Return the time of the oldest event that is not handled yet, in seconds since 1970; None if all are handled."""
-        waiting = (self.event_intake.find_oldest_unfinished(), self._call_completion.find_oldest_unfinished())
+        waiting = (self.event_intake.find_oldest_unfinished(), self._call_end_handler.find_oldest_unfinished())
         return min((at for at in waiting if at is not None), default=None)
 
     def _create_event_handlers(self) -> list[Any]:
         if self.opentact is None or self.settings.control != "push":
-            return [self._call_completion.handle_event]
+            return [self._call_end_handler.handle_event]
         push = CallPusher(
             self.engine, self.opentact.calls.push_document, self.journal.claim_key_or_here, self.settings.public_url
         )
-        return [push.handle_event, self._call_completion.handle_event]
+        return [push.handle_event, self._call_end_handler.handle_event]
 
     def _create_inbound_sms(self) -> InboundSms:
         journal = self.journal
@@ -336,7 +336,7 @@ class Installation:
         gc.freeze()
         gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
         self._folder_watcher.start()
-        self._call_completion.start()
+        self._call_end_handler.start()
         self._call_counter.start()
         if self._event_listener is not None:
             self._event_listener.start()
@@ -345,7 +345,7 @@ class Installation:
         if self._event_listener is not None:
             await self._event_listener.stop()
         await self.event_intake.stop(STOP_GRACE_SECONDS)
-        await self._call_completion.stop()
+        await self._call_end_handler.stop()
         await self._call_counter.stop(STOP_GRACE_SECONDS)
         await self._job_runner.stop()
         await self._live_effects.stop(STOP_GRACE_SECONDS)
@@ -452,7 +452,7 @@ async def open_rehearsal_engine(
             dialect=settings.dialect,
             deadline=settings.deadline_ms / 1000,
             job_runner=job_runner,
-            effect_handler=simulated_outside,
+            effect_sender=simulated_outside,
             caller_counts=simulated_outside,
             clock=simulated_outside.now,
             record_answer=simulated_outside.record_answer,
@@ -481,7 +481,7 @@ def read_carrier_words(settings: Settings) -> CarrierWords:
 def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
     """Return the coverage points, apart from nodes, that a turn passed."""
     spots = book.flows[flow].decision_points
-    keys = [(mark.node, mark.step, mark.word, outcome) for mark, outcome, *_ in turn.trail]
+    keys = [(origin.node, origin.step_index, origin.step_key, outcome) for origin, outcome, *_ in turn.trail]
     return [spots[key] for key in keys if key in spots]
 
 

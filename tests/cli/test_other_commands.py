@@ -11,7 +11,7 @@ import pytest
 from command_runner import run_command, run_command_process
 from lxml import etree
 
-from callflows.flows.steps.step_table import WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS
 from callflows.language import from_xml
 from callflows.language.verbs import ELEMENT_CLASSES
 from waiting import run_process
@@ -190,7 +190,7 @@ def test_no_folder_is_said(tmp_path, monkeypatch):
 
 def test_the_words_of_flows_are_listed_and_each_has_its_page():
     listed = run_command("words").out
-    for word in WORD_STEPS:
+    for word in FLOW_STEPS:
         assert f"\n{word} " in f"\n{listed}"
         page = run_command("words", word)
         assert page.code == 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from kill_after_answer import CALLS_PER_ROUND, measure_kills
-from kill_in_completion import STAGES, count_texts_after_kill
+from kill_in_call_end import STAGES, count_texts_after_kill
 from outside_servers import format_answer, run_live_effects, run_server
 
 from callflows.effects import outbox_file

@@ -269,10 +269,10 @@ def test_a_question_without_a_way_out_is_warned_of():
 
 def test_the_trail_says_what_came_and_what_was_made_of_it():
     call = asking().press_keys("12").press_keys("").press_keys("123456")
-    told = [(line["outcome"], line.get("detail")) for line in call.trail if line["word"] == "collect"]
+    told = [(line["outcome"], line.get("detail")) for line in call.trail if line["step_key"] == "collect"]
     assert told == [("no-match", {"digits": "12"}), ("no-input", None), ("fine", {"digits": "123456"})]
 
 
 def test_the_trail_masks_what_is_secret():
     call = asking(ASK.replace("attempts: 3", "attempts: 3\n    secret: true")).press_keys("12").press_keys("123456")
-    assert [line.get("detail") for line in call.trail if line["word"] == "collect"] == [{"digits": MASKED_VALUE}] * 2
+    assert [line.get("detail") for line in call.trail if line["step_key"] == "collect"] == [{"digits": MASKED_VALUE}] * 2

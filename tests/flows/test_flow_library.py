@@ -623,7 +623,7 @@ def test_the_last_twenty_versions_of_a_flow_are_remembered_beside_its_newest(fol
     shelf, flows = versions(folder, MAX_EARLIER_VERSIONS + 3)
     remembered = [shelf.find_version("a", flow.version) for flow in flows]
     assert remembered[:3] == [None, None, None]
-    assert [flow.documents for flow in remembered[3:]] == [flow.documents for flow in flows[3:]]
+    assert [flow.fragments_by_node for flow in remembered[3:]] == [flow.fragments_by_node for flow in flows[3:]]
     assert shelf.find_version("b", shelf.book.flows["b"].version) is shelf.book.flows["b"]
     assert shelf.find_version("a", "another") is None
     assert shelf.find_version("x", "another") is None
@@ -636,7 +636,7 @@ def test_a_version_that_comes_back_is_one(folder):
     for text in [*("Hello", "Other") * (MAX_EARLIER_VERSIONS + 5), "Other still"]:
         put(folder, "a", ONE, text)
         shelf.replace_book(library.refresh().book)
-    assert shelf.find_version("a", first.version).documents.keys() == first.documents.keys()
+    assert shelf.find_version("a", first.version).fragments_by_node.keys() == first.fragments_by_node.keys()
 
 
 def test_a_flow_that_is_gone_is_remembered_as_long_as_a_ticket_of_it_can_be_good(folder):

@@ -18,7 +18,7 @@ from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
 from callflows.flows.authoring.flow_schema import build_flow_schema
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
 from callflows.flows.steps.verb_steps import CHILD_KEYS
 from callflows.language import Extensions
 from shipped_flows import ALL_SHIPPED_FILES
@@ -320,7 +320,7 @@ def test_every_step_is_in_the_schema_with_its_keys_and_help():
     for name in STEP_COMPILERS:
         form = definitions[f"step {name}"]
         assert form["description"]
-        if name not in WORD_STEPS:
+        if name not in FLOW_STEPS:
             assert all(one["description"] for one in form["properties"].values())
     assert {*CHILD_KEYS} <= definitions["step gather"]["properties"].keys()
 
@@ -329,7 +329,7 @@ def test_every_key_of_a_word_has_a_description():
     definitions = build_flow_schema()["definitions"]
     silent = [
         (name, key)
-        for name in WORD_STEPS
+        for name in FLOW_STEPS
         for key, form in definitions[f"step {name}"].get("properties", {}).items()
         if not form.get("description")
     ]

@@ -49,7 +49,7 @@ def test_nodes_groups_and_variables_of_a_shared_file_are_those_of_the_flow_whose
     assert made.problems == ()
     document = answer_as_xml(made.flow, turn=make_turn())
     assert (spoken_texts(document)[0], "+12015550188" in document) == ("Acme. We are closed.", True)
-    assert sorted(made.flow.documents) == ["closed", "later", "start"]
+    assert sorted(made.flow.fragments_by_node) == ["closed", "later", "start"]
 
 
 def test_a_change_of_a_shared_file_is_another_version(folder):

@@ -182,6 +182,6 @@ def test_a_flow_without_sounds_has_constant_texts_as_before(folder):
     made = compile_in(folder, make_flow_text("- say: Hello.\n- play: https://a.example/a.mp3"))
     assert made.flow is not None
     assert made.dependencies == ()
-    fragments = [*made.flow.documents["start"].values()]
+    fragments = [*made.flow.fragments_by_node["start"].values()]
     texts = [[fragment for fragment in entry if not isinstance(fragment, PlaceMark)] for entry in fragments]
     assert all(isinstance(text, str) for entry in texts for text in entry[1:])

@@ -26,7 +26,7 @@ def program(source: str):
 def test_a_right_program_is_a_flow():
     made = program(HEAD + NODE)
     assert made.flow is not None
-    assert [*made.flow.documents] == ["start"]
+    assert [*made.flow.fragments_by_node] == ["start"]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_no_trail_shows_what_a_secret_is_compared_with(condition, step):
 """
     flow = compile_valid_flow(make_flow_text(steps, 'variables: {right: "4711"}') + "  last: [say: Bye.]\n")
     call = Conversation(flow).press_keys("4711")
-    looked = [entry for entry in call.trail if entry["word"] in ("when", "choose", "set") and "pin" in str(entry)]
+    looked = [entry for entry in call.trail if entry["step_key"] in ("when", "choose", "set") and "pin" in str(entry)]
     assert looked
     own = [entry for entry in call.trail if entry["rule"] != "right = variables.right"]
     assert "4711" not in json.dumps(own)
@@ -91,7 +91,7 @@ def test_what_is_asked_beside_a_secret_and_hides_nothing_is_told():
   say: Right.
 """
     call = Conversation(compile_valid_flow(make_flow_text(steps) + "  last: [say: Bye.]\n")).press_keys("4711")
-    (entry,) = [entry for entry in call.trail if entry["word"] == "when"]
+    (entry,) = [entry for entry in call.trail if entry["step_key"] == "when"]
     assert entry["rule"] == f"caller.region == {MASKED_VALUE} and pin == {MASKED_VALUE}"
     assert entry["values"] == {"caller.region": "US", "pin": MASKED_VALUE}
 

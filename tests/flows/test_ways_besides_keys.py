@@ -137,4 +137,4 @@ def test_a_filter_named_digits_asks_for_no_key():
         make_flow_text(step) + '  spelled: [say: "{{ caller.number | digits }} digits."]\n  last: [say: Last.]\n'
     )
     assert made.flow is not None
-    assert "".join(str(part) for part in made.flow.documents["start"].values()).count("set_digits") == 0
+    assert "".join(str(part) for part in made.flow.fragments_by_node["start"].values()).count("set_digits") == 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
 from callflows.language.verbs import ELEMENT_SPECS
 from waiting import run_process
 
@@ -256,7 +256,7 @@ def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening, ti
 _SCALARS = st.sampled_from(
     ["", "x", "1", "start", "{{ caller.name }}", "{{", "caller.name", "2s", "9999999h", "\x01", "\ufdd00\ufdd1", "#"]
 )
-_WORDS = {"when", "node", *(name for cls in WORD_STEPS.values() for name in cls.model_fields)}
+_WORDS = {"when", "node", *(name for cls in FLOW_STEPS.values() for name in cls.model_fields)}
 _ATTRIBUTES = {name for row in ELEMENT_SPECS.values() for name in row.attributes}
 _KEYS = st.sampled_from(
     sorted({*STEP_COMPILERS, *_WORDS, *_ATTRIBUTES, "do", "dtmf", "default", "error", "meta", "star", "1", "x"})

@@ -25,7 +25,7 @@ from store_helpers import build_answered_request, list_ids, list_log_rows, load_
 from temporary_databases import create_database
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.flows.messages.reply_limits import REPLY_LIMITS, find_limit_refusal, make_text_mark
+from callflows.flows.messages.reply_limits import REPLY_LIMITS, find_limit_refusal, make_text_digest
 from callflows.journal import migrations
 from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
 from callflows.journal.schema_migration import run_migrations
@@ -280,8 +280,8 @@ def test_only_its_owner_reads_a_journal_in_a_file(tmp_path):
 
 def test_two_processes_together_send_no_more_automatic_replies_than_one_may(url):
     def send(store, talk, now):
-        mark = make_text_mark(f"{now}", "reply")
-        return store.count_text(talk, mark, now, lambda sent: find_limit_refusal(sent, REPLY_LIMITS, mark, now))
+        digest = make_text_digest(f"{now}", "reply")
+        return store.count_text(talk, digest, now, lambda sent: find_limit_refusal(sent, REPLY_LIMITS, digest, now))
 
     one, other = SqlStore(url), SqlStore(url)
     one.open()

@@ -16,7 +16,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.settings import Settings
-from callflows.web import call_completion
+from callflows.web import call_end_handler
 from waiting import run_bounded
 
 CALLER = "+12015550999"
@@ -140,7 +140,7 @@ def the_call(store: SqlStore) -> Any:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(call_completion, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(call_end_handler, "SETTLE_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("envelope", ["2022", "2024"])

@@ -49,7 +49,7 @@ def documents(text: bytes, file: str, dialect: str, *, annotated: bool) -> list[
     flow = compile_flow("acme", text, file, options).flow
     assert flow is not None
     answers = []
-    for node, entries in flow.documents.items():
+    for node, entries in flow.fragments_by_node.items():
         for entry in entries:
             turn = Turn(
                 {"from": "+12015550999", "to": "12015550123", "dtmf": "1", "code": "1"},

@@ -122,7 +122,7 @@ def test_where_nothing_tells_what_was_pressed_that_is_said_and_only_what_came_be
 
 def test_hours_are_supposed_as_they_were_found_whatever_overrode_them():
     def decided(**values):
-        return {"what": "decided", "word": "goto", "rule": "", "outcome": True, "values": values}
+        return {"what": "decided", "step_key": "goto", "rule": "", "outcome": True, "values": values}
 
     told = [
         decided(**{"hours.office": "closed: override", "caller.name": "Ann"}),

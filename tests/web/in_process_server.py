@@ -132,7 +132,7 @@ class InProcessServer:
         self.signer = TicketSigner([key.get_secret_value().encode() for key in self.settings.secret_keys])
         self.flow_versions = FlowVersions(self.load_flows().book)
         self.answer_metrics = AnswerMetrics(create_line_renderer("json"), self.log)
-        self.effect_handler = FakeEffects()
+        self.effect_sender = FakeEffects()
         self.engine = AnswerEngine(
             flow_versions=self.flow_versions,
             signer=self.signer,
@@ -140,8 +140,8 @@ class InProcessServer:
             apology=self.settings.apology,
             dialect=self.settings.dialect,
             deadline=deadline,
-            job_runner=JobRunner(self.effect_handler, InlineWorkers()),
-            effect_handler=self.effect_handler,
+            job_runner=JobRunner(self.effect_sender, InlineWorkers()),
+            effect_sender=self.effect_sender,
             caller_counts=InMemoryCallCounter(),
             clock=clock,
             record_answer=record_answer,

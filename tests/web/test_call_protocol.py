@@ -125,7 +125,7 @@ def make_server(tmp_path, monkeypatch):
         server = InProcessServer(
             tmp_path, FLOWS, clock=lambda: MONDAY, deadline=0.1, record_answer=records.append, **overrides
         )
-        server.effect_handler.lookup_results["https://crm.example/c2"] = LookupResult({"name": "Ann"}, ok=True)
+        server.effect_sender.lookup_results["https://crm.example/c2"] = LookupResult({"name": "Ann"}, ok=True)
         return server
 
     return make

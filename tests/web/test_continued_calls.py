@@ -59,19 +59,19 @@ def gathered(door: InProcessServer, pressed: str, **more: str) -> object:
 
 def test_digits_are_looked_up_and_the_answer_is_used(tmp_path):
     door = InProcessServer(tmp_path, ACCOUNT)
-    door.effect_handler.lookup_results[CRM] = LookupResult(
+    door.effect_sender.lookup_results[CRM] = LookupResult(
         {"vip": True, "agent": "+12015550188", "name": "Ann"}, ok=True, status=200
     )
     reply = gathered(door, "123456")
-    assert [asked.url for asked in door.effect_handler.lookups] == [CRM]
+    assert [asked.url for asked in door.effect_sender.lookups] == [CRM]
     assert b"<To>+12015550188</To>" in reply.content
-    assert not door.effect_handler.effects, "nobody came to the end yet"
+    assert not door.effect_sender.effects, "nobody came to the end yet"
 
 
 def test_a_target_that_the_policy_forbids_is_not_rung(tmp_path):
     door = InProcessServer(tmp_path, ACCOUNT)
     for agent in ("+19005550188", "+18765550188", "+442079460018", "x@evil.example", "</To><Say>x</Say>"):
-        door.effect_handler.lookup_results[CRM] = LookupResult({"vip": True, "agent": agent}, ok=True, status=200)
+        door.effect_sender.lookup_results[CRM] = LookupResult({"vip": True, "agent": agent}, ok=True, status=200)
         reply = gathered(door, "123456")
         assert b"<Dial" not in reply.content, agent
         assert "/call/desk/end?" in list_callback_urls(reply)[0], agent
@@ -80,7 +80,7 @@ def test_a_target_that_the_policy_forbids_is_not_rung(tmp_path):
 def test_nobody_answers_a_lookup_and_the_default_is_used(tmp_path):
     door = InProcessServer(tmp_path, ACCOUNT)
     assert list_spoken_texts(read_document(gathered(door, "123456"))) == ["Goodbye friend."]
-    (effect,) = door.effect_handler.effects
+    (effect,) = door.effect_sender.effects
     assert effect.payload["url"] == "https://hooks.example.com/calls"
     assert effect.payload["body"]["data"] == {"account": "123456", "done": True}
 
@@ -90,13 +90,13 @@ def test_digits_that_do_not_fit_are_asked_for_again_and_never_looked_up(tmp_path
     for pressed in ("12", "1234567", "12345*", "12%2F456", "١٢٣٤٥٦", ""):
         said = list_spoken_texts(read_document(gathered(door, pressed)))
         assert said[0] == ("Six digits please." if pressed else "Your account."), pressed
-    assert not door.effect_handler.lookups
+    assert not door.effect_sender.lookups
 
 
 def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
     door = InProcessServer(tmp_path, ACCOUNT)
     order = []
-    door.effect_handler.queue_effect = lambda effect: order.append(effect.kind)
+    door.effect_sender.queue_effect = lambda effect: order.append(effect.kind)
     url = list_callback_urls(door.send_request())[0]
 
     async def send(message):
@@ -193,7 +193,7 @@ def test_a_lookup_in_each_of_many_turns_is_asked_once(tmp_path):
     door = InProcessServer(tmp_path, ACCOUNT)
     for _ in range(3):
         gathered(door, "123456")
-    assert len(door.effect_handler.lookups) == 3
+    assert len(door.effect_sender.lookups) == 3
 
 
 def test_a_lookup_that_breaks_in_our_own_hands_costs_the_fallback(tmp_path):
@@ -202,7 +202,7 @@ def test_a_lookup_that_breaks_in_our_own_hands_costs_the_fallback(tmp_path):
     async def broken(_asked):
         raise RuntimeError("the world is gone")
 
-    door.effect_handler.run_lookup = broken
+    door.effect_sender.run_lookup = broken
     assert is_fallback(gathered(door, "123456"))
 
 
@@ -215,6 +215,6 @@ def test_both_dialects_go_on_with_what_was_pressed(tmp_path, dialect):
     url = str(gathers[0].attributes["url"])
     more = "dtmf=000042" if dialect == "reference" else "code=42&attempts=1&success=true"
     send_request(door.app, f"{url}&{more}")
-    assert [asked.url.partition("?")[0] for asked in door.effect_handler.lookups] == ["https://crm.example.com/000042"]
+    assert [asked.url.partition("?")[0] for asked in door.effect_sender.lookups] == ["https://crm.example.com/000042"]
     prompts = [verb for verb in gathers[0].children if isinstance(verb, Say)]
     assert bool(prompts) == (dialect == "classic"), "prompts stand inside in the one, before it in the other"

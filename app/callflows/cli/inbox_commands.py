@@ -13,7 +13,6 @@ from callflows.cli.cli_options import exit_with_notice, load_command_settings, p
 from callflows.cli.journal_output import (
     LogFormat,
     build_terminal_change,
-    format_local_time,
     normalize_number_filter,
     open_store,
     parse_moment_option,
@@ -26,7 +25,7 @@ from callflows.cli.journal_output import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.inbox import InboxFilter
     from callflows.journal.sql_store import SqlStore
 
@@ -164,7 +163,7 @@ def _print_inbox(
     fields: Sequence[str],
     format_row: Callable[[dict[str, Any], FlowOutlines], Iterator[str]],
 ) -> None:
-    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.flows.authoring.flow_outline import FlowOutlines
 
     with open_store() as store, contextlib.ExitStack() as queries:
         found: Iterable[dict[str, Any]] = ()
@@ -192,6 +191,8 @@ def _join_notes(notes: Iterable[dict[str, Any]]) -> str:
 
 def _format_voicemail(row: dict[str, Any], outlines: FlowOutlines) -> Iterator[str]:
     """Yield the lines of a voicemail: a head, then its details, indented."""
+    from callflows.flows.source.time_zones import format_local_time
+
     zone_name = outlines.find_outline(row["flow"]).zone_name
     moment = format_local_time(row["at"] or "", zone_name, "%Y-%m-%d %H:%M") or "at an unknown time"
     seconds = row["seconds"]
@@ -208,6 +209,8 @@ def _format_voicemail(row: dict[str, Any], outlines: FlowOutlines) -> Iterator[s
 
 def _format_message(row: dict[str, Any], _outlines: FlowOutlines) -> Iterator[str]:
     """Yield the lines of a text message: a head, then its details, indented."""
+    from callflows.flows.source.time_zones import format_local_time
+
     moment = format_local_time(row["at"] or "", "UTC", "%Y-%m-%d %H:%M") or "at an unknown time"
     yield f"{moment}  {row['direction'] or 'in':<3}  {row['from']} to {row['to']}  {_describe_delivery(row)}"
     yield from _wrap_text(f"“{row['text']}”")
@@ -224,6 +227,8 @@ def _describe_delivery(row: dict[str, Any]) -> str:
 
 def _format_people(row: dict[str, Any], zone_name: str) -> Iterator[str]:
     """Yield who handled something, and the notes."""
+    from callflows.flows.source.time_zones import format_local_time
+
     if row["handled_by"]:
         moment = format_local_time(row["handled_at"] or "", zone_name, "%Y-%m-%d %H:%M")
         yield f"    handled by {row['handled_by']}, {moment}"

@@ -112,26 +112,6 @@ def parse_moment_option(text: str, option: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def format_local_time(moment: str, zone_name: str, pattern: str) -> str:
-    """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
-    from datetime import datetime
-
-    from callflows.flows.source.positions import ProblemReport
-    from callflows.flows.source.time_zones import find_timezone
-
-    if not moment:
-        return ""
-    zone = find_timezone(zone_name, (), ProblemReport(""))
-    try:
-        local = datetime.fromisoformat(moment).astimezone(zone or UTC)
-    except OverflowError:
-        zone, local = None, datetime.fromisoformat(moment)
-    text = local.strftime(pattern)
-    if "%f" in pattern:
-        text = text[:-3]  # milliseconds
-    return f"{text} {zone_name if zone is not None else 'UTC'}"
-
-
 def print_json_array(rows: Iterable[dict[str, Any]]) -> None:
     import json
 

@@ -39,12 +39,12 @@ def verbs(
 
 def _refuse_word_of_flows(verb: str) -> None:
     """Exit with the command that explains a word, if the word is a step of flow files and no verb of Opentact."""
-    from callflows.flows.steps.step_table import WORD_STEPS, suggest_field_step
+    from callflows.flows.steps.step_table import FLOW_STEPS, suggest_field_step
     from callflows.language.verb_reference import is_verb_name
 
     if is_verb_name(verb):
         return
-    if verb.strip().casefold() in WORD_STEPS:
+    if verb.strip().casefold() in FLOW_STEPS:
         exit_with_notice(f"{verb!r} is a step of flow files, not a verb of Opentact: callflows words {verb} explains it", 2)
     meant = suggest_field_step(verb)
     if meant:
@@ -56,7 +56,7 @@ def words(
 ) -> None:
     """Show the steps of flow files, or one with its keys, an example, and its errors."""
     from callflows.flows.authoring.flow_reference import render_step_page
-    from callflows.flows.steps.step_table import WORD_STEPS
+    from callflows.flows.steps.step_table import FLOW_STEPS
 
     if word is not None:
         try:
@@ -64,7 +64,7 @@ def words(
         except LookupError as error:
             exit_with_notice(str(error.args[0]), 2)
         return
-    for name, step in WORD_STEPS.items():
+    for name, step in FLOW_STEPS.items():
         print(f"{name:<12} {' '.join((step.__doc__ or '').partition(chr(10) + chr(10))[0].split()).replace('``', '`')}")
     print("\nEvery verb of Opentact is a step, too: callflows verbs lists them.")
 

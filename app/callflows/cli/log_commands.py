@@ -14,7 +14,6 @@ from callflows.cli.cli_options import exit_with_notice, load_command_settings, p
 from callflows.cli.completion import complete_flow, complete_number
 from callflows.cli.journal_output import (
     LogFormat,
-    format_local_time,
     normalize_number_filter,
     open_store,
     parse_moment_option,
@@ -27,7 +26,7 @@ from callflows.cli.journal_output import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalRow
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 _DEFAULT_TEXT_CALLS: Final = 50
 """Default number of calls in a text table."""
 _MAX_ID_CANDIDATES: Final = 10
-_REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
-"""Words in the kinds of reports, with the story entry for the same fact."""
 _TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "outcome_text", "seconds", "cause_text", "id")
 
 
@@ -70,9 +67,9 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     unknown-number (no flow has it). Cause is why it ended, as Opentact says. Times are those of the flow's time zone, which
     is named; in JSON and CSV they are UTC.
     """
-    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.call_ending import ENDING_WORDS
-    from callflows.journal.call_story import CALL_LOG_FIELDS
+    from callflows.journal.call_story import CALL_LOG_FIELDS, build_named_row
     from callflows.journal.stored_rows import CallFilter
     from callflows.telephony.call_states import CALL_STATE_RANKS
 
@@ -108,15 +105,6 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
         shown[output](build_named_row(call, outlines) for call in calls)
 
 
-def build_named_row(call: JournalRow, outlines: FlowOutlines) -> dict[str, Any]:
-    """Build a row of the call log; whoever answered is named as in the flow."""
-    from callflows.journal.call_story import build_call_log_row
-
-    ending = call["ending"]
-    party_name = outlines.find_outline(call["flow"] or "").name_party(ending.party) if ending.party else ""
-    return {**build_call_log_row(call), "outcome_text": ending.describe(party_name)}
-
-
 def _print_masked_number(number: str) -> None:
     """Print a number as the server log masks it, for searching the log."""
     from callflows.server import load_secret_keys
@@ -139,6 +127,8 @@ def _print_call_table(rows: Iterable[dict[str, Any]], outlines: FlowOutlines) ->
 
 
 def _format_cell(name: str, value: object, zone_name: str) -> str:
+    from callflows.flows.source.time_zones import format_local_time
+
     if name == "started":
         return format_local_time(str(value or ""), zone_name, "%Y-%m-%d %H:%M:%S")
     text = "" if value is None else " ".join(str(value).split())
@@ -147,21 +137,14 @@ def _format_cell(name: str, value: object, zone_name: str) -> str:
 
 def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> dict[str, Any]:
     from callflows.cli.execution_log import fetch_execution_rows
-    from callflows.journal.call_story import add_execution_log, build_call_story
+    from callflows.journal.call_story import add_execution_log, build_call_story, name_story_parties
 
     call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
     if store is None or call_rows is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
     shortest = store.shortest_message_seconds
     story = build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)), shortest)
-    outline = outlines.find_outline(story["call"]["flow"])
-    answered_by = story["call"]["answered_by"]
-    if answered_by:
-        name = outline.name_party(answered_by)
-        story["call"]["outcome_text"] = story["call"]["outcome_text"].replace(answered_by, name or answered_by)
-    for entry in story["story"]:
-        if "branches" in entry:
-            entry["node"] = outline.follow_branches(entry["node"], entry.pop("branches"))
+    name_story_parties(story, outlines)
     return story
 
 
@@ -213,6 +196,9 @@ def _print_story(story: dict[str, Any], output: LogFormat, outlines: FlowOutline
 
 def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: bool) -> Iterator[str]:
     """Return a story as text: one line for each entry, optionally with documents. Times are the wall clock of a zone."""
+    from callflows.flows.source.time_zones import format_local_time
+    from callflows.journal.story_words import describe_story_entry, skip_repeated_entries
+
     call = story["call"]
     ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
     cause = f", {call['cause_text']}" if call["cause_text"] else ""
@@ -223,9 +209,9 @@ def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: boo
     yield from _format_heard(story)
     for leg in story["legs"]:
         yield f"  leg {leg['id']}: to {leg['to']}, {leg['state']}, {leg['cause_text'] or 'no cause'}"
-    for entry in _skip_repeated_entries(story["story"]):
+    for entry in skip_repeated_entries(story["story"]):
         clock_time = format_local_time(entry["at"] or "", zone_name, "%H:%M:%S.%f").partition(" ")[0]
-        yield f"{clock_time:<12}  {entry['what']:<11}  {_describe_entry(entry)}"
+        yield f"{clock_time:<12}  {entry['what']:<11}  {describe_story_entry(entry)}"
         if entry["what"] == "answered" and shows_documents:
             yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
 
@@ -258,70 +244,6 @@ def _format_heard(story: dict[str, Any]) -> Iterator[str]:
         yield from textwrap.wrap(
             f"{seconds // 60}:{seconds % 60:02}  {text}", 80, initial_indent="    ", subsequent_indent=" " * 10
         )
-
-
-def _skip_repeated_entries(story: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Skip entries already told in another form, such as a repeated state, or the report of a recording."""
-    printed_entries: set[tuple[Any, ...]] = set()
-    whats = {entry["what"] for entry in story}
-    elsewhere = [word for word, what in _REPORT_DUPLICATES.items() if what in whats]
-    for entry in story:
-        kind = entry.get("kind", "") if entry["what"] == "reported" else ""
-        identity: tuple[Any, ...] = (entry["at"], entry["what"], _describe_entry(entry))
-        if kind == "call_state":
-            identity = (kind, entry["call"], entry["state"] or entry["message"])
-        if identity not in printed_entries and not any(word in kind for word in elsewhere):
-            printed_entries.add(identity)
-            yield entry
-
-
-def _describe_entry(entry: dict[str, Any]) -> str:
-    says: dict[str, Callable[[], str]] = {
-        "asked": lambda: f"{entry['method']} {entry['url']}{' pressed ' + entry['pressed'] if entry['pressed'] else ''}",
-        "decided": lambda: _describe_decision(entry),
-        "answered": lambda: (
-            f"{entry['outcome']} {entry['flow']}/{entry['node']}, {entry['ms']} ms {_describe_fallback_cause(entry)}"
-        ),
-        "reported": lambda: (
-            f"{entry['kind']}: {entry['message'] or _describe_execution(entry) or entry['state']}"
-            f"{_describe_document_place(entry)}"
-        ),
-        "message": lambda: f"{entry['from']} to {entry['to']}, {entry['state']}: {entry['text']}",
-        "recorded": lambda: entry["url"] or entry["id"],
-        "transcribed": lambda: entry["text"] or entry["id"],
-        "caused": lambda: f"{entry['kind']}, {entry['result']} {entry['reason']}",
-    }
-    return " ".join(says[entry["what"]]().split())
-
-
-def _describe_decision(entry: dict[str, Any]) -> str:
-    values = ", ".join(f"{name} = {value!r}" for name, value in entry["values"].items())
-    because = f" because {values}" if values else ""
-    more = f" {entry['detail']}" if entry.get("detail") else ""
-    place = f"{entry['node']}, step {entry['step'] + 1}"
-    return f"{place}: {entry['word']} {entry['rule']}: {entry['outcome']}{because}{more}"
-
-
-def _describe_fallback_cause(entry: dict[str, Any]) -> str:
-    return f"{entry['cause']}: {entry['detail']}" if entry["cause"] else ""
-
-
-def _describe_execution(entry: dict[str, Any]) -> str:
-    """Describe an executed step without a message of Opentact."""
-    step = entry.get("step", {})
-    became = {True: "success", False: "failed"}.get(step.get("success"), "")
-    reason = str(step.get("reason") or "")
-    return " ".join(
-        part for part in (str(step.get("name") or ""), became, reason if reason.lower() != became else "") if part
-    )
-
-
-def _describe_document_place(entry: dict[str, Any]) -> str:
-    """Name the node of an executed step, and the turn whose document has it; without a turn, its place in a document."""
-    if "turn" in entry:
-        return f" (node {entry['node']}, turn {entry['turn']})"
-    path = entry.get("step", {}).get("path", "")
-    return f" ({path})" if path else ""
 
 
 def _indent_document(document: str) -> list[str]:

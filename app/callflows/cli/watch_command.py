@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from callflows.cli.cli_options import TableFormat, load_command_settings, print_notice
-from callflows.cli.journal_output import format_local_time, normalize_number_filter, open_store
+from callflows.cli.journal_output import normalize_number_filter, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import CallFilter, JournalRow
 
@@ -43,7 +43,7 @@ def watch(
     The calls are those of the journal, so all servers that share its database are seen. The end of a call is known where
     Opentact's events are heard.
     """
-    from callflows.cli.flow_outline import FlowOutlines
+    from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.stored_rows import CallFilter
 
     # A shell starts a job in the background with Ctrl-C ignored, and Python would leave that so.
@@ -147,12 +147,14 @@ def _watch_calls(store: SqlStore, wanted: CallFilter, until: float | None) -> It
 
 
 def _build_row(sighting: CallSighting, outlines: FlowOutlines) -> dict[str, Any]:
-    from callflows.cli.log_commands import build_named_row
+    from callflows.journal.call_story import build_named_row
 
     return build_named_row(sighting.call, outlines)
 
 
 def _format_sighting(sighting: CallSighting, outlines: FlowOutlines) -> str:
+    from callflows.flows.source.time_zones import format_local_time
+
     row = _build_row(sighting, outlines)
     zone_name = outlines.find_outline(row["flow"]).zone_name
     moment = row["ended"] if sighting.what == "ended" else row["started"]

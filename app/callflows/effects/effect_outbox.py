@@ -126,7 +126,7 @@ class EffectOutbox:
         self._report(effect, "cancelled", reason)
 
     def list_held_effects(self, call: str, before: float) -> list[Effect]:
-        """See ``HoldingEffectHandler``."""
+        """See ``HoldingEffectSender``."""
         with self._lock:
             return [
                 held.effect

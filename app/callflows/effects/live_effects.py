@@ -1,6 +1,6 @@
 """Real effects: lookups while a caller waits; messages and webhooks after the answer is sent.
 
-``LiveEffects`` implements ``EffectHandler`` of ``callflows.telephony.ports``. The network modules, and httpx, are loaded
+``LiveEffects`` implements ``EffectSender`` of ``callflows.telephony.ports``. The network modules, and httpx, are loaded
 when a flow first needs them.
 """
 
@@ -106,11 +106,11 @@ class LiveEffects:
         self._outbox.hold_effect(effect)
 
     def cancel_effect(self, effect: Effect, reason: str) -> None:
-        """See ``HoldingEffectHandler``."""
+        """See ``HoldingEffectSender``."""
         self._outbox.cancel_effect(effect, reason)
 
     def list_held_effects(self, call: str, before: float) -> list[Effect]:
-        """See ``HoldingEffectHandler``."""
+        """See ``HoldingEffectSender``."""
         return self._outbox.list_held_effects(call, before)
 
     def count_results(self) -> Mapping[tuple[str, str], int]:

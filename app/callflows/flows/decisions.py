@@ -36,15 +36,15 @@ class DecisionOrigin:
     """Place of a decision in a flow: node, step index, step key, source of the rule and names in the rule."""
 
     node: str
-    step: int
-    word: str
+    step_index: int
+    step_key: str
     rule: str
     used_names: frozenset[str]
     secret_names: AbstractSet[str]
 
 
 def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
-    """Describe a turn's decisions in order: ``node, step, word, rule, values, outcome`` and an optional ``detail``."""
+    """Describe a turn's decisions in order: ``node, step, step_key, rule, values, outcome`` and an optional ``detail``."""
     return [_describe_decision(turn, *entry) for entry in turn.trail]
 
 
@@ -53,7 +53,7 @@ def _describe_decision(
 ) -> Any:  # noqa: ANN401
     secret = any(name.partition(".")[0] in origin.secret_names for name in origin.used_names)
     rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if secret else origin.rule
-    said: dict[str, Any] = {"node": origin.node, "step": origin.step, "word": origin.word, "rule": rule}
+    said: dict[str, Any] = {"node": origin.node, "step": origin.step_index, "step_key": origin.step_key, "rule": rule}
     said["values"] = {
         name: MASKED_VALUE if _is_hidden(name, origin, involves_secret=secret) else _read_name_value(turn, name, values)
         for name in sorted(origin.used_names)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """A compiled flow. ``documents`` maps the entries of each node to the content of the Response."""
+    """A compiled flow. ``fragments_by_node`` has the content of the Response for each entry of each node."""
 
     name: str
     file: str
@@ -42,7 +42,7 @@ class Flow:
     dialect: Dialect
     zone: ZoneInfo | None
     claims: tuple[NumberClaim, ...]
-    documents: Mapping[str, Mapping[NodeEntry, tuple[Fragment, ...]]]
+    fragments_by_node: Mapping[str, Mapping[NodeEntry, tuple[Fragment, ...]]]
     fallback: bytes
     problems: tuple[Problem, ...] = ()
     """Errors of a broken flow. A broken flow answers only with the fallback."""
@@ -69,7 +69,7 @@ class Flow:
     coverage_points: tuple[CoveragePoint, ...] = ()
     """All coverage points, if the documents are compiled for rehearsals."""
     decision_points: Mapping[tuple[str, int, str, object], CoveragePoint] = dataclasses.field(default_factory=dict)
-    """Coverage points reported by the trail (decisions about messages and ended calls), by node, step, word, outcome."""
+    """Coverage points reported by the trail (messages, ended calls), by node, step index, step key and outcome."""
     uses_current_time: bool = False
     """True if the flow uses the current time."""
     template_file: str = ""
@@ -143,7 +143,7 @@ class Flow:
         return ready
 
     def _find_fragments(self, node: str, entry: NodeEntry) -> tuple[Fragment, ...]:
-        entries = self.documents[node]
+        entries = self.fragments_by_node[node]
         return entries[entry] if entry in entries else entries[NodeEntry(line_answered=entry.line_answered)]
 
 

@@ -64,7 +64,7 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     errors = tuple(problem for problem in problems if problem.severity == "error")
     return FlowCompilation(
         None,
-        dataclasses.replace(flow, documents={}, problems=errors, message_rules=None, ended_calls=None),
+        dataclasses.replace(flow, fragments_by_node={}, problems=errors, message_rules=None, ended_calls=None),
         problems,
         (*sorted(dependencies),),
     )

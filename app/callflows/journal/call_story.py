@@ -26,6 +26,7 @@ from callflows.telephony.events import extract_executed_step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.call_path import NodeVisit
     from callflows.journal.stored_rows import JournalRow, StoredCall
     from callflows.language.element import Element
@@ -63,6 +64,25 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
         "turns": call.get("turns", 0),
         "legs": call.get("legs", 0),
     }
+
+
+def build_named_row(call: JournalRow, outlines: FlowOutlines) -> dict[str, Any]:
+    """Build a row of the call log; the party that answered is named as in the flow."""
+    ending = call["ending"]
+    party_name = outlines.find_outline(call["flow"] or "").name_party(ending.party) if ending.party else ""
+    return {**build_call_log_row(call), "outcome_text": ending.describe(party_name)}
+
+
+def name_story_parties(story: dict[str, Any], outlines: FlowOutlines) -> None:
+    """Name the party that answered, and the nodes to which branches of menus led, as in the flow."""
+    outline = outlines.find_outline(story["call"]["flow"])
+    answered_by = story["call"]["answered_by"]
+    if answered_by:
+        name = outline.name_party(answered_by)
+        story["call"]["outcome_text"] = story["call"]["outcome_text"].replace(answered_by, name or answered_by)
+    for entry in story["story"]:
+        if "branches" in entry:
+            entry["node"] = outline.follow_branches(entry["node"], entry.pop("branches"))
 
 
 def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:

@@ -95,10 +95,10 @@ class JournalQueries:
         return first
 
     async def count_text(
-        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+        self, conversation: str, digest: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
     ) -> str:
         """See ``SentTextRegistry``. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.count_text, conversation, mark, now, find_refusal)
+        return await self._run_query(self._store.count_text, conversation, digest, now, find_refusal)
 
     async def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
         """Count calls for all processes; return their numbers. Raises JournalUnavailableError."""

@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0005"
+SCHEMA_HEAD: Final = "0006"
 """Revision of the newest migration."""
 
 

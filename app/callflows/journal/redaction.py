@@ -68,7 +68,7 @@ def may_keep_digits(turn: Turn | None, decisions: Sequence[Mapping[str, Any]], *
         return False
     if turn.resolve is None:
         return answered  # a Python flow, which has no secret steps
-    collected = [decision for decision in decisions if decision["word"] == CollectStep.step_key]
+    collected = [decision for decision in decisions if decision["step_key"] == CollectStep.step_key]
     shown = [str(decision["detail"].get("digits", "")) for decision in collected if "detail" in decision]
     return bool(shown) and REDACTION_MASK not in shown
 
@@ -90,7 +90,7 @@ def list_secret_texts(turn: Turn | None, *, digits_allowed: bool) -> list[str]:
 def _list_secret_names(turn: Turn) -> AbstractSet[str]:
     """Return the names of the flow's secret variables."""
     names: frozenset[str] = frozenset()
-    return names.union(*(mark.secret_names for mark, *_ in turn.trail))
+    return names.union(*(origin.secret_names for origin, *_ in turn.trail))
 
 
 def mask_secrets(text: str, secrets: Sequence[str]) -> str:

@@ -248,7 +248,7 @@ class SqlStore:
             return connection.execute(claimed).first() is not None
 
     def count_text(
-        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+        self, conversation: str, digest: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
     ) -> str:
         """Count a text of a conversation unless ``find_refusal`` has a reason against; return the reason, or ""."""
         # A claim for each text, under a digest: the count survives a restart, and names no number.
@@ -259,7 +259,7 @@ class SqlStore:
             sent = connection.execute(select(CLAIMS_TABLE.c.at, CLAIMS_TABLE.c.key).where(recent)).all()
             refusal = find_refusal([(at, key.partition("/")[0]) for at, key in sent])
             if not refusal:
-                values = {"kind": kind, "key": f"{mark}/{uuid.uuid4().hex}", "at": now}
+                values = {"kind": kind, "key": f"{digest}/{uuid.uuid4().hex}", "at": now}
                 connection.execute(CLAIMS_TABLE.insert().values(values))
         return refusal
 

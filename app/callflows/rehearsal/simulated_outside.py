@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.rehearsal.call_state import CallState
     from callflows.telephony.events import AnsweredRequest, PlatformEvent
-    from callflows.telephony.ports import Effect, EffectHandler, LookupRequest
+    from callflows.telephony.ports import Effect, EffectSender, LookupRequest
     from callflows.telephony.turn import Turn
 
     TextEventHandler = Callable[[PlatformEvent], Awaitable[None]]
@@ -128,7 +128,7 @@ FAILED_LOOKUP_ANSWER: Final = "fails"
 
 
 class SimulatedOutside:
-    """The engine's ports in a rehearsal: effect handler, call counter, clock, and observer of events and answers.
+    """The engine's ports in a rehearsal: effect sender, call counter, clock, and observer of events and answers.
 
     ``describe_turn`` converts a turn's trail to plain rows. ``real_effects``, if given, runs lookups and effects for real.
     ``run_after_call`` runs the after-call turn of a flow, by the flow's name. ``coverage_of_turn`` returns the
@@ -138,7 +138,7 @@ class SimulatedOutside:
     def __init__(
         self,
         describe_turn: Callable[[Turn], list[dict[str, Any]]],
-        real_effects: EffectHandler | None = None,
+        real_effects: EffectSender | None = None,
         run_after_call: Callable[[str, CallRecord], Awaitable[Turn | None]] | None = None,
         coverage_of_turn: Callable[[str, Turn], Iterable[CoveragePoint]] | None = None,
         make_text_handler: Callable[[], TextEventHandler] | None = None,
@@ -179,7 +179,7 @@ class SimulatedOutside:
         if effect.kind == VOICEMAIL_TAG:
             scene.held_effects.append(effect)
         elif effect.kind == "sms" and scene.blocks_effect(effect):
-            scene.call.add_step("refused", "", word="sms", reason=OPTED_OUT_REASON)
+            scene.call.add_step("refused", "", step_key="sms", reason=OPTED_OUT_REASON)
         else:
             self._record_effect(effect)
 
@@ -217,10 +217,10 @@ class SimulatedOutside:
 
     def _record_refusals(self, turn: Turn) -> None:
         """Record a step for each refused message."""
-        for mark, outcome, _, detail in turn.trail:
+        for origin, outcome, _, detail in turn.trail:
             if outcome == "refused":
                 _CURRENT_FIXTURE.get().call.add_step(
-                    "refused", "", word=mark.word, reason=(detail or {}).get("refused", "")
+                    "refused", "", step_key=origin.step_key, reason=(detail or {}).get("refused", "")
                 )
 
     async def handle_events(self, *events: PlatformEvent) -> None:

@@ -84,7 +84,7 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
             text = sanitize_for_terminal(step["text"])
             return f"{sender} writes to {recipient}: “{text}” ({step['result']}{nothing})"
         case "refused":
-            return f"{step['word']} refused"
+            return f"{step['step_key']} refused"
         case "sms":
             recipient, text = sanitize_for_terminal(step["to"]), sanitize_for_terminal(step["text"])
             return (
@@ -172,7 +172,7 @@ def _format_decision(decision: dict[str, Any]) -> str:
     values_text = f"  [{values}]" if values else ""
     where = f"{decision['node']}/{decision['step']}"
     rule = sanitize_for_terminal(decision["rule"])
-    return f"{where} {decision['word']} {rule}: {_format_value(decision['outcome'])}{values_text}{detail}"
+    return f"{where} {decision['step_key']} {rule}: {_format_value(decision['outcome'])}{values_text}{detail}"
 
 
 def _format_value(value: object) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from callflows.sandbox.deferred_jobs import DeferredJob
-    from callflows.telephony.ports import EffectHandler
+    from callflows.telephony.ports import EffectSender
     from callflows.telephony.turn import Turn
 
     RunJob = Callable[[DeferredJob, float, str], Awaitable[Any]]
@@ -38,29 +38,30 @@ async def run_until_resolved(
     flow_name: str,
     *,
     deadline_seconds: float = BACKGROUND_DEADLINE_SECONDS,
-    pending: NeedsResult | None = None,
+    needed_first: NeedsResult | None = None,
     get_time: Callable[[], float] = time.monotonic,
 ) -> _ResultT:
     """Return the result of ``action``, which is repeated after each job that it needs.
 
-    ``pending`` names the job for which ``action`` stopped before. ``get_time`` is the clock of ``run_job``. Raises
+    ``needed_first`` names the job for which ``action`` stopped before. ``get_time`` is the clock of ``run_job``. Raises
     SandboxTimeoutError after too many jobs, and all errors of ``action`` and ``run_job``.
     """
     deadline = get_time() + deadline_seconds
+    needed = needed_first
     while True:
-        if pending is not None:
+        if needed is not None:
             if len(turn.deferred_results) == MAX_JOBS_PER_TURN:
                 raise SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs")
             try:
-                turn.deferred_results.append(await run_job(pending.job, deadline, flow_name))
+                turn.deferred_results.append(await run_job(needed.job, deadline, flow_name))
             except Exception as error:
-                pending.add_notes_to(error)
+                needed.add_notes_to(error)
                 raise
             turn.reset_progress()
         try:
             return action()
-        except NeedsResult as needed:
-            pending = needed
+        except NeedsResult as error:
+            needed = error
 
 
 class JobProcesses(Protocol):
@@ -90,8 +91,8 @@ class JobRunner:
     live server has started its processes before the first call.
     """
 
-    def __init__(self, effect_handler: EffectHandler, workers: JobProcesses, *, counts_starts: bool = True) -> None:
-        self._effect_handler = effect_handler
+    def __init__(self, effect_sender: EffectSender, workers: JobProcesses, *, counts_starts: bool = True) -> None:
+        self._effect_sender = effect_sender
         self._workers = workers
         self._counts_starts = counts_starts
         self._uncounted_seconds = 0.0
@@ -121,7 +122,7 @@ class JobRunner:
             raise SandboxTimeoutError("there is no time left")
         if isinstance(job, LookupRequest):
             lookup = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(seconds_left * 1000))))
-            return await self._effect_handler.run_lookup(lookup)
+            return await self._effect_sender.run_lookup(lookup)
         if not self._counts_starts:
             await self._wait_uncounted()
         try:

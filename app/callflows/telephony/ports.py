@@ -60,11 +60,11 @@ class SentTextRegistry(Protocol):
     """Counts the automatic texts of all processes of an installation."""
 
     async def count_text(
-        self, conversation: str, mark: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
+        self, conversation: str, digest: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
     ) -> str:
         """Count a text unless ``find_refusal`` has a reason against; return the reason, or "".
 
-        ``find_refusal`` receives time and mark of the texts of the conversation, of all processes. Raises JournalError.
+        ``find_refusal`` receives time and digest of the texts of the conversation, of all processes. Raises JournalError.
         """
 
 
@@ -152,8 +152,8 @@ class Effect:
     call: str = ""
 
 
-class EffectHandler(Protocol):
-    """Executes the effects requested by flows."""
+class EffectSender(Protocol):
+    """Sends the effects of flows (texts and webhooks), and runs the lookups of flows."""
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """Return the answer of another server; never raises."""
@@ -162,8 +162,8 @@ class EffectHandler(Protocol):
         """Queue an effect; never waits, never raises."""
 
 
-class HoldingEffectHandler(EffectHandler, Protocol):
-    """An effect handler that can hold effects until they are queued; held effects survive the process."""
+class HoldingEffectSender(EffectSender, Protocol):
+    """An effect sender that can hold effects until they are queued; held effects survive the process."""
 
     def hold_effect(self, effect: Effect) -> None:
         """Hold an effect; never waits, never raises."""

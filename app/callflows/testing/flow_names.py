@@ -55,7 +55,7 @@ def read_flow_names(flow: Flow) -> FlowNames:
     data = read_yaml(file.read_bytes(), report) if file.suffix != ".py" else None
     if isinstance(data, dict):
         include_files(data, report)
-    return collect_flow_names(data, tuple(flow.documents))
+    return collect_flow_names(data, tuple(flow.fragments_by_node))
 
 
 def walk_mappings(value: object) -> Iterator[tuple[str, dict[str, Any]]]:

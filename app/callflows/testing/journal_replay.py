@@ -58,7 +58,7 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
         lookups={
             name: value
             for entry in decided
-            if entry["word"] == LookupStep.step_key
+            if entry["step_key"] == LookupStep.step_key
             for name, value in _read_lookup_result(entry)
         },
         calls_today=int(calls) if str(calls).isdecimal() else 1,

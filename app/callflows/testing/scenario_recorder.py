@@ -121,7 +121,7 @@ def _script_callee(step: TranscriptStep) -> Any:  # noqa: ANN401 - a word, or a 
 def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> dict[str, Any]:
     """Return the lookup results of the rehearsal, completed from the trail."""
     lookups = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
-    for decision in (one for asked in call.requests for one in asked.trail if one["word"] == LookupStep.step_key):
+    for decision in (one for asked in call.requests for one in asked.trail if one["step_key"] == LookupStep.step_key):
         into = decision["rule"].partition(" = ")[0]
         if into not in lookups and decision["outcome"] == "found":
             lookups[into] = decision["detail"]["result"]

@@ -226,11 +226,11 @@ def make_nodes_fail(flow: Flow, failing_nodes: Sequence[str]) -> Flow:
     """Return a flow with failing nodes. A call that requests such a node gets the engine's answer to a failure."""
     if not failing_nodes:
         return flow
-    documents = {
+    fragments_by_node = {
         node: dict.fromkeys(entries, (_fail_node,)) if node.partition(".")[0] in failing_nodes else entries
-        for node, entries in flow.documents.items()
+        for node, entries in flow.fragments_by_node.items()
     }
-    return dataclasses.replace(flow, documents=documents, _prepared_fragments={})
+    return dataclasses.replace(flow, fragments_by_node=fragments_by_node, _prepared_fragments={})
 
 
 def _fail_node(_turn: Turn) -> str:

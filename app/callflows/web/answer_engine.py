@@ -6,7 +6,7 @@ import json
 import time
 import traceback
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from callflows.errors import AuthorCodeError, ExpiredTicketError, ForgedTicketError, OpentactError, SandboxTimeoutError
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from callflows.flows.tickets import TicketSigner
     from callflows.language import Dialect
     from callflows.sandbox.job_runner import JobRunner
-    from callflows.telephony.ports import EffectHandler
+    from callflows.telephony.ports import EffectSender
     from callflows.web.answer_metrics import AnswerMetrics
 
     GetBaseUrl = Callable[[], str]
@@ -44,13 +44,13 @@ CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 
 
 class DeferredTurn(NamedTuple):
-    """A turn that needs a result before its answer: of a lookup or worker job, or the caller's count (no ``pending``)."""
+    """A turn that waits for a result: of a lookup or sandbox job, or the caller's number of calls today."""
 
     flow: Flow
     node: str
     turn: Turn
     entry: NodeEntry
-    pending: NeedsResult | None
+    waits_for: NeedsResult | Literal["calls today"]
 
 
 class AnswerEngine:
@@ -66,7 +66,7 @@ class AnswerEngine:
         dialect: Dialect,
         deadline: float,
         job_runner: JobRunner,
-        effect_handler: EffectHandler,
+        effect_sender: EffectSender,
         caller_counts: CallCounter,
         clock: Callable[[], datetime] | None = None,
         record_answer: Callable[[AnsweredRequest], None] | None = None,
@@ -78,7 +78,7 @@ class AnswerEngine:
         self._signer = signer
         self._answer_metrics = answer_metrics
         self._job_runner = job_runner
-        self._effect_handler = effect_handler
+        self._effect_sender = effect_sender
         self._caller_counts = caller_counts
         self._clock = clock
         self._record_answer = record_answer
@@ -97,7 +97,7 @@ class AnswerEngine:
             parts = turn.document_parts if turn is not None and outcome.kind == "answered" else (document.decode(),)
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
         for effect in outcome.effects:
-            self._effect_handler.queue_effect(effect)
+            self._effect_sender.queue_effect(effect)
 
     def mark_undelivered(self, reply: CallReply, error: Exception) -> CallReply:
         """Turn a reply into a fallback outcome, so that no effect is queued."""
@@ -118,7 +118,7 @@ class AnswerEngine:
             unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
             return STATUS_OK, self.apology, unknown, turn
         if flow.uses_calls_today:
-            return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, None)
+            return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "calls today")
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
 
     async def _count_caller(self, flow: Flow, turn: Turn) -> None:
@@ -132,18 +132,18 @@ class AnswerEngine:
         """Return the flow's answer, or a deferred turn if a result is missing."""
         try:
             document = flow.answer(node, turn, entry)
-        except NeedsResult as pending:
-            return DeferredTurn(flow, node, turn, entry, pending)
+        except NeedsResult as needed:
+            return DeferredTurn(flow, node, turn, entry, needed)
         except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
             return self._answer_with_fallback(flow.name, node, error, turn)
         return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
 
     async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
         """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
-        flow, node, turn, entry, pending = deferred_turn
+        flow, node, turn, entry, waits_for = deferred_turn
         began = self._job_runner.get_time()
         try:
-            if pending is None:
+            if waits_for == "calls today":
                 await self._count_caller(flow, turn)
             document = await run_until_resolved(
                 partial(flow.answer, node, turn, entry),
@@ -151,7 +151,7 @@ class AnswerEngine:
                 self._job_runner.run_job,
                 flow.name,
                 deadline_seconds=self.deadline - (self._job_runner.get_time() - began),
-                pending=pending,
+                needed_first=waits_for if isinstance(waits_for, NeedsResult) else None,
                 get_time=self._job_runner.get_time,
             )
         except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
@@ -179,7 +179,7 @@ class AnswerEngine:
         flow = remembered or self._flow_versions.book.flows.get(name)
         if remembered is None:
             node = node.partition(".")[0]  # branch numbers may differ between versions
-        if flow is None or node not in flow.documents:
+        if flow is None or node not in flow.fragments_by_node:
             return self._answer_with_fallback(name, node, LookupError(f"the flow {name} has no node {node} any more"), turn)
         entry = read_node_entry(state, is_same_version=remembered is not None)
         return self._answer_from_flow(flow, node, turn, entry)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from callflows.flows.messages.text_message import TextMessage
     from callflows.telephony.events import PlatformEvent
     from callflows.telephony.message_entity import MessageEntity
-    from callflows.telephony.ports import EffectHandler
+    from callflows.telephony.ports import EffectSender
 
 
 class InboundSms:
@@ -29,12 +29,12 @@ class InboundSms:
         self,
         inbox: MessageInbox,
         get_flow_book: Callable[[], FlowBook],
-        effect_handler: EffectHandler,
+        effect_sender: EffectSender,
         record_result: Callable[[TextMessage, InboxResult], None] | None = None,
     ) -> None:
         self._inbox = inbox
         self._get_flow_book = get_flow_book
-        self._effect_handler = effect_handler
+        self._effect_sender = effect_sender
         self._record_result = record_result
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
@@ -48,7 +48,7 @@ class InboundSms:
         if self._record_result is not None:
             self._record_result(message, taken)
         for effect in taken.effects:
-            self._effect_handler.queue_effect(effect)
+            self._effect_sender.queue_effect(effect)
 
     def _find_message_type(self, sms: MessageEntity) -> str:
         """Return the message type; derive a missing type from the sender. platform 1.5 has no type."""

@@ -14,7 +14,7 @@ from callflows.flows.source.included_files import include_files
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
-from callflows.flows.steps.step_table import WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS
 from callflows.flows.steps.verb_steps import list_verb_ways, summarize_verb
 from callflows.text import clean_text
 
@@ -150,13 +150,13 @@ class StepDescriber:
         for step in steps if isinstance(steps, list) else [steps] * bool(steps):
             keys = step if isinstance(step, dict) else {summarize_value(step): ""}
             condition = summarize_value(keys.get("when"))
-            for word, value in keys.items():
-                if word != "when":
-                    yield from self._describe_step(str(word), value, depth, condition, when)
+            for step_key, value in keys.items():
+                if step_key != "when":
+                    yield from self._describe_step(str(step_key), value, depth, condition, when)
 
     def _describe_step(
         self,
-        word: str,
+        step_key: str,
         value: Any,  # noqa: ANN401 - any YAML value
         depth: int,
         condition: str,
@@ -164,9 +164,9 @@ class StepDescriber:
     ) -> Iterator[DiagramLine]:
         """Describe one step; a step with branches has several lines."""
         keys = mapping_of(value)
-        step = WORD_STEPS.get(word)
-        summary = step.summarize(value, self._groups) if step is not None else summarize_verb(word, value, keys)
-        ways = step.list_ways(value) if step is not None else list_verb_ways(word, keys)
+        step = FLOW_STEPS.get(step_key)
+        summary = step.summarize(value, self._groups) if step is not None else summarize_verb(step_key, value, keys)
+        ways = step.list_ways(value) if step is not None else list_verb_ways(step_key, keys)
         if summary:
             yield DiagramLine(depth, f"when {condition}: {summary}" if condition else summary)
         for way in ways:

@@ -19,7 +19,7 @@ from callflows.flows.source.directory_entry import DirectoryEntry
 from callflows.flows.source.flow_file import FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.scenario_shape import Scenario
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element, suggest_step
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS, step_key_of_element, suggest_step
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.value_kinds import DURATION_PATTERN, MILLISECONDS_KIND
 from callflows.language.verbs import ELEMENT_CLASSES
@@ -145,13 +145,13 @@ def render_flow_reference() -> str:
     """Return the whole page, which is the same on every run."""
     schema = build_flow_schema()
     mentioned = {rule for rules in FILE_KEY_RULES.values() for rule in rules}
-    mentioned |= {rule for cls in WORD_STEPS.values() for rule in _check_rules_of(cls)}
+    mentioned |= {rule for cls in FLOW_STEPS.values() for rule in _check_rules_of(cls)}
     parts = [
         *_render_head(),
         "## Keys of the file",
         *(part for name, field in FlowFile.model_fields.items() for part in _render_file_key(name, field, schema)),
         "## Flow steps",
-        *(part for name, cls in WORD_STEPS.items() for part in _render_word(name, cls)),
+        *(part for name, cls in FLOW_STEPS.items() for part in _render_word(name, cls)),
         "## Opentact verbs as steps",
         _VERBS_TEXT,
         *(part for name, cls in _verb_steps().items() for part in _render_verb(name, cls, schema)),
@@ -165,8 +165,8 @@ def render_flow_reference() -> str:
 def render_step_page(name: str) -> str:
     """Return the part of the page about one step or key of the file. Raises LookupError for any other word."""
     key = re.sub(r"[\s-]+", "_", name.strip()).casefold()
-    if key in WORD_STEPS:
-        parts = [*_render_word(key, WORD_STEPS[key])]
+    if key in FLOW_STEPS:
+        parts = [*_render_word(key, FLOW_STEPS[key])]
     elif key in _verb_steps():
         parts = [*_render_verb(key, _verb_steps()[key], build_flow_schema())]
     elif key in FlowFile.model_fields:
@@ -240,7 +240,7 @@ def _render_word(name: str, cls: type[Any]) -> Iterator[str]:
 def _verb_steps() -> dict[str, type[Element]]:
     """Return the verbs that can be steps, by the key of the step."""
     keys = {step_key_of_element(name): cls for name, cls in ELEMENT_CLASSES.items()}
-    return {key: cls for key, cls in keys.items() if key in STEP_COMPILERS and key not in WORD_STEPS}
+    return {key: cls for key, cls in keys.items() if key in STEP_COMPILERS and key not in FLOW_STEPS}
 
 
 def _render_verb(name: str, cls: type[Element], schema: Mapping[str, Any]) -> Iterator[str]:

@@ -39,7 +39,7 @@ from callflows.flows.source.scenario_shape import (
 from callflows.flows.source.voice_attributes import VOICE_ATTRIBUTES
 from callflows.flows.steps.notify_step import WebhookNotice
 from callflows.flows.steps.sound_play import SOUND_KEYS
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS, step_key_of_element
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS, step_key_of_element
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.attribute_doubts import SOUND_FILE_SUFFIXES
 from callflows.language.dialects import NO_EXTENSIONS
@@ -51,7 +51,7 @@ from callflows.telephony.calls import WEEKDAY_NAMES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.steps.step_base import WordStep
+    from callflows.flows.steps.step_base import FlowStep
     from callflows.language.dialects import Extensions
     from callflows.language.element import Element, ElementSpec
     from callflows.language.value_kinds import ValueKind
@@ -344,9 +344,9 @@ def _build_step_definitions(extensions: Extensions) -> dict[str, JsonSchema]:
     verbs = {
         step_key_of_element(name): cls
         for name, cls in ELEMENT_CLASSES.items()
-        if step_key_of_element(name) in STEP_COMPILERS and step_key_of_element(name) not in WORD_STEPS
+        if step_key_of_element(name) in STEP_COMPILERS and step_key_of_element(name) not in FLOW_STEPS
     }
-    forms = {name: _build_step_class_schema(cls, extensions) for name, cls in WORD_STEPS.items()}
+    forms = {name: _build_step_class_schema(cls, extensions) for name, cls in FLOW_STEPS.items()}
     forms |= {name: _build_verb_schema(cls, extensions) for name, cls in verbs.items()}
     known = {name: _build_reference(f"step {name}") | {"description": form["description"]} for name, form in forms.items()}
     bare = [name for name, form in forms.items() if "null" in form["type"]]
@@ -385,7 +385,7 @@ def _needs_no_arguments(cls: type[Element]) -> bool:
     return True
 
 
-def _build_step_class_schema(cls: type[WordStep], extensions: Extensions) -> JsonSchema:
+def _build_step_class_schema(cls: type[FlowStep], extensions: Extensions) -> JsonSchema:
     """Build the schema of a flow step: its keys, or a plain value for ``plain_key``."""
     says = {"description": (cls.__doc__ or "").strip()}
     more = _build_extension_schemas(extensions.kinds.get(cls.verb, {}))

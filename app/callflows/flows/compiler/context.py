@@ -52,7 +52,7 @@ class StepContext(Protocol):
     @property
     def report(self) -> ProblemReport: ...
 
-    def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
+    def make_empty_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
         """Return an empty context for a verb's branch, or with ``inside_branch=False`` for a step with a condition."""
 
     def compile_steps(self, steps: Sequence[Any], path: SourcePath) -> None:

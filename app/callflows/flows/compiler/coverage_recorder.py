@@ -20,7 +20,7 @@ class CoverageRecorder:
         self._points: dict[CoveragePoint, None] = {}
         self._marks: dict[tuple[str, str, SourcePath, bool], PlaceMark] = {}
         self.decision_points: dict[tuple[str, int, str, object], CoveragePoint] = {}
-        """Points outside the nodes, by node, step, word and outcome in the trail."""
+        """Points outside the nodes, by node, step index, step key and outcome in the trail."""
 
     @property
     def coverage_points(self) -> tuple[CoveragePoint, ...]:

@@ -98,7 +98,7 @@ class DocumentWriter:
         self._silent_ends_of_branches: frozenset[SilentEnd] = frozenset()
         """Silent ends of the branches in the next verb, at whose end the call goes on after the verb."""
 
-    def make_branch(self, progress: Progress) -> DocumentWriter:
+    def make_branch_writer(self, progress: Progress) -> DocumentWriter:
         """Return an empty writer for a branch that begins here."""
         branch = DocumentWriter(
             self._flow, self.node, self._make_coverage_comment, progress=progress, is_static=self.is_static
@@ -131,16 +131,16 @@ class DocumentWriter:
         self.size += size
         self.depth = max(self.depth, depth)
 
-    def absorb_branch(self, other: DocumentWriter, *, depth: int = 0) -> None:
+    def merge_branch_properties(self, other: DocumentWriter, *, depth: int = 0) -> None:
         """Add the properties of a separately compiled branch, which is placed ``depth`` elements deep."""
         self.size += other.size
         self.depth = max(self.depth, other.depth + depth)
         self.has_actions = self.has_actions or other.has_actions
         self.dynamic_reasons |= other.dynamic_reasons
 
-    def absorb_sequence(self, other: DocumentWriter) -> None:
+    def merge_sequence_properties(self, other: DocumentWriter) -> None:
         """Add the properties and the progress of fragments that every call passes."""
-        self.absorb_branch(other)
+        self.merge_branch_properties(other)
         self.progress = self.progress.then(other.progress)
 
     def insert_shared_fragments(self, other: DocumentWriter) -> None:
@@ -148,7 +148,7 @@ class DocumentWriter:
         self.fragments += (
             other.fragments if all_fragments_constant(other.fragments) else [self._flow.share_branch(other.fragments)]
         )
-        self.absorb_sequence(other)
+        self.merge_sequence_properties(other)
 
     def add_action(self, action: Callable[[Turn], None], path: SourcePath, reason: str) -> None:
         """Run an action while the document is rendered. ``reason`` tells why the document depends on the call."""
@@ -160,9 +160,9 @@ class DocumentWriter:
         """Run an action without lasting effect. The action may run before the call reaches this step."""
         self.fragments.append(ActionFragment(action, self.place))
 
-    def make_decision_origin(self, word: str, rule: str, used_names: Iterable[str] = ()) -> DecisionOrigin:
+    def make_decision_origin(self, step_key: str, rule: str, used_names: Iterable[str] = ()) -> DecisionOrigin:
         """Return the origin of a decision in the current step, for the trail."""
-        return DecisionOrigin(self.node, self.step_index, word, rule, frozenset(used_names), self._flow.secret_names)
+        return DecisionOrigin(self.node, self.step_index, step_key, rule, frozenset(used_names), self._flow.secret_names)
 
     # Coverage points
 
@@ -207,9 +207,9 @@ class DocumentWriter:
         """Return a placeholder for a whole URL."""
         return f"http://\ufdd2{self.add_placeholder(hole)}"
 
-    def embed_branch(self, other: DocumentWriter) -> Say:
+    def add_branch_placeholder(self, other: DocumentWriter) -> Say:
         """Return a placeholder verb for a separately compiled branch, to place in the next element."""
-        self.absorb_branch(other, depth=3)
+        self.merge_branch_properties(other, depth=3)
         if not other.progress.ends:
             self._silent_ends_of_branches |= other.progress.silent_ends
         return self.add_fragments_placeholder(other.fragments)

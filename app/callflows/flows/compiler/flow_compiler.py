@@ -65,7 +65,7 @@ class FlowCompiler:
         claims = tuple(read_number_claims(flow.flow_file.numbers, flow.report))
         zone = find_timezone(flow.flow_file.timezone, ("timezone",), flow.report)
         fallback = self._compile_fallback()
-        documents = self._compile_documents()
+        fragments_by_node = self._compile_documents()
         self._check_unused_groups()
         if flow.flow_file.dial_policy:
             _ = flow.dial_policy  # reading the policy reports its problems
@@ -78,7 +78,7 @@ class FlowCompiler:
             dialect=flow.dialect,
             zone=zone,
             claims=claims,
-            documents=documents,
+            fragments_by_node=fragments_by_node,
             fallback=fallback,
             resolve=flow.context.resolve,
             hours_names=tuple(flow.context.hours),

@@ -148,7 +148,7 @@ def _run_for_step(run: Callable[[Turn], object], turn: Turn, origin: StepPlace |
     try:
         return run(turn)
     except Exception as error:
-        place = StepPlace(origin.node, origin.step, origin.word) if isinstance(origin, DecisionOrigin) else origin
+        place = StepPlace(origin.node, origin.step_index, origin.step_key) if isinstance(origin, DecisionOrigin) else origin
         _add_place(error, place)
         raise
 

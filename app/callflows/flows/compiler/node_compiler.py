@@ -19,7 +19,7 @@ from callflows.flows.source.yaml_source import iterate_texts
 from callflows.flows.steps.step_table import (
     STEP_COMPILERS,
     find_step_key,
-    parse_flow_step,
+    parse_step,
     step_runs_on_arrival,
     steps_need_own_node,
 )
@@ -92,7 +92,7 @@ class NodeCompiler:
     def report(self) -> ProblemReport:
         return self.flow.report
 
-    def make_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
+    def make_empty_branch(self, *, line_answered: bool | None = None, inside_branch: bool = True) -> Self:
         """Return an empty compiler for a verb's branch, or with ``inside_branch=False`` for a step with a condition."""
         inside = self.inside_branch or inside_branch
         progress = dataclasses.replace(
@@ -101,7 +101,7 @@ class NodeCompiler:
             answered=self.document.progress.answered if line_answered is None else line_answered,
         )
         branch = type(self)(
-            self.nodes, self.document.make_branch(progress), self.texts.expression_compiler, inside_branch=inside
+            self.nodes, self.document.make_branch_writer(progress), self.texts.expression_compiler, inside_branch=inside
         )
         branch.attempt, branch.has_digits, branch.always_reached = self.attempt, self.has_digits, False
         branch.voice, branch.language = self.voice, self.language
@@ -143,7 +143,7 @@ class NodeCompiler:
 
     def _check_ignored_step(self, step: object, path: SourcePath) -> None:
         """Report problems in a step without writing the step."""
-        aside = self.make_branch(inside_branch=False)
+        aside = self.make_empty_branch(inside_branch=False)
         aside.document.step_index = self.step_index if self.inside_branch else int(path[-1])
         aside.attempt, aside.has_digits = 0, False
         aside.document.progress = dataclasses.replace(aside.document.progress, heard=True, waited=True)
@@ -154,7 +154,7 @@ class NodeCompiler:
         """Continue at a step of this node in a separate document. The entry tells whether the line was answered."""
         self._pass_on_silent_ends(self.node, step_index)
         if self.document.answering_conditions and not self.document.progress.answered:
-            answered = self.make_branch(line_answered=True, inside_branch=False)
+            answered = self.make_empty_branch(line_answered=True, inside_branch=False)
             answered.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
             self.document.fragments.append(
                 ConditionalFragment(
@@ -163,7 +163,7 @@ class NodeCompiler:
                     terminates=True,
                 )
             )
-            self.document.absorb_branch(answered.document)
+            self.document.merge_branch_properties(answered.document)
         self.write_fetch(self.node, NodeEntry(step_index, line_answered=self.document.progress.answered))
         self.continues_elsewhere = True
 
@@ -173,11 +173,11 @@ class NodeCompiler:
 
     def compile_step(self, step: object, path: SourcePath) -> None:
         """Compile one step. Reports problems."""
-        word, value, when = parse_flow_step(step, path, self)
-        if word:
+        step_key, value, when = parse_step(step, path, self)
+        if step_key:
             report = self.report
             with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
-                self._compile_step_with_condition(word, value, when, path)
+                self._compile_step_with_condition(step_key, value, when, path)
         else:
             self._check_ambiguous_step(step, path)
             if when is not None:
@@ -211,7 +211,7 @@ class NodeCompiler:
             self._run_step_compiler(step_key, value, path)
             return
         condition = self.texts.compile_condition(when, (*path, "when"), "when")
-        branch = self.make_branch(inside_branch=False)
+        branch = self.make_empty_branch(inside_branch=False)
         branch.texts.assumed_names |= condition.used_names if condition is not None else frozenset()
         branch.document.write_coverage_comment("holds", (*path, "when"))
         branch._run_step_compiler(step_key, value, path)  # noqa: SLF001 - the same class
@@ -244,12 +244,12 @@ class NodeCompiler:
                 merge_adjacent_texts([else_text]),
             )
         )
-        self.document.absorb_branch(branch.document)
+        self.document.merge_branch_properties(branch.document)
         self.document.progress = branch.document.progress.either(self.document.progress)
 
     def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> Self:
         """Compile the steps of a verb's branch. Steps that must run on arrival are fetched when the call arrives."""
-        branch = self.make_branch(line_answered=line_answered)
+        branch = self.make_empty_branch(line_answered=line_answered)
         if steps_need_own_node(steps) and not self.is_static:
             after = None if self.inside_branch else (self.node, self.step_index + 1)
             branch.write_goto(self.add_branch_node(steps, path, after), path)

@@ -84,7 +84,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         dialect=dialect,
         zone=find_timezone(told["timezone"], (), report),
         claims=numbers,
-        documents={
+        fragments_by_node={
             node: {
                 NodeEntry(line_answered=answered): (partial(program.render_document, node, line_answered=answered),)
                 for answered in (False, True)

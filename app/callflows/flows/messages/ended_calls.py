@@ -11,7 +11,7 @@ from callflows.flows.entry_points import ENDED_NODE, START_NODE
 from callflows.flows.expressions.condition_lint import list_compared_constants
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, LIST_SCOPE, SCOPE_LEAF
 from callflows.flows.messages.rule_compiler import make_rule_compiler
-from callflows.flows.steps.step_table import STEP_COMPILERS, WORD_STEPS
+from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
 from callflows.telephony.call_record import ENDED_CALL_FIELDS, ENDED_VALUE
 from callflows.text import format_known_words, format_suggestion
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-ENDED_STEP_NAMES: Final = tuple(name for name, cls in WORD_STEPS.items() if cls.is_possible_after_call)
+ENDED_STEP_NAMES: Final = tuple(name for name, cls in FLOW_STEPS.items() if cls.is_possible_after_call)
 """The steps possible after a call."""
 _LIST_FIELDS: Final = ("keys", "recordings", "tags")
 ENDED_SCOPE: Final[ExpressionScope] = {
@@ -85,8 +85,8 @@ def compile_ended_steps(nodes: FlowNodes) -> EndedCallSteps | None:
             if isinstance(step, dict) and isinstance(step.get("when"), str):
                 _check_compared_nodes(step, index, nodes)
             if isinstance(step, dict) and "when" not in step:
-                word = next(iter(step), "")
-                flow.coverage_recorder.record_decision((ENDED_NODE, index, word, "caused"), word, ("ended", index))
+                step_key = next(iter(step), "")
+                flow.coverage_recorder.record_decision((ENDED_NODE, index, step_key, "caused"), step_key, ("ended", index))
     return EndedCallSteps(
         prepare_fragments(merge_adjacent_texts(compiler.document.fragments)),
         needs_worker=compiler.texts.expression_compiler.needs_worker,

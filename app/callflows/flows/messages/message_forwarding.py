@@ -69,13 +69,13 @@ def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) ->
 
 def _forward_to_number(compiler: NodeCompiler, number: str, target_index: str) -> MessageAction:
     """Forward to a literal number, without a check of the dial policy."""
-    mark, place, flow = (
+    origin, place, flow = (
         compiler.document.make_decision_origin("forward", number),
         f"{compiler.step_index}/forward/{target_index}",
         compiler.flow.name,
     )
     return lambda _turn, message: iter(
-        [make_text_effect(flow, message, place, mark, format_forwarded_text(message), to=number)]
+        [make_text_effect(flow, message, place, origin, format_forwarded_text(message), to=number)]
     )
 
 
@@ -90,7 +90,7 @@ def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, 
         compiler.flow.coverage_recorder.record_decision(
             (compiler.node, compiler.step_index, "forward", outcome), what, path
         )
-    mark, place, flow = (
+    origin, place, flow = (
         compiler.document.make_decision_origin("forward", source, text.used_names),
         f"{compiler.step_index}/forward/{index}",
         compiler.flow.name,
@@ -100,7 +100,7 @@ def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, 
         target = text.render_plain(turn).strip()
         refused = policy.find_refusal(target) if parse_e164(target) else "there is no number to write to"
         yield make_text_effect(
-            flow, message, place, mark, format_forwarded_text(message), to=target or "nobody", refusal=refused
+            flow, message, place, origin, format_forwarded_text(message), to=target or "nobody", refusal=refused
         )
 
     yield forward_message

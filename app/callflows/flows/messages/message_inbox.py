@@ -19,7 +19,7 @@ from callflows.flows.messages.reply_limits import (
     REPLY_LIMITS,
     ReplyLimiter,
     find_limit_refusal,
-    make_text_mark,
+    make_text_digest,
 )
 from callflows.flows.messages.text_message import (
     DEFAULT_CARRIER_WORDS,
@@ -196,7 +196,7 @@ class MessageInbox:
         )
         to = {"to": mask_number(request.effect.payload["to"])} if sms else {}
         detail = {**to, "refused": refused} if refused else to
-        turn.trail.append((request.mark, "refused" if refused else "caused", turn.values, detail))
+        turn.trail.append((request.origin, "refused" if refused else "caused", turn.values, detail))
         return not refused
 
     async def _find_refusal(
@@ -218,10 +218,10 @@ class MessageInbox:
         texts = (message.text, request.effect.payload["text"])
         now = self._clock()
         if self._sent_texts is not None:
-            mark = make_text_mark(*texts)
+            digest = make_text_digest(*texts)
             with contextlib.suppress(JournalError):  # the message is claimed: it does not come again for the database
                 return await self._sent_texts.count_text(
-                    ">".join(talk), mark, now, lambda sent: find_limit_refusal(sent, bounds, mark, now)
+                    ">".join(talk), digest, now, lambda sent: find_limit_refusal(sent, bounds, digest, now)
                 )
         return self._reply_limiter.count_or_refuse(talk, bounds, *texts, now)
 

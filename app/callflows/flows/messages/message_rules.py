@@ -73,7 +73,7 @@ class RequestedEffect(NamedTuple):
     """
 
     effect: Effect
-    mark: DecisionOrigin
+    origin: DecisionOrigin
     refusal: str = ""
     is_forward: bool = False
 
@@ -96,7 +96,7 @@ class CompiledMessageRule:
     index: int
     keywords: frozenset[str]
     condition: Callable[[Turn], object] | None
-    mark: DecisionOrigin
+    origin: DecisionOrigin
     actions: tuple[MessageAction, ...]
     has_reply: bool = False
     ignores_message: bool = False
@@ -104,7 +104,7 @@ class CompiledMessageRule:
     def matches(self, turn: Turn) -> bool:
         """Return whether the condition holds, independent of keywords; record the decision in the trail."""
         holds = self.condition is None or bool(self.condition(turn))
-        turn.trail.append((self.mark, holds, turn.values, None))
+        turn.trail.append((self.origin, holds, turn.values, None))
         return holds
 
 
@@ -112,7 +112,7 @@ class CompiledMessageRule:
 class MessageRules:
     """The compiled rules of a flow.
 
-    ``forward_claims`` are the literal numbers of ``forward``. ``no_match_mark`` is the trail entry for a text without
+    ``forward_claims`` are the literal numbers of ``forward``. ``no_match_origin`` is the trail entry for a text without
     matching rule, None if every text matches a rule.
     """
 
@@ -120,7 +120,7 @@ class MessageRules:
     rules: tuple[CompiledMessageRule, ...] = ()
     forward_claims: tuple[NumberClaim, ...] = ()
     needs_worker: bool = False
-    no_match_mark: DecisionOrigin | None = None
+    no_match_origin: DecisionOrigin | None = None
 
     def decide_effects(
         self,
@@ -153,11 +153,11 @@ class MessageRules:
         keyword = turn.values["message"]["keyword"]
         for way in self.rules:
             if way.keywords and (keyword not in way.keywords or way.keywords & unambiguous_words):
-                turn.trail.append((way.mark, False, turn.values, None))
+                turn.trail.append((way.origin, False, turn.values, None))
             elif way.matches(turn):
                 return way
-        if self.no_match_mark is not None:
-            turn.trail.append((self.no_match_mark, True, turn.values, None))
+        if self.no_match_origin is not None:
+            turn.trail.append((self.no_match_origin, True, turn.values, None))
         return None
 
     def _find_keyword_rule(
@@ -173,12 +173,12 @@ class MessageRules:
         return None
 
     def _make_carrier_reply(self, carrier_keyword: CarrierKeyword, text: str) -> MessageAction:
-        mark = DecisionOrigin(MESSAGES_NODE, -1, carrier_keyword, text, _NO_NAMES, _NO_NAMES)
-        return lambda _turn, message: iter([make_text_effect(self.flow, message, carrier_keyword, mark, text)])
+        origin = DecisionOrigin(MESSAGES_NODE, -1, carrier_keyword, text, _NO_NAMES, _NO_NAMES)
+        return lambda _turn, message: iter([make_text_effect(self.flow, message, carrier_keyword, origin, text)])
 
 
 def make_text_effect(
-    flow: str, message: TextMessage, place: str, mark: DecisionOrigin, text: str, *, to: str = "", refusal: str = ""
+    flow: str, message: TextMessage, place: str, origin: DecisionOrigin, text: str, *, to: str = "", refusal: str = ""
 ) -> RequestedEffect:
     """Return a text to the sender of a message, or a forward to ``to``.
 
@@ -188,7 +188,7 @@ def make_text_effect(
     payload = {"to": parse_e164(target) or target, "from": message.number, "text": truncate_sms_text(text)}
     if not text.strip():
         refusal = refusal or "the text is empty"
-    return RequestedEffect(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), mark, refusal, bool(to))
+    return RequestedEffect(Effect("sms", f"{message.id}/{flow}/messages/{place}", payload), origin, refusal, bool(to))
 
 
 def _mark_carrier_reply(request: RequestedEffect) -> RequestedEffect:

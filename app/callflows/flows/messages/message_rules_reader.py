@@ -63,13 +63,13 @@ def compile_message_rules(nodes: FlowNodes) -> MessageRules:
         message = "messages: a text that meets none of the rules is answered by nothing"
         fix = "end with a rule without keyword and when, as - ignore: true"
         flow.report.warning(("messages",), "message-else", message, fix, key=True)
-    no_match_mark = None
+    no_match_origin = None
     if flow.flow_file.messages and not reader.catches_all:
-        no_match_mark = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), flow.secret_names)
+        no_match_origin = DecisionOrigin(MESSAGES_NODE, -1, "rule", "none", frozenset(), flow.secret_names)
         flow.coverage_recorder.record_decision((MESSAGES_NODE, -1, "rule", True), "no rule", ("messages",), key=True)
     forwards = build_number_claims(reader.forward_numbers, flow.report)
     needs_worker = reader.compiler.texts.expression_compiler.needs_worker
-    return MessageRules(flow.name, tuple(rules), forwards, needs_worker, no_match_mark)
+    return MessageRules(flow.name, tuple(rules), forwards, needs_worker, no_match_origin)
 
 
 class _MessageRulesReader:
@@ -115,7 +115,7 @@ class _MessageRulesReader:
             index=index,
             keywords=frozenset(keywords),
             condition=condition.evaluate if condition is not None else None,
-            mark=self.compiler.document.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
+            origin=self.compiler.document.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
             actions=tuple(acts),
             has_reply=rule.reply is not None,
             ignores_message=rule.ignore,
@@ -199,12 +199,12 @@ class _MessageRulesReader:
             return
         if text.constant_text is not None:
             check_sms_length(text.constant_text, self.compiler, path, "reply")
-        mark, place, flow = (
+        origin, place, flow = (
             self.compiler.document.make_decision_origin("reply", source, text.used_names),
             f"{self.compiler.step_index}/reply",
             self.compiler.flow.name,
         )
-        yield lambda turn, message: iter([make_text_effect(flow, message, place, mark, text.render_plain(turn))])
+        yield lambda turn, message: iter([make_text_effect(flow, message, place, origin, text.render_plain(turn))])
 
     def _compile_notify(self, data_or_url: object, path: SourcePath) -> Iterator[MessageAction]:
         notice = validate_shape(
@@ -220,7 +220,7 @@ class _MessageRulesReader:
         data = compile_data(notice.payload, self.compiler, (*path, "payload"))
         if url is None:
             return
-        mark, step, flow = (
+        origin, step, flow = (
             self.compiler.document.make_decision_origin("notify", notice.url.partition("?")[0]),
             self.compiler.step_index,
             self.compiler.flow.name,
@@ -235,7 +235,7 @@ class _MessageRulesReader:
                 "data": data(turn),
             }
             key = f"{message.id}/{flow}/messages/{step}/notify"
-            yield RequestedEffect(Effect("notify", key, {"url": url(turn), "body": body}), mark)
+            yield RequestedEffect(Effect("notify", key, {"url": url(turn), "body": body}), origin)
 
         yield notify
 

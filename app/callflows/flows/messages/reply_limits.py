@@ -36,16 +36,16 @@ MAX_TEXT_CONVERSATIONS: Final = 50_000
 _DAY: Final = 86_400.0
 
 
-def make_text_mark(received_text: str, reply_text: str) -> str:
+def make_text_digest(received_text: str, reply_text: str) -> str:
     """Return a digest of a text and the reply to it."""
     return hashlib.blake2b(f"{received_text}\0{reply_text}".encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def find_limit_refusal(
-    sent_texts: Collection[tuple[float, str]], limits: tuple[TextRateLimit, ...], mark: str, now: float
+    sent_texts: Collection[tuple[float, str]], limits: tuple[TextRateLimit, ...], digest: str, now: float
 ) -> str:
-    """Return the reason not to send a text after the sent ones (time, mark) of its conversation; "" if allowed."""
-    if any(mark == other and now - at < REPEATED_TEXT_SECONDS for at, other in sent_texts):
+    """Return the reason not to send a text after the sent ones (time, digest) of its conversation; "" if allowed."""
+    if any(digest == other and now - at < REPEATED_TEXT_SECONDS for at, other in sent_texts):
         return f"the same text was answered so less than {REPEATED_TEXT_SECONDS:g} seconds ago"
     for most, seconds, period in limits:
         if sum(now - at < seconds for at, _ in sent_texts) >= most:
@@ -77,8 +77,8 @@ class ReplyLimiter:
         self._sent_texts.move_to_end(conversation)
         while len(self._sent_texts) > MAX_TEXT_CONVERSATIONS:
             self._sent_texts.popitem(last=False)
-        mark = make_text_mark(received_text, reply_text)
-        if refusal := find_limit_refusal(sent, limits, mark, now):
+        digest = make_text_digest(received_text, reply_text)
+        if refusal := find_limit_refusal(sent, limits, digest, now):
             return refusal
-        sent.append((now, mark))
+        sent.append((now, digest))
         return ""

@@ -108,7 +108,7 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "reply": ExpectationWord("sms", "text", "to", "from"),
     "forward": ExpectationWord("sms", "to", "text", "from"),
     "ignored": ExpectationWord("text", "text", "from", "to", "result"),
-    "refused": ExpectationWord("refused", "reason", "word"),
+    "refused": ExpectationWord("refused", "reason", "step_key"),
 }
 WORDS_OF_TEXTS_ONLY: Final = ("text", "reply", "forward", "ignored")
 WORDS_OF_TEXTS: Final = (*WORDS_OF_TEXTS_ONLY, "refused", "sms", "notify", "lookup")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from callflows.flows.source.positions import ProblemReport
 from callflows.text import find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.source.positions import ProblemReport, SourcePath
+    from callflows.flows.source.positions import SourcePath
 
 
 def find_timezone(name: str, path: SourcePath, report: ProblemReport) -> ZoneInfo | None:
@@ -184,3 +186,18 @@ def _suggest_timezone(name: str) -> str:
 
 def _fold(text: str) -> str:
     return re.sub(r"[^a-z0-9/+]", "", text.lower())
+
+
+def format_local_time(moment: str, zone_name: str, pattern: str) -> str:
+    """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
+    if not moment:
+        return ""
+    zone = find_timezone(zone_name, (), ProblemReport(""))
+    try:
+        local = datetime.fromisoformat(moment).astimezone(zone or UTC)
+    except OverflowError:
+        zone, local = None, datetime.fromisoformat(moment)
+    text = local.strftime(pattern)
+    if "%f" in pattern:
+        text = text[:-3]  # milliseconds
+    return f"{text} {zone_name if zone is not None else 'UTC'}"

@@ -1,1 +1,1 @@
-"""The steps of flows: one class for each word, and every verb of the language."""
+"""The steps of flows: one class for each flow step, and every verb of the language."""

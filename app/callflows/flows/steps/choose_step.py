@@ -10,7 +10,7 @@ from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_sh
 from callflows.flows.source.source_values import (
     schema_reference,
 )
-from callflows.flows.steps.step_base import WordStep
+from callflows.flows.steps.step_base import FlowStep
 from callflows.flows.steps.step_summary import StepWay, summarize_value
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ChooseOption(pydantic.BaseModel):
     goto: str
 
 
-class ChooseStep(WordStep):
+class ChooseStep(FlowStep):
     """Go on at the node of the first condition that holds."""
 
     step_key: ClassVar[str] = "choose"
@@ -48,11 +48,11 @@ class ChooseStep(WordStep):
     ways: Annotated[list[Any], schema_reference("ways")]
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         return ""
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         for option in value if isinstance(value, list) else []:
             if isinstance(option, dict):
                 condition = summarize_value(option.get("when"))
@@ -85,7 +85,7 @@ class ChooseStep(WordStep):
             context.write_goto(node, (*path, "goto"))
             return
         condition = context.texts.compile_condition(when, (*path, "when"), "when")
-        under = context.make_branch(inside_branch=False)
+        under = context.make_empty_branch(inside_branch=False)
         under.document.write_coverage_comment(f"way to {node}", path)
         under.write_goto(node, (*path, "goto"))
         if condition is not None:

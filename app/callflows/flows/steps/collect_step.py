@@ -108,7 +108,7 @@ class CollectStep(QuestionStep):
     )
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         keys = mapping_of(value)
         secret = " (secret)" if is_true_text(keys.get("secret")) else ""
         name, digits = summarize_value(keys.get("into")), summarize_value(keys.get("digits"))
@@ -116,7 +116,7 @@ class CollectStep(QuestionStep):
         return f"collect {name}{secret}: {digits} {quote_text(keys.get('prompt'))}"
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         for key, node in mapping_of(mapping_of(value).get("keys")).items():
             yield StepWay(summarize_key(key), node)
         yield from super().list_ways(value)
@@ -155,7 +155,7 @@ class CollectStep(QuestionStep):
             self._compile_attempts(context, path, max(context.attempt, 1))
             context.continues_elsewhere = context.document.progress.ends
             return
-        mark = context.document.make_decision_origin(self.step_key, self._describe_rule(least, most), ())
+        origin = context.document.make_decision_origin(self.step_key, self._describe_rule(least, most), ())
         rule = DigitRule(
             self.into,
             least,
@@ -166,10 +166,10 @@ class CollectStep(QuestionStep):
             keys=tuple(self.keys),
             names=self._read_names(context),
         )
-        reading = DigitReader(rule, mark, classic=context.flow.dialect == "classic")
+        reading = DigitReader(rule, origin, classic=context.flow.dialect == "classic")
         for keys, node in self.keys.items():
             place = find_key_path(context, path, keys)
-            pressed = context.make_branch(inside_branch=False)
+            pressed = context.make_empty_branch(inside_branch=False)
             pressed.document.write_coverage_comment(f"key {keys}", place)
             pressed.document.add_pure_action(self._clear_digits)
             pressed.document.add_pure_action(make_digit_setter(keys))
@@ -180,7 +180,7 @@ class CollectStep(QuestionStep):
             if way is not None:
                 self._add_outcome(context, reading, outcome, way)
                 continue
-            wrong = context.make_branch(inside_branch=False)
+            wrong = context.make_empty_branch(inside_branch=False)
             wrong.document.add_pure_action(self._clear_digits)
             key = outcome.replace("-", "_")
             if prompts or outcome == "no-match":
@@ -205,7 +205,7 @@ class CollectStep(QuestionStep):
             return None
         is_any = key == "no_match" and bool(self.any)
         place = (*path, "any") if is_any else self.find_item_path(path, key, context.attempt)
-        way = context.make_branch(inside_branch=False)
+        way = context.make_empty_branch(inside_branch=False)
         way.document.write_coverage_comment("any other key" if is_any else key.replace("_", "-"), place)
         way.document.add_pure_action(self._clear_digits)
         if is_any:
@@ -220,7 +220,7 @@ class CollectStep(QuestionStep):
                 reading.make_outcome_condition(outcome), merge_adjacent_texts(branch.document.fragments), terminates=True
             )
         )
-        context.document.absorb_branch(branch.document)
+        context.document.merge_branch_properties(branch.document)
 
     def _choose_stop(self) -> str:
         """Return the key that ends the input: the author's, or one that is none of ``keys``; empty if none is left."""
@@ -328,7 +328,7 @@ class CollectStep(QuestionStep):
         inside = []
         way = self.compile_way(context, path, "no_input", attempt)
         if way is not None:
-            inside.append(Error(context.document.embed_branch(way.document)))
+            inside.append(Error(context.document.add_branch_placeholder(way.document)))
         elif self.no_input:
             said = self.build_prompt(context, path, "no_input", pick_attempt_prompt(self.no_input, attempt))
             inside.append(Error(*context.document.prepend_coverage_comment("no-input", (*path, "no_input"), said)))

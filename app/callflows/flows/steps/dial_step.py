@@ -20,7 +20,7 @@ from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import NodeName, NonEmptyTextList, RingingMs
 from callflows.flows.steps.attribute_values import note_undocumented_attribute
 from callflows.flows.steps.goto_step import GotoStep
-from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.plausible_durations import RINGING_DURATION
@@ -61,7 +61,7 @@ class LiteralTarget(NamedTuple):
     to: To
 
 
-class DialStep(WordStep):
+class DialStep(FlowStep):
     """Ring people."""
 
     step_key: ClassVar[str] = "dial"
@@ -106,7 +106,7 @@ class DialStep(WordStep):
     extra: dict[str, str] = pydantic.Field({}, exclude=True)
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401 - as FlowStep has it
         """Describe the targets of a dial, in which order they ring, and for how long."""
         keys = mapping_of(value) or {"to": value}
         to = keys.get("to")
@@ -122,7 +122,7 @@ class DialStep(WordStep):
         return ", ".join(filter(None, [f"dial {', '.join(whom)}", ring, summarize_value(how["timeout"]), record]))
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         keys = mapping_of(value)
         for key in ("answered", "no_answer", "busy", "failed"):
             if node := keys.get(key):
@@ -193,7 +193,7 @@ class DialStep(WordStep):
         given = {
             self.step_key: {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}
         }
-        branch = context.make_branch()
+        branch = context.make_empty_branch()
         branch.write_goto(
             context.add_branch_node([given], (*path, *_REMAINING_TARGETS), after, always_fetched=True),
             path,
@@ -215,9 +215,9 @@ class DialStep(WordStep):
         """Ring the targets of the first round. If no target answers, ring the next rounds."""
         missed = no_answer_branch
         if target_rounds[1:]:
-            missed = context.make_branch()
+            missed = context.make_empty_branch()
             self._compile_round(missed, path, target_rounds[1:], no_answer_branch, timeout)
-        ringing = context.make_branch(inside_branch=False)
+        ringing = context.make_empty_branch(inside_branch=False)
         targets = [
             target.to
             if isinstance(target, LiteralTarget)
@@ -225,7 +225,7 @@ class DialStep(WordStep):
             for target in target_rounds[0]
         ]
         inside = (
-            [Error(ringing.document.embed_branch(missed.document))]
+            [Error(ringing.document.add_branch_placeholder(missed.document))]
             if missed is not None and missed.document.fragments
             else []
         )
@@ -236,7 +236,7 @@ class DialStep(WordStep):
         computed = [target for target in target_rounds[0] if isinstance(target, ComputedTarget)]
         if len(computed) < len(target_rounds[0]):
             context.document.fragments += ringing.document.fragments
-            context.document.absorb_sequence(ringing.document)
+            context.document.merge_sequence_properties(ringing.document)
             return
         context.document.fragments.append(
             ConditionalFragment(
@@ -244,7 +244,7 @@ class DialStep(WordStep):
             )
         )
         is_answered = context.document.progress.answered
-        context.document.absorb_sequence(ringing.document)
+        context.document.merge_sequence_properties(ringing.document)
         # the line is answered for a recording only if a target is rung
         context.document.progress = dataclasses.replace(context.document.progress, answered=is_answered)
         # A collect takes only extensions that exist, and each number has a value: no caller could be made to be refused.
@@ -293,8 +293,8 @@ class DialStep(WordStep):
             places = [(place if place in context.report.positions else alone, target) for place, target in listed]
             read = [made for place, target in places for made in self._read_target(context, place, target)]
             people[extension] = tuple(one.to.attributes["target"] for one in read if isinstance(one, LiteralTarget))
-        mark = context.document.make_decision_origin(self.step_key, DIRECTORY_TARGET, ("digits",))
-        yield DirectoryTarget(people, context.flow.dial_policy, mark)
+        origin = context.document.make_decision_origin(self.step_key, DIRECTORY_TARGET, ("digits",))
+        yield DirectoryTarget(people, context.flow.dial_policy, origin)
 
     def _read_target(
         self, context: StepContext, where: SourcePath, target: str
@@ -305,12 +305,12 @@ class DialStep(WordStep):
             text = context.texts.compile_text(target, where)
             listed = self._read_number_variable(context, target) if text is not None and not context.is_static else None
             if text is not None and listed is not None:
-                yield NumberTarget(*listed, context.flow.dial_policy, self._make_target_mark(context, target, text))
+                yield NumberTarget(*listed, context.flow.dial_policy, self._make_target_origin(context, target, text))
                 return
             if text is not None and text.constant_text is None:
                 context.flow.record_computed_target(where)
                 yield ComputedTarget(
-                    text.render_plain, context.flow.dial_policy, self._make_target_mark(context, target, text)
+                    text.render_plain, context.flow.dial_policy, self._make_target_origin(context, target, text)
                 )
             return
         if is_impossible_number(target):
@@ -333,7 +333,7 @@ class DialStep(WordStep):
         context.flow.record_literal_target(target.strip(), where)
         yield made
 
-    def _make_target_mark(self, context: StepContext, target: str, text: CompiledText) -> DecisionOrigin:
+    def _make_target_origin(self, context: StepContext, target: str, text: CompiledText) -> DecisionOrigin:
         return context.document.make_decision_origin(self.step_key, target, text.used_names)
 
     def _read_number_variable(
@@ -366,7 +366,7 @@ class DialStep(WordStep):
             return None
         if not node:
             return context.compile_branch(self.error or [], (*path, "error"))
-        nobody = context.make_branch()
+        nobody = context.make_empty_branch()
         nobody.write_goto(node, (*path, next(key for key in _UNANSWERED_KEYS if getattr(self, key))))
         return nobody
 
@@ -441,20 +441,20 @@ def _members_of_group(group: object) -> object:
 class ComputedTarget:
     """A target computed during a call, and rung only if the file's dial policy allows the target."""
 
-    def __init__(self, text: Callable[[Turn], str], policy: DialPolicy, mark: DecisionOrigin) -> None:
+    def __init__(self, text: Callable[[Turn], str], policy: DialPolicy, origin: DecisionOrigin) -> None:
         self._text = text
         self._policy = policy
-        self._mark = mark
+        self._origin = origin
 
     def decide_target(self, turn: Turn) -> None:
         """Compute the target and check the policy. A refused target is an empty text, and the trail contains the reason."""
         written = self._text(turn)
         refusal = self._policy.find_call_refusal(written, turn)
         turn.step_results[self] = "" if refusal else self._policy.normalize_dial_target(written)
-        secret = any(name.partition(".")[0] in self._mark.secret_names for name in self._mark.used_names)
+        secret = any(name.partition(".")[0] in self._origin.secret_names for name in self._origin.used_names)
         detail = {"target": MASKED_VALUE if secret else mask_number(written)}
         detail |= {"refused": MASKED_VALUE if secret else refusal} if refusal else {}
-        turn.trail.append((self._mark, "refused" if refusal else "allowed", turn.values, detail))
+        turn.trail.append((self._origin, "refused" if refusal else "allowed", turn.values, detail))
 
     def get_allowed_target(self, turn: Turn) -> str:
         """Return the target. A refused target is an empty text."""
@@ -483,7 +483,7 @@ class ListedTarget(ComputedTarget, abc.ABC):
         found, reason = self._find_listed_targets(turn)
         turn.step_results[self] = found
         detail = {"target": ", ".join(map(mask_number, found))} if found else {"refused": reason}
-        turn.trail.append((self._mark, "allowed" if found else "refused", turn.values, detail))
+        turn.trail.append((self._origin, "allowed" if found else "refused", turn.values, detail))
 
     def make_fragment(self, dialect: str) -> Fragment:
         """Return a fragment for the elements of the targets."""
@@ -497,8 +497,8 @@ class ListedTarget(ComputedTarget, abc.ABC):
 class DirectoryTarget(ListedTarget):
     """The person of the file's directory whose extension the caller entered."""
 
-    def __init__(self, people: Mapping[str, tuple[str, ...]], policy: DialPolicy, mark: DecisionOrigin) -> None:
-        super().__init__(lambda turn: str(turn.values["digits"]), policy, mark)
+    def __init__(self, people: Mapping[str, tuple[str, ...]], policy: DialPolicy, origin: DecisionOrigin) -> None:
+        super().__init__(lambda turn: str(turn.values["digits"]), policy, origin)
         self._people = people
 
     def _find_listed_targets(self, turn: Turn) -> tuple[tuple[str, ...], str]:
@@ -513,9 +513,9 @@ class NumberTarget(ListedTarget):
         variable: str,
         targets: Mapping[str | tuple[str, ...], tuple[str, ...]],
         policy: DialPolicy,
-        mark: DecisionOrigin,
+        origin: DecisionOrigin,
     ) -> None:
-        super().__init__(lambda turn: str(turn.variables[variable]), policy, mark)
+        super().__init__(lambda turn: str(turn.variables[variable]), policy, origin)
         self._variable = variable
         self._targets = targets
 

@@ -167,9 +167,9 @@ def make_person_name(value_name: str) -> str:
 class DigitReader:
     """Reads and classifies the digits of a request."""
 
-    def __init__(self, rule: DigitRule, mark: DecisionOrigin, *, classic: bool) -> None:
+    def __init__(self, rule: DigitRule, origin: DecisionOrigin, *, classic: bool) -> None:
         self._rule = rule
-        self._mark = mark
+        self._origin = origin
         self._fullmatch = re.compile(rule.pattern).fullmatch if rule.pattern and _is_quick_pattern(rule.pattern) else None
         self._padded_length = rule.most if classic and rule.least == rule.most else 0
 
@@ -239,4 +239,4 @@ class DigitReader:
     def _record_decision(self, turn: Turn, outcome: str) -> None:
         shown = MASKED_VALUE if self._rule.is_secret else self.read_digits(turn)
         is_shown = outcome != "no-input" and not outcome.startswith("key ")
-        turn.trail.append((self._mark, outcome, turn.values, {"digits": shown} if is_shown else None))
+        turn.trail.append((self._origin, outcome, turn.values, {"digits": shown} if is_shown else None))

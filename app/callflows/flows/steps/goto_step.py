@@ -9,7 +9,7 @@ import pydantic
 from callflows.flows.source.source_values import (
     NodeName,
 )
-from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from callflows.flows.source.positions import SourcePath
 
 
-class GotoStep(WordStep):
+class GotoStep(FlowStep):
     """Go on at another node."""
 
     step_key: ClassVar[str] = "goto"
@@ -29,11 +29,11 @@ class GotoStep(WordStep):
     node: NodeName = pydantic.Field(description="The node to go on at.")
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         return ""
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         yield StepWay("", mapping_of(value).get("node", value))
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:

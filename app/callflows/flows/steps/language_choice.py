@@ -88,10 +88,10 @@ def write_language_branches(
     kept = {key: value for key, value in (own_voice or {}).items() if key not in ("lang", "code")}
     branches = []
     for name in names:
-        branch = context.make_branch(inside_branch=False)
+        branch = context.make_empty_branch(inside_branch=False)
         branch.language, branch.voice = name, {**flow.languages[name], **kept}
         write_branch(branch, name)
-        context.document.absorb_branch(branch.document)
+        context.document.merge_branch_properties(branch.document)
         branches.append(branch)
     first, *others = branches
     fragments: tuple[Fragment, ...] = merge_adjacent_texts(first.document.fragments)

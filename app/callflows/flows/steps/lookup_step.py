@@ -18,7 +18,7 @@ from callflows.flows.source.source_values import (
 )
 from callflows.flows.source.stored_values import StoredValue
 from callflows.flows.steps.effect_data import compile_data, compile_url
-from callflows.flows.steps.step_base import WordStep, find_into_name, mapping_of
+from callflows.flows.steps.step_base import FlowStep, find_into_name, mapping_of
 from callflows.flows.steps.step_summary import StepWay, summarize_host, summarize_value
 from callflows.language.plausible_durations import LOOKUP_DURATION
 from callflows.language.value_kinds import URL_KIND
@@ -42,7 +42,7 @@ DEFAULT_LOOKUP_TIMEOUT_MS: Final = 800
 _HEADER_NAME: Final = re.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
-class LookupStep(WordStep):
+class LookupStep(FlowStep):
     """Ask another server, and remember its answer."""
 
     step_key: ClassVar[str] = "lookup"
@@ -73,12 +73,12 @@ class LookupStep(WordStep):
         return True
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         keys = mapping_of(value)
         return f"look up {summarize_value(keys.get('into'))} at {summarize_host(keys.get('url'))}"
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         if otherwise := mapping_of(value).get("otherwise"):
             yield StepWay("otherwise", otherwise)
 
@@ -99,10 +99,10 @@ class LookupStep(WordStep):
         if asking is None:
             return
         default = {} if self.default is None else parse_plain_data(self.default)
-        mark = context.document.make_decision_origin(
+        origin = context.document.make_decision_origin(
             self.step_key, f"{self.into} = {self.method} {self.url.partition('?')[0]}"
         )
-        answer = LookupAnswer(asking, self.into, default, mark)
+        answer = LookupAnswer(asking, self.into, default, origin)
         context.record_stored_value(self.into, default, (*path, "default"), context.step_index)
         context.document.add_action(answer.store_answer, path, "another server is asked")
         if not self.otherwise:
@@ -115,13 +115,13 @@ class LookupStep(WordStep):
                     ConditionalFragment(answer.has_failed, (fails,), terminates=False, else_fragments=(found,))
                 )
         else:
-            failed = context.make_branch(inside_branch=False)
+            failed = context.make_empty_branch(inside_branch=False)
             failed.document.write_coverage_comment("fails", path)
             failed.write_goto(self.otherwise, (*path, "otherwise"))
             context.document.fragments.append(
                 ConditionalFragment(answer.has_failed, merge_adjacent_texts(failed.document.fragments), terminates=True)
             )
-            context.document.absorb_branch(failed.document)
+            context.document.merge_branch_properties(failed.document)
             context.document.write_coverage_comment("found", path)
 
     def _make_lookup_builder(self, context: StepContext, path: SourcePath) -> Callable[[Turn], LookupRequest] | None:
@@ -165,12 +165,12 @@ class LookupAnswer:
         build_lookup: Callable[[Turn], LookupRequest],
         into: str,
         default: Any,  # noqa: ANN401 - plain data of the author
-        mark: DecisionOrigin,
+        origin: DecisionOrigin,
     ) -> None:
         self._build_lookup = build_lookup
         self._into = into
         self._default = default
-        self._mark = mark
+        self._origin = origin
 
     def store_answer(self, turn: Turn) -> None:
         """Store the answer or the default. Raises NeedsResult if the answer is not available yet."""
@@ -179,7 +179,7 @@ class LookupAnswer:
         value = to_plain_data(found.value) if found.ok else self._default
         turn.values = Variables({**turn.values, self._into: value})
         detail = {"status": found.status, "ms": round(found.duration_ms, 1), "reason": found.reason, "result": value}
-        turn.trail.append((self._mark, "found" if found.ok else "failed", turn.values, detail))
+        turn.trail.append((self._origin, "found" if found.ok else "failed", turn.values, detail))
 
     def has_failed(self, turn: Turn) -> bool:
         return not turn.step_results[self]

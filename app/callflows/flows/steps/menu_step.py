@@ -77,11 +77,11 @@ class MenuStep(QuestionStep):
     stop: SingleKey = pydantic.Field("", description="A key that ends the input.")
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         return f"menu {quote_text(mapping_of(value).get('prompt'))}"
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         for key, node in mapping_of(mapping_of(value).get("keys")).items():
             yield StepWay(summarize_key(key), node)
         yield from super().list_ways(value)
@@ -100,7 +100,7 @@ class MenuStep(QuestionStep):
         attempt = max(context.attempt, 1) if not context.inside_branch else 1
         context.document.ensure_answered()
         while True:
-            written = context.make_branch(inside_branch=False)
+            written = context.make_empty_branch(inside_branch=False)
             self._compile_attempt(written, path, attempt, branches)
             context.document.insert_shared_fragments(written.document)
             if self.leads_away(context, attempt):
@@ -186,7 +186,7 @@ class MenuStep(QuestionStep):
 
     def _begin_branch(self, context: StepContext, path: SourcePath, keys: str, node: str) -> StepContext:
         """Return the beginning of a key's branch. The key becomes the digits if the node asks for them."""
-        branch = context.make_branch(line_answered=True)
+        branch = context.make_empty_branch(line_answered=True)
         label = f"key {keys}" if keys in self.keys else "any other key"
         branch.document.write_coverage_comment(label, self._way_path(context, path, keys))
         if node in context.flow.digit_nodes:
@@ -215,12 +215,12 @@ class MenuStep(QuestionStep):
 
         prompt = build_attempt_say("prompt", self.prompt)
         inside: list[Any] = [
-            DTMF(context.document.embed_branch(branch.document), value=keys) for keys, branch in branches.items()
+            DTMF(context.document.add_branch_placeholder(branch.document), value=keys) for keys, branch in branches.items()
         ]
         for key, verb in (("no_match", Default), ("no_input", Error)):
             way = self.compile_way(context, path, key, attempt)
             if way is not None and not (key == "no_match" and len(branches) > len(self.keys)):
-                inside.append(verb(context.document.embed_branch(way.document)))
+                inside.append(verb(context.document.add_branch_placeholder(way.document)))
         if self.no_match and not self.find_way(context, "no_match", attempt):
             inside.append(
                 Default(

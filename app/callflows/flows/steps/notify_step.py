@@ -8,7 +8,7 @@ import pydantic
 
 from callflows.flows.entry_points import ENDED_NODE
 from callflows.flows.steps.effect_data import compile_data, compile_url
-from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
 from callflows.flows.steps.step_summary import summarize_host
 from callflows.language.value_kinds import URL_KIND
@@ -31,7 +31,7 @@ class WebhookNotice(pydantic.BaseModel):
     payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
 
 
-class NotifyStep(WordStep):
+class NotifyStep(FlowStep):
     """Tell another server, once the answer is on its way."""
 
     step_key: ClassVar[str] = "notify"
@@ -49,7 +49,7 @@ class NotifyStep(WordStep):
         return True
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         return f"notify {summarize_host(mapping_of(value).get('url', value))}"
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:

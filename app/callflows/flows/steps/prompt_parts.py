@@ -47,7 +47,7 @@ def build_prompt_say(context: StepContext, prompt: Prompt, path: SourcePath, sty
         context.flow.record_prompt(place, prompt.text, str(say.attributes.get("lang", "")))
         return say
     context.document.ensure_answered()
-    branch = context.make_branch()
+    branch = context.make_empty_branch()
     branch.voice, branch.language = style.voice, style.language
     if prompt.variants:
 
@@ -67,7 +67,7 @@ def build_prompt_say(context: StepContext, prompt: Prompt, path: SourcePath, sty
         write_language_branches(branch, [*context.flow.languages], place, write_text, style.own_voice)
     else:
         _compile_parts(branch, prompt, place, may_be_silent=style.may_be_silent)
-    return context.document.embed_branch(branch.document)
+    return context.document.add_branch_placeholder(branch.document)
 
 
 def _compile_parts(branch: StepContext, prompt: Prompt, path: SourcePath, *, may_be_silent: bool) -> None:

@@ -51,7 +51,7 @@ class QuestionStep(SpokenStep):
     timeout: InputMs | None = pydantic.Field(None, description="How long to wait for a key (classic dialect only).")
 
     @classmethod
-    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as WordStep has it
+    def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
         keys = mapping_of(value)
         if other := keys.get("any"):
             yield StepWay("any other key", other)
@@ -83,7 +83,7 @@ class QuestionStep(SpokenStep):
         if not node:
             return None
         place = (*path, "any") if key == "no_match" and self.any else self.find_item_path(path, key, attempt)
-        branch = context.make_branch(line_answered=True)
+        branch = context.make_empty_branch(line_answered=True)
         branch.document.write_coverage_comment("any other key" if place[-1] == "any" else key.replace("_", "-"), place)
         branch.write_goto(node, place)
         return branch

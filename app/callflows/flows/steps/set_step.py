@@ -12,7 +12,7 @@ from callflows.flows.source.source_values import (
     schema_reference,
 )
 from callflows.flows.source.stored_values import StoredValue
-from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_summary import summarize_value
 from callflows.telephony.turn import Variables
 from callflows.text import format_suggestion
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-class SetStep(WordStep):
+class SetStep(FlowStep):
     """Remember values under names."""
 
     step_key: ClassVar[str] = "set"
@@ -41,7 +41,7 @@ class SetStep(WordStep):
         return True
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         return f"set {', '.join(f'{name} = {summarize_value(source)}' for name, source in mapping_of(value).items())}"
 
     @classmethod
@@ -71,13 +71,13 @@ class SetStep(WordStep):
                 continue
             made = context.texts.compile_condition(source, here, name)
             if made is not None:
-                mark = context.document.make_decision_origin(self.step_key, f"{name} = {source}", made.used_names)
+                origin = context.document.make_decision_origin(self.step_key, f"{name} = {source}", made.used_names)
                 context.record_stored_value(name, made.sample, here, context.step_index + 1)
                 evaluate = made.evaluate
                 if name == CALL_LANGUAGE and context.flow.languages:
                     evaluate = _make_language_reader(made.evaluate, tuple(context.flow.languages))
                 context.document.add_action(
-                    _make_setter(name, evaluate, mark, context.flow.secret_names), here, f"{name!r} is set"
+                    _make_setter(name, evaluate, origin, context.flow.secret_names), here, f"{name!r} is set"
                 )
 
     def _names_no_language(self, source: str, context: StepContext, path: SourcePath) -> bool:
@@ -116,12 +116,12 @@ def _make_language_reader(evaluate: Callable[[Turn], Any], languages: tuple[str,
 def _make_setter(
     name: str,
     evaluate: Callable[[Turn], Any],
-    mark: Any,  # noqa: ANN401
+    origin: Any,  # noqa: ANN401
     secrets: Any,  # noqa: ANN401
 ) -> Callable[[Turn], None]:
     def set_value(turn: Turn) -> None:
         made = to_plain_data(evaluate(turn))
-        turn.trail.append((mark, MASKED_VALUE if name in secrets else made, turn.values, None))
+        turn.trail.append((origin, MASKED_VALUE if name in secrets else made, turn.values, None))
         turn.values = Variables({**turn.values, name: made})
 
     return set_value

@@ -9,7 +9,7 @@ import pydantic
 from callflows.flows.compiler.fragments import ConditionalFragment
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE, TextByLanguage, is_language_mapping
 from callflows.flows.steps.language_choice import find_known_variants, is_neutral_text
-from callflows.flows.steps.step_base import WordStep, mapping_of
+from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
 from callflows.flows.steps.step_summary import quote_text, summarize_value
 from callflows.telephony.phone_numbers import parse_e164
@@ -44,7 +44,7 @@ def _choose_text(texts: Mapping[str, RenderFunction], default: RenderFunction) -
     return lambda turn: texts.get(str(turn.values[CALL_LANGUAGE]), default)(turn)
 
 
-class SmsStep(WordStep):
+class SmsStep(FlowStep):
     """Send a text message, once the answer is on its way."""
 
     step_key: ClassVar[str] = "sms"
@@ -73,7 +73,7 @@ class SmsStep(WordStep):
         return True
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         keys = {} if is_language_mapping(value) else mapping_of(value)
         to = f" to {summarize_value(keys['to'])}" if "to" in keys else ""
         return f"text message{to} {quote_text(keys.get('text', value))}"

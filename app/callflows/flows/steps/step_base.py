@@ -1,4 +1,4 @@
-"""Base classes of the word steps."""
+"""Base classes of the flow steps."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def mapping_of(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class WordStep(pydantic.BaseModel, abc.ABC):
-    """A step with a word of flows. ``plain_key`` is the key for a value without keys."""
+class FlowStep(pydantic.BaseModel, abc.ABC):
+    """A step of flow files that is no verb of Opentact. ``plain_key`` is the key for a value without keys."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     step_key: ClassVar[str]
-    """The word in a flow file. Nowhere else is the word written out."""
+    """The key that names the step in a flow file, as menu. The key is written nowhere else."""
     plain_key: ClassVar[str] = ""
     is_plain_text: ClassVar[bool] = False
     """True if the plain value is a text, which may be a mapping by language."""
@@ -95,7 +95,7 @@ class WordStep(pydantic.BaseModel, abc.ABC):
         """Compile the step: write verbs and fragments to ``context``."""
 
 
-class SpokenStep(WordStep):
+class SpokenStep(FlowStep):
     """A step with spoken text."""
 
     voice: Annotated[dict[str, str], schema_reference("voice")] = pydantic.Field(
@@ -114,8 +114,8 @@ class SpokenStep(WordStep):
         return read_voice_attributes(self.voice, (*path, "voice"), context.report)
 
 
-def compile_word_step(cls: type[WordStep], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
-    """Parse the value with the word's class, then compile the step."""
+def compile_flow_step(cls: type[FlowStep], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
+    """Parse the value with the step's class, then compile the step."""
     if cls.takes_raw_value or not isinstance(value, dict) or (cls.is_plain_text and is_language_mapping(value)):
         if not cls.plain_key:
             context.report.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")

@@ -43,7 +43,7 @@ def compile_effect(
     A text message is sent once for each call, step and target. A webhook is sent once for each URL by which a call comes
     here.
     """
-    mark = context.document.make_decision_origin(kind, rule_text)
+    origin = context.document.make_decision_origin(kind, rule_text)
     context.flow.graph.record_used_names(context.node, ("call.id", "caller.number", "number"), path)
     flow, node, step = context.flow.name, context.node, context.step_index
 
@@ -57,7 +57,7 @@ def compile_effect(
             turn.effects.append(Effect(kind, now, made, before))
         to = {"to": mask_number(made["to"])} if "to" in made else {}
         turn.trail.append(
-            (mark, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
+            (origin, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
         )
 
     context.document.add_action(cause_effect, path, f"{kind} is an effect")

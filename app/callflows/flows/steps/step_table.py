@@ -17,7 +17,7 @@ from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
 from callflows.flows.steps.set_step import SetStep
 from callflows.flows.steps.sms_step import SmsStep
-from callflows.flows.steps.step_base import WordStep, compile_word_step
+from callflows.flows.steps.step_base import FlowStep, compile_flow_step
 from callflows.flows.steps.verb_steps import compile_verb_step
 from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error, Response, To
@@ -40,7 +40,7 @@ def step_key_of_element(name: str) -> str:
 
 _EMPTY_STEP_KEYS: Final = ("", "~", "null")
 _ELEMENTS_WITHOUT_STEP: Final = (Response, To, DTMF, Default, Error, Dial)
-WORD_STEPS: Final[Mapping[str, type[WordStep]]] = {
+FLOW_STEPS: Final[Mapping[str, type[FlowStep]]] = {
     cls.step_key: cls
     for cls in (
         GotoStep,
@@ -62,12 +62,12 @@ STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
         for name, cls in ELEMENT_CLASSES.items()
         if cls not in _ELEMENTS_WITHOUT_STEP
     },
-    **{name: partial(compile_word_step, cls) for name, cls in WORD_STEPS.items()},
+    **{name: partial(compile_flow_step, cls) for name, cls in FLOW_STEPS.items()},
 }
-"""All steps by key. A word of flows wins over a verb of the same name."""
+"""All steps by key. A flow step wins over a verb of the same name."""
 
 
-def parse_flow_step(step: object, path: SourcePath, context: StepContext) -> tuple[str, Any, str | None]:
+def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[str, Any, str | None]:
     """Return a step's key, value and condition. The key is empty if the step has no clear key.
 
     Reports problems. For a misspelt key the right key is returned, so that the value is checked too.
@@ -83,52 +83,54 @@ def parse_flow_step(step: object, path: SourcePath, context: StepContext) -> tup
     if when is not None and not isinstance(when, str):
         context.report.error((*path, "when"), "shape", "when: must be an expression")
         when = None
-    words = [key for key in step if key != "when"]
-    if len(words) != 1:
+    step_keys = [key for key in step if key != "when"]
+    if len(step_keys) != 1:
         said = (
-            f"a step has one key, and this has {len(words)}: {', '.join(words)}"
-            if words
+            f"a step has one key, and this has {len(step_keys)}: {', '.join(step_keys)}"
+            if step_keys
             else "a step with when needs something to do"
         )
         fix = (
-            "write each as a step of its own, or indent what belongs to the first" if words else "as goto: closed below it"
+            "write each as a step of its own, or indent what belongs to the first"
+            if step_keys
+            else "as goto: closed below it"
         )
         context.report.error(path, "shape", said, fix)
         return "", None, when
-    word = words[0]
-    if step[word] is UNREADABLE_VALUE:
+    step_key = step_keys[0]
+    if step[step_key] is UNREADABLE_VALUE:
         return "", None, when
-    if word in _EMPTY_STEP_KEYS:
+    if step_key in _EMPTY_STEP_KEYS:
         context.report.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
         return "", None, when
-    if word not in STEP_COMPILERS:
-        first = word.replace(":", " ").partition(" ")[0]
-        meant = f"write {first}: {word[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
-        near = meant or suggest_step(word) or f"there are {', '.join(STEP_COMPILERS)}"
-        context.report.error((*path, word), "unknown-step", f"there is no step {word!r}", near, key=True)
-        right = "" if suggest_field_step(word) else find_nearest(word, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
-        context.report.alias_subtree((*path, word), (*path, right))
-        return right if step[word] else "", step[word], when
-    return word, step[word], when
+    if step_key not in STEP_COMPILERS:
+        first = step_key.replace(":", " ").partition(" ")[0]
+        meant = f"write {first}: {step_key[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
+        near = meant or suggest_step(step_key) or f"there are {', '.join(STEP_COMPILERS)}"
+        context.report.error((*path, step_key), "unknown-step", f"there is no step {step_key!r}", near, key=True)
+        right = "" if suggest_field_step(step_key) else find_nearest(step_key, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
+        context.report.alias_subtree((*path, step_key), (*path, right))
+        return right if step[step_key] else "", step[step_key], when
+    return step_key, step[step_key], when
 
 
-def suggest_field_step(word: str) -> str:
-    """Return ``did you mean 'dial'?`` for a word that other phone systems use for a step, else an empty text."""
-    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
+def suggest_field_step(step_key: str) -> str:
+    """Return ``did you mean 'dial'?`` for a step_key that other phone systems use for a step, else an empty text."""
+    folded = re.sub(r"[\s_-]+", " ", step_key).strip().casefold()
     steps = [step for step in _STEPS_BY_FIELD_WORD.get(folded, ()) if step == "when" or step in STEP_COMPILERS]
     if not steps and folded.endswith("s"):
         return suggest_field_step(folded[:-1])
     return f"did you mean {' or '.join(map(repr, steps))}?" if steps else ""
 
 
-def suggest_step(word: str) -> str:
-    """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
-    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
+def suggest_step(step_key: str) -> str:
+    """Return a suggestion for a step_key that is no step: the step or key of the same meaning, or of a similar spelling."""
+    folded = re.sub(r"[\s_-]+", " ", step_key).strip().casefold()
     key = next((key for key, words in _FIELD_WORDS_BY_FILE_KEY.items() if {folded, folded[:-1]} & {*words.split(", ")}), "")
     return (
-        suggest_field_step(word)
+        suggest_field_step(step_key)
         or (f"did you mean the key {key!r} of the file?" if key else "")
-        or format_suggestion(word, STEP_COMPILERS)
+        or format_suggestion(step_key, STEP_COMPILERS)
     )
 
 
@@ -168,7 +170,7 @@ _FIELD_WORDS_BY_FILE_KEY: Final[Mapping[str, str]] = {
     "numbers": "numbers, did, phone number",
 }
 _STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
-    word: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for word in words.split(", ")
+    step_key: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for step_key in words.split(", ")
 }
 """Steps by the words of other phone systems and of everyday speech."""
 
@@ -194,17 +196,19 @@ _WORDS_FOR_WHEN: Final = frozenset({"if", "condition", "cond"})
 
 def find_step_key(step: object) -> str:
     """Return the step's key; ``?`` for a step without a key."""
-    return next((word for word, _ in _step_items(step)), "?")
+    return next((step_key for step_key, _ in _step_items(step)), "?")
 
 
 def step_runs_on_arrival(step: object) -> bool:
     """Return True if a step must run when the call arrives, not before."""
-    return any(word in WORD_STEPS and WORD_STEPS[word].runs_on_arrival(value) for word, value in _step_items(step))
+    return any(
+        step_key in FLOW_STEPS and FLOW_STEPS[step_key].runs_on_arrival(value) for step_key, value in _step_items(step)
+    )
 
 
 def step_brings_digits(step: object) -> bool:
     """Return True if a step sets ``digits``."""
-    return any(word in WORD_STEPS and WORD_STEPS[word].brings_digits for word, _ in _step_items(step))
+    return any(step_key in FLOW_STEPS and FLOW_STEPS[step_key].brings_digits for step_key, _ in _step_items(step))
 
 
 def steps_need_own_node(steps: object) -> bool:
@@ -212,9 +216,9 @@ def steps_need_own_node(steps: object) -> bool:
     if isinstance(steps, list):
         return any(steps_need_own_node(step) for step in steps)
     return any(
-        (word in WORD_STEPS and (WORD_STEPS[word].resumes_call or WORD_STEPS[word].runs_on_arrival(value)))
+        (step_key in FLOW_STEPS and (FLOW_STEPS[step_key].resumes_call or FLOW_STEPS[step_key].runs_on_arrival(value)))
         or any(steps_need_own_node(part) for part in _nested_values(value))
-        for word, value in _step_items(steps)
+        for step_key, value in _step_items(steps)
     )
 
 
@@ -228,4 +232,4 @@ def _step_items(step: object) -> Iterable[tuple[str, Any]]:
     """Return the keys and values of a step, except ``when``."""
     if isinstance(step, str):
         return [(step, "")]
-    return [(word, value) for word, value in step.items() if word != "when"] if isinstance(step, dict) else []
+    return [(step_key, value) for step_key, value in step.items() if step_key != "when"] if isinstance(step, dict) else []

@@ -9,7 +9,7 @@ from callflows.flows.source.stored_values import StoredNames
 from callflows.flows.steps.collect_step import CollectStep
 from callflows.flows.steps.dial_step import DIRECTORY_TARGET
 from callflows.flows.steps.set_step import SetStep
-from callflows.flows.steps.step_table import WORD_STEPS, step_brings_digits
+from callflows.flows.steps.step_table import FLOW_STEPS, step_brings_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -94,7 +94,7 @@ def _iterate_stored_values(value: object) -> Iterator[StoredValue]:
     elif isinstance(value, dict):
         for key, part in value.items():
             if isinstance(part, dict):
-                step = WORD_STEPS.get(key, CollectStep if "into" in part else None)
+                step = FLOW_STEPS.get(key, CollectStep if "into" in part else None)
                 yield from step.list_stored_values(part) if step is not None else ()
             yield from _iterate_stored_values(part)
 

@@ -280,9 +280,9 @@ def _compile_children(
         return []
     what = "no-match" if key == "default" else _ERROR_BRANCH_LABELS.get(cls, "")
     inside = (
-        context.document.prepend_coverage_comment(what, path, context.document.embed_branch(branch.document))
+        context.document.prepend_coverage_comment(what, path, context.document.add_branch_placeholder(branch.document))
         if what
-        else [context.document.embed_branch(branch.document)]
+        else [context.document.add_branch_placeholder(branch.document)]
     )
     return [(Default if key == "default" else Error)(*inside)]
 
@@ -304,7 +304,7 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
             context.report.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
             continue
         branch = context.compile_branch(steps, here, line_answered=True)
-        inside = [context.document.embed_branch(branch.document)] if branch.document.fragments else []
+        inside = [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
         made.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
     return made
 
@@ -317,7 +317,7 @@ def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, co
     if cls is Gather:
         return _compile_prompts(value, path, context)
     branch = context.compile_branch(value, path, line_answered=context.document.progress.answered or cls is Record)
-    return [context.document.embed_branch(branch.document)] if branch.document.fragments else []
+    return [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
 
 
 def _compile_prompts(value: list[Any], path: SourcePath, context: StepContext) -> list[Element]:
@@ -328,10 +328,10 @@ def _compile_prompts(value: list[Any], path: SourcePath, context: StepContext) -
             message = f"do: {wrong[0]!r} is no prompt, and nothing else may stand in a gather"
             context.report.error((*path, index), "shape", message, f"there are {', '.join(PROMPT_STEPS)}")
     context.document.ensure_answered()
-    branch = context.make_branch()
+    branch = context.make_empty_branch()
     branch.compile_steps(value, path)
     if context.flow.dialect == "classic":
-        return [context.document.embed_branch(branch.document)] if branch.document.fragments else []
+        return [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
     context.document.insert_shared_fragments(branch.document)
     return []
 

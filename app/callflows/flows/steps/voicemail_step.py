@@ -64,7 +64,7 @@ class VoicemailStep(SpokenStep):
         return isinstance(value, dict) and "notify" in value
 
     @classmethod
-    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as WordStep has it
+    def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
         keys = {} if is_language_mapping(value) else mapping_of(value)
         return f"voicemail {quote_text(keys.get('greeting', '' if keys else value))}".strip()
 

@@ -8,6 +8,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.source.flow_file import read_flow_file
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.source_values import parse_dtmf_keys
+from callflows.telephony.phone_numbers import normalize_target
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -28,8 +33,6 @@ class FlowOutline:
 
     def name_party(self, party: str) -> str:
         """Return the node, or else the group, that rings a party; empty if none or several do."""
-        from callflows.telephony.phone_numbers import normalize_target
-
         wanted = normalize_target(party)
 
         def rings(targets: object, depth: int = 0) -> bool:
@@ -66,8 +69,6 @@ class FlowOutline:
         return node
 
     def _find_target(self, node: str, branch: str) -> str:
-        from callflows.flows.source.source_values import parse_dtmf_keys
-
         if branch in _KEYLESS_BRANCHES:
             return self._find_keyless_target(node, ("no_input",) if branch == "no key" else ("any", "no_match"))
         pressed = branch.removeprefix("key ")
@@ -127,9 +128,6 @@ class FlowOutlines:
         self.find_outline = functools.lru_cache(maxsize=None)(self._read_outline)
 
     def _read_outline(self, flow: str) -> FlowOutline:
-        from callflows.flows.source.flow_file import read_flow_file
-        from callflows.flows.source.positions import ProblemReport
-
         for suffix in (".yaml", ".yml"):
             file = self._folder / f"{flow}{suffix}"
             # A flow's name comes from the record: it must not lead out of the folder.

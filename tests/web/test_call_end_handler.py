@@ -16,7 +16,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.sandbox.job_runner import JobRunner
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.ports import Effect
-from callflows.web.call_completion import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, TAKEOVER_SECONDS, CallCompletion
+from callflows.web.call_end_handler import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, TAKEOVER_SECONDS, CallEndHandler
 
 sys.path.append(str(Path(__file__).parents[1] / "journal"))
 from breakable_database import open_breakable_database
@@ -46,7 +46,7 @@ class Ours:
 
     def replica(self, sleep=None):
         workshop = JobRunner(self.outside, InlineWorkers())
-        return CallCompletion(
+        return CallEndHandler(
             self.door.flow_versions, self.journal, workshop, self.outside, receives_events=True, sleep=sleep or self._sleep
         )
 
@@ -191,7 +191,7 @@ def test_a_call_whose_process_was_killed_before_its_effects_is_completed_by_the_
         await known(ours)
         first = ours.replica()
         with monkeypatch.context() as dying:
-            dying.setattr(CallCompletion, "_complete_call", die)
+            dying.setattr(CallEndHandler, "_complete_call", die)
             await first.handle_event(END)
             await over(first)
         assert ours.texts() == []

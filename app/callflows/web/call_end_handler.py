@@ -1,4 +1,4 @@
-"""Completes a call after Opentact reports its end: releases held effects and runs the flow's steps after a call."""
+"""Handles the end of a call after Opentact reports it: releases held effects and runs the flow's steps after a call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from callflows.journal.journal_queries import FinishedCall
     from callflows.sandbox.job_runner import JobRunner
     from callflows.telephony.events import PlatformEvent
-    from callflows.telephony.ports import Effect, HoldingEffectHandler, LookupRequest, LookupResult
+    from callflows.telephony.ports import Effect, HoldingEffectSender, LookupRequest, LookupResult
 
 
 _LOG: Final = get_logger("calls")
@@ -36,15 +36,15 @@ _SWEEP_INTERVAL_SECONDS: Final = 600.0
 _MAX_EFFECTS_PER_SWEEP: Final = 100
 
 
-class CallCompletion:
-    """Holds voicemail effects until the end of the call, then runs the flow's steps after a call. An ``EffectHandler``."""
+class CallEndHandler:
+    """Holds voicemail effects until the end of the call, then runs the flow's steps after a call. An ``EffectSender``."""
 
     def __init__(
         self,
         flow_versions: FlowVersions,
         journal: Journal,
         job_runner: JobRunner,
-        effect_handler: HoldingEffectHandler,
+        effect_sender: HoldingEffectSender,
         *,
         receives_events: bool,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -53,21 +53,21 @@ class CallCompletion:
         self._flow_versions = flow_versions
         self._journal = journal
         self._job_runner = job_runner
-        self._effect_handler = effect_handler
+        self._effect_sender = effect_sender
         self._receives_events = receives_events
         self._sleep = sleep
         self._sweep_task: asyncio.Task[None] | None = None
         self._completing_calls: dict[str, tuple[float, asyncio.Task[None]]] = {}
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
-        return await self._effect_handler.run_lookup(request)
+        return await self._effect_sender.run_lookup(request)
 
     def queue_effect(self, effect: Effect) -> None:
         """Queue an effect. If ends of calls are reported, a voicemail is held until its call ends."""
         if not self._receives_events or effect.kind != VOICEMAIL_TAG:
-            self._effect_handler.queue_effect(effect)
+            self._effect_sender.queue_effect(effect)
         else:
-            self._effect_handler.hold_effect(effect)
+            self._effect_sender.hold_effect(effect)
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
         """Complete an inbound call at its end, once for all replicas."""
@@ -123,20 +123,20 @@ class CallCompletion:
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         held = [
             *finished_call.held_effects,
-            *self._effect_handler.list_held_effects(finished_call.record.uuid, time.time()),
+            *self._effect_sender.list_held_effects(finished_call.record.uuid, time.time()),
         ]
         # A process that was killed may have left an effect on the disk and not in the journal, or the other way round.
         for effect in {effect.key: effect for effect in held}.values():
             if finished_call.record.message == "none":
-                self._effect_handler.cancel_effect(effect, "the caller left no message")
+                self._effect_sender.cancel_effect(effect, "the caller left no message")
             else:
-                self._effect_handler.queue_effect(complete_voicemail_effect(effect, finished_call.record))
+                self._effect_sender.queue_effect(complete_voicemail_effect(effect, finished_call.record))
         flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
             finished_call.record.to
         )
         turn = await flow.run_ended_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
         for effect in turn.effects if turn is not None else ():
-            self._effect_handler.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
+            self._effect_sender.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
 
     def start(self) -> None:
         """Start the sweep for overdue effects in the running loop."""
@@ -165,12 +165,12 @@ class CallCompletion:
                 overdue = time.time() - LONGEST_CALL_SECONDS
                 for effect in (
                     *await self._journal.list_held_effects(overdue, _MAX_EFFECTS_PER_SWEEP),
-                    *self._effect_handler.list_held_effects("", overdue),
+                    *self._effect_sender.list_held_effects("", overdue),
                 ):
                     _LOG.warning(
                         "Opentact did not report the end of a call: the voicemail is reported without its recording"
                     )
-                    self._effect_handler.queue_effect(effect)
+                    self._effect_sender.queue_effect(effect)
             except JournalError as error:
                 _LOG.warning("the effects that wait for the end of calls cannot be read", reason=str(error))
             await self._sleep(_SWEEP_INTERVAL_SECONDS)

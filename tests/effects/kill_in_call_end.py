@@ -1,6 +1,6 @@
 """What becomes of the text after a missed call if the server is killed while it completes the call.
 
-``python tests/effects/kill_in_completion.py`` runs ``callflows serve`` beside a stand-in of Opentact, has a call missed,
+``python tests/effects/kill_in_call_end.py`` runs ``callflows serve`` beside a stand-in of Opentact, has a call missed,
 and kills the server with SIGKILL at a stage: ``claimed`` (the call is claimed, and nothing else is done) or ``queued`` (the
 text is queued, and the call is not marked as completed). It starts the server again, and prints how many texts were sent.
 """
@@ -38,11 +38,11 @@ ended: [{{when: ended.missed, sms: {TEXT}}}]
 SERVER = """
 import os, runpy, signal, sys
 from callflows.journal.journal import Journal
-from callflows.web import call_completion
+from callflows.web import call_end_handler
 from callflows.web.event_listener import EventListener
 
 stage, sys.argv[1:] = sys.argv[1], sys.argv[2:]
-call_completion.SETTLE_SECONDS = call_completion.TAKEOVER_SECONDS = 0.5
+call_end_handler.SETTLE_SECONDS = call_end_handler.TAKEOVER_SECONDS = 0.5
 claim_key = Journal.claim_key
 
 async def claim_key_or_die(self, purpose, *given, **options):
