@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -387,10 +388,16 @@ def run_command_line() -> None:
         _run_guarded()
 
 
+@cache
+def _build_root_command() -> Any:  # noqa: ANN401 - typer's own type
+    """Build the command line; typer would build it for each command that runs in this process."""
+    return typer.main.get_command(root_app)
+
+
 def _run_guarded() -> None:
     try:
         try:
-            root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
+            _build_root_command()([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
         finally:
             sys.stdout.flush()
     except CallflowsError as error:
