@@ -45,9 +45,9 @@ def opened(url: str) -> int:
 
 def test_many_processes_that_start_at_once_make_the_tables_once(url):
     spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(4, mp_context=spawn) as processes:
-        found = [*processes.map(opened, [url] * 8)]
-    assert found == [len(JOURNAL_METADATA.tables) + 1] * 8
+    with concurrent.futures.ProcessPoolExecutor(3, mp_context=spawn) as processes:
+        found = [*processes.map(opened, [url] * 6)]
+    assert found == [len(JOURNAL_METADATA.tables) + 1] * 6
 
 
 DESCRIBE_SQLITE = """
