@@ -1,6 +1,7 @@
 """Composition root: builds the ASGI app, and the engine of rehearsals, from the settings.
 
-This is the only module that connects the parts of the package.
+This is the only module that connects the parts of the package. The functions for a server import the web framework and the
+database themselves: rehearsals need neither, and are quick without them.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ import os
 import signal
 import threading
 import time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-from fastapi import FastAPI
 
 from callflows.effects.live_effects import LiveEffects
 from callflows.flows import decisions
@@ -35,8 +34,6 @@ from callflows.flows.messages.text_message import CarrierWords, extend_carrier_w
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
-from callflows.journal.call_counting import SharedCallCounter
-from callflows.journal.journal import Journal, create_journal
 from callflows.log import get_logger
 from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
@@ -47,30 +44,28 @@ from callflows.telephony.phone_numbers import NumberMask
 from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
-from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
 from callflows.web.event_intake import EventIntake
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
-from callflows.web.operator_api import create_operator_router
-from callflows.web.problem_details import install_problem_handlers
 from callflows.web.request_trust import RequestTrust
-from callflows.web.server_status import create_status_router
 from callflows.web.shared_counts import open_shared_counts
-from callflows.web.sound_files import create_sound_router
-from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from fastapi import FastAPI
+
     from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.folder_loader import LoadedFlows, ProgressCallback
+    from callflows.journal.journal import Journal
     from callflows.opentact import Opentact
     from callflows.telephony.call_record import CallRecord
     from callflows.telephony.turn import Turn
+    from callflows.web.call_door import AsgiReceive, AsgiScope, AsgiSend
     from callflows.web.event_intake import EventHandler
     from callflows.web.event_listener import EventListener
 
@@ -86,6 +81,15 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     Broken flows are logged and do not stop the other flows. ``library`` is the result of ``load_flow_library`` if the
     caller has loaded the flows already.
     """
+    from fastapi import FastAPI  # noqa: PLC0415 - see above
+
+    from callflows.web.api_pages import create_api_router  # noqa: PLC0415 - see above
+    from callflows.web.operator_api import create_operator_router  # noqa: PLC0415 - see above
+    from callflows.web.problem_details import install_problem_handlers  # noqa: PLC0415 - see above
+    from callflows.web.server_status import create_status_router  # noqa: PLC0415 - see above
+    from callflows.web.sound_files import create_sound_router  # noqa: PLC0415 - see above
+    from callflows.web.webhook_door import create_webhook_router  # noqa: PLC0415 - see above
+
     end_with_parent_process()
     settings = settings or load_settings()
     check_token_of_public_server(settings)
@@ -146,6 +150,9 @@ class Installation:
     """All parts of one server process."""
 
     def __init__(self, settings: Settings, library: FlowLibrary, log_writer: LogWriter, mask: NumberMask) -> None:
+        from callflows.journal.call_counting import SharedCallCounter  # noqa: PLC0415 - see above
+        from callflows.journal.journal import create_journal  # noqa: PLC0415 - see above
+
         self.settings = settings
         self.library = library
         self.trust = RequestTrust(settings)
@@ -433,6 +440,21 @@ async def open_rehearsal_engine(
         )
         return InboundSms(inbox, lambda: book, simulated_outside, simulated_outside.record_text_result).handle_event
 
+    @cache
+    def create_webhook_app() -> FastAPI:
+        from fastapi import FastAPI  # noqa: PLC0415 - heavy, and needed for text messages alone
+
+        from callflows.web.webhook_door import create_webhook_router  # noqa: PLC0415 - as above
+
+        app = FastAPI(openapi_url=None)
+        app.include_router(
+            create_webhook_router(RequestTrust(here), simulated_outside.handle_events, settings.deadline_ms / 1000)
+        )
+        return app
+
+    async def serve_webhook(scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
+        await create_webhook_app()(scope, receive, send)
+
     simulated_outside = SimulatedOutside(
         decisions.describe_decisions,
         live_effects,
@@ -457,13 +479,9 @@ async def open_rehearsal_engine(
             clock=simulated_outside.now,
             record_answer=simulated_outside.record_answer,
         )
-        rest = FastAPI(openapi_url=None)
-        rest.include_router(
-            create_webhook_router(RequestTrust(here), simulated_outside.handle_events, settings.deadline_ms / 1000)
-        )
         if any(flow.needs_worker for flow in book.flows.values()):
             await job_runner.start()  # as in a live server: a rehearsed call must not wait for a process to start
-        yield CallDoor(rest, engine, RequestTrust(here))
+        yield CallDoor(serve_webhook, engine, RequestTrust(here))
     finally:
         await job_runner.stop()
 
