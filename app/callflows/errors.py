@@ -9,6 +9,7 @@ CallflowsError
 ├── FlowCreationError             a new flow cannot be created from a template
 ├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
 ├── PythonFlowError               a Python flow is written wrongly
+├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
@@ -136,6 +137,10 @@ class ImportSourceError(CallflowsError):
 
 class PythonFlowError(CallflowsError):
     """A Python flow is written wrongly."""
+
+
+class TwimlError(CallflowsError):
+    """The answer of an app in TwiML cannot be had, or has something at this place that Opentact has nothing for."""
 
 
 class ExpressionError(CallflowsError):

@@ -30,6 +30,7 @@ _WEBHOOK_KEY_PATTERN = re.compile(
 _OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
 _DATABASE_URL_PATTERN = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
 SHORTEST_MESSAGE_SECONDS: Final = 1.0
+MIN_PASSWORD_CHARACTERS: Final = 10
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -92,6 +93,10 @@ class Settings(BaseSettings):
     allowed_sources: NetworkList = Field((), description="addresses that may request /call; empty: any")
     private_lookups: NetworkList = Field((), description="private networks that lookups and notify may reach")
     notify_key: SecretList = Field((), description="keys (whsec_…) that sign the webhooks of notify; unset: no signature")
+    twilio_account_sid: str = Field("", pattern="^(AC[0-9a-fA-F]{32})?$", description="AccountSid for apps under twiml")
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""), description="the token that signs requests to apps under twiml, as Twilio does; unset: no signature"
+    )
     deadline_ms: int = Field(2000, ge=50, le=60_000, description="maximum time for an answer, and for a request's body")
     dial_regions: RegionList = Field(
         (), description="countries of allowed computed targets, also if a file allows more; empty: any"
@@ -144,6 +149,12 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="the database of the call log, sqlite:///file or postgresql://…; unset: callflows.db in data",
     )
+    console_password: SecretStr = Field(
+        SecretStr(""), description="the password of the console in the browser; unset: no password"
+    )
+    console_users: Path | None = Field(
+        None, description="the file with the people of the console, written by callflows user; unset: console-users in data"
+    )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
     @field_validator("public_url")
@@ -181,6 +192,18 @@ class Settings(BaseSettings):
     def journal_url(self) -> str:
         """URL of the journal's database; the default is a SQLite file in ``data``."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
+
+    @field_validator("console_password")
+    @classmethod
+    def _check_console_password(cls, password: SecretStr) -> SecretStr:
+        if 0 < len(password.get_secret_value()) < MIN_PASSWORD_CHARACTERS:
+            raise ValueError(f"must have at least {MIN_PASSWORD_CHARACTERS} characters: strangers may try to guess it")
+        return password
+
+    @property
+    def console_users_file(self) -> Path:
+        """The file with the people of the console."""
+        return self.console_users or self.data / "console-users"
 
     @field_validator("apology")
     @classmethod

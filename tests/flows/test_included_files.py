@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from flow_harness import APOLOGY, SIGNER, answer_as_xml, make_turn, spoken_texts
 
+from callflows.flows.authoring.diagram import build_flow_diagram
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.folder_loader import find_passed_over_files
+from callflows.flows.source.included_files import NODE_KEYS, join_stored_source
+from callflows.flows.source.positions import ProblemReport
+from callflows.flows.steps.step_table import FLOW_STEPS
 from callflows.testing.flow_coverage import format_coverage, measure_coverage
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY, "reference")
@@ -100,3 +104,75 @@ def test_coverage_names_the_shared_file_and_check_does_not_take_it_for_a_flow(fo
     assert "common/closed.yaml:4:3: the node closed" in lines
     assert "acme.yaml:5:3: the node start" in lines
     assert find_passed_over_files(folder) == []
+
+
+SITE = """\
+hours: {office: {mon-sun: "00:00-24:00"}}
+variables: {city: Newark}
+groups: {team: "+12015550188"}
+nodes:
+  desk:
+    - when: hours.office.open and variables.city != "closed"
+      menu: {prompt: "{{ variables.city }}, hours.office. Press 1.", keys: {1: team}, no_input: team, otherwise: team}
+    - goto: team
+  team:
+    - say: team
+    - dial: {to: team, no_answer: ring}
+"""
+
+
+def test_a_prefix_lets_one_shared_file_serve_twice_with_names_of_its_own(folder):
+    flow = """\
+include:
+  - {file: common/closed.yaml, prefix: north_}
+  - {file: common/closed.yaml, prefix: south_}
+numbers: +12015550123
+variables: {south_city: Trenton}
+nodes:
+  start:
+    - menu: {prompt: For north press 1., keys: {1: north_desk, 2: south_desk}, otherwise: ring}
+  ring: [say: Nobody is there.]
+"""
+    made = compile_with(folder, SITE, flow)
+    assert [str(problem) for problem in made.problems if problem.severity == "error"] == []
+    assert sorted(made.flow.fragments_by_node) == ["north_desk", "north_team", "ring", "south_desk", "south_team", "start"]
+    assert made.flow.hours_names == ("north_office", "south_office")
+    for node, city in (("north_desk", "Newark"), ("south_desk", "Trenton")):
+        document = answer_as_xml(made.flow, node, make_turn())
+        assert spoken_texts(document)[0] == f"{city}, hours.office. Press 1."
+        assert "+12015550188" in document
+        assert "team" in spoken_texts(document)  # a text that reads like a name stays a text
+
+
+def test_every_key_of_a_step_that_leads_to_a_node_gets_the_prefix():
+    keys = {
+        name
+        for step in FLOW_STEPS.values()
+        for name, field in step.model_fields.items()
+        if (field.description or "").startswith(("The node", "As no_answer"))
+    }
+    assert keys - {"keys"} <= NODE_KEYS
+
+
+@pytest.mark.parametrize(
+    "item", ["{file: common/closed.yaml, prefix: 1}", "{file: common/closed.yaml, prefx: a_}", "{prefix: a_}", "[a, [b]]"]
+)
+def test_a_prefix_that_is_no_name_is_an_error_at_its_place(item, folder):
+    problems = compile_with(folder, flow=FLOW.replace("common/closed.yaml", item)).problems
+    assert next((problem.line, problem.rule) for problem in problems) == (1, "include")
+
+
+def test_a_stored_version_is_read_and_drawn_again_without_the_files_that_it_includes(folder):
+    flow = FLOW.replace("common/closed.yaml", "[{file: common/closed.yaml, prefix: shared_}]").replace(
+        "goto: closed", "goto: shared_closed"
+    )
+    made = compile_with(folder, flow=flow)
+    stored = join_stored_source(made.flow.source, made.flow.included_files)
+    (folder / "common" / "closed.yaml").unlink()
+    again = compile_flow("acme", stored, str(folder / "acme.yaml"), OPTIONS)
+    assert again.problems == made.problems
+    assert again.flow.version == made.flow.version
+    report = ProblemReport(str(folder / "acme.yaml"))
+    diagram = build_flow_diagram("acme", stored, report)
+    assert [box.name for box in diagram.boxes if box.node_exists] == ["start", "shared_closed", "shared_later"]
+    assert report.problems == []

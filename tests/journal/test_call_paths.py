@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from datetime import UTC, datetime
@@ -13,10 +14,13 @@ import pytest
 from sqlalchemy import create_engine, select
 from store_helpers import load_call_story
 
+from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.flow_book import FlowBook
+from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.place_tracer import PlaceTracer
+from callflows.journal.call_story import build_call_story
 from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.inbox import PersonChange
 from callflows.journal.journal import Journal
@@ -24,6 +28,7 @@ from callflows.journal.journal_queries import build_finished_call_record
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
+    CALLS_TABLE,
     ENDINGS_TABLE,
     NOTES_TABLE,
     PLACES_TABLE,
@@ -37,7 +42,7 @@ from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome, LiveFlowVersion, PlatformEvent
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
-from flow_harness import SIGNER, compile_valid_flow, make_turn
+from flow_harness import APOLOGY, SIGNER, compile_valid_flow, make_turn
 
 from waiting import wait_until
 
@@ -168,6 +173,23 @@ def test_the_path_is_the_same_in_whatever_order_the_reports_come(line, order):
     assert list_visits(line.store) == FULL_PATH
 
 
+def test_the_report_of_a_menu_at_its_end_and_a_report_that_comes_twice_lead_nowhere(line):
+    line.answer(BEGAN)
+    again = executed("Say[1]", BEGAN + 4)
+    line.report(*KEY_2, again, IN_SUPPORT, executed("Gather[3]", BEGAN + 7), ended())
+    assert list_visits(line.store) == FULL_PATH
+    assert load_ending(line.store)[1] == "support"
+
+
+def test_after_a_dial_that_failed_comes_its_branch_and_not_what_follows_in_the_document(line):
+    text = FLOW.replace("    - dial: +12015550188\n", "    - dial: {to: +12015550188, no_answer: done}\n    - say: Bye.\n")
+    other = Line(line.store, text)
+    other.answer(BEGAN)
+    other.report(*KEY_2, executed("Gather[3].DTMF[0].Dial[1]", BEGAN + 20, success=False), ended())
+    said = [words["text"] for words in load_call_story(line.store, "one")["heard"]]
+    assert said[-1].startswith("rang +12015550188: nobody answered")
+
+
 def test_a_call_that_ends_in_a_menu_ends_in_its_node(line):
     line.answer(BEGAN)
     line.report(*KEY_2, ended())
@@ -212,7 +234,7 @@ def test_the_places_of_a_document_are_stored_once_for_all_calls(line):
 def test_a_condition_leads_to_other_places(line):
     line.answer(BEGAN, from_="")
     ((elements,),) = fetch_rows(line.store, PLACES_TABLE.c.elements)
-    assert '"Say[1]":["menu",7,1,8,7,""]' in elements
+    assert '"Say[1]":["menu",7,1,8,7,"",""]' in elements
 
 
 def test_the_marks_of_places_never_stand_in_a_document(line):
@@ -333,3 +355,32 @@ def test_the_journal_derives_the_ending_of_a_call_by_itself_also_after_it_was_ki
         journal.record_soon(over)
     wait_until(lambda: fetch_rows(line.store, ENDINGS_TABLE.c.kind, derives=False), "an ending")
     journal.stop()
+
+
+def test_the_log_names_the_line_of_a_node_in_the_file_that_it_was_included_from(line, tmp_path):
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "closed.yaml").write_text("nodes:\n\n  closed:\n    - say: We are closed.\n", encoding="utf-8")
+    text = b"include: common/closed.yaml\nnumbers: rest\nnodes:\n  start:\n    - say: Acme.\n    - goto: closed\n"
+    made = compile_flow("acme", text, str(tmp_path / "acme.yaml"), CompilerOptions(SIGNER, APOLOGY))
+    assert made.flow is not None
+    line.flow, line.versions = made.flow, FlowVersions(FlowBook([made.flow]))
+    line.tracer = PlaceTracer(line.versions, SIGNER)
+    version = LiveFlowVersion("acme", made.flow.version, "acme.yaml", "", BEGAN, BEGAN)
+    line.store.write_entries(build_journal_entries(version, describe_decisions))
+    line.answer(BEGAN)
+    line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), executed("Say[2]", BEGAN + 3), ended())
+    story = build_call_story(line.store.load_call("one"), 1.0)
+    assert [visit["place"] for visit in story["path"]] == ["acme.yaml:4", "common/closed.yaml:3"]
+
+
+def test_a_call_that_goes_on_in_another_flow_is_a_call_of_the_first(line):
+    other = dataclasses.replace(compile_valid_flow(FLOW), name="a-lesser-name")
+    line.answer(BEGAN)
+    turn = make_turn(call="one")
+    document = other.answer("sales", turn)
+    line.record(BEGAN + 9, turn, document, AnswerOutcome("answered", other.name, "sales", version=other.version))
+    line.report(ended())
+    columns = VISITS_TABLE.c
+    visits = fetch_rows(line.store, columns.number, columns.flow, columns.node)
+    assert [visit[1:] for visit in sorted(visits)] == [("acme", "start"), ("a-lesser-name", "sales")]
+    assert fetch_rows(line.store, CALLS_TABLE.c.flow) == [("acme",)]

@@ -17,6 +17,7 @@ from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web import call_end_handler
+from twilio_app import AUTH_TOKEN, run_twilio_app
 from waiting import run_bounded
 
 CALLER = "+12015550999"
@@ -198,6 +199,31 @@ def test_a_voicemail_is_told_when_its_call_is_over_with_what_was_recorded(tmp_pa
     assert len(told["recordings"]) == 1
     assert told["recordings"][0]["url"]
     assert texts == []
+
+
+def test_an_app_written_for_twilio_gets_each_recording_once_however_the_call_ended(tmp_path):
+    async def work(app):
+        desk = f"numbers: {NUMBER}\ntwiml: {app.url}/message\n"
+        more = {"twilio_auth_token": SecretStr(AUTH_TOKEN), "shortest_message_seconds": 0}
+        async with ours(tmp_path, desk, **more) as server:
+            for keys in ("hangup 6s", "#"):
+                await server.it.ring_and_wait(keys=keys, **{"from": CALLER})
+            for _ in range(1000):
+                if len(app.forms.get("/recorded", ())) > 1:
+                    break
+                await asyncio.sleep(0.02)
+            link = next(form for form in app.forms["/thanks"] if "Digits" not in form)["RecordingUrl"]
+            replies = [await server.it.http.get(f"{link}{ending}") for ending in ("", ".mp3", "x")]
+            return [(reply.status_code, reply.headers.get("location", "")) for reply in replies]
+
+    with run_twilio_app() as app:
+        direct, with_ending, forged = run_bounded(work(app))
+    assert direct == with_ending
+    assert (direct[0], direct[1].startswith("http"), forged[0]) == (302, True, 403)
+    told = sorted((form["CallStatus"], form.get("Digits", "")) for form in app.forms["/thanks"])
+    assert told == [("completed", "hangup"), ("in-progress", "")]
+    assert [form["RecordingStatus"] for form in app.forms["/recorded"]] == ["completed"] * 2
+    assert len({form["CallSid"] for forms in app.forms.values() for form in forms}) == 2
 
 
 def test_texts_are_answered_by_rules_once_and_stop_is_honoured_across_restarts(tmp_path):

@@ -65,6 +65,7 @@ def build_command_options(settings: Settings) -> CompilerOptions:
     """Return compiler options for commands without real calls: the key of the tickets is a fixed text."""
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.tickets import TicketSigner
+    from callflows.flows.twiml.twilio_requests import TwilioAccount
 
     regions = frozenset(settings.dial_regions) or None
     return CompilerOptions(
@@ -73,6 +74,7 @@ def build_command_options(settings: Settings) -> CompilerOptions:
         settings.dialect,
         dial_regions=regions,
         data_folder=settings.data,
+        twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
 
 

@@ -41,6 +41,7 @@ class HTTPAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    set_cookies: tuple[str, ...] = ()
 
     @property
     def is_success(self) -> bool:
@@ -124,7 +125,8 @@ class GuardedClient:
         content = body if body or method not in {"GET", "HEAD", "DELETE"} else None
         encoded_headers = [(name.encode("ascii"), value) for name, value in headers.items()]
         async with self._client.stream(method, url, headers=encoded_headers, content=content) as response:
-            answer = HTTPAnswer(response.status_code, response.headers, b"")
+            set_cookies = tuple(response.headers.get_list("set-cookie"))
+            answer = HTTPAnswer(response.status_code, response.headers, b"", set_cookies)
             if not answer.is_success:
                 return answer
             encoding = response.headers.get("content-encoding", "")

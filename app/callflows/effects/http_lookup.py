@@ -6,10 +6,12 @@ One deadline covers the whole lookup. Redirects are followed here, so that each 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import re
 import time
+from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
@@ -66,13 +68,17 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     status: int | None = None
     value: object = None
     reason = ""
+    cookies: dict[str, str] = {}
     try:
         async with asyncio.timeout(min(request.timeout_ms / 1000, _MAX_LOOKUP_SECONDS)):
             answer = await _follow_redirects(await get_client(), request)
         status = answer.status
-        parsed = _parse_answer(answer)
-        reason = find_answer_problem(parsed, request.default)
-        value = None if reason else parsed
+        if request.wants_document:
+            value, cookies = _read_document(answer), _read_cookies(answer)
+        else:
+            parsed = _parse_answer(answer)
+            reason = find_answer_problem(parsed, request.default)
+            value = None if reason else parsed
     except TimeoutError:
         reason = f"no answer within {request.timeout_ms} ms"
     except OutboundRequestError as error:
@@ -80,7 +86,7 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     except Exception as error:  # noqa: BLE001 - a caller waits: the flow must go on
         _LOG.error("lookup failed unexpectedly", place=request.step_path, error=type(error).__name__)
         reason = "it failed"
-    return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3))
+    return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3), cookies)
 
 
 async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HTTPAnswer:
@@ -178,6 +184,23 @@ def _parse_answer(answer: HTTPAnswer) -> object:
     charset = _CHARSET_PATTERN.search(kind)
     name = charset[1].lower() if charset else "utf-8"
     return clean_text(answer.body.decode(name if name in _SUPPORTED_CHARSETS else "utf-8", "replace"))
+
+
+def _read_document(answer: HTTPAnswer) -> str:
+    """Return the body as text. Raises OutboundRequestError for a status that is no success."""
+    if not answer.is_success:
+        raise OutboundRequestError(f"status {answer.status}")
+    return answer.body.decode("utf-8-sig", "replace")
+
+
+def _read_cookies(answer: HTTPAnswer) -> dict[str, str]:
+    """Return the cookies that an answer sets; a cookie that has run out has an empty value."""
+    cookies: dict[str, str] = {}
+    for header in answer.set_cookies:
+        with contextlib.suppress(CookieError):
+            for name, morsel in SimpleCookie(header).items():
+                cookies[name] = "" if morsel["max-age"] == "0" else morsel.coded_value
+    return cookies
 
 
 class _InvalidJSONError(OutboundRequestError):

@@ -48,9 +48,9 @@ class LiveEffects:
     ``private_networks`` are allowed although private. ``signing_keys`` (``whsec_…``) sign webhooks; without keys webhooks
     are not signed. ``send_sms`` sends a message and raises on failure; ``opt_outs`` knows recipients that want no messages.
     ``idempotency_store`` knows the effects executed by all processes; ``report_result`` is called with each result.
-    With an ``outbox_folder`` pending effects survive the process, and are taken up by the next. ``resolve_host``,
-    ``tls_context``, ``sleep`` and ``clock`` replace the system's resolver, the trusted certificates, the wait between
-    attempts and the time.
+    ``twilio_auth_token`` signs forms for apps under ``twiml``. With an ``outbox_folder`` pending effects survive the
+    process, and are taken up by the next. ``resolve_host``, ``tls_context``, ``sleep`` and ``clock`` replace the system's
+    resolver, the trusted certificates, the wait between attempts and the time.
     """
 
     def __init__(  # noqa: PLR0913 - most are keyword arguments
@@ -67,6 +67,7 @@ class LiveEffects:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
         outbox_folder: Path | None = None,
+        twilio_auth_token: str = "",
     ) -> None:
         self._guard = AddressGuard(private_networks, resolve_host)
         self._tls_context = tls_context
@@ -81,7 +82,7 @@ class LiveEffects:
             OutboxFile(outbox_folder) if outbox_folder is not None else None,
             clock=clock,
         )
-        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys)
+        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys, twilio_auth_token=twilio_auth_token)
         self._sms_connections = asyncio.Semaphore(_SMS_CONNECTIONS)
         self._lookup_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._clients_task: asyncio.Task[tuple[GuardedClient, GuardedClient]] | None = None
@@ -165,7 +166,7 @@ class LiveEffects:
         if effect.kind == "sms":
             await self._send_text_message(effect)
             return
-        if not self._unsigned_warning_unneeded:
+        if not self._unsigned_warning_unneeded and "form" not in effect.payload:
             self._unsigned_warning_unneeded = True
             _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
         await self._webhook_sender.send_webhook(effect)

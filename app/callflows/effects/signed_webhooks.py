@@ -12,13 +12,15 @@ import hmac
 import json
 import time
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from callflows.errors import BlockedRequestError, OutboundRequestError, RetryLaterError
+from callflows.flows.twiml.twilio_requests import sign_twilio_request
 from callflows.http_limits import parse_retry_after
 from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from callflows.effects.guarded_http import GuardedClient
     from callflows.telephony.ports import Effect
@@ -41,23 +43,30 @@ class WebhookSender:
         get_client: Callable[[], Awaitable[GuardedClient]],
         signing_keys: Sequence[str],
         *,
+        twilio_auth_token: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._get_client = get_client
         self._signing_keys = tuple(map(_decode_key, signing_keys))
+        self._twilio_auth_token = twilio_auth_token
         self._clock = clock
 
     async def send_webhook(self, effect: Effect) -> None:
         """Send a webhook (``url`` and ``body`` of the effect's payload) once.
 
+        A ``form`` instead of a body is for an app under ``twiml``, and is signed as Twilio does.
         Raises RetryLaterError if another attempt may succeed, otherwise OutboundRequestError.
         """
-        body = _encode_payload(effect.payload.get("body", {}))
+        form = effect.payload.get("form")
+        body = urlencode(form).encode() if isinstance(form, dict) else _encode_payload(effect.payload.get("body", {}))
         client = await self._get_client()
         url = client.parse_url(str(effect.payload.get("url", "")))
         try:
             async with client.get_host_semaphore(url.host):
-                headers = self._build_headers(make_webhook_id(effect.key), body)
+                if isinstance(form, dict):
+                    headers = self._build_form_headers(str(effect.payload["url"]), form)
+                else:
+                    headers = self._build_headers(make_webhook_id(effect.key), body)
                 answer = await client.send_request(
                     "POST", url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
                 )
@@ -71,6 +80,12 @@ class WebhookSender:
             raise OutboundRequestError(_describe_final_status(answer.status))
         after = parse_retry_after(answer.headers.get("retry-after", ""), self._clock())
         raise RetryLaterError(f"status {answer.status}", after)
+
+    def _build_form_headers(self, url: str, form: Mapping[str, str]) -> dict[str, bytes]:
+        headers = {"content-type": b"application/x-www-form-urlencoded; charset=utf-8", "user-agent": USER_AGENT.encode()}
+        if self._twilio_auth_token:
+            headers["x-twilio-signature"] = sign_twilio_request(self._twilio_auth_token, url, form).encode()
+        return headers
 
     def _build_headers(self, webhook_id: str, body: bytes) -> dict[str, bytes]:
         at = str(int(self._clock()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 NODE_ENTERED_POINT: Final = "node"
 """A call enters a node."""
@@ -28,21 +29,26 @@ _OUTCOMES_BY_KIND: Final = {
 """Outcomes of pending points, by the result of the step."""
 _ELEMENT_SEPARATOR: Final = " of "
 """Separates the kind from the element's path, in a document without positions of the flow file."""
-_COMMENT_PATTERN: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+) (.+)")
-_COMMENT_ELEMENT_PATTERN: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+ (?:(?!--).)+-->")
+_COMMENT_PATTERN: Final = re.compile(r"([^ ]+) ([0-9]+):([0-9]+)(?:@([^ ]+))? (.+)")
+_COMMENT_ELEMENT_PATTERN: Final = re.compile(r"<!--[^ <>]+ [0-9]+:[0-9]+(?:@[^ <>]+)? (?:(?!--).)+-->")
 
 
 class CoveragePoint(NamedTuple):
-    """Event ``what`` in a node, at a line and column of the flow file (from 1; 0 if unknown)."""
+    """Event ``what`` in a node, at a line and column of the flow file (from 1; 0 if unknown).
+
+    ``file`` is the included file with that line, as seen from the flow's folder; only marks for the log have it.
+    """
 
     node: str
     line: int
     column: int
     what: str
+    file: str = ""
 
     def render_comment(self) -> str:
-        """Render the XML comment. Hyphens in the node's name are escaped, because XML forbids ``--`` in comments."""
-        return f"<!--{self.node.replace('-', '%2D')} {self.line}:{self.column} {self.what}-->"
+        """Render the XML comment. Hyphens in names are escaped, because XML forbids ``--`` in comments."""
+        file = f"@{quote(self.file).replace('-', '%2D')}" if self.file else ""
+        return f"<!--{self.node.replace('-', '%2D')} {self.line}:{self.column}{file} {self.what}-->"
 
     @property
     def counted_points(self) -> tuple[CoveragePoint, ...]:
@@ -85,4 +91,6 @@ def strip_coverage_comments(document: str) -> str:
 def parse_coverage_comment(comment: str) -> CoveragePoint | None:
     """Parse a coverage comment. Returns None for any other comment."""
     found = _COMMENT_PATTERN.fullmatch(comment)
-    return None if found is None else CoveragePoint(found[1].replace("%2D", "-"), int(found[2]), int(found[3]), found[4])
+    if found is None:
+        return None
+    return CoveragePoint(found[1].replace("%2D", "-"), int(found[2]), int(found[3]), found[5], unquote(found[4] or ""))

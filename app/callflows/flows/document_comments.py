@@ -50,7 +50,7 @@ class ElementPlace(NamedTuple):
 
     ``node_line`` is the line at which the node begins. ``step`` is the number of the step in its node, from 1 (0 if
     unknown). ``way`` is the outcome that leads to the element, such as ``key 2``; it is empty for elements that follow
-    another one.
+    another one. ``file`` is the included file with these lines; it is empty for the flow's own file.
     """
 
     node: str
@@ -59,6 +59,7 @@ class ElementPlace(NamedTuple):
     line: int
     column: int
     way: str = ""
+    file: str = ""
 
 
 def walk_commented_elements(document: bytes) -> Iterator[tuple[str, tuple[CoveragePoint, ...]]]:
@@ -111,12 +112,12 @@ def read_element_places(document: bytes) -> dict[str, ElementPlace]:
         way = ""
         for point in points:
             if not places and point.what in _NODE_POINTS:
-                places[""] = ElementPlace(point.node, point.line, 0, point.line, point.column)
+                places[""] = ElementPlace(point.node, point.line, 0, point.line, point.column, "", point.file)
             kind, _, number = point.what.partition(" ")
             is_same = place.node == point.node
             node_line = point.line if kind in _NODE_POINTS else place.node_line if is_same else 0
             step = int(number) if kind == STEP_POINT and number.isdecimal() else place.step if is_same else 0
-            place = ElementPlace(point.node, node_line, step, point.line, point.column)
+            place = ElementPlace(point.node, node_line, step, point.line, point.column, "", point.file)
             if kind not in _NO_WAYS and point.what not in _NO_WAYS:
                 way = point.what
         latest[parent] = place

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 UNCLAIMED_NUMBERS: Final = "rest"
 """Claims every number that no other flow claims."""
+FLOW_SUFFIXES: Final = (".yaml", ".yml", ".py")
+"""Endings of flow files."""
 START_NODE: Final = "start"
 """The node with which every flow begins."""
 ENDED_NODE: Final = "ended:"
@@ -34,6 +36,16 @@ class NumberClaim:
     """
 
     number: str
+    file: str
+    line: int
+    column: int
+
+
+class SilentWay(NamedTuple):
+    """A way from a node to another (``other-flow/node`` in another flow) without a word, with the node's position."""
+
+    node: str
+    target: str
     file: str
     line: int
     column: int

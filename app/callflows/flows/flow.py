@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from callflows.errors import FlowFileError, LanguageError, Problem
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, prepare_fragments, render_fragments
-from callflows.flows.entry_points import FIRST_ENTRY, NodeEntry, NumberClaim
+from callflows.flows.entry_points import FIRST_ENTRY, NodeEntry, NumberClaim, SilentWay
 from callflows.language import Answer, Hangup, Response, Say, to_xml
 from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
 from callflows.sandbox.job_runner import run_until_resolved
@@ -58,6 +58,10 @@ class Flow:
     """True if parts of the flow run in worker processes."""
     literal_targets: tuple[NumberClaim, ...] = ()
     """Numbers written out in the file as dial or message targets, with positions."""
+    entered_nodes: frozenset[str] = frozenset()
+    """Nodes at which other flows go on; only looked for if nothing of this flow leads to a node, or it has no numbers."""
+    silent_ways: tuple[SilentWay, ...] = ()
+    """Ways between nodes on which the caller hears nothing, if the flow goes on in other flows."""
     uses_calls_today: bool = False
     """True if the flow uses the number of today's calls from a caller."""
     message_rules: MessageRules | None = None
@@ -78,6 +82,8 @@ class Flow:
     """Removes empty texts from documents; None if no text of the flow can be empty."""
     source: bytes = dataclasses.field(default=b"", repr=False)
     """The text of the file."""
+    included_files: Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
+    """The included files with their content, by their names as seen from the flow's folder."""
     misses_data: bool = False
     """True if a data file beside the flow, for example a list of callers, cannot be read at all."""
     _prepared_fragments: dict[tuple[str, NodeEntry], tuple[Fragment, ...]] = dataclasses.field(

@@ -10,12 +10,14 @@ from callflows.errors import CallerListAwaitedError, CompileTimeExceededError
 from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
 from callflows.flows.compiler.compiling_flow import CompilingFlow
 from callflows.flows.compiler.flow_compiler import FlowCompiler
+from callflows.flows.compiler.other_flows import OtherFlows
 from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
+from callflows.flows.source.included_files import split_stored_source
 from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
-from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names
+from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names, read_received_names
 
 if TYPE_CHECKING:
     from callflows.errors import Problem
@@ -100,10 +102,13 @@ def read_flow(
     if dependencies is not None:
         dependencies.update(flow_file.included_files)
     made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
-    version = hash_flow_version(text, made_for)
+    # A stored source with its included files has lost empty lines at the end of each, and is the same version.
+    own_text = split_stored_source(text)[0].rstrip(b"\n") if flow_file.included_files else text
+    version = hash_flow_version(own_text, made_for)
     for content in flow_file.included_files.values():
-        version = hash_flow_version(version, content)
-    stored = find_stored_names(flow_file.nodes)
+        version = hash_flow_version(version, content.rstrip(b"\n"))
+    stored = find_stored_names(flow_file.nodes, read_received_names(flow_file.receives, report))
+    files = set() if dependencies is None else dependencies
     return CompilingFlow(
         name,
         version,
@@ -111,6 +116,7 @@ def read_flow(
         stored,
         report,
         options,
-        set() if dependencies is None else dependencies,
+        files,
+        OtherFlows(Path(report.file).parent, name, files, find_nodes_using_digits),
         find_nodes_using_digits(flow_file.nodes) if b"digits" in text or flow_file.included_files else frozenset(),
     )

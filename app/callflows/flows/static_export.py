@@ -40,6 +40,9 @@ def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
     if flow.flow_file.template:
         reason = _make_not_static_problem(report, ("template",), "the flow is a template, which is rendered for each call")
         raise FlowFileError([*_select_errors(report), reason])
+    if flow.flow_file.document_origin:
+        reason = _make_not_static_problem(report, ("twiml",), "another server answers each turn of a call")
+        raise FlowFileError([*_select_errors(report), reason])
     return _render_static_document(compiler, report)
 
 

@@ -118,6 +118,15 @@ class TicketSigner:
     def sign_ticket(self, target: str, state: Mapping[str, Any] | None = None) -> str:
         return self.make_ticket_factory(target, state or {})({})
 
+    def sign_permanently(self, target: str) -> str:
+        """Return a signature of a target without a date, for a link that does not run out while its key is in use."""
+        return _finish_signature(_start_signature(self._keys[0], target), "").decode("ascii")
+
+    def is_signed_permanently(self, target: str, signature: str) -> bool:
+        """Return whether a signature is that of ``sign_permanently`` with one of the keys."""
+        given = signature.encode("utf-8", "replace")
+        return any(hmac.compare_digest(_finish_signature(_start_signature(key, target), ""), given) for key in self._keys)
+
     def read_ticket(self, target: str, ticket: str) -> Mapping[str, Any]:
         """Return the state of a ticket.
 

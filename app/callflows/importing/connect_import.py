@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
+from callflows.flows.twiml.twiml_document import MAX_GATHERED_DIGITS, read_count, read_language
 from callflows.importing.connect_actions import (
     SETTING_KINDS,
     UNMAPPED_KINDS,
@@ -14,7 +15,6 @@ from callflows.importing.connect_actions import (
 )
 from callflows.importing.draft_steps import add_collect, add_dial, note_lost_tags
 from callflows.importing.flow_draft import (
-    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     SpokenText,
@@ -23,8 +23,6 @@ from callflows.importing.flow_draft import (
     has_tags,
     is_url,
     merge_data,
-    read_count,
-    read_language,
     shorten,
 )
 from callflows.importing.json_source import JsonObject
@@ -208,7 +206,7 @@ class _ConnectReader:
         if action.is_storing:
             name = self._draft.name_value("stored", "stored_input")
             validation = action.parameters.get_object("InputValidation")
-            most = read_count(validation.get_object("CustomValidation").get_text("MaximumLength"), 20, MAX_DIGITS)
+            most = read_count(validation.get_object("CustomValidation").get_text("MaximumLength"), 20, MAX_GATHERED_DIGITS)
             if action.parameters.get_object("InputEncryption"):
                 node.note_loss("the digits are not encrypted with a key of yours: secret: true keeps them from logs")
         else:

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from callflows.importing.flow_draft import DraftNode, SpokenText
 
 
-def read_gender(voice: str) -> str:
-    """Return the gender of a voice that Twilio names; empty if the name does not say it."""
-    return {"man": "MALE", "woman": "FEMALE", "alice": "FEMALE"}.get(voice.lower(), "")
-
-
 def add_dial(
     node: DraftNode, targets: Sequence[str], *, timeout: object = None, record: bool = False, no_answer: str = ""
 ) -> None:

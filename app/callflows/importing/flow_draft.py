@@ -12,8 +12,8 @@ from callflows.flows.country_code_check import lacks_country_code
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
-from callflows.language.value_kinds import LANGUAGE_KIND, SIP_KIND, URL_KIND
-from callflows.telephony.phone_numbers import is_emergency_number, parse_e164
+from callflows.flows.twiml.twiml_document import read_twilio_target
+from callflows.language.value_kinds import URL_KIND
 from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MAX_PARTS: Final = 1000
 """A flow with more widgets, actions or verbs is refused."""
-MAX_DIGITS: Final = 40
-"""Number of digits that a question takes if the original has no limit."""
 SILENT_PROMPT: Final = "."
 """The text of a question that the original asks by a sound, or not at all."""
 
@@ -130,7 +128,7 @@ class DraftNode:
         """Return a number or a SIP address as a flow file has it; empty for anything else."""
         if lacks_country_code(text.strip()):
             self.note_loss(f"{shorten(text, 30)} has no country code and is taken for a North American number")
-        return read_target(text)
+        return read_twilio_target(text)
 
     def note_loss(self, reason: str) -> None:
         """Note a detail that the flow has only in another form."""
@@ -305,15 +303,6 @@ def has_tags(text: str) -> bool:
     return _TAG.search(text) is not None
 
 
-def read_language(code: str) -> str:
-    """Return a language as Opentact writes it, or an empty text."""
-    tag = code.strip().replace("_", "-")
-    return tag if LANGUAGE_KIND.accepts(tag) and len(tag) <= _MAX_LANGUAGE_CHARACTERS else ""
-
-
-_MAX_LANGUAGE_CHARACTERS: Final = 20
-
-
 def format_seconds(value: object, least: float = 0, most: float = 3600) -> str:
     """Return a number of seconds as a duration of flow files, within limits; empty for any other value."""
     try:
@@ -324,27 +313,6 @@ def format_seconds(value: object, least: float = 0, most: float = 3600) -> str:
         return ""
     milliseconds = round(min(max(seconds, least), most) * 1000)
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
-
-
-def read_count(value: object, instead: int, most: int) -> int:
-    """Return a whole number of at least 1; ``instead`` for any other value."""
-    try:
-        count = int(float(str(value)))
-    except (ValueError, OverflowError):
-        return instead
-    return min(count, most) if count >= 1 else instead
-
-
-def read_target(text: str) -> str:
-    """Return a number or a SIP address as a flow file has it; empty for anything else."""
-    plain = text.strip().removeprefix("tel:")
-    if SIP_KIND.accepts(plain) and plain.isascii() and plain.isprintable() and "{" not in plain:
-        return plain
-    if is_emergency_number(plain):
-        return plain
-    if lacks_country_code(plain):
-        return parse_e164(f"+1{plain}")
-    return parse_e164(plain)
 
 
 def merge_data(*parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 import warnings
 from typing import Final
 
-from callflows.importing.flow_draft import MAX_DIGITS
+from callflows.flows.twiml.twiml_document import MAX_GATHERED_DIGITS
 
 _KEYS: Final = "0123456789*#"
 _MAX_PATTERN_CHARACTERS: Final = 60
@@ -24,8 +24,8 @@ def find_matching_length(pattern: str) -> tuple[int, int] | None:
         return None
     least, comma, most = found["least"], found["comma"], found["most"]
     if least is None:
-        return 1, MAX_DIGITS
-    return int(least), int(most or MAX_DIGITS) if comma else int(least)
+        return 1, MAX_GATHERED_DIGITS
+    return int(least), int(most or MAX_GATHERED_DIGITS) if comma else int(least)
 
 
 _PATTERN_OF_LENGTH: Final = re.compile(

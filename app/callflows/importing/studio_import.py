@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
+from callflows.flows.twiml.twiml_document import MAX_GATHERED_DIGITS, read_count, read_gender, read_language
 from callflows.importing.draft_steps import (
     add_collect,
     add_dial,
@@ -14,10 +15,8 @@ from callflows.importing.draft_steps import (
     note_lost_tags,
     note_missing_target,
     note_speech_input,
-    read_gender,
 )
 from callflows.importing.flow_draft import (
-    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     ImportOutcome,
@@ -26,8 +25,6 @@ from callflows.importing.flow_draft import (
     has_tags,
     is_url,
     merge_data,
-    read_count,
-    read_language,
     shorten,
 )
 from callflows.importing.json_source import JsonObject
@@ -285,7 +282,7 @@ class _StudioReader:
         if widget.find_next("speech"):
             note_speech_input(node, takes_keys=bool(widget.find_next("keypress")))
         stop = properties.get_text("finish_on_key")
-        most = read_count(properties.get("number_of_digits"), MAX_DIGITS if stop else 1, MAX_DIGITS)
+        most = read_count(properties.get("number_of_digits"), MAX_GATHERED_DIGITS if stop else 1, MAX_GATHERED_DIGITS)
         speech = self._read_speech(widget, node)
         sound = properties.get_text("play")
         add_collect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ImportSourceError
+from callflows.flows.twiml.twiml_document import MAX_GATHERED_DIGITS, read_count, read_language
 from callflows.importing.draft_steps import (
     add_collect,
     add_dial,
@@ -15,7 +16,6 @@ from callflows.importing.draft_steps import (
     note_speech_input,
 )
 from callflows.importing.flow_draft import (
-    MAX_DIGITS,
     MAX_PARTS,
     FlowDraft,
     SpokenText,
@@ -24,8 +24,6 @@ from callflows.importing.flow_draft import (
     has_tags,
     is_url,
     merge_data,
-    read_count,
-    read_language,
     shorten,
 )
 from callflows.importing.json_source import JsonObject
@@ -205,7 +203,7 @@ class _JambonzReader(_VerbListReader):
             speech = self._read_speech(verb.get_object("say"), node)
         elif verb.get_object("play"):
             self.read_sounds(verb.get_object("play").get_texts("url"), node, 1)
-        most = read_count(verb.get("numDigits") or verb.get("maxDigits"), MAX_DIGITS, MAX_DIGITS)
+        most = read_count(verb.get("numDigits") or verb.get("maxDigits"), MAX_GATHERED_DIGITS, MAX_GATHERED_DIGITS)
         least = read_count(verb.get("numDigits") or verb.get("minDigits"), 1, most)
         number = self.count_verb("gather")
         name = f"digits_{number}" if number > 1 else "pressed"
@@ -288,7 +286,7 @@ class _NccoReader(_VerbListReader):
             note_speech_input(node, takes_keys="dtmf" in kinds)
         speech, self.prompt = self.prompt or SpokenText(""), None
         keys = verb.get_object("dtmf")
-        most = read_count(keys.get("maxDigits", verb.get("maxDigits")), 4, MAX_DIGITS)
+        most = read_count(keys.get("maxDigits", verb.get("maxDigits")), 4, MAX_GATHERED_DIGITS)
         number = self.count_verb("input")
         self.add_question(node, speech, (1, most), "", f"digits_{number}" if number > 1 else "pressed")
         url = next(iter(verb.get_texts("eventUrl")), "a program")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import delete, exists, func, select, update
 
 from callflows.journal.call_ending import CallEnding, find_call_ending
 from callflows.journal.call_path import NodeVisit, build_visit_row, list_visits, read_places_by_key, trace_turns
@@ -47,11 +47,12 @@ _IS_OVER: Final = CALLS_TABLE.c.parent.is_(None) & (
 
 
 class CallFacts(NamedTuple):
-    """The derived facts of a call."""
+    """The derived facts of a call. ``flow`` is the flow that answered; empty if unknown."""
 
     call: JournalRow
     ending: CallEnding
     visits: Sequence[NodeVisit]
+    flow: str
 
 
 def derive_call_facts(
@@ -92,7 +93,13 @@ def derive_call_facts(
             shortest_message_seconds,
             traced,
         )
-        yield CallFacts(call, ending._replace(node=visits[-1].node if visits else ""), visits)
+        flow = find_first_flow(turns.get(id_, ()))
+        yield CallFacts(call, ending._replace(node=visits[-1].node if visits else ""), visits, flow)
+
+
+def find_first_flow(turns: Iterable[JournalRow]) -> str:
+    """Return the flow that answered a call; it may have gone on in others. Empty if no turn is known."""
+    return next((turn["flow"] for turn in turns if turn["flow"]), "")
 
 
 def _fetch_last_documents(connection: Connection, ids: Sequence[str]) -> Mapping[str, bytes]:
@@ -162,6 +169,9 @@ def _replace_derived_rows(connection: Connection, derived: Sequence[CallFacts]) 
     ]
     if visits:
         connection.execute(new(VISITS_TABLE).on_conflict_do_nothing(), visits)
+    for facts in derived:
+        if facts.flow and facts.flow != facts.call["flow"]:  # a call that went on in a flow of a lesser name
+            connection.execute(update(CALLS_TABLE).where(CALLS_TABLE.c.id == facts.call["id"]).values(flow=facts.flow))
 
 
 def fetch_all_rows(connection: Connection, query: Select[Any]) -> list[JournalRow]:

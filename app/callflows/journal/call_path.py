@@ -32,7 +32,7 @@ _MAX_VISITS: Final = 500
 class NodeVisit(NamedTuple):
     """A call comes to a node of a version of a flow; ``turn`` and ``path`` name the turn and the element of its document.
 
-    ``way`` is empty if the call begins there, or came by a ``goto``.
+    ``way`` is empty if the call begins there, or came by a ``goto``. ``file`` is the included file of the node, if any.
     """
 
     at: float
@@ -43,6 +43,7 @@ class NodeVisit(NamedTuple):
     line: int
     turn: str
     path: str = ""
+    file: str = ""
 
 
 class ReachedElement(NamedTuple):
@@ -122,10 +123,19 @@ def _list_reached(
                 yield ReachedElement(event["at"], known, places[known])
         reached.add(path)
         yield ReachedElement(event["at"], path, places[path], event)
-        follower = _find_follower(path, places)
+        # What follows a menu is reached only if its branch does not end the call, which a report of its own says.
+        is_branched = any(known.startswith(f"{path}.") for known in reached) or _enters_error_branch(path, event, places)
+        follower = "" if is_branched else _find_follower(path, places)
         if follower and follower not in reached:
             reached.add(follower)
             yield ReachedElement(event["at"], follower, places[follower])
+
+
+def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:
+    """Return whether a command failed and has a branch for that: then the branch comes next, and not what follows."""
+    begin = f"{path}.{Error.spec.name}["
+    failed = extract_executed_step(json.loads(report["raw"] or "{}")).get("success") is False
+    return failed and any(known.startswith(begin) for known in places)
 
 
 def _split_path(path: str) -> list[tuple[str, int]]:
@@ -172,14 +182,18 @@ def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
             continue
         first = build_turn_visit(turn, elements[0].place if elements else None)
         _add_visit(visits, first if number else first._replace(way=""))
-        way = ""
+        way, passed = "", set[str]()
         for element in elements:
             place = element.place
+            # A report may come twice, and that of a menu comes when its branch is over: the call does not come back.
+            is_known = element.path in passed or any(inner.startswith(f"{element.path}.") for inner in passed)
+            passed.add(element.path)
+            if is_known and element.path:
+                continue
             way = place.way or way
             if place.node and place.node != visits[-1].node:
-                visits.append(
-                    first._replace(at=element.at, node=place.node, way=way, line=place.node_line, path=element.path)
-                )
+                visit = first._replace(at=element.at, node=place.node, way=way, path=element.path)
+                visits.append(visit._replace(line=place.node_line, file=place.file))
                 way = ""
     return visits[:_MAX_VISITS]
 
@@ -196,8 +210,8 @@ def build_turn_visit(turn: JournalRow, first: ElementPlace | None) -> NodeVisit:
     pressed = turn["pressed"] or ""
     way = f"key {pressed}" if len(pressed) == 1 else "digits" if pressed else ""
     node = turn["node"].partition(".")[0]
-    line = first.node_line if first is not None and first.node == node else 0
-    return NodeVisit(turn["at"], turn["flow"], turn["version"], node, way, line, turn["id"])
+    line, file = (first.node_line, first.file) if first is not None and first.node == node else (0, "")
+    return NodeVisit(turn["at"], turn["flow"], turn["version"], node, way, line, turn["id"], file=file)
 
 
 def build_visit_row(call: str, number: int, visit: NodeVisit) -> JournalRow:

@@ -143,7 +143,7 @@ def build_note(row: JournalRow) -> dict[str, Any]:
 
 
 def _build_visit_fields(visit: NodeVisit, stored: StoredCall) -> dict[str, Any]:
-    file = stored.files.get((visit.flow, visit.version), "")
+    file = visit.file or stored.files.get((visit.flow, visit.version), "")
     return {
         "at": format_moment(visit.at),
         "flow": visit.flow,

@@ -80,6 +80,13 @@ class PersonChange(NamedTuple):
     at: float
 
 
+def join_notes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for a table: with its notes, if it has notes, as one text."""
+    if "notes" not in row:
+        return row
+    return {**row, "notes": "; ".join(f"{note['by']}: {note['text']}" for note in row["notes"])}
+
+
 def query_voicemails(
     connection: Connection, inbox_filter: InboxFilter, shortest_message_seconds: float
 ) -> Iterator[dict[str, Any]]:

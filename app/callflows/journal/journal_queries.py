@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
+from callflows.journal.call_derivation import find_first_flow
 from callflows.journal.call_ending import find_stored_message_state, read_recording
 from callflows.journal.call_path import list_visits, trace_turns
 from callflows.journal.call_story import build_call_log_row
@@ -133,7 +134,7 @@ class JournalQueries:
         record = build_finished_call_record(stored, self._store.shortest_message_seconds)
         is_silent = any(not one.transcript for one in record.recordings if one.tag != CONVERSATION_TAG)
         return FinishedCall(
-            stored.call["flow"] or "",
+            find_first_flow(stored.turns) or stored.call["flow"] or "",
             record,
             select_held_effects(stored.effects, VOICEMAIL_TAG),
             is_silent and any(map(_requests_transcript, stored.turns)),
@@ -188,6 +189,14 @@ class JournalQueries:
     async def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
         """Add a note to a thing. Raises JournalUnavailableError, and JournalRejectionError for an empty note."""
         return await self._run_query(self._store.add_note, kind, key, change, text)
+
+    async def add_audit_row(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
+        """Add a change that was made elsewhere to the audit log. Raises JournalUnavailableError."""
+        await self._run_query(self._store.add_audit_row, change, action, key, before, after)
+
+    async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+        """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_paths, call_ids)
 
     async def list_versions(self, flow: str) -> list[JournalRow]:
         """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""

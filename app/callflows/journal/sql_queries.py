@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import exists, func, or_, select, tuple_
 
 from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
@@ -107,6 +108,10 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
+    if call_filter.text:
+        digits = re.sub(r"[ ()./-]", "", call_filter.text)
+        numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
+        yield or_(*numbers, CALLS_TABLE.c.name.icontains(call_filter.text, autoescape=True))
     if call_filter.ids:
         yield CALLS_TABLE.c.id.in_(call_filter.ids)
     if call_filter.after is not None:
@@ -133,6 +138,16 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
     """Return effects of a kind that were requested before a moment and have no result yet, oldest first."""
     waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)
     return fetch_all_rows(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
+
+
+def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+    """Return the stored visits of calls, in order, by call."""
+    table = VISITS_TABLE
+    wanted = select(table).where(table.c.call.in_(call_ids)).order_by(table.c.at, table.c.number)
+    paths: dict[str, list[JournalRow]] = {}
+    for row in fetch_all_rows(connection, wanted) if call_ids else ():
+        paths.setdefault(row["call"], []).append(row)
+    return paths
 
 
 def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None:

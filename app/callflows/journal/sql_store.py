@@ -172,6 +172,11 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
 
+    def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+        """Return the nodes that calls came to, in order, by call."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_paths(connection, call_ids)
+
     def list_voicemails(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching voicemails, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:

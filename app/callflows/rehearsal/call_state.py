@@ -18,7 +18,7 @@ from callflows.rehearsal import undocumented_rules
 from callflows.rehearsal.call_parties import ActionWindow, CallerHangUp, KeyInput
 from callflows.rehearsal.phone_call import append_query
 from callflows.rehearsal.platform_network import LOCAL_ENGINE_ORIGIN
-from callflows.rehearsal.transcript import HANG_UP_ACTION, PlatformRequest, RecordedAction, Transcript
+from callflows.rehearsal.transcript import HANG_UP_ACTION, FlowPoint, PlatformRequest, RecordedAction, Transcript
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -175,7 +175,7 @@ class CallState(abc.ABC):
         """Record a coverage point unless its outcome is pending; return whether it is pending."""
         self._current_node = point.node
         if not point.is_pending:
-            self.transcript.covered_points.append(point)
+            self.transcript.covered_points.append(FlowPoint(self.transcript.current_flow, point))
         return point.is_pending
 
     def check_limits(self) -> None:

@@ -54,7 +54,7 @@ from callflows.rehearsal.coverage_comments import (
 from callflows.rehearsal.dialect_detection import DocumentDialect, detect_dialect
 from callflows.rehearsal.gather_execution import GatherExecution
 from callflows.rehearsal.phone_call import append_query
-from callflows.rehearsal.transcript import PlatformRequest
+from callflows.rehearsal.transcript import FlowPoint, PlatformRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,7 +150,10 @@ class Interpreter(CallState):
             self.cover_point(CoveragePoint(asked.node, 0, 0, NODE_ENTERED_POINT))
             self.path_coverage = derive_branch_coverage(response, asked.node)
             self.transcript.possible_points += [
-                spot for spots in self.path_coverage.values() for one in spots for spot in one.counted_points
+                FlowPoint(asked.flow, spot)
+                for spots in self.path_coverage.values()
+                for one in spots
+                for spot in one.counted_points
             ]
         return response
 
@@ -218,7 +221,7 @@ class Interpreter(CallState):
             )
             ended = spot.resolve_outcome(next(results, ""))
             if ended is not None:
-                self.transcript.covered_points.append(ended)
+                self.transcript.covered_points.append(FlowPoint(self.transcript.current_flow, ended))
 
     async def _run_error_handler(self, command: Element, path: str, reason: str) -> None:
         """Run the Error of the failed command, else the Error of the document."""

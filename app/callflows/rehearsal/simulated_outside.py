@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from callflows.journal.redaction import DIGIT_FIELDS, REDACTION_MASK, may_keep_digits
 from callflows.language import Gather
+from callflows.rehearsal.transcript import FlowPoint
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.call_record import (
     VOICEMAIL_TAG,
@@ -18,6 +19,7 @@ from callflows.telephony.call_record import (
     ReportedRecording,
     build_call_record,
     complete_voicemail_effect,
+    find_cancel_reason,
     find_message_state,
 )
 from callflows.telephony.lookup_shape import find_answer_problem
@@ -170,7 +172,8 @@ class SimulatedOutside:
             "result": "found" if lookup_result.ok else "failed",
             **({"reason": lookup_result.reason} if lookup_result.reason else {}),
         }
-        scene.call.add_step("lookup", "", url=request.url, method=request.method, into=request.variable, **result)
+        into = request.url.partition("?")[0] if request.wants_document else request.variable
+        scene.call.add_step("lookup", "", url=request.url, method=request.method, into=into, **result)
         return lookup_result
 
     def queue_effect(self, effect: Effect) -> None:
@@ -187,7 +190,14 @@ class SimulatedOutside:
         if self._real_effects is not None:
             self._real_effects.queue_effect(effect)
         word = "notify" if effect.kind == VOICEMAIL_TAG else effect.kind
-        did = effect.payload if word == "sms" else {"url": effect.payload.get("url"), "payload": effect.payload.get("body")}
+        did = (
+            effect.payload
+            if word == "sms"
+            else {
+                "url": effect.payload.get("url"),
+                "payload": effect.payload.get("body", effect.payload.get("form")),
+            }
+        )
         writer = _CURRENT_FIXTURE.get().text_sender
         kind = {"as": "reply" if effect.payload["to"] == writer else "forward"} if writer and word == "sms" else {}
         _CURRENT_FIXTURE.get().call.add_step(word, "", **did, **kind)
@@ -198,8 +208,9 @@ class SimulatedOutside:
         call = build_rehearsed_record(scene, self._shortest_message_seconds)
         steps = scene.call.transcript.steps
         known = len(steps)
-        for effect in scene.held_effects if call.message == "left" else ():
-            self._record_effect(complete_voicemail_effect(effect, call))
+        for effect in scene.held_effects:
+            if not find_cancel_reason(effect, call):
+                self._record_effect(complete_voicemail_effect(effect, call))
         turn = await self._run_after_call(scene.flow_name, call) if self._run_after_call is not None else None
         if turn is not None:
             self._record_turn(scene.flow_name, turn)
@@ -212,7 +223,8 @@ class SimulatedOutside:
         """Record a turn outside the nodes of a flow: trail, coverage points and refusals."""
         transcript = _CURRENT_FIXTURE.get().call.transcript
         transcript.requests[-1].trail += self._describe_turn(turn)
-        transcript.covered_points += self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        points = self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
+        transcript.covered_points += [FlowPoint(flow, point) for point in points]
         self._record_refusals(turn)
 
     def _record_refusals(self, turn: Turn) -> None:
@@ -320,6 +332,8 @@ def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> Lookup
             value = lookups[name]
             if value == FAILED_LOOKUP_ANSWER:
                 return LookupResult(None, ok=False, reason="the scenario says so")
-            problem = find_answer_problem(value, lookup.default)
+            problem = "" if lookup.wants_document else find_answer_problem(value, lookup.default)
             return LookupResult(None if problem else value, ok=not problem, status=200, reason=problem)
+    if lookup.wants_document:
+        return LookupResult(None, ok=False, reason="a rehearsal asks no app: give --real, or its answers under lookups")
     return LookupResult(None, ok=False, reason="a rehearsal makes no real lookups")

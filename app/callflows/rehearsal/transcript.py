@@ -36,6 +36,13 @@ class RecordedAction(NamedTuple):
     continues_input: bool = False
 
 
+class FlowPoint(NamedTuple):
+    """A coverage point of a flow; the flow is empty if unknown."""
+
+    flow: str
+    point: CoveragePoint
+
+
 @dataclasses.dataclass(slots=True)
 class PlatformRequest:
     """A request of the platform and its reply; ``trail`` lists the decisions of our engine.
@@ -74,9 +81,9 @@ class Transcript:
     assumptions: list[str] = dataclasses.field(default_factory=list)
     caller_actions: list[RecordedAction] = dataclasses.field(default_factory=list)
     started_at: datetime | None = None
-    covered_points: list[CoveragePoint] = dataclasses.field(default_factory=list)
+    covered_points: list[FlowPoint] = dataclasses.field(default_factory=list)
     """Coverage points that the call reached, as far as documents report them."""
-    possible_points: list[CoveragePoint] = dataclasses.field(default_factory=list)
+    possible_points: list[FlowPoint] = dataclasses.field(default_factory=list)
     """Coverage points that only the documents define, as those of a Python flow do."""
     answers_itself: bool = False
 
@@ -96,8 +103,17 @@ class Transcript:
 
     @property
     def nodes(self) -> list[str]:
-        """Entered nodes in order, as far as documents report them."""
-        return [spot.node for spot in self.covered_points if spot.what == NODE_ENTERED_POINT]
+        """Entered nodes in order, as far as documents report them; a node of another flow as ``other-flow/node``."""
+        return [
+            reached.point.node if reached.flow in ("", self.flow) else f"{reached.flow}/{reached.point.node}"
+            for reached in self.covered_points
+            if reached.point.what == NODE_ENTERED_POINT
+        ]
+
+    @property
+    def current_flow(self) -> str:
+        """The flow that answered the latest request; an empty text if unknown."""
+        return self.requests[-1].flow if self.requests else ""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

@@ -232,6 +232,31 @@ def round_up_seconds(seconds: float) -> int:
     return math.ceil(round(seconds, 3))
 
 
+def find_cancel_reason(effect: Effect, record: CallRecord) -> str:
+    """Return the reason why a held voicemail effect is not executed after a call; "" if it is.
+
+    ``unless`` in the payload is the tag of an element: if the call came to it, the receiver knows already.
+    """
+    if record.message == "none":
+        return "the caller left no message"
+    return "the receiver was asked in the call" if effect.payload.get("unless", "") in record.tags else ""
+
+
+def _complete_form(effect: Effect, form: dict[str, str], record: CallRecord) -> dict[str, str]:
+    """Return the form of an app under ``twiml`` with what is known of its recording."""
+    tag = effect.payload.get("recording")
+    recording = next((recording for recording in record.recordings if recording.tag == tag), None)
+    if recording is None:
+        return form
+    told = {
+        "RecordingUrl": form.get("RecordingUrl") or recording.url,
+        "RecordingDuration": "" if recording.seconds is None else str(round_up_seconds(recording.seconds)),
+        "TranscriptionText": recording.transcript,
+        "TranscriptionStatus": "completed" if recording.transcript else "",
+    }
+    return {**form, **{name: value for name, value in told.items() if value}}
+
+
 def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     """Return a ``voicemail`` effect with its recordings; return other effects unchanged.
 
@@ -239,6 +264,9 @@ def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     transcript, seconds, tag}``, empty if none was reported. A call without a message has no such effect: see
     ``CallRecord.message``.
     """
+    form = effect.payload.get("form")
+    if effect.kind == VOICEMAIL_TAG and isinstance(form, dict):
+        return dataclasses.replace(effect, payload={**effect.payload, "form": _complete_form(effect, form, record)})
     body = effect.payload.get("body")
     if effect.kind != "voicemail" or not isinstance(body, dict):
         return effect

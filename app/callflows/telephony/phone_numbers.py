@@ -132,6 +132,20 @@ def _format_national_outside_nanp(number: str) -> str:
 
 
 @lru_cache(maxsize=4096)
+def format_international(number: str) -> str:
+    """Return a number in groups, as ``+1 201 555 0123``; a text that is no number unchanged."""
+    if number.startswith("+1") and len(number) == len("+12015550123"):
+        return f"+1 {number[2:5]} {number[5:8]} {number[8:]}"
+    import phonenumbers  # noqa: PLC0415 - heavy, and calls do not need it
+
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL).replace("-", " ")
+
+
+@lru_cache(maxsize=4096)
 def _find_region(number: str) -> str:
     import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 

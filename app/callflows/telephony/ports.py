@@ -111,7 +111,8 @@ class LookupRequest:
     """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
     ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``. ``default`` is the
-    author's value for a failure, whose shape an answer must have; None accepts every shape.
+    author's value for a failure, whose shape an answer must have; None accepts every shape. With ``wants_document`` the
+    answer is the text of a document, whatever its type is called.
     """
 
     url: str
@@ -122,17 +123,22 @@ class LookupRequest:
     step_path: str
     variable: str = ""
     default: Any = dataclasses.field(default=None, compare=False)
+    wants_document: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LookupResult:
-    """Result of a lookup: plain data or a text; ``reason`` explains a failure (``ok`` is false)."""
+    """Result of a lookup: plain data or a text; ``reason`` explains a failure (``ok`` is false).
+
+    ``cookies`` are those that the server sets with a document; an empty value removes a cookie.
+    """
 
     value: Any
     ok: bool
     status: int | None = None
     reason: str = ""
     duration_ms: float = 0.0
+    cookies: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

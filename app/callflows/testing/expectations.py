@@ -7,6 +7,7 @@ import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.source.scenario_shape import (
     CALL_OUTCOMES,
     CALLER_HUNG_UP,
@@ -336,7 +337,7 @@ def _parse_nodes(value: object, path: SourcePath, report: ProblemReport, flow_na
     """Read names of nodes, and report unknown ones."""
     nodes = [str(node) for node in _as_list(value)]
     for node in nodes:
-        if flow_names.nodes and node not in flow_names.nodes:
+        if flow_names.nodes and node not in flow_names.nodes and not split_other_node(node)[0]:
             near = format_suggestion(node, flow_names.nodes) or f"there are {', '.join(flow_names.nodes)}"
             report.error(path, "unknown-node", f"no node is named {node!r}", near)
     return nodes

@@ -30,13 +30,17 @@ class FlowCoverage(NamedTuple):
 
 
 def measure_coverage(flows: Iterable[Flow], calls: Iterable[Transcript]) -> list[FlowCoverage]:
-    of_flow: dict[str, list[Transcript]] = {}
+    """Measure the coverage of each flow. A call counts for every flow that it comes to."""
+    covered: dict[str, list[CoveragePoint]] = {}
+    possible: dict[str, list[CoveragePoint]] = {}
     for call in calls:
-        of_flow.setdefault(call.flow, []).append(call)
-    return [_measure_flow(flow, of_flow.get(flow.name, ())) for flow in flows]
+        for points, of_flow in ((call.covered_points, covered), (call.possible_points, possible)):
+            for reached in points:
+                of_flow.setdefault(reached.flow or call.flow, []).append(reached.point)
+    return [_measure_flow(flow, covered.get(flow.name, ()), possible.get(flow.name, ())) for flow in flows]
 
 
-def _measure_flow(flow: Flow, calls: Sequence[Transcript]) -> FlowCoverage:
+def _measure_flow(flow: Flow, covered: Iterable[CoveragePoint], possible: Iterable[CoveragePoint]) -> FlowCoverage:
     """Measure one flow. A point without a line in its document counts at the beginning of its node."""
     begins = {spot.node: spot for spot in flow.coverage_points if spot.what == NODE_ENTERED_POINT}
 
@@ -44,8 +48,8 @@ def _measure_flow(flow: Flow, calls: Sequence[Transcript]) -> FlowCoverage:
         node = begins.get(point.node)
         return point if point.line or node is None else point._replace(line=node.line, column=node.column)
 
-    came = {add_place(spot) for call in calls for spot in call.covered_points}
-    spots = dict.fromkeys([*flow.coverage_points, *(add_place(spot) for call in calls for spot in call.possible_points)])
+    came = {add_place(spot) for spot in covered}
+    spots = dict.fromkeys([*flow.coverage_points, *map(add_place, possible)])
     missing = tuple(spot for spot in spots if spot not in came)
     return FlowCoverage(flow.name, flow.file, len(spots) - len(missing), missing, flow.node_files)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callflows.flows.source.included_files import include_files
+from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.source.positions import ProblemReport
-from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.steps.lookup_step import LookupStep
 
 if TYPE_CHECKING:
@@ -51,10 +50,7 @@ def collect_flow_names(data: object, nodes: tuple[str, ...] = ()) -> FlowNames:
 def read_flow_names(flow: Flow) -> FlowNames:
     """Read the names in a flow's file. A Python flow only has nodes."""
     file = Path(flow.file)
-    report = ProblemReport(flow.file)
-    data = read_yaml(file.read_bytes(), report) if file.suffix != ".py" else None
-    if isinstance(data, dict):
-        include_files(data, report)
+    data = read_flow_data(file.read_bytes(), ProblemReport(flow.file))[0] if file.suffix != ".py" else None
     return collect_flow_names(data, tuple(flow.fragments_by_node))
 
 

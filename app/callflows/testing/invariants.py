@@ -56,7 +56,8 @@ class CallInvariants:
         """Report a call that ends before the caller hears anything, unless the author wrote such an end."""
         if call.outcome == "caller-hung-up" or any(step["verb"] in _AUDIBLE_VERBS for step in call.steps):
             return None
-        meant = call.outcome == "hung-up" and not (call.covered_points and call.covered_points[-1].what == NODE_EXIT_POINT)
+        last = call.covered_points[-1].point.what if call.covered_points else ""
+        meant = call.outcome == "hung-up" and last != NODE_EXIT_POINT
         return None if meant else InvariantViolation("dead air: the call ends before the caller hears anything", ("say",))
 
     def _find_forbidden_target(self, call: Transcript) -> InvariantViolation | None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import ScenarioError
 from callflows.flows.hours.wall_clock import parse_start_moment
-from callflows.flows.source.included_files import include_files
+from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.scenario_shape import Scenario, ScenarioText
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_shape
 from callflows.flows.source.source_values import parse_plain_data
-from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.suppositions import Suppositions, normalize_list_entry
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal, RehearsedText
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
@@ -93,10 +92,9 @@ def read_scenario_cases(flow: Flow) -> tuple[list[ScenarioCase], list[Problem]]:
     if b"tests:" not in text:
         return [], []
     placed, report = ProblemReport(flow.file), ProblemReport(flow.file)
-    data = read_yaml(text, placed)
+    data, _ = read_flow_data(text, placed)
     if not isinstance(data, dict) or data.get("tests") in (None, ""):
         return [], []
-    include_files(data, placed)
     report.positions, report.key_positions = placed.positions, placed.key_positions
     return [*_read_cases(flow, data, report)], report.problems
 

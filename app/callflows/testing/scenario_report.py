@@ -72,7 +72,10 @@ def build_coverage_data(coverage: Iterable[FlowCoverage]) -> list[dict[str, Any]
             "file": one.file,
             "reached": one.reached_count,
             "total": one.total_count,
-            "missing": [{**spot._asdict(), "says": describe_coverage_point(spot)} for spot in one.missing_points],
+            "missing": [
+                {**spot._asdict(), "file": one.node_files.get(spot.node, one.file), "says": describe_coverage_point(spot)}
+                for spot in one.missing_points
+            ],
         }
         for one in coverage
     ]

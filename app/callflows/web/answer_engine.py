@@ -8,7 +8,14 @@ import traceback
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from callflows.errors import AuthorCodeError, ExpiredTicketError, ForgedTicketError, OpentactError, SandboxTimeoutError
+from callflows.errors import (
+    AuthorCodeError,
+    ExpiredTicketError,
+    ForgedTicketError,
+    OpentactError,
+    SandboxTimeoutError,
+    TwimlError,
+)
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.flow import render_apology
 from callflows.flows.tickets import read_node_entry
@@ -39,6 +46,8 @@ if TYPE_CHECKING:
 STATUS_OK: Final = 200
 _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
+_EXPECTED_ERRORS: Final = (ExpiredTicketError, LookupError, SandboxTimeoutError, OpentactError, TimeoutError, TwimlError)
+"""Errors whose place is known without a stack trace."""
 CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 """Status, document, outcome, and the turn if a flow was asked."""
 
@@ -201,8 +210,7 @@ class AnswerEngine:
 
 def _build_fallback_outcome(flow: str, node: str, error: Exception, turn: Turn | None = None) -> AnswerOutcome:
     """Build the outcome of a served fallback; expected errors get no stack trace, and secrets of the call are masked."""
-    quiet = isinstance(error, ExpiredTicketError | LookupError | SandboxTimeoutError | OpentactError | TimeoutError)
-    trace = "" if quiet else "".join(traceback.format_exception(error))
+    trace = "" if isinstance(error, _EXPECTED_ERRORS) else "".join(traceback.format_exception(error))
     cause = type(error).__name__
     if isinstance(error, AuthorCodeError):
         cause, trace = error.error_type, error.trace

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from callflows.errors import JournalError
 from callflows.log import get_logger
-from callflows.telephony.call_record import LONGEST_CALL_SECONDS, VOICEMAIL_TAG, complete_voicemail_effect
+from callflows.telephony.call_record import (
+    LONGEST_CALL_SECONDS,
+    VOICEMAIL_TAG,
+    complete_voicemail_effect,
+    find_cancel_reason,
+)
 from callflows.telephony.call_states import ENDED_CALL_STATES
 
 if TYPE_CHECKING:
@@ -63,7 +68,12 @@ class CallEndHandler:
         return await self._effect_sender.run_lookup(request)
 
     def queue_effect(self, effect: Effect) -> None:
-        """Queue an effect. If ends of calls are reported, a voicemail is held until its call ends."""
+        """Queue an effect. If ends of calls are reported, a voicemail is held until its call ends.
+
+        An effect that depends on how its call ended is left out if nobody will know that.
+        """
+        if not self._receives_events and effect.payload.get("unless"):
+            return
         if not self._receives_events or effect.kind != VOICEMAIL_TAG:
             self._effect_sender.queue_effect(effect)
         else:
@@ -127,8 +137,9 @@ class CallEndHandler:
         ]
         # A process that was killed may have left an effect on the disk and not in the journal, or the other way round.
         for effect in {effect.key: effect for effect in held}.values():
-            if finished_call.record.message == "none":
-                self._effect_sender.cancel_effect(effect, "the caller left no message")
+            reason = find_cancel_reason(effect, finished_call.record)
+            if reason:
+                self._effect_sender.cancel_effect(effect, reason)
             else:
                 self._effect_sender.queue_effect(complete_voicemail_effect(effect, finished_call.record))
         flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(

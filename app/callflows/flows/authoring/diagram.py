@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.authoring.opening_week import describe_opening_week
-from callflows.flows.source.included_files import include_files
-from callflows.flows.source.yaml_source import read_yaml
+from callflows.flows.compiler.other_flows import split_other_node
+from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
 from callflows.flows.steps.step_table import FLOW_STEPS
@@ -40,7 +40,10 @@ class DiagramLine(NamedTuple):
 
 
 class DiagramBox(NamedTuple):
-    """A node. ``node_exists`` is false if a step leads to this name and the file has no such node."""
+    """A node, or a node of another flow (``other-flow/node``).
+
+    ``node_exists`` is false if a step leads to this name and the file has no such node.
+    """
 
     name: str
     lines: tuple[DiagramLine, ...]
@@ -75,18 +78,22 @@ class FlowDiagram(NamedTuple):
 def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datetime | None = None) -> FlowDiagram | None:
     """Build the diagram of a YAML flow. Return None if the YAML cannot be read; ``report`` then has the reason.
 
+    ``text`` may be a stored source with its included files.
+
     The opening hours of the diagram begin with the day of ``now``, by default the present.
     """
-    document = read_yaml(text, report)
+    document, _ = read_flow_data(text, report)
     if not isinstance(document, dict):
         if document is not None:
             report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    include_files(document, report)
     nodes = document.get("nodes")
     template = document.get("template")
+    twiml = document.get("twiml")
     if isinstance(template, str) and not nodes:
         nodes = {"start": [{"template": template}]}
+    elif twiml and not nodes:
+        nodes = {"start": [{"twiml": mapping_of(twiml).get("url", twiml)}]}
     groups = document.get("groups")
     describer = StepDescriber(groups if isinstance(groups, dict) else {}, mapping_of(nodes))
     lines = {node: (*describer.describe_steps(steps),) for node, steps in nodes.items()} if isinstance(nodes, dict) else {}
@@ -126,10 +133,15 @@ def assemble_diagram(
             if line.target_node:
                 labels = labels_of_edges.setdefault((node, line.target_node), [])
                 labels += [line.edge_label] if line.edge_label and line.edge_label not in labels else []
-    missing = dict.fromkeys(end for _, end in labels_of_edges if end not in lines)
+    others = dict.fromkeys(end for _, end in labels_of_edges if end not in lines)
     boxes = [
         *(DiagramBox(node, node_lines) for node, node_lines in lines.items()),
-        *(DiagramBox(node, (), node_exists=False) for node in missing),
+        *(
+            DiagramBox(node, (DiagramLine(0, "goes on in another flow"),))
+            if split_other_node(node)[0]
+            else DiagramBox(node, (), node_exists=False)
+            for node in others
+        ),
     ]
     boxes.sort(key=lambda box: box.name != "start")
     edges = (DiagramEdge(start, end, (*labels,)) for (start, end), labels in labels_of_edges.items())
@@ -177,7 +189,7 @@ class StepDescriber:
     ) -> Iterator[DiagramLine]:
         """Describe a way that leads on from a step. ``is_inside``: the way stands below the line of its step."""
         reached_when = _join_conditions(when, condition)
-        if way.may_be_text and way.target_node not in self._node_names:
+        if way.may_be_text and way.target_node not in self._node_names and not split_other_node(str(way.target_node))[0]:
             return
         if way.target_node is None:
             yield from self._describe_branch(way.label, way.steps, depth + is_inside, reached_when)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "include": ("include",),
+    "receives": ("secret-handed-over",),
     "numbers": ("no-numbers", "number", "number-values", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
     "voice": ("value", "unknown-key"),
@@ -77,6 +78,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "undocumented",
         "shape",
     ),
+    "twiml": ("twiml-url", "twiml-http", "dial-policy-closed", "shape"),
     "nodes": ("no-start", "node-name", "unreachable-node", "says-nothing", "endless-loop", "silent-loop"),
     "messages": ("keyword-twice", "message-else", "message-keyword", "message-loop", "message-text", "message-unreached"),
     "ended": ("ended", "ended-node"),
@@ -94,6 +96,7 @@ _SECTION_MODELS: Final[Mapping[str, type[pydantic.BaseModel]]] = {
 """Models of the sections below a key of the file."""
 _TYPE_NAMES: Final[Mapping[str, str]] = {
     "texts": "text, or a list of texts",
+    "included files": "file, `{file, prefix}`, or a list of both",
     "numbers": "text, a list of texts, or variables by number",
     "variable": "text, or a list of texts",
     "some texts": "text, or a list of texts",
@@ -113,6 +116,7 @@ _TYPE_NAMES: Final[Mapping[str, str]] = {
     "dial_policy": "keys, see below",
     "messages": "list of rules, see below",
     "notice": "URL, or `{url, payload}`",
+    "twiml": "URL, or `{url, method}`",
     "ended": "list of `sms` and `notify` steps",
     "nodes": "steps by node",
     "hours": "days and times",

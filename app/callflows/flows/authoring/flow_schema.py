@@ -19,6 +19,7 @@ from callflows.flows.authoring.value_schemas import (
     build_type_schema,
     build_whole_pattern,
 )
+from callflows.flows.compiler.twiml_flow import TwimlApp
 from callflows.flows.dial_policy.target_policy import DialPolicySection
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES, VALUE_NAME_PATTERN
@@ -161,8 +162,8 @@ def build_flow_schema(extensions: Extensions = NO_EXTENSIONS) -> dict[str, Any]:
         "title": "A call flow",
         "description": "What callers of its numbers meet. It cannot say:\n" + "\n".join(SCHEMA_LIMITATIONS),
         **file,
-        "if": {"required": ["template"]},
-        "then": {"properties": {"nodes": False}},
+        "if": {"anyOf": [{"required": ["template"]}, {"required": ["twiml"]}]},
+        "then": {"properties": {"nodes": False}, "not": {"required": ["template", "twiml"]}},
         "else": {"required": ["nodes"]},
         "definitions": {
             **_build_value_definitions(),
@@ -184,8 +185,23 @@ def _build_value_definitions() -> dict[str, JsonSchema]:
     """Return the definitions of values shared by several keys."""
     texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
+    included = _build_closed_object(
+        {
+            "file": {**TEXT_SCHEMA, "description": "The file, as common/closed.yaml."},
+            "prefix": {
+                **TEXT_SCHEMA,
+                "description": "Begins the names of its nodes, groups, hours, lists and variables, as shop_.",
+            },
+        }
+    )
     return {
         "texts": texts,
+        "included files": {
+            **included,
+            "required": ["file"],
+            "type": ["string", "object", "array"],
+            "items": {**included, "required": ["file"], "type": ["string", "object"]},
+        },
         "numbers": {
             **texts,
             "type": [*texts["type"], "object"],
@@ -272,6 +288,7 @@ def _build_section_definitions() -> dict[str, JsonSchema]:
         "notice": _allow_plain_value(
             build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
         ),
+        "twiml": _allow_plain_value(build_model_schema(TwimlApp), {"type": ["string"]}),
         "ended": {"type": ["array", "null"], "items": _build_reference("ended step")},
         "nodes": {
             "type": "object",

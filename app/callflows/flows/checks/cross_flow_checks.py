@@ -14,9 +14,9 @@ from callflows.flows.country_code_check import (
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from callflows.flows.entry_points import NumberClaim
+    from callflows.flows.entry_points import NumberClaim, SilentWay
     from callflows.flows.flow import Flow
     from callflows.flows.flow_book import FlowBook
 
@@ -56,8 +56,10 @@ def _check_flows(flows: Iterable[Flow], book: FlowBook) -> list[Problem]:
     flows = [*flows]
     found: list[Problem] = []
     for flow in flows:
-        if not flow.claims and not any(
-            _NUMBERS_PROBLEM.search(f"{problem.message} {problem.fix}") for problem in flow.problems
+        if (
+            not flow.claims
+            and not flow.entered_nodes
+            and not any(_NUMBERS_PROBLEM.search(f"{problem.message} {problem.fix}") for problem in flow.problems)
         ):
             fix = "as numbers: +12015550123; rest answers all that no other file does"
             found.append(Problem(flow.file, 1, 1, "warning", "no-numbers", "it has no numbers: no call comes to it", fix))
@@ -65,7 +67,41 @@ def _check_flows(flows: Iterable[Flow], book: FlowBook) -> list[Problem]:
             found += _check_dialed_number(dialled, flow, book)
         for forward in flow.message_rules.forward_claims if flow.message_rules is not None else ():
             found += _check_forward_number(forward, flow, book)
-    return found
+    return [*found, *_find_silent_loops(flows, book)]
+
+
+def _find_silent_loops(flows: Iterable[Flow], book: FlowBook) -> Iterable[Problem]:
+    """Report nodes that lead round to themselves through other flows without a word."""
+    ways = {
+        (flow.name, node): [way for way in flow.silent_ways if way.node == node]
+        for flow in book.flows.values()
+        for node in {way.node for way in flow.silent_ways}
+    }
+    for flow in flows:
+        for way in flow.silent_ways:
+            if "/" in way.target and _leads_back(way, flow.name, ways):
+                message = f"the node {way.node!r} leads round to itself through {way.target}, and the caller hears silence"
+                fix = "say or ask something on the way round"
+                yield Problem(way.file, way.line, way.column, "error", "silent-loop", message, fix)
+
+
+def _leads_back(way: SilentWay, flow_name: str, ways: Mapping[tuple[str, str], Sequence[SilentWay]]) -> bool:
+    seen: set[tuple[str, str]] = set()
+    left = [_resolve_target(way, flow_name)]
+    while left:
+        place = left.pop()
+        if place == (flow_name, way.node):
+            return True
+        if place not in seen:
+            seen.add(place)
+            left += [_resolve_target(further, place[0]) for further in ways.get(place, ())]
+    return False
+
+
+def _resolve_target(way: SilentWay, flow_name: str) -> tuple[str, str]:
+    """Return flow and node of the target of a way of a flow."""
+    other, separator, node = way.target.partition("/")
+    return (other, node) if separator else (flow_name, way.target)
 
 
 def _check_dialed_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:

@@ -13,9 +13,12 @@ from callflows.flows.country_code_check import (
     suggest_country_code,
 )
 from callflows.flows.entry_points import START_NODE
+from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.yaml_source import iterate_texts
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.source.positions import SourcePath
 
@@ -30,7 +33,7 @@ def check_flow(flow: CompilingFlow) -> None:
     _check_silent_nodes(flow)
     check_steps_after_messages(flow)
     _check_languages(flow)
-    if not flow.flow_file.template:
+    if not flow.flow_file.document_origin:
         _check_hours_not_asked(flow, UncertainNames(flow))
         _check_attestation(flow)
 
@@ -76,9 +79,12 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     check_ticket_sizes(flow)
     report, file = flow.report, flow.flow_file
     doubted = UncertainNames(flow)
-    for node in (
-        flow.graph.find_unreachable_nodes(START_NODE) if START_NODE in file.nodes and not flow.graph.is_incomplete else ()
-    ):
+    unreachable = (
+        flow.graph.find_unreachable_nodes(START_NODE) if START_NODE in file.nodes and not flow.graph.is_incomplete else []
+    )
+    if file.nodes.keys() & {*unreachable}:
+        unreachable = flow.graph.find_unreachable_nodes(START_NODE, *sorted(flow.find_entered_nodes()))
+    for node in unreachable:
         if node in file.nodes and not report.is_included(("nodes", node)) and not doubted.is_uncertain(node):
             message = f"nothing leads to the node {node!r}"
             report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
@@ -119,6 +125,7 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
             if read and f"variables.{name}" not in asked and not uncertain_names.is_mentioned(name):
                 message, fix = f"numbers: nothing uses {name!r}", f"use it as variables.{name}, or take it out"
                 flow.report.warning(("numbers", number, name), "unused", message, fix, key=True)
+    _check_received_names(flow, {name.partition(".")[0] for name in asked}, uncertain_names)
     if flow.flow_file.directory and not flow.uses_directory and not uncertain_names.is_mentioned("directory"):
         message, fix = "directory: nothing uses it", "take an extension with collect: {directory: true, …}, or take it out"
         flow.report.warning(("directory",), "unused", message, fix, key=True)
@@ -127,11 +134,24 @@ def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) ->
             _warn_unused(flow, "groups", name, f"dial: {name}")
 
 
+def _check_received_names(flow: CompilingFlow, used_names: AbstractSet[str], uncertain_names: UncertainNames) -> None:
+    """Report values of other flows that nothing uses."""
+    for index, name in enumerate(flow.flow_file.receives):
+        is_valid = not flow.report.has_error_at(("receives", index))
+        if is_valid and name not in used_names and not uncertain_names.is_mentioned(name):
+            message, fix = f"receives: nothing uses {name!r}", f"use it as {{{{ {name} }}}}, or take it out"
+            flow.report.warning(("receives", index), "unused", message, fix)
+
+
 def _check_languages(flow: CompilingFlow) -> None:
     """Report languages that no step chooses, and texts that stay in the default language after a choice."""
     if len(flow.languages) < 2:  # noqa: PLR2004 - there is no choice
         return
-    if not flow.language_changes and not flow.report.has_error_at(("nodes",)):  # it may have lost the step that sets it
+    if (
+        not flow.language_changes
+        and CALL_LANGUAGE not in flow.flow_file.receives
+        and not flow.report.has_error_at(("nodes",))
+    ):  # it may have lost the step that sets it
         message = "languages: nothing sets the language: callers hear the first one only"
         fix = f"as set: {{language: {[*flow.languages][1]}}}, where a caller has chosen it"
         flow.report.warning(("languages",), "unused", message, fix, key=True)

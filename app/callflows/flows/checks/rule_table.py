@@ -89,6 +89,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A Python flow does not run, or creates no flow: its callers hear the apology.",
         'Run the file with python; it must create one flow with the name of the file: acme = flow("acme", numbers=[…]).',
     ),
+    "secret-handed-over": CheckRule(
+        "A secret value would go to another flow, which does not know that it is secret: it would be in logs.",
+        "Collect it in the other flow, or take it out of the receives of that flow.",
+    ),
     "shape": CheckRule(
         "A value has the wrong shape, as a list instead of a mapping, or a text instead of steps.",
         "Begin each step with - and indent its keys: - menu:, and below it prompt: and keys:.",
@@ -136,6 +140,14 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
     "text": CheckRule(
         "A text contains a character that XML forbids: Opentact would refuse the whole document.",
         "Remove the character; it often comes from a web page or an old program.",
+    ),
+    "twiml-http": CheckRule(
+        "The app under twiml is asked without encryption: others can read who calls, and change what callers hear.",
+        "Write its https:// URL; on this machine, for a trial, http:// is fine.",
+    ),
+    "twiml-url": CheckRule(
+        "The URL under twiml is none that an app can be asked at: all callers would hear the fallback.",
+        "Write the URL that Twilio requests for a call, as twiml: https://old.example.com/voice.",
     ),
     "undocumented": CheckRule(
         "A note: Opentact does not document something that is used, such as the timeout of Dial: it may work differently.",
@@ -550,8 +562,8 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Make several flows of it, with fewer nodes and names each, and take out what aliases repeat.",
     ),
     "unknown-node": CheckRule(
-        "A step leads to an unknown node: the call could not continue.",
-        "Use a node of this file, or add the node under nodes.",
+        "A step leads to an unknown node, of this flow or of another: the call could not continue.",
+        "Use a node of this file, or add the node under nodes. In another flow: goto: other-flow/node.",
     ),
     "unknown-step": CheckRule(
         "A step is neither a flow step nor a verb of Opentact: it has no meaning.",

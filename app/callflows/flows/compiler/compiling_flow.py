@@ -11,14 +11,16 @@ from callflows.flows.compiler.coverage_recorder import CoverageRecorder
 from callflows.flows.compiler.flow_context import FlowContext
 from callflows.flows.compiler.flow_graph import FlowGraph
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
+from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.ticket_links import TicketLinks
-from callflows.flows.entry_points import hash_flow_version
+from callflows.flows.entry_points import SilentWay, hash_flow_version
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.hours.overrides import ActiveOverrides
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.sound_library import make_sound_path
 from callflows.flows.suppositions import NO_SUPPOSITIONS, Suppositions, make_override_lookup
+from callflows.flows.twiml.twilio_requests import NO_TWILIO_ACCOUNT, TwilioAccount
 from callflows.language import Dialect, Extensions
 from callflows.telephony.turn import Variables
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
+    from callflows.flows.compiler.other_flows import OtherFlows
     from callflows.flows.compiler.progress import SilentEnd
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NodeEntry, NumberClaim
@@ -55,6 +58,8 @@ class CompilerOptions:
     """Write coverage comments into documents: for rehearsals, never for calls."""
     suppositions: Suppositions = NO_SUPPOSITIONS
     """Assumptions of a rehearsal."""
+    twilio_account: TwilioAccount = NO_TWILIO_ACCOUNT
+    """The account that apps under ``twiml`` know."""
     may_await_lists: bool = False
     """True if a flow with a big caller list is compiled later, when a thread has read the list."""
 
@@ -136,6 +141,7 @@ class CompilingFlow(FlowFindings):
         report: ProblemReport,
         options: CompilerOptions,
         dependencies: set[Path],
+        other_flows: OtherFlows,
         digit_nodes: frozenset[str] = frozenset(),
     ) -> None:
         """``digit_nodes`` are the nodes that need the digits of the step that leads to them.
@@ -155,7 +161,8 @@ class CompilingFlow(FlowFindings):
             node: NodeSource(tuple(steps), ("nodes", node), None) for node, steps in flow_file.nodes.items()
         }
         self._stored = stored
-        self.digit_nodes = digit_nodes
+        self._digit_nodes = digit_nodes
+        self.other_flows = other_flows
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
         self.context = FlowContext(
             flow_file,
@@ -242,6 +249,38 @@ class CompilingFlow(FlowFindings):
         path = make_sound_path(name)
         return self._sound_holes.setdefault(name, lambda turn: f"{turn.base_url}{path}")
 
+    def needs_digits(self, node: str) -> bool:
+        """Return whether a node, perhaps of another flow, uses the digits of the step that leads to it."""
+        other_name, other_node = split_other_node(node)
+        other = self.other_flows.find_flow(other_name) if other_name else None
+        return node in self._digit_nodes if other is None else other_node in other.digit_nodes
+
+    def is_node(self, name: str) -> bool:
+        """Return whether a text is the name of a node of the file, or of a flow beside it with a node."""
+        other_name, _ = split_other_node(name)
+        return name in self.flow_file.nodes or bool(other_name and self.other_flows.find_flow(other_name))
+
+    def find_entered_nodes(self) -> frozenset[str]:
+        """Return the nodes that another flow of the folder names. The files are read: call this only if it matters."""
+        return self.other_flows.find_mentioned_nodes(self.flow_file.nodes)
+
+    def list_silent_ways(self) -> tuple[SilentWay, ...]:
+        """Return the ways between nodes without a word, if the flow goes on in other flows."""
+        if not self.graph.other_nodes:
+            return ()
+        ways = []
+        for node, targets in self.graph.silent_edges.items():
+            place = self.report.get_position(("nodes", node.partition(".")[0]), key=True)
+            file = place.file or self.report.file
+            ways += [SilentWay(node, target, file, place.line, place.column) for target in sorted(targets)]
+        return tuple(ways)
+
+    def record_other_node(self, flow_name: str, node: str) -> None:
+        """Record that calls go on at a node of another flow, with the values that it receives and that are no secrets."""
+        other = self.other_flows.find_flow(flow_name)
+        names = other.list_carried_names(node) if other is not None else set()
+        self.graph.add_other_node(f"{flow_name}/{node}", names - self.secret_names)
+
     def has_stored_name(self, name: str) -> bool:
         """Return whether a step stores a value under a name."""
         return name in self._stored.names
@@ -260,4 +299,6 @@ class CompilingFlow(FlowFindings):
 
     def make_url_hole(self, node: str, entry: NodeEntry) -> Hole:
         """Return a hole for the signed URL of a node, in the form for an attribute."""
+        if node in self.graph.other_nodes:
+            return self.ticket_links.make_other_url_hole(node, entry)
         return self.ticket_links.make_url_hole(node, entry, self.version)

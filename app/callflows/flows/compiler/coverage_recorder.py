@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from callflows.flows.compiler.fragments import PlaceMark
@@ -40,11 +41,13 @@ class CoverageRecorder:
         known = self._marks.get((node, label, path, key))
         if known is None:
             place = self._report.get_position(path, key=key)
-            # The log names the flow's own file: it has no line of an included one.
-            line, column = (0, 0) if place.file else (place.line, place.column)
-            point = CoveragePoint(node.partition(".")[0], line, column, label)
+            point = CoveragePoint(node.partition(".")[0], place.line, place.column, label, self._name_file(place.file))
             known = self._marks[node, label, path, key] = PlaceMark(point.render_comment())
         return known
+
+    def _name_file(self, file: str) -> str:
+        """Return an included file as seen from the flow's folder."""
+        return file and PurePath(file).relative_to(PurePath(self._report.file).parent).as_posix()
 
     def record_decision(
         self, decision: tuple[str, int, str, object], label: str, path: SourcePath, *, key: bool = False

@@ -18,6 +18,7 @@ from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLO
 from callflows.flows.compiler.node_compiler import NodeCompiler
 from callflows.flows.compiler.progress import Progress
 from callflows.flows.compiler.silent_texts import SilentTextRemover
+from callflows.flows.compiler.twiml_flow import TWIML_VALUE, compile_twiml_documents
 from callflows.flows.compiler.xml_templates import compile_template_documents
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow import Flow
@@ -69,7 +70,7 @@ class FlowCompiler:
         self._check_unused_groups()
         if flow.flow_file.dial_policy:
             _ = flow.dial_policy  # reading the policy reports its problems
-        flow.ticket_links.prepare_tickets(flow.node_sources, flow.graph, flow.dialect)
+        flow.ticket_links.prepare_tickets([*flow.node_sources, *flow.graph.other_nodes], flow.graph, flow.dialect)
         messages, ended = compile_message_rules(self), compile_ended_steps(self)
         return Flow(
             name=flow.name,
@@ -91,10 +92,15 @@ class FlowCompiler:
             or bool(ended and ended.uses_call_count),
             message_rules=messages,
             ended_calls=ended,
+            entered_nodes=flow.find_entered_nodes() if not claims else frozenset(),
+            silent_ways=flow.list_silent_ways(),
             node_files={
                 node: place.file
                 for node in flow.flow_file.nodes
                 if (place := flow.report.get_position(("nodes", node), key=True)).file
+            },
+            included_files={
+                file.relative_to(flow.folder).as_posix(): text for file, text in flow.flow_file.included_files.items()
             },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
@@ -134,15 +140,19 @@ class FlowCompiler:
             self.flow.report.error(path, "too-deep", message, fixes[1], key=True)
 
     def _compile_documents(self) -> Mapping[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
-        if self.flow.flow_file.template:
-            self.flow.node_sources[START_NODE] = NodeSource((), ("template",), None)
+        origin = self.flow.flow_file.document_origin
+        if origin:
+            self.flow.node_sources[START_NODE] = NodeSource((), (origin,), None)
             self.flow.coverage_recorder.make_comment(
                 START_NODE,
                 0,
                 coverage_points.NODE_ENTERED_POINT,
-                ("template",),
+                (origin,),
                 True,  # noqa: FBT003 - a CommentMaker
             )
+        if origin == TWIML_VALUE:
+            return compile_twiml_documents(self.flow)
+        if origin:
             return compile_template_documents(self.flow, self.flow.folder)
         return self._compile_nodes() if check_node_names(self.flow.flow_file.nodes, self.flow.report) else {}
 
@@ -211,6 +221,7 @@ class FlowCompiler:
             node in self._nodes_in_progress
             or len(self._nodes_in_progress) >= MAX_INLINE_NODE_CHAIN
             or node in self._always_fetched_nodes
+            or node in self.flow.graph.other_nodes
         ):
             return None
         document = self.compile_node(node, entry)

@@ -78,6 +78,8 @@ class FlowGraph:
         self.edges: Mapping[str, set[str]] = _make_node_sets(names)
         self.silent_edges: Mapping[str, set[str]] = _make_node_sets(names)
         self.nonwaiting_edges: Mapping[str, set[str]] = _make_node_sets(names)
+        self.other_nodes: set[str] = set()
+        """Nodes of other flows, as ``other-flow/node``."""
         self.is_incomplete = False
         """True if the target of some edge is unknown."""
         self.step_edges: Mapping[str, set[StepEdge]] = collections.defaultdict(set)
@@ -98,6 +100,11 @@ class FlowGraph:
             self.first_attestation_use = path
         if node:
             self.used_names[node].update(asked)
+
+    def add_other_node(self, node: str, names: Iterable[str]) -> None:
+        """Record a node of another flow, and the names of everything that a call takes along."""
+        self.other_nodes.add(node)
+        self.used_names[node].update(names)
 
     def add_edge(self, node: str, edge: StepEdge) -> None:
         self.edges[node].add(edge.target_node)
@@ -178,8 +185,9 @@ class FlowGraph:
                 whole |= set() if rest else {root}
         return {name: () if name in whole else tuple(sorted(fields)) for name, fields in sorted(names.items())}
 
-    def find_unreachable_nodes(self, start: str) -> list[str]:
-        reached = {start, *_find_reachable_nodes(self.edges, start)}
+    def find_unreachable_nodes(self, *starts: str) -> list[str]:
+        """Return the nodes to which nothing leads from any of these nodes."""
+        reached = {*starts}.union(*(_find_reachable_nodes(self.edges, start) for start in starts))
         return [node for node in [*self.edges] if node not in reached]
 
     def find_silent_loops(self) -> list[str]:

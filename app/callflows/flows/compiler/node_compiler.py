@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from callflows.flows.compiler.flow_graph import StepEdge, StoredValueEstimate
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
 from callflows.flows.compiler.line_answering import RememberedCondition, make_answered_condition
+from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.progress import INSIDE_VERB
 from callflows.flows.compiler.text_compiler import TextCompiler
 from callflows.flows.coverage_points import strip_coverage_comments
@@ -327,6 +328,9 @@ class NodeCompiler:
         if node == UNREADABLE_TEXT:
             self.flow.graph.is_incomplete = True
             return False
+        other_name, other_node = split_other_node(node)
+        if other_name:
+            return self._check_other_node(other_name, other_node, path)
         if node not in nodes:
             near = find_nearest(node, nodes)
             fix = f"did you mean {near!r}?" if near else format_known_words(self.flow.flow_file.nodes)
@@ -334,6 +338,20 @@ class NodeCompiler:
             self.flow.graph.edges[self.node].update([near] if near else [])
             return False
         self.flow.graph.edges[self.node].add(node)
+        return True
+
+    def _check_other_node(self, flow_name: str, node: str, path: SourcePath) -> bool:
+        """Return True if another flow has the node, and record the edge. Reports a missing flow or node, and secrets."""
+        message, fix = self.flow.other_flows.explain_missing_node(flow_name, node)
+        if message:
+            self.report.error(path, "unknown-node", message, fix)
+            return False
+        other = self.flow.other_flows.find_flow(flow_name)
+        for name in self.flow.secret_names & {*(other.received_names if other is not None else ())}:
+            message = f"{name} is secret here, and does not go to the flow {flow_name!r}, which receives it"
+            self.report.error(path, "secret-handed-over", message, "collect it there, and take it out of its receives")
+        self.flow.record_other_node(flow_name, node)
+        self.flow.graph.edges[self.node].add(f"{flow_name}/{node}")
         return True
 
     def write_fetch(self, node: str, entry: NodeEntry) -> None:

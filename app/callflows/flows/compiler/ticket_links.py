@@ -70,12 +70,21 @@ class TicketLinks:
         made = self._url_holes.get((node, entry))
         if made is None:
             self.target_documents.add((node, entry))
-            made = self._url_holes[node, entry] = self._make_signed_url_hole(node, entry, version)
+            made = self._make_signed_url_hole(f"{self._flow_name}/{node}", node, make_ticket_state(version, entry), entry)
+            self._url_holes[node, entry] = made
         return made
 
-    def _make_signed_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
-        path = f"/call/{self._flow_name}/{node}?ticket="
-        ticket = self._signer.make_ticket_factory(f"{self._flow_name}/{node}", make_ticket_state(version, entry))
+    def make_other_url_hole(self, node: str, entry: NodeEntry) -> Hole:
+        """Return a hole for the signed URL of ``other-flow/node``. The call goes on in the newest version of that flow."""
+        made = self._url_holes.get((node, entry))
+        if made is None:
+            made = self._make_signed_url_hole(node, node, make_ticket_state("", entry), entry)
+            self._url_holes[node, entry] = made
+        return made
+
+    def _make_signed_url_hole(self, target: str, node: str, state: Mapping[str, Any], entry: NodeEntry) -> Hole:
+        path = f"/call/{target}?ticket="
+        ticket = self._signer.make_ticket_factory(target, state)
         carries, keeps, secrets = self.carried_fields, self.carried_values, self._secret_names
         asks = not entry.line_answered
 

@@ -18,7 +18,7 @@ RESERVED_VALUE_NAMES: Final = frozenset(
 """Names with a meaning of their own in flows."""
 
 
-def check_value_name(value: object) -> object:
+def check_value_name(value: object) -> str:
     """Return a valid name for a value. Raises ValueError otherwise."""
     if not isinstance(value, str) or not VALUE_NAME_PATTERN.fullmatch(value):
         raise ValueError(f"must be a name of letters, digits and _, not {value!r}")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callflows.errors import Problem
 from callflows.flows.checks.cross_flow_checks import check_across_flows
+from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
 from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
-    FLOW_SUFFIXES,
     find_passed_over_files,
     is_flow_file,
     list_flow_files,

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from callflows.errors import Problem
+from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.flow_book import FlowBook, describe_claim_conflict, find_claim_conflicts
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
 from callflows.flows.loader.claim_holders import ClaimHolders
 from callflows.flows.loader.folder_loader import (
     EXTENSIONS_FILE,
-    FLOW_SUFFIXES,
     LoadedFlows,
     apply_override_files,
     choose_flow,

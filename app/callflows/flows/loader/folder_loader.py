@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callflows.errors import LanguageError, Problem
+from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
 from callflows.flows.flow_compilation import FlowCompilation, compile_flow
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow, read_overrides
@@ -35,7 +36,6 @@ ProgressCallback: TypeAlias = "Callable[[int, int], None]"
 EXTENSIONS_FILE: Final = "extensions.yaml"
 """Declares attributes that Opentact has but its documentation omits."""
 _RESERVED_FILES: Final = frozenset({EXTENSIONS_FILE, OPERATION_FILE_NAME, OVERRIDES_FILE_NAME})
-FLOW_SUFFIXES: Final = frozenset({".yaml", ".yml", ".py"})
 _MISNAMED_FLOW_FILE: Final = re.compile(r"(.+?)(\.ya?ml|\.py)(?:\.txt|\.ya?ml)?", re.IGNORECASE)
 _MANY_FLOW_FILES: Final = 100
 """More files than this create mostly permanent objects, so that full garbage collections free little."""

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 import pydantic
 
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
-from callflows.flows.source.included_files import include_files
+from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.source.number_values import split_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
-from callflows.flows.source.yaml_source import read_yaml
 from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
 from callflows.text import find_nearest
 
@@ -47,10 +46,10 @@ class FlowFile(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"nodes": {START_NODE: [_HANGUP_STEP]}}
 
-    include: Annotated[list[str], schema_reference("texts")] = pydantic.Field(
+    include: Annotated[list[str], schema_reference("included files")] = pydantic.Field(
         [],
         description="Files in folders below, as common/closed.yaml, with nodes, groups, directory, hours, lists and "
-        "variables that several flows share.",
+        "variables that several flows share. With {file: common/site.yaml, prefix: shop_} its names begin with shop_.",
     )
     numbers: NumberList = pydantic.Field(
         [],
@@ -91,11 +90,22 @@ class FlowFile(pydantic.BaseModel):
     variables: dict[Annotated[str, schema_reference("name")], VariableValue] = pydantic.Field(
         {}, description="Texts, or lists of texts, by name. An expression uses them as variables.NAME."
     )
+    receives: Annotated[list[str], pydantic.BeforeValidator(_wrap_text_in_list), schema_reference("texts")] = (
+        pydantic.Field(
+            [],
+            description="Names of values that calls may bring from other flows by goto: this-flow/node; else empty.",
+        )
+    )
     dial_policy: Annotated[Any, schema_reference("dial_policy")] = pydantic.Field(
         None, description="Which computed numbers and addresses may be rung: those from digits, a lookup or a header."
     )
     template: str = pydantic.Field(
         "", description="An XML template beside this file, for example acme.xml.j2, instead of nodes."
+    )
+    twiml: Annotated[Any, schema_reference("twiml")] = pydantic.Field(
+        None,
+        description="The URL of an app that answers Twilio's webhooks, instead of nodes: its answers are translated. "
+        "As {url, method}, also with GET.",
     )
     nodes: Annotated[dict[str, StepList], schema_reference("nodes")] = pydantic.Field(
         description="The nodes by name, each a list of steps. Every call begins at start."
@@ -117,6 +127,11 @@ class FlowFile(pydantic.BaseModel):
     _included_files: dict[Path, bytes] = pydantic.PrivateAttr(default_factory=dict)
 
     @property
+    def document_origin(self) -> str:
+        """``template`` or ``twiml`` if whole documents come from there; an empty text if the flow has nodes."""
+        return "template" if self.template else "twiml" if self.twiml is not None else ""
+
+    @property
     def included_files(self) -> dict[Path, bytes]:
         """The included files with their content, which is empty if a file cannot be read."""
         return self._included_files
@@ -129,18 +144,19 @@ class FlowFile(pydantic.BaseModel):
 
 def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     """Read a flow file. Returns None, with errors in ``report``, if the file has no valid shape."""
-    data = read_yaml(text, report)
+    data, included_files = read_flow_data(text, report)
     if data is None:
         return None
     if not isinstance(data, dict):
         report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
         return None
-    if "template" in data and "nodes" in data:
-        report.error(("template",), "shape", "template and nodes: a flow is made of the one or of the other", key=True)
-    elif "template" in data:
+    made_of = [key for key in ("template", "twiml", "nodes") if key in data and (key != "nodes" or data["nodes"])]
+    if len(made_of) > 1:
+        message = f"{' and '.join(made_of)}: a flow is made of the one or of the other"
+        report.error((made_of[0],), "shape", message, key=True)
+    elif made_of and made_of != ["nodes"]:
         data["nodes"] = {}
     data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
-    included_files = include_files(data, report) if "include" in data else {}
     nodes = data.get("nodes")
     number_values = split_number_values(data, report)
     flow: FlowFile | None = validate_shape(FlowFile, data, (), report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,47 +12,109 @@ from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES, iterate_text
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from callflows.flows.source.positions import SourcePath
 
 
 INCLUDED_SECTIONS: Final = ("nodes", "groups", "directory", "hours", "lists", "variables")
 """Keys of a flow file that may stand in an included file."""
+NODE_KEYS: Final = frozenset(
+    ("goto", "node", "any", "answered", "busy", "failed", "no_answer", "no_input", "no_match", "otherwise")
+)
+"""Keys of steps that have a node; ``no_input`` and ``no_match`` have a text or a node."""
+_KEYS_OF_CHOICES: Final = "keys"
+"""Key of a mapping whose values are nodes."""
+_GROUP_KEYS: Final = frozenset(("dial", "to"))
+"""Keys of steps that may have the name of a group."""
+_EXPRESSION_KEYS: Final = frozenset(("when", "set"))
+"""Keys whose texts, or the texts of whose mapping, are expressions."""
+_SECTIONS_IN_EXPRESSIONS: Final = ("hours", "lists", "variables")
+_PREFIXED_SECTIONS: Final = ("nodes", "groups", *_SECTIONS_IN_EXPRESSIONS)
+"""Sections whose names get the prefix: an extension of the directory is a number that callers press."""
+_PREFIX_PATTERN: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,31}")
+_BRACES: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _MAX_INCLUDED_FILES: Final = 20
 
 
-def include_files(data: dict[str, Any], report: ProblemReport) -> dict[Path, bytes]:
+def read_flow_data(text: bytes, report: ProblemReport) -> tuple[Any, dict[Path, bytes]]:
+    """Read the YAML of a flow file, with the files that it includes; return the data, and these files with their content.
+
+    The data is None if the file cannot be read. ``text`` may be a stored source, which has the included files itself.
+    """
+    own_text, stored_files = split_stored_source(text)
+    data = read_yaml(own_text, report)
+    if not isinstance(data, dict) or "include" not in data:
+        return data, {}
+    return data, _include_files(data, report, stored_files)
+
+
+def join_stored_source(text: bytes, files: Mapping[str, bytes]) -> bytes:
+    """Return the text of a flow file followed by those of the included files, so that it can be read without them."""
+    parts = [text.rstrip(b"\n")] if files else [text]
+    parts += [_STORED_FILE_LINE % name.encode() + content.rstrip(b"\n") for name, content in files.items()]
+    return b"\n".join(parts) + (b"\n" if files else b"")
+
+
+def split_stored_source(source: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Return the text of the flow file, and the included files by their names as seen from its folder."""
+    if _STORED_FILE_MARK not in source:
+        return source, {}
+    text, *parts = _STORED_FILE_PATTERN.split(source)
+    names = [name.decode("utf-8", "replace") for name in parts[::2]]
+    return text, dict(zip(names, parts[1::2], strict=True))
+
+
+_STORED_FILE_MARK: Final = b"\n--- # included: "
+_STORED_FILE_LINE: Final = b"--- # included: %s\n"
+_STORED_FILE_PATTERN: Final = re.compile(b"\n--- # included: ([^\n]+)\n")
+
+
+def _include_files(data: dict[str, Any], report: ProblemReport, stored_files: Mapping[str, bytes]) -> dict[Path, bytes]:
     """Merge the included files into the data of a flow file, with their places; return the files with their content.
 
     The flow's own variables win over included ones. An included node that nothing leads to is left out.
+    ``stored_files`` are those of a stored source, by name; they are read from the disk if there are none.
     """
     written = data.pop("include", None)
-    names = written if isinstance(written, list) else [] if written in (None, "") else [written]
-    folder, contents = Path(report.file).parent, {}
+    items = written if isinstance(written, list) else [] if written in (None, "") else [written]
+    folder = Path(report.file).parent
+    contents: dict[Path, bytes] = {}
     included: dict[str, set[str]] = {}
-    for index, name in enumerate(names):
+    for index, item in enumerate(items):
         path: SourcePath = ("include", index) if isinstance(written, list) else ("include",)
-        message = _find_name_problem(name, names[:index])
+        message = _find_item_problem(item, items[:index])
         if message:
-            report.error(path, "include", f"include: {message}", "as common/closed.yaml")
+            report.error(path, "include", f"include: {message}", "as common/closed.yaml, or {file: …, prefix: shop_}")
             continue
+        name, prefix = (item["file"], item.get("prefix", "")) if isinstance(item, dict) else (item, "")
         file = folder / name
-        contents[file] = _read_content(file)
+        contents[file] = contents.get(file) or stored_files.get(name) or _read_content(file)
         if not contents[file]:
             near = _suggest_file(folder, name)
             report.error(path, "include", f"include: {name!r} cannot be read, or is empty", near)
             continue
-        _merge_file(data, str(file), contents[file], included, report)
+        _merge_file(data, str(file), contents[file], included, report, prefix)
     _drop_unused_nodes(data, included.get("nodes", set()))
     return contents
 
 
-def _find_name_problem(name: object, earlier: list[Any]) -> str:
+def _find_item_problem(item: object, earlier: list[Any]) -> str:
+    """Return the mistake in an item: the name of a file, or a mapping of a file and a prefix."""
+    name, prefix = item, ""
+    if isinstance(item, dict):
+        name, prefix = item.get("file"), item.get("prefix", "")
+        unknown = next((key for key in item if key not in ("file", "prefix")), "")
+        if unknown:
+            return f"there is no key {unknown!r}"
+        if not isinstance(prefix, str) or (prefix and not _PREFIX_PATTERN.fullmatch(prefix)):
+            return f"the prefix {prefix!r} must begin with a letter, and have letters, digits and _"
     if not isinstance(name, str):
         return "must be the name of a file, or a list of names"
     parts = PurePosixPath(name)
     if ".." in parts.parts or parts.is_absolute() or len(parts.parts) == 1 or parts.suffix not in (".yaml", ".yml"):
         return f"{name!r} is no YAML file in a folder below that of the flow"
-    if name in earlier:
+    if any(item == other or ((not prefix) and name == other) for other in earlier):
         return f"{name!r} is included already"
     return f"more than {_MAX_INCLUDED_FILES} files" if len(earlier) >= _MAX_INCLUDED_FILES else ""
 
@@ -76,25 +139,72 @@ def _suggest_file(folder: Path, name: str) -> str:
 
 
 def _merge_file(
-    data: dict[str, Any], file: str, content: bytes, included: dict[str, set[str]], report: ProblemReport
+    data: dict[str, Any],
+    file: str,
+    content: bytes,
+    included: dict[str, set[str]],
+    report: ProblemReport,
+    prefix: str,
 ) -> None:
     own_report = ProblemReport(file)
     parts = _read_parts(content, own_report)
+    renamer = _PrefixAdder(parts, prefix)
     for section, values in parts.items():
         own_values = data.get(section)
         if not (own_values in (None, "") or isinstance(own_values, dict)):
             continue  # reported with the shape of the flow file
         merged = data[section] = own_values if isinstance(own_values, dict) else {}
-        for name, value in values.items():
+        for written, value in values.items():
+            name = renamer.rename(section, written)
             if name not in merged:
-                merged[name] = value
+                merged[name] = renamer.rename_references(value) if prefix else value
                 included.setdefault(section, set()).add(name)
-                _copy_places(own_report, (section, name), report)
+                _copy_places(own_report, (section, written), report, (section, name))
             elif section != "variables" or name in included.get(section, ()):
                 message = f"{section}: {name!r} stands in {report.file}, or in another included file, too"
-                own_report.error((section, name), "include", message, "rename one of the two", key=True)
+                fix = "rename one of the two, or include the file with a prefix"
+                own_report.error((section, written), "include", message, fix, key=True)
     for problem in own_report.problems:
         report.add_problem_of_other_file(problem)
+
+
+class _PrefixAdder:
+    """Adds a prefix to the names of an included file, and to every use of these names in the file."""
+
+    def __init__(self, parts: dict[str, dict[str, Any]], prefix: str) -> None:
+        self._prefix = prefix
+        self._names = {section: frozenset(parts.get(section, ())) for section in _PREFIXED_SECTIONS}
+        uses = [
+            rf"{section}\.(?:{'|'.join(map(re.escape, sorted(self._names[section], key=len, reverse=True)))})"
+            for section in _SECTIONS_IN_EXPRESSIONS
+            if self._names[section]
+        ]
+        self._uses = re.compile(rf"\b(?:{'|'.join(uses)})\b") if uses else None
+
+    def rename(self, section: str, name: str) -> str:
+        return f"{self._prefix}{name}" if self._prefix and section in _PREFIXED_SECTIONS else name
+
+    def rename_references(self, value: Any, key: str = "", outer: str = "") -> Any:  # noqa: ANN401 - plain data
+        """Return a value with the new names. ``key`` is the key of the value, ``outer`` the key of the mapping around."""
+        if isinstance(value, dict):
+            return {name: self.rename_references(part, name, key) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self.rename_references(part, key, outer) for part in value]
+        if not isinstance(value, str):
+            return value
+        if (key in NODE_KEYS or outer == _KEYS_OF_CHOICES) and value in self._names["nodes"]:
+            return self.rename("nodes", value)
+        if key in _GROUP_KEYS and value in self._names["groups"]:
+            return self.rename("groups", value)
+        if key in _EXPRESSION_KEYS or outer in _EXPRESSION_KEYS:
+            return self._rename_in_expression(value)
+        return _BRACES.sub(lambda braces: self._rename_in_expression(braces[0]), value)
+
+    def _rename_in_expression(self, expression: str) -> str:
+        """Return an expression in which ``hours.office`` has become ``hours.shop_office``."""
+        if self._uses is None:
+            return expression
+        return self._uses.sub(lambda use: use[0].replace(".", f".{self._prefix}", 1), expression)
 
 
 def _read_parts(content: bytes, report: ProblemReport) -> dict[str, dict[str, Any]]:
@@ -114,12 +224,12 @@ def _read_parts(content: bytes, report: ProblemReport) -> dict[str, dict[str, An
     return parts
 
 
-def _copy_places(source: ProblemReport, path: SourcePath, report: ProblemReport) -> None:
-    """Give the values of an included file their places in that file."""
+def _copy_places(source: ProblemReport, path: SourcePath, report: ProblemReport, target: SourcePath) -> None:
+    """Give the values of an included file, at ``path`` there, their places in that file."""
     for known, others in ((source.positions, report.positions), (source.key_positions, report.key_positions)):
         for inner, place in known.items():
             if inner[: len(path)] == path:
-                others[inner] = dataclasses.replace(place, file=source.file)
+                others[*target, *inner[len(path) :]] = dataclasses.replace(place, file=source.file)
 
 
 def _drop_unused_nodes(data: dict[str, Any], included: set[str]) -> None:

@@ -24,9 +24,15 @@ class GotoStep(FlowStep):
 
     step_key: ClassVar[str] = "goto"
     caller_hears: ClassVar[str] = "Nothing; the call goes on without a pause."
-    check_rules: ClassVar[tuple[str, ...]] = ("unknown-node", "after-the-end", "endless-loop", "silent-loop")
+    check_rules: ClassVar[tuple[str, ...]] = (
+        "unknown-node",
+        "secret-handed-over",
+        "after-the-end",
+        "endless-loop",
+        "silent-loop",
+    )
     plain_key: ClassVar[str] = "node"
-    node: NodeName = pydantic.Field(description="The node to go on at.")
+    node: NodeName = pydantic.Field(description="The node to go on at: of this flow, or as other-flow/node of another.")
 
     @classmethod
     def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it

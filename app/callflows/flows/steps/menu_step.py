@@ -129,7 +129,7 @@ class MenuStep(QuestionStep):
         if self.otherwise:
             exist.append(context.check_target_node(self.otherwise, (*path, "otherwise")))
         exist.append(self.check_ways(context, path))
-        if self.any in context.flow.digit_nodes and not self._names_every_key():
+        if context.flow.needs_digits(self.any) and not self._names_every_key():
             message = f"any: the node {self.any!r} asks for digits, and does not get them beside keys such as 42"
             fix = "make each key one digit, or take the digits with collect, which has keys, too"
             context.report.warning((*path, "any"), "digits-empty", message, fix)
@@ -189,13 +189,13 @@ class MenuStep(QuestionStep):
         branch = context.make_empty_branch(line_answered=True)
         label = f"key {keys}" if keys in self.keys else "any other key"
         branch.document.write_coverage_comment(label, self._way_path(context, path, keys))
-        if node in context.flow.digit_nodes:
+        if context.flow.needs_digits(node):
             branch.document.add_pure_action(make_digit_setter(keys))
         return branch
 
     def _find_key_targets(self, context: StepContext) -> dict[str, str]:
         """Return the node of each key. The keys of ``any`` are written out if its node asks which of them it was."""
-        if self.any not in context.flow.digit_nodes or not self._names_every_key():
+        if not context.flow.needs_digits(self.any) or not self._names_every_key():
             return self.keys
         others = [key for key in PHONE_KEYS if key not in self.keys and key != self.stop]
         return {**self.keys, **dict.fromkeys(others, self.any)}

@@ -71,7 +71,7 @@ class QuestionStep(SpokenStep):
             return self.any
         prompts = self.prompts_by_key()[key]
         item = pick_attempt_prompt(prompts, attempt).text if prompts else None
-        return item if item in context.flow.flow_file.nodes else ""
+        return item if item and context.flow.is_node(item) else ""
 
     def leads_away(self, context: StepContext, attempt: int) -> bool:
         """Return True if a caller without a valid input goes on at other nodes, and is not asked again."""
@@ -98,11 +98,10 @@ class QuestionStep(SpokenStep):
         if self.any and self.no_match:
             said = "no_match: any takes every other input, and this is never said"
             context.report.error((*path, "no_match"), "menu", said, "take one of the two out", key=True)
-        nodes = context.flow.flow_file.nodes
         for key, prompts in (("no_input", self.no_input), ("no_match", self.no_match)):
             for attempt, prompt in enumerate(prompts, 1):
                 self._check_item(context, path, key, attempt)
-                if prompt.text in nodes:
+                if prompt.text and context.flow.is_node(prompt.text):
                     exist.append(context.check_target_node(prompt.text, self.find_item_path(path, key, attempt)))
         first = next((attempt for attempt in range(1, self.attempts + 1) if self.leads_away(context, attempt)), 0)
         if first and self.otherwise:
@@ -116,12 +115,13 @@ class QuestionStep(SpokenStep):
         prompts, nodes = self.prompts_by_key()[key], context.flow.flow_file.nodes
         item = prompts[attempt - 1].text or ""
         place = self.find_item_path(path, key, attempt)
-        near = "" if item in nodes or not _ONE_WORD.fullmatch(item) else find_nearest(item, nodes, _MIN_NODE_SIMILARITY)
+        is_doubtful = _ONE_WORD.fullmatch(item) is not None and not context.flow.is_node(item)
+        near = find_nearest(item, nodes, _MIN_NODE_SIMILARITY) if is_doubtful else ""
         if near:
             message = f"{key}: {item!r} is no node, and callers hear the word"
             fix = f"did you mean the node {near!r}? A text ends with a full stop"
             context.report.warning(place, "node-as-text", message, fix)
-        if attempt < len(prompts) and item in nodes:
+        if attempt < len(prompts) and context.flow.is_node(item):
             message = f"{key}: what comes after the node {item!r} is never reached"
             context.report.warning(place, "way-not-taken", message, "put the node at the end of the list")
 
@@ -139,8 +139,7 @@ class QuestionStep(SpokenStep):
                 continue
             lines = [context.report.get_position((*path, key, index)).line for index in range(len(texts))]
             is_one_line = len({*lines}) == 1
-            nodes = context.flow.flow_file.nodes
-            pairs = [pair for pair in itertools.pairwise(texts) if not nodes.keys() & {*pair}]
+            pairs = [pair for pair in itertools.pairwise(texts) if not any(map(context.flow.is_node, pair))]
             if any(_is_cut(text, following, is_one_line=is_one_line) for text, following in pairs):
                 message = f"{key}: a comma in brackets cut the sentence: only {texts[0]!r} is said at the first attempt"
                 fix = f'quote it: {key}: "{", ".join(texts)}"; if each is a text of its own, end it with a full stop'

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.source.stored_values import StoredNames
+from callflows.flows.expressions.value_names import check_value_name
+from callflows.flows.source.stored_values import StoredNames, StoredValue
 from callflows.flows.steps.collect_step import CollectStep
 from callflows.flows.steps.dial_step import DIRECTORY_TARGET
 from callflows.flows.steps.set_step import SetStep
@@ -14,15 +15,29 @@ from callflows.flows.steps.step_table import FLOW_STEPS, step_brings_digits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from callflows.flows.source.stored_values import StoredValue
+    from callflows.flows.source.positions import ProblemReport
 
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def find_stored_names(nodes: Mapping[str, Any]) -> StoredNames:
-    """Find the stored names in the steps of a file, at any depth, also in steps with mistakes."""
-    stored = [*_iterate_stored_values(nodes)]
+def read_received_names(names: Iterable[str], report: ProblemReport) -> list[str]:
+    """Return the names of values that calls bring from other flows; report those that are no names of values."""
+    valid = []
+    for index, name in enumerate(names):
+        try:
+            valid.append(check_value_name(name))
+        except ValueError as error:
+            report.error(("receives", index), "value", f"receives: {error}")
+    return valid
+
+
+def find_stored_names(nodes: Mapping[str, Any], received_names: Iterable[str] = ()) -> StoredNames:
+    """Find the stored names in the steps of a file, at any depth, also in steps with mistakes.
+
+    ``received_names`` are values that other flows store.
+    """
+    stored = [*map(StoredValue, received_names), *_iterate_stored_values(nodes)]
     secrets = {one.name for one in stored if one.is_secret}
     return StoredNames(
         frozenset(one.name for one in stored),
