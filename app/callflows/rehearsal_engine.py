@@ -74,6 +74,8 @@ async def open_rehearsal_engine(
     def create_webhook_app() -> FastAPI:
         from fastapi import FastAPI  # noqa: PLC0415 - heavy, and needed for text messages alone
 
+        from callflows.web.webhook_door import create_webhook_router  # noqa: PLC0415 - as above
+
         app = FastAPI(openapi_url=None)
         app.include_router(
             create_webhook_router(RequestTrust(here), simulated_outside.handle_events, settings.deadline_ms / 1000)
