@@ -44,7 +44,7 @@ ALONE = [SHIPPED_FLOWS, "after-hours", "clinic", "hunt-group", "pin-line", "scre
 """Flows that reach nobody outside: those that are rung live must not either."""
 
 
-@pytest.mark.parametrize(("template", "dialect"), zip(ALONE, itertools.cycle(("reference", "classic")), strict=False))
+@pytest.mark.parametrize(("template", "dialect"), [*zip(ALONE, itertools.cycle(("reference", "classic")), strict=False)])
 def test_a_call_is_the_same_in_process_and_on_a_live_server(template, dialect, tmp_path):
     flows = prepare_flows(template, tmp_path / "flows")
 
