@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from callflows.effects.live_effects import LiveEffects
@@ -57,6 +58,11 @@ def create_live_effects(
         from callflows.opentact.messages_api import create_sms_sender  # noqa: PLC0415 - heavy, and needs an account
 
         sms = create_sms_sender(opentact.messages)
+    mails = None
+    if settings.smtp_url.get_secret_value():
+        from callflows.effects.mail_sender import MailSender, read_smtp_server  # noqa: PLC0415 - most servers send none
+
+        mails = partial(MailSender, read_smtp_server(settings), settings.mail_from)
     keys = [key.get_secret_value() for key in settings.notify_key]
     settled = journal.record_soon if journal is not None else None
     return LiveEffects(
@@ -67,6 +73,8 @@ def create_live_effects(
         opt_outs=journal,
         idempotency_store=journal,
         outbox_folder=settings.data if journal is not None else None,
+        make_mail_sender=mails,
+        chat_tokens=dict(token.get_secret_value().split("=", 1) for token in settings.chat_tokens),
         twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
     )
 

@@ -203,7 +203,13 @@ class Installation:
         accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
         door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
         sources = ConsoleSources(
-            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+            journal=self.journal,
+            get_loaded_flows=lambda: self.library.loaded_flows,
+            get_status=self.get_status,
+            flows_folder=self.settings.flows,
+            data_folder=self.settings.data,
+            private_networks=self.settings.private_lookups,
+            send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
         )
         return create_console_app(sources, door)
 

@@ -31,6 +31,7 @@ from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_group import opentact_app
 from callflows.cli.prompt_commands import prompts
+from callflows.cli.replay_command import replay
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
@@ -340,6 +341,9 @@ root_app.command("stand-in", epilog="Example: callflows stand-in --number +12015
 
 
 root_app.command("test", epilog="Example: callflows test --coverage")(scenario_test_command)
+
+
+root_app.command(epilog="Example: callflows replay --since 7d --draft new/front-desk.yaml")(replay)
 
 
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)

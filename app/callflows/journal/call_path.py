@@ -6,6 +6,7 @@ Without reports, only the beginning of each document is known.
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -138,10 +139,11 @@ def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, Ele
     return failed and any(known.startswith(begin) for known in places)
 
 
-def _split_path(path: str) -> list[tuple[str, int]]:
+@functools.lru_cache(maxsize=2_000)  # each path is compared with every other one of its document
+def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     """Split ``Gather[2].DTMF[1]`` into names and indexes."""
     parts = (part.partition("[") for part in path.split("."))
-    return [(name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts]
+    return (*((name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts),)
 
 
 def _is_passed_before(known: str, path: str) -> bool:
