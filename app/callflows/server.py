@@ -215,7 +215,13 @@ class Installation:
         accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
         door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
         sources = ConsoleSources(
-            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+            journal=self.journal,
+            get_loaded_flows=lambda: self.library.loaded_flows,
+            get_status=self.get_status,
+            flows_folder=self.settings.flows,
+            data_folder=self.settings.data,
+            private_networks=self.settings.private_lookups,
+            send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
         )
         return create_console_app(sources, door)
 
@@ -417,6 +423,11 @@ def create_live_effects(
         from callflows.opentact.messages_api import create_sms_sender  # noqa: PLC0415 - heavy, and needs an account
 
         sms = create_sms_sender(opentact.messages)
+    mails = None
+    if settings.smtp_url.get_secret_value():
+        from callflows.effects.mail_sender import MailSender, read_smtp_server  # noqa: PLC0415 - most servers send none
+
+        mails = partial(MailSender, read_smtp_server(settings), settings.mail_from)
     keys = [key.get_secret_value() for key in settings.notify_key]
     settled = journal.record_soon if journal is not None else None
     return LiveEffects(
@@ -427,6 +438,8 @@ def create_live_effects(
         opt_outs=journal,
         idempotency_store=journal,
         outbox_folder=settings.data if journal is not None else None,
+        make_mail_sender=mails,
+        chat_tokens=dict(token.get_secret_value().split("=", 1) for token in settings.chat_tokens),
         twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
     )
 

@@ -106,8 +106,8 @@ def _read_filter_options(
     require_known_value(state, INBOX_STATES, "--state")
     return {
         "state": state,
-        "number": normalize_number_filter(number),
-        "party": normalize_number_filter(from_),
+        "number": normalize_number_filter(number, "--number"),
+        "party": normalize_number_filter(from_, "--from"),
         "since": parse_moment_option(since, "--since"),
         "until": parse_moment_option(until, "--until"),
         "limit": limit or (DEFAULT_TEXT_ROWS if output is LogFormat.text else None),

@@ -104,10 +104,14 @@ def require_known_value(value: str, known: Iterable[str], option: str) -> None:
         exit_with_notice(f"callflows: {option}: {value!r} is not valid: use {', '.join(known)}", 2)
 
 
-def normalize_number_filter(text: str) -> str:
-    from callflows.telephony.phone_numbers import parse_e164
+def normalize_number_filter(text: str, option: str) -> str:
+    """Return a number in E.164, or another party unchanged; exit with code 2 for a number without its country."""
+    from callflows.flows.country_code_check import read_written_party
 
-    return parse_e164(text) or text
+    try:
+        return read_written_party(text)
+    except ValueError as error:
+        exit_with_notice(f"callflows: {option}: {error}", 2)
 
 
 def parse_moment_option(text: str, option: str) -> float | None:

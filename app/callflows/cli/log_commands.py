@@ -88,9 +88,8 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
         return
     most = limit or (DEFAULT_TEXT_ROWS if output is LogFormat.text else None)
     moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
-    wanted = CallFilter(
-        normalize_number_filter(number), normalize_number_filter(from_), flow, outcome, state, *moments, limit=most
-    )
+    parties = normalize_number_filter(number, "--number"), normalize_number_filter(from_, "--from")
+    wanted = CallFilter(*parties, flow, outcome, state, *moments, limit=most)
     print_stored_rows(
         lambda store: store.list_calls(wanted),
         lambda row: build_named_row(row, outlines),
@@ -105,7 +104,7 @@ def _print_masked_number(number: str) -> None:
     from callflows.server import load_secret_keys
     from callflows.telephony.phone_numbers import NumberMask
 
-    print(NumberMask(load_secret_keys(load_command_settings())[0])(number))
+    print(NumberMask(load_secret_keys(load_command_settings())[0])(normalize_number_filter(number, "--masked")))
 
 
 def _print_call_table(rows: Iterable[dict[str, Any]], outlines: FlowOutlines) -> None:
@@ -236,6 +235,7 @@ def forget(
     from callflows.journal.spool import Spool
     from callflows.telephony.phone_numbers import mask_number, parse_caller_number
 
+    number = normalize_number_filter(number, "NUMBER")
     if not parse_caller_number(number):
         exit_with_notice(f"callflows: {number!r} is neither a number nor the login name of a SIP user", 2)
     with open_store() as store:

@@ -76,7 +76,9 @@ def replay(
     settings = load_command_settings(flows=flows)
     folder = _load_flows(settings, draft)
     moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
-    wanted = CallFilter(normalize_number_filter(number), flow=flow, since=moments[0], until=moments[1], limit=limit)
+    wanted = CallFilter(
+        normalize_number_filter(number, "--number"), flow=flow, since=moments[0], until=moments[1], limit=limit
+    )
     with open_store() as store:
         if call is not None:
             _replay_one(store, call, folder, settings, output)

@@ -264,6 +264,11 @@ def query_ids_by_prefix(connection: Connection, kind: str, prefix: str, limit: i
     return [prefix] if prefix in ids else ids
 
 
+def query_recording_url(connection: Connection, id_: str) -> str:
+    """Return the URL of a recording; empty if it is unknown."""
+    return connection.scalar(select(RECORDINGS_TABLE.c.url).where(RECORDINGS_TABLE.c.id == id_)) or ""
+
+
 def set_handled(connection: Connection, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
     """Mark a thing as handled, or as new again. Return whether that changed anything."""
     table = HANDLED_TABLE

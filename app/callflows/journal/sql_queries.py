@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exists, func, or_, select, tuple_
+from sqlalchemy import BigInteger, cast, exists, func, or_, select, tuple_
 
 from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
@@ -108,6 +108,8 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
+    if call_filter.is_going:
+        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]
     if call_filter.text:
         digits = re.sub(r"[ ()./-]", "", call_filter.text)
         numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
@@ -138,6 +140,16 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
     """Return effects of a kind that were requested before a moment and have no result yet, oldest first."""
     waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)
     return fetch_all_rows(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
+
+
+def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+    """Count the calls that began since a moment and are over: kind of ending, hour after the moment, number of calls."""
+    table = ENDINGS_TABLE
+    hour = (cast(table.c.at - since, BigInteger) // 3600).label("hour")
+    counted = select(table.c.kind, hour, func.count()).where(table.c.at >= since).group_by(table.c.kind, hour)
+    if flow:
+        counted = counted.join(CALLS_TABLE, CALLS_TABLE.c.id == table.c.call).where(CALLS_TABLE.c.flow == flow)
+    return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
 
 
 def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:

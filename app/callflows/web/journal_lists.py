@@ -15,11 +15,11 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from callflows.errors import JournalUnavailableError
+from callflows.flows.country_code_check import read_written_party
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.inbox import InboxFilter, join_notes
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_states import CALL_STATE_RANKS
-from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import escape_spreadsheet_formula
 
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ async def ask_journal(query: Any) -> Any:  # noqa: ANN401 - a query of the journ
 
 def answer_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
     return JSONResponse(body, headers={**NO_STORE_HEADERS, **(headers or {})})
+
+
+def read_party_field(text: str, name: str) -> str:
+    """Return a number in E.164, or another party. Raises HTTPException for a number without its country."""
+    try:
+        return read_written_party(text)
+    except ValueError as error:
+        raise HTTPException(400, f"{name}: {error}") from None
 
 
 def read_moment_field(text: str, name: str) -> float | None:
@@ -109,8 +117,8 @@ class PageQuery(BaseModel):
 
     @property
     def numbers(self) -> tuple[str, str]:
-        """Our number and that of the other side."""
-        return parse_e164(self.number) or self.number, parse_e164(self.from_) or self.from_
+        """Our number and that of the other side. Raises HTTPException."""
+        return read_party_field(self.number, "number"), read_party_field(self.from_, "from")
 
     @property
     def period(self) -> tuple[float | None, float | None]:

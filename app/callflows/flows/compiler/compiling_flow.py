@@ -117,6 +117,8 @@ class FlowFindings:
     """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
     nodes_ending_unheard: set[str] = dataclasses.field(default_factory=set)
     """Nodes at whose end a caller may have heard nothing."""
+    sends_mail: bool = False
+    """True if the flow sends mails."""
     uses_network: bool = False
     """True if the flow sends requests to other servers."""
     prompts: dict[SourcePath, PromptRecord] = dataclasses.field(default_factory=dict)
