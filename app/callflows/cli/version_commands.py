@@ -133,6 +133,5 @@ def rollback(
         except ReadOnlyFlowsError as error:
             print(error.patch, end="")
             exit_with_notice(f"callflows: {error}", 1)
-        new_version = draft.flow.version if draft.flow is not None else old["version"]
-        store.add_audit_row(build_terminal_change(), ROLLBACK_ACTION, flow, "", new_version)
+        store.add_audit_row(build_terminal_change(), ROLLBACK_ACTION, flow, rows[0]["version"], old["version"])
     print(f"{current.file} is {old['version']} again")

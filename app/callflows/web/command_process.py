@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from callflows.settings import Settings
 
 
-MAX_COMMAND_SECONDS: Final = 600.0
+MAX_PROCESS_SECONDS: Final = 600.0
 MAX_COMMANDS_AT_ONCE: Final = 2
 """Commands of one server process that run at once; further ones are refused."""
 _LOWEST_PRIORITY: Final = 19
@@ -32,7 +32,7 @@ _MAX_LINE_BYTES: Final = 64_000_000
 _MAX_MESSAGE_CHARACTERS: Final = 4_000
 
 
-class FlowDraft(NamedTuple):
+class DraftText(NamedTuple):
     """A text that is tried instead of the file of a flow."""
 
     flow: str
@@ -47,12 +47,12 @@ class CommandProcesses:
         self._settings = settings
         self._running = 0
 
-    async def run_for_json(self, *arguments: str, draft: FlowDraft | None = None) -> Any:  # noqa: ANN401 - JSON
+    async def run_for_json(self, *arguments: str, draft: DraftText | None = None) -> Any:  # noqa: ANN401 - JSON
         """Run a command and return the JSON that it prints. Raises CommandBusyError and CommandFailedError."""
         lines = [line async for line in self.stream_lines(*arguments, draft=draft)]
         return json.loads("".join(lines))
 
-    async def stream_lines(self, *arguments: str, draft: FlowDraft | None = None) -> AsyncIterator[str]:
+    async def stream_lines(self, *arguments: str, draft: DraftText | None = None) -> AsyncIterator[str]:
         """Run a command and yield the lines that it prints. The command ends if the caller stops reading.
 
         Raises CommandBusyError if too many commands run, and CommandFailedError, with the messages of the command, if it
@@ -86,14 +86,14 @@ class CommandProcesses:
         try:
             with contextlib.suppress(ProcessLookupError):  # it may have ended already
                 os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
-            async with asyncio.timeout(MAX_COMMAND_SECONDS):
+            async with asyncio.timeout(MAX_PROCESS_SECONDS):
                 async for line in process.stdout:
                     yield line.decode()
                 code = await process.wait()
             if code not in (0, 1):
                 raise CommandFailedError((await messages).decode("utf-8", "replace")[:_MAX_MESSAGE_CHARACTERS].strip())
         except TimeoutError:
-            raise CommandFailedError(f"the command was ended after {MAX_COMMAND_SECONDS:.0f} s") from None
+            raise CommandFailedError(f"the command was ended after {MAX_PROCESS_SECONDS:.0f} s") from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -115,7 +115,7 @@ class CommandProcesses:
         }
 
 
-def _write_draft(stack: contextlib.ExitStack, draft: FlowDraft) -> tuple[str, str]:
+def _write_draft(stack: contextlib.ExitStack, draft: DraftText) -> tuple[str, str]:
     """Write a draft to a file that exists until the stack is closed; return the option for the command."""
     file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="callflows-draft-"))) / f"{draft.flow}{draft.suffix}"
     file.write_text(draft.source, encoding="utf-8")

@@ -23,7 +23,7 @@ from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_e
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.journal.api_tokens import TokenOwner
 from callflows.journal.inbox import PersonChange
-from callflows.web.command_process import FlowDraft
+from callflows.web.command_process import DraftText
 from callflows.web.flow_workshop import MAX_REPLAYED_CALLS
 from callflows.web.journal_lists import NO_STORE_HEADERS, answer_json, ask_journal
 from callflows.web.problem_details import create_problem_response
@@ -120,7 +120,7 @@ def add_flow_change_routes(
     async def replay(request: Request, body: ReplayBody, owner: TokenOwner) -> Response:
         if body.draft is not None and not owner.has_scope("author"):
             raise HTTPException(403, f"the token may {owner.scope}; a draft needs a token with --scope author")
-        draft = FlowDraft(body.draft.flow, body.draft.source) if body.draft is not None else None
+        draft = DraftText(body.draft.flow, body.draft.source) if body.draft is not None else None
         if draft is not None:
             await _require_valid_draft(workshop, draft.flow, draft.source)
         if body.call:
@@ -233,7 +233,7 @@ def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: _OwnerI
     @inject.with_scope("author")
     async def publish_flow_draft(request: Request, flow: _FlowName, body: PublishBody, owner: TokenOwner) -> Response:
         await _require_name(workshop, flow)
-        return await _publish(workshop.publish(flow, body.source, body.digest, build_person_change(request, owner)), flow)
+        return await _publish(workshop.publish(flow, body.source, body.digest, build_token_change(request, owner)), flow)
 
 
 def _add_trial_routes(router: APIRouter, workshop: FlowWorkshop, inject: _OwnerInjection) -> None:
@@ -274,7 +274,7 @@ def _create_problem(status: int, detail: str, **members: Any) -> Response:  # no
     return JSONResponse({**body, **members}, status_code=status, media_type="application/problem+json")
 
 
-def build_person_change(request: Request, owner: TokenOwner) -> PersonChange:
+def build_token_change(request: Request, owner: TokenOwner) -> PersonChange:
     """Return who changes something by a request, for the audit log."""
     address = request.client.host if request.client is not None else "unknown address"
     return PersonChange(owner.name, address, time.time())
@@ -315,4 +315,4 @@ def _add_version_routes(
         owner: TokenOwner,
         digest: Annotated[str, Query(description="the digest of the file that was looked at; empty: any")] = "",
     ) -> Response:
-        return await _publish(workshop.roll_back(flow, version, digest, build_person_change(request, owner)), flow)
+        return await _publish(workshop.roll_back(flow, version, digest, build_token_change(request, owner)), flow)

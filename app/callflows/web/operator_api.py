@@ -23,7 +23,7 @@ from callflows.journal.inbox import (
     VOICEMAIL_FIELDS,
     VOICEMAIL_KIND,
 )
-from callflows.web.flow_change_api import add_flow_change_routes, build_person_change
+from callflows.web.flow_change_api import add_flow_change_routes, build_token_change
 from callflows.web.journal_lists import (
     NO_STORE_HEADERS,
     CallQuery,
@@ -179,7 +179,7 @@ def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kin
     async def add_note(request: Request, thing: _Id, body: NoteBody, owner: TokenOwner) -> Response:
         await _require_thing(journal, kind, thing)
         try:
-            row = await ask_journal(journal.add_note(kind, thing, build_person_change(request, owner), body.text))
+            row = await ask_journal(journal.add_note(kind, thing, build_token_change(request, owner), body.text))
         except JournalRejectionError as error:
             raise HTTPException(400, f"text: {error}") from None
         note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
@@ -214,7 +214,7 @@ def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -
 def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
     async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
         await _require_thing(journal, kind, thing)
-        change = build_person_change(request, owner)
+        change = build_token_change(request, owner)
         changed = await ask_journal(journal.set_handled(kind, thing, change, handled=body.handled))
         return answer_json({"id": thing, "handled": body.handled, "changed": changed})
 
