@@ -13,7 +13,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from callflows.server import create_app, load_secret_keys
+from callflows.installation_parts import load_secret_keys
+from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web.console.console_accounts import read_console_users, write_console_user
 from callflows.web.console.console_door import ATTEMPTS_PER_MINUTE

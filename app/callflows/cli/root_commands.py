@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -148,7 +149,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _load_server(settings: Settings) -> CallDoor:
     """Create the server; the flows are loaded once for both the greeting and the calls."""
-    from callflows.server import create_app, load_flow_library
+    from callflows.installation_parts import load_flow_library
+    from callflows.server import create_app
 
     with show_progress("loading") as on_progress:
         library = load_flow_library(settings, on_progress)
@@ -188,7 +190,7 @@ def _print_console_link(settings: Settings, url: str) -> None:
     from callflows.settings import is_loopback_host
 
     if is_loopback_host(settings.host):
-        from callflows.server import load_secret_keys
+        from callflows.installation_parts import load_secret_keys
         from callflows.web.console.console_sessions import LINK_SECONDS, SessionSigner
 
         code = SessionSigner(load_secret_keys(settings)).sign_link()
@@ -418,10 +420,16 @@ def run_command_line() -> None:
         _run_guarded()
 
 
+@cache
+def _build_root_command() -> Any:  # noqa: ANN401 - typer's own type
+    """Build the command line; typer would build it for each command that runs in this process."""
+    return typer.main.get_command(root_app)
+
+
 def _run_guarded() -> None:
     try:
         try:
-            root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
+            _build_root_command()([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
         finally:
             sys.stdout.flush()
     except CallflowsError as error:

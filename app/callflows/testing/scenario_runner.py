@@ -20,7 +20,7 @@ from callflows.flows.loader.folder_loader import (
 )
 from callflows.flows.suppositions import NO_SUPPOSITIONS
 from callflows.rehearsal.platform_network import HttpNetwork
-from callflows.server import open_rehearsal_engine
+from callflows.rehearsal_engine import open_rehearsal_engine
 from callflows.testing.scenario_reader import read_scenario_cases
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ _MAX_LINE_BYTES: Final = 64_000_000
 _MAX_MESSAGE_CHARACTERS: Final = 4_000
 
 
-class DraftText(NamedTuple):
+class TriedDraft(NamedTuple):
     """A text that is tried instead of the file of a flow."""
 
     flow: str
@@ -47,12 +47,12 @@ class CommandProcesses:
         self._settings = settings
         self._running = 0
 
-    async def run_for_json(self, *arguments: str, draft: DraftText | None = None) -> Any:  # noqa: ANN401 - JSON
+    async def run_for_json(self, *arguments: str, draft: TriedDraft | None = None) -> Any:  # noqa: ANN401 - JSON
         """Run a command and return the JSON that it prints. Raises CommandBusyError and CommandFailedError."""
         lines = [line async for line in self.stream_lines(*arguments, draft=draft)]
         return json.loads("".join(lines))
 
-    async def stream_lines(self, *arguments: str, draft: DraftText | None = None) -> AsyncIterator[str]:
+    async def stream_lines(self, *arguments: str, draft: TriedDraft | None = None) -> AsyncIterator[str]:
         """Run a command and yield the lines that it prints. The command ends if the caller stops reading.
 
         Raises CommandBusyError if too many commands run, and CommandFailedError, with the messages of the command, if it
@@ -115,7 +115,7 @@ class CommandProcesses:
         }
 
 
-def _write_draft(stack: contextlib.ExitStack, draft: DraftText) -> tuple[str, str]:
+def _write_draft(stack: contextlib.ExitStack, draft: TriedDraft) -> tuple[str, str]:
     """Write a draft to a file that exists until the stack is closed; return the option for the command."""
     file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="callflows-draft-"))) / f"{draft.flow}{draft.suffix}"
     file.write_text(draft.source, encoding="utf-8")

@@ -23,7 +23,7 @@ from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_e
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.journal.api_tokens import TokenOwner
 from callflows.journal.inbox import PersonChange
-from callflows.web.command_process import DraftText
+from callflows.web.command_process import TriedDraft
 from callflows.web.flow_workshop import MAX_REPLAYED_CALLS
 from callflows.web.journal_lists import NO_STORE_HEADERS, answer_json, ask_journal
 from callflows.web.problem_details import create_problem_response
@@ -120,7 +120,7 @@ def add_flow_change_routes(
     async def replay(request: Request, body: ReplayBody, owner: TokenOwner) -> Response:
         if body.draft is not None and not owner.has_scope("author"):
             raise HTTPException(403, f"the token may {owner.scope}; a draft needs a token with --scope author")
-        draft = DraftText(body.draft.flow, body.draft.source) if body.draft is not None else None
+        draft = TriedDraft(body.draft.flow, body.draft.source) if body.draft is not None else None
         if draft is not None:
             await _require_valid_draft(workshop, draft.flow, draft.source)
         if body.call:

@@ -19,7 +19,7 @@ from callflows.flows.authoring.flow_drafts import (
 )
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
-from callflows.web.command_process import DraftText
+from callflows.web.command_process import TriedDraft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -69,7 +69,7 @@ class FlowWorkshop:
 
         Raises CommandBusyError and CommandFailedError, as the next ones do.
         """
-        report: dict[str, Any] = await self._processes.run_for_json("test", "--format", "json", draft=DraftText(flow, text))
+        report: dict[str, Any] = await self._processes.run_for_json("test", "--format", "json", draft=TriedDraft(flow, text))
         return report
 
     async def ring_draft(self, flow: str, text: str, number: str, options: Mapping[str, str]) -> dict[str, Any]:
@@ -78,13 +78,13 @@ class FlowWorkshop:
         ``options`` are options of that command without their dashes, such as ``keys``.
         """
         arguments = [f"--{name}={value}" for name, value in {"keys": "", **options}.items()]
-        draft = DraftText(flow, text) if text else None
+        draft = TriedDraft(flow, text) if text else None
         transcript: dict[str, Any] = await self._processes.run_for_json(
             "call", number, "--format", "json", *arguments, draft=draft
         )
         return transcript
 
-    def replay_calls(self, filters: Mapping[str, str], draft: DraftText | None = None) -> AsyncIterator[str]:
+    def replay_calls(self, filters: Mapping[str, str], draft: TriedDraft | None = None) -> AsyncIterator[str]:
         """Replay past calls; yield lines of JSON: ``{"done": …, "total": …}``, and in the end the report.
 
         ``filters`` are options of ``callflows replay`` without their dashes.
@@ -92,7 +92,7 @@ class FlowWorkshop:
         arguments = [f"--{name}={value}" for name, value in filters.items() if value]
         return self._processes.stream_lines("replay", "--format", "jsonl", *arguments, draft=draft)
 
-    async def replay_call(self, call: str, draft: DraftText | None = None) -> dict[str, Any]:
+    async def replay_call(self, call: str, draft: TriedDraft | None = None) -> dict[str, Any]:
         """Tell what would happen now to a past call: both routes, and the first difference."""
         described: dict[str, Any] = await self._processes.run_for_json("replay", call, "--format", "json", draft=draft)
         return described
