@@ -206,6 +206,10 @@ class JournalQueries:
         """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
         return await self._run_query(self._store.list_paths, call_ids)
 
+    async def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
+        """List the changes of a thing with some actions, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_audit_rows, actions, key)
+
     async def list_versions(self, flow: str) -> list[JournalRow]:
         """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""
         return await self._run_query(self._store.list_versions, flow)

@@ -222,6 +222,11 @@ class SqlStore:
         with self._open_write_connection() as connection:
             inbox.add_audit_row(connection, change, action, key, None, (before, after))
 
+    def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
+        """Return the changes of a thing with some actions, the newest first."""
+        with self._open_read_connection() as connection:
+            return inbox.query_audit_rows(connection, actions, key)
+
     def create_token(self, name: str, scope: str, change: PersonChange, until: float | None = None) -> str:
         """Make a token of the HTTP API, and return it."""
         with self._open_write_connection() as connection:
