@@ -8,6 +8,7 @@ CallflowsError
 ├── FlowFileError                 a flow file is wrong: all its problems
 ├── FlowCreationError             a new flow cannot be created from a template
 ├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
+├── CampaignError                 a list of people cannot be called: the list, the settings, or Opentact
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
@@ -133,6 +134,10 @@ class ImportSourceError(CallflowsError):
         self.column = column
         self.reason = reason
         self.fix = fix
+
+
+class CampaignError(CallflowsError):
+    """A list of people cannot be read or called; the message has the reason and the fix."""
 
 
 class PythonFlowError(CallflowsError):
