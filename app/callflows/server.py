@@ -500,10 +500,10 @@ def create_ticket_signer(settings: Settings) -> TicketSigner:
     return TicketSigner(load_secret_keys(settings))
 
 
-def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
-    """Load the flows of an installation. Raises SettingsError."""
+def build_compiler_options(settings: Settings) -> CompilerOptions:
+    """Return the compiler options of an installation, with the keys of its tickets. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
-    options = CompilerOptions(
+    return CompilerOptions(
         create_ticket_signer(settings),
         settings.apology,
         settings.dialect,
@@ -511,6 +511,11 @@ def load_flow_library(settings: Settings, on_progress: ProgressCallback | None =
         data_folder=settings.data,
         twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
+
+
+def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
+    """Load the flows of an installation. Raises SettingsError."""
+    options = build_compiler_options(settings)
     return FlowLibrary(
         settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress
     )

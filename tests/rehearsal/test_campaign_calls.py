@@ -8,7 +8,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from stand_in_harness import NUMBER, run_customer_server
+from stand_in_harness import NUMBER, TOKEN, run_customer_server
 from test_server_with_stand_in import ours
 
 from callflows.campaigns.campaign_runner import CampaignRunner
@@ -30,6 +30,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.opentact import Opentact
 from callflows.server import create_ticket_signer
 from callflows.web import call_end_handler
+from cli.command_runner import run_command
 from waiting import run_bounded, wait_until_async
 
 ANN, BEN, CARL = "+12015550901", "+12015550902", "+12015550903"
@@ -40,17 +41,20 @@ nodes:
   start:
     - menu:
         prompt: Hello {{ first_name }}. Your appointment is on {{ appointment }}. Press 1 to confirm.
-        keys: {1: confirmed}
+        keys: {1: confirmed, 9: never}
         attempts: 1
         otherwise: bye
   confirmed:
     - notify: {url: "http://127.0.0.1:1/confirmed", payload: {who: "{{ first_name }}", when: "{{ appointment }}"}}
     - sms: See you on {{ appointment }}.
     - say: Thank you.
+  never:
+    - opt_out
+    - say: We will not call you again.
   bye:
     - say: Goodbye.
 ended:
-  - sms: "You pressed {{ ended['keys'] | join }}."
+  - sms: Thank you for your time.
 """
 PEOPLE = [(ANN, {"first_name": "Ann", "appointment": "Monday"}), (BEN, {"first_name": "Ben", "appointment": "Tuesday"})]
 
@@ -160,8 +164,8 @@ def test_press_1_to_confirm_tells_the_office_who_confirmed_and_writes_to_the_per
         (ANN, "Ann", "Monday"), (BEN, "Ben", "Tuesday")
     }  # fmt: skip
     assert {(str(text["to"]).lstrip("+"), text["message"]) for text in texts} == {
-        ("12015550901", "See you on Monday."), ("12015550901", "You pressed 1."),
-        ("12015550902", "See you on Tuesday."), ("12015550902", "You pressed 1."),
+        ("12015550901", "See you on Monday."), ("12015550901", "Thank you for your time."),
+        ("12015550902", "See you on Tuesday."), ("12015550902", "Thank you for your time."),
     }  # fmt: skip
     assert states == {ANN: (NumberState.answered, 1), BEN: (NumberState.answered, 1)}
     assert [(row["number"], row["first_name"], row["node"], bool(row["call"])) for row in report] == [
@@ -169,6 +173,16 @@ def test_press_1_to_confirm_tells_the_office_who_confirmed_and_writes_to_the_per
     ]  # fmt: skip
     assert f"{ANN}: called" in lines
     assert f"{BEN}: answered" in lines
+
+
+def test_who_asks_not_to_be_called_again_gets_no_call_from_another_campaign(tmp_path):
+    async def work(stack):
+        it = await dialler(stack, tmp_path)
+        await it.server.it.request_control("PUT", "/callee-keys", {"keys": "9"})
+        await it.run()
+        return await it.server.until(lambda store: all(store.is_opted_out(NUMBER, number) for number in (ANN, BEN)))
+
+    assert run_with_stack(work)
 
 
 def test_who_does_not_answer_is_called_again_later_and_then_left_alone(tmp_path):
@@ -282,3 +296,40 @@ def test_the_ticket_of_a_call_names_the_person_as_the_caller_and_has_only_what_t
     document = documents.make_document(ANN, {}, "reminder/1/1").decode()
     assert document.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<Response><Callback url=')
     assert "<Error><Say>Sorry.</Say><Hangup/></Error>" in document
+
+
+def test_the_command_asks_and_then_runs_a_campaign_to_its_end(tmp_path, monkeypatch):
+    (tmp_path / "server").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text(f"phone,First name\n{ANN},Ann\n{BEN},Ben\n")
+    create = ("campaign", "create", "hello", "--flow", "desk", "--list", "people.csv", "--from", NUMBER)
+
+    async def work():
+        async with ours(tmp_path / "server", CONFIRM) as server:
+            product = (await server.it.request_payload("GET", "/sip/product"))[0]
+            body = {"name": "calls", "is_active": True, "product": product.get("id", product["uuid"])}
+            profile = (await server.it.request_payload("POST", "/profile/outbound_voice", body))["uuid"]
+            environment = {
+                "FLOWS": server.settings.flows, "DATA": server.settings.data, "PUBLIC_URL": server.url,
+                "OPENTACT_URL": server.settings.opentact_url, "OPENTACT_TOKEN": TOKEN,
+            }  # fmt: skip
+            for name, value in environment.items():
+                monkeypatch.setenv(f"CALLFLOWS_{name}", str(value))
+            hours = ("--hours", "00:00-24:00", "--days", "mon-sun", "--pace", "600")
+            made = await asyncio.to_thread(run_command, *create, "--profile", profile, *hours)
+            unconfirmed = await asyncio.to_thread(run_command, "campaign", "run", "hello")
+            done = await asyncio.to_thread(run_command, "campaign", "run", "hello", "--yes")
+            return made, unconfirmed, done
+
+    made, unconfirmed, done = run_bounded(work())
+    assert made.code == 0, made.err
+    assert (unconfirmed.code, "without a terminal, nobody can confirm" in unconfirmed.err) == (2, True)
+    assert done.code == 0, done.err
+    assert "call 2 number(s)" in done.err  # the plan, before it begins
+    assert done.out.splitlines()[-1] == "hello: 2 answered"
+    report = run_command("campaign", "report", "hello", "--format", "csv").out.splitlines()
+    assert report[0] == "number,state,attempts,called,seconds,node,call,reason,first_name"
+    assert [line.split(",")[:3] for line in report[1:]] == [
+        ["+12015550901", "answered", "1"],
+        ["+12015550902", "answered", "1"],
+    ]

@@ -39,7 +39,12 @@ EFFECT_KEY_MEMORY_SECONDS: Final = 600.0
 """Seconds for which a key is kept in memory."""
 EFFECT_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0, 900.0)
 """Seconds before each further attempt, plus or minus 20 %; the last is repeated until the effect expires."""
-EXPIRY_SECONDS: Final[Mapping[str, float]] = {"sms": 3600.0, "notify": 24 * 3600.0, "voicemail": 72 * 3600.0}
+EXPIRY_SECONDS: Final[Mapping[str, float]] = {
+    "sms": 3600.0,
+    "notify": 24 * 3600.0,
+    "voicemail": 72 * 3600.0,
+    "opt-out": 30 * 24 * 3600.0,
+}
 """Time within which an effect is sent or given up. A text-back hours after the call is worse than none."""
 ADOPTION_INTERVAL_SECONDS: Final = 5.0
 """Interval at which effects of processes that ended are looked for."""

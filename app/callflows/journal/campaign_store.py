@@ -223,7 +223,7 @@ def _read_outbound_call(row: Any) -> OutboundCall:  # noqa: ANN401 - a row
 
 
 def iterate_report(connection: Connection, name: str) -> Iterator[JournalRow]:
-    """Yield a row for each number of a campaign, with the answered call: its id, its seconds, the node of its last request."""
+    """Yield a row for each number, with its answered call: the id, the seconds, the node of its last request."""
     numbers = list_numbers(connection, name)
     for some in _split_list(numbers):
         keys = {make_campaign_key(name, one.position, one.attempts): one.position for one in some}

@@ -94,6 +94,8 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
             )
         case "notify":
             return f"notifies {sanitize_for_terminal(step['url'])}"
+        case "opt_out":
+            return f"{sanitize_for_terminal(step['number'])} gets no more calls and texts"
         case "lookup":
             return f"looks up {sanitize_for_terminal(step['into'])}: {step['result']}"
     step = {**step, "seconds": _step_seconds(step)} if "seconds" in step else step

@@ -97,6 +97,7 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "gather": ExpectationWord("Gather", "digits", "result", "tag"),
     "sms": ExpectationWord("sms", "text", "to", "from"),
     "notify": ExpectationWord("notify", "url", "payload"),
+    "opt_out": ExpectationWord("opt_out", "number"),
     "lookup": ExpectationWord("lookup", "into", "url", "method", "result"),
     "hangup": ExpectationWord("Hangup", "tag"),
     "answer": ExpectationWord("Answer", "tag"),

@@ -15,6 +15,7 @@ from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.lookup_step import LookupStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
+from callflows.flows.steps.opt_out_step import OptOutStep
 from callflows.flows.steps.set_step import SetStep
 from callflows.flows.steps.sms_step import SmsStep
 from callflows.flows.steps.step_base import FlowStep, compile_flow_step
@@ -53,6 +54,7 @@ FLOW_STEPS: Final[Mapping[str, type[FlowStep]]] = {
         LookupStep,
         SmsStep,
         NotifyStep,
+        OptOutStep,
     )
 }
 """The words of flows, in the order of the reference."""
