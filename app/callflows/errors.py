@@ -199,6 +199,10 @@ class RehearsalError(CallflowsError):
     """A call cannot be rehearsed."""
 
 
+class UnknownCallError(RehearsalError):
+    """Too little is known of a recorded call, or it went another way than a rehearsal goes."""
+
+
 class ScenarioError(RehearsalError):
     """A scenario or a script is written wrongly; ``fix`` says how to write it."""
 

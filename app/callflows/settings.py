@@ -8,16 +8,25 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dotenv
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from callflows.errors import SettingsError
-from callflows.text import MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_suggestion
+from callflows.text import MAIL_ADDRESS_PATTERN, MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_suggestion
 
 OPENTACT_REST_URL: Final = "https://api.opentact.org/rest"
 OPENTACT_EVENTS_URL: Final = "wss://api.opentact.org/wss"
@@ -28,8 +37,11 @@ _WEBHOOK_KEY_PATTERN = re.compile(
     r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 )
 _OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
+_SMTP_URL_PATTERN = re.compile(r"smtps?://([^\s/]+@)?[A-Za-z0-9.\-\[\]:]+/?")
+_CHAT_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9.\-]+=[!-~]+")
 _DATABASE_URL_PATTERN = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
 SHORTEST_MESSAGE_SECONDS: Final = 1.0
+MIN_PASSWORD_CHARACTERS: Final = 10
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -92,6 +104,19 @@ class Settings(BaseSettings):
     allowed_sources: NetworkList = Field((), description="addresses that may request /call; empty: any")
     private_lookups: NetworkList = Field((), description="private networks that lookups and notify may reach")
     notify_key: SecretList = Field((), description="keys (whsec_…) that sign the webhooks of notify; unset: no signature")
+    chat_tokens: SecretList = Field(
+        (), description="access tokens of Matrix and ntfy servers that notify writes to, as matrix.example.com=…"
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="the server that sends mails: smtp://user@mail.example.com:587 (STARTTLS) or smtps://…; unset: none",
+    )
+    smtp_password: SecretStr = Field(SecretStr(""), description="the password of that user")
+    mail_from: str = Field(
+        "",
+        validate_default=True,
+        description="the sender of mails, as Acme <phone@example.com>; unset: the user of SMTP_URL",
+    )
     twilio_account_sid: str = Field("", pattern="^(AC[0-9a-fA-F]{32})?$", description="AccountSid for apps under twiml")
     twilio_auth_token: SecretStr = Field(
         SecretStr(""), description="the token that signs requests to apps under twiml, as Twilio does; unset: no signature"
@@ -148,6 +173,12 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="the database of the call log, sqlite:///file or postgresql://…; unset: callflows.db in data",
     )
+    console_password: SecretStr = Field(
+        SecretStr(""), description="the password of the console in the browser; unset: no password"
+    )
+    console_users: Path | None = Field(
+        None, description="the file with the people of the console, written by callflows user; unset: console-users in data"
+    )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
     @field_validator("public_url")
@@ -181,10 +212,45 @@ class Settings(BaseSettings):
             raise ValueError("must be sqlite:///data/callflows.db or postgresql://user:password@host/database")
         return url
 
+    @field_validator("chat_tokens")
+    @classmethod
+    def _check_chat_tokens(cls, tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(_CHAT_TOKEN_PATTERN.fullmatch(token.get_secret_value()) for token in tokens):
+            raise ValueError("must be the host of a server, = and its token, as matrix.example.com=syt_…")
+        return tokens
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not _SMTP_URL_PATTERN.fullmatch(url.get_secret_value()):
+            raise ValueError("must be smtp:// or smtps://, perhaps a user and @, a host and perhaps a port")
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _check_mail_sender(cls, sender: str, info: ValidationInfo) -> str:
+        url = info.data.get("smtp_url", SecretStr("")).get_secret_value()
+        sender = sender or unquote(urlsplit(url).username or "")
+        if url and not MAIL_ADDRESS_PATTERN.fullmatch(parseaddr(sender)[1]):
+            raise ValueError("must be an address, as phone@example.com or Acme <phone@example.com>")
+        return sender
+
     @property
     def journal_url(self) -> str:
         """URL of the journal's database; the default is a SQLite file in ``data``."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
+
+    @field_validator("console_password")
+    @classmethod
+    def _check_console_password(cls, password: SecretStr) -> SecretStr:
+        if 0 < len(password.get_secret_value()) < MIN_PASSWORD_CHARACTERS:
+            raise ValueError(f"must have at least {MIN_PASSWORD_CHARACTERS} characters: strangers may try to guess it")
+        return password
+
+    @property
+    def console_users_file(self) -> Path:
+        """The file with the people of the console."""
+        return self.console_users or self.data / "console-users"
 
     @field_validator("apology")
     @classmethod

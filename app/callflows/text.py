@@ -39,6 +39,8 @@ def replace_unprintable(text: str, kept: str = "") -> str:
     return "".join(sign if sign.isprintable() or sign in kept else " " for sign in text)
 
 
+MAIL_ADDRESS_PATTERN: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){0,20}")
+"""An address of a mail in ASCII, without a name."""
 MAX_SMS_CHARACTERS: Final = 918
 """Characters of a text message; documented: 1 to 918, six parts of 153."""
 

@@ -111,6 +111,17 @@ def test_a_note_is_shown_with_its_voicemail_and_in_the_story_of_its_call():
 
 @pytest.mark.usefixtures("inbox")
 @pytest.mark.parametrize(
+    "arguments",
+    [("log", "--number"), ("voicemails", "--from"), ("messages", "--from"), ("watch", "--number"), ("forget", "--yes")],
+)
+def test_a_number_without_its_country_finds_nothing_by_mistake(arguments):
+    done = run_command(*arguments, "201-555-0123")
+    assert (done.code, done.out) == (2, "")
+    assert "write +12015550123 if it is North American" in done.err
+
+
+@pytest.mark.usefixtures("inbox")
+@pytest.mark.parametrize(
     ("arguments", "code"), [(("--handled", "nothing"), 1), (("--handled", "rec-"), 2), (("--note", "rec-1", " "), 2)]
 )
 def test_a_change_of_nothing_or_of_several_is_refused(arguments, code):

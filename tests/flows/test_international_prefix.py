@@ -47,6 +47,30 @@ def test_punctuation_of_people_and_of_address_books_is_no_part_of_a_number(writt
     assert parse_e164(written) == number
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["201-555-0123", "201.555.0123", "tel:201-555-0123", "612-345-678", "44 20 7946 0018", "06 12 34 56 78", "6175550123"],
+)
+def test_a_number_of_one_country_never_becomes_a_number_of_another(written):
+    assert parse_e164(written) == ""
+    assert parse_caller_number(written) in (written, written.removeprefix("tel:"))
+
+
+@pytest.mark.parametrize(
+    ("written", "fix"),
+    [
+        ("201-555-0188", "write +12015550188 if it is North American, else put its own country code"),
+        ("6175550188", "write +16175550188 if it is North American, else put its own country code"),
+        ("44 20 7946 0018", "write +442079460018 if its first digits are its country's code"),
+    ],
+)
+def test_a_number_without_its_country_is_refused_with_the_number_that_is_meant(written, fix):
+    text = f"numbers: ['{written}']\nnodes:\n  start:\n    - sms: {{to: '{written}', text: Hello}}\n    - hangup\n"
+    problems = [str(problem) for problem in compile_text(text).problems if problem.severity == "error"]
+    assert len(problems) == 2
+    assert all("is not a number" in problem and fix in problem for problem in problems)
+
+
 @pytest.mark.parametrize("written", ["02079460018", "000", "0000000000", "00", "(201) 555-0188", "+1 (201) 555-0188 or 12"])
 def test_a_number_without_a_country_stays_none(written):
     assert parse_e164(written) == ""

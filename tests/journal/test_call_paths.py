@@ -173,6 +173,23 @@ def test_the_path_is_the_same_in_whatever_order_the_reports_come(line, order):
     assert list_visits(line.store) == FULL_PATH
 
 
+def test_the_report_of_a_menu_at_its_end_and_a_report_that_comes_twice_lead_nowhere(line):
+    line.answer(BEGAN)
+    again = executed("Say[1]", BEGAN + 4)
+    line.report(*KEY_2, again, IN_SUPPORT, executed("Gather[3]", BEGAN + 7), ended())
+    assert list_visits(line.store) == FULL_PATH
+    assert load_ending(line.store)[1] == "support"
+
+
+def test_after_a_dial_that_failed_comes_its_branch_and_not_what_follows_in_the_document(line):
+    text = FLOW.replace("    - dial: +12015550188\n", "    - dial: {to: +12015550188, no_answer: done}\n    - say: Bye.\n")
+    other = Line(line.store, text)
+    other.answer(BEGAN)
+    other.report(*KEY_2, executed("Gather[3].DTMF[0].Dial[1]", BEGAN + 20, success=False), ended())
+    said = [words["text"] for words in load_call_story(line.store, "one")["heard"]]
+    assert said[-1].startswith("rang +12015550188: nobody answered")
+
+
 def test_a_call_that_ends_in_a_menu_ends_in_its_node(line):
     line.answer(BEGAN)
     line.report(*KEY_2, ended())

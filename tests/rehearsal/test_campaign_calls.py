@@ -18,6 +18,7 @@ from callflows.errors import CampaignError
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
+from callflows.installation_parts import create_ticket_signer
 from callflows.journal.campaign_store import (
     NumberState,
     StoredCampaign,
@@ -28,7 +29,6 @@ from callflows.journal.campaign_store import (
 )
 from callflows.journal.sql_store import SqlStore
 from callflows.opentact import Opentact
-from callflows.server import create_ticket_signer
 from callflows.web import call_end_handler
 from cli.command_runner import run_command
 from waiting import run_bounded, wait_until_async

@@ -18,7 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from callflows.cli.cli_options import build_command_options
 from callflows.errors import SettingsError
+from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.journal.sql_store import SqlStore
 from callflows.settings import Settings
 from callflows.setup.doctor import local_checks
@@ -29,8 +31,10 @@ from callflows.setup.doctor.doctor_runner import (
     run_doctor_checks,
     run_in_daemon_thread,
 )
+from callflows.setup.doctor.reachability_checks import diagnose_mail
 from callflows.setup.server_probe import explain_unreachable_server
 from cli.command_runner import run_command
+from effects.smtp_servers import run_smtp_server
 from opentact.fake_opentact import AUTH_FAILURE_EVENT, CannedAnswer, create_session, error_answer
 from setup.fake_account import DESK_FLOW, NUMBER, OTHER_NUMBER, OUR_TOKEN, THIRD_NUMBER, FakeAccount, install_account
 from setup.server_process import find_free_port, run_server_process
@@ -565,3 +569,26 @@ def test_what_several_checks_ask_is_asked_once_also_where_it_fails():
 
     assert [type(found) for found in run_bounded(both())] == [SettingsError, SettingsError]
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "password", "level", "said"),
+    [
+        ("mail: office@example.com", None, "error", "CALLFLOWS_SMTP_URL is not set, and these flows send mails: desk"),
+        ("say: Hello.", None, "ok", "no flow sends mails"),
+        ("mail: office@example.com", "right", "ok", "takes mails from phone@example.com"),
+        ("mail: office@example.com", "wrong", "error", "535"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_a_mail_server_that_does_not_take_the_login_is_said(steps, password, level, said, tmp_path):
+    (tmp_path / "desk.yaml").write_text(f"numbers: rest\nnodes:\n  start:\n    - {steps}\n    - say: Hello.\n")
+    with run_smtp_server(needs_login=True) as (_, address):
+        url = f"smtp://phone@{address}" if password else ""
+        settings = Settings(_env_file=None, smtp_url=url, smtp_password=password or "", mail_from="phone@example.com")
+
+        async def load():
+            return load_flow_folder(tmp_path, build_command_options(settings))
+
+        (found,) = run_bounded(diagnose_mail(settings, load))
+    assert (found.level, said in found.found) == (level, True), found

@@ -61,7 +61,10 @@ def verdict(path, scenario: str):
         "text: spam, expect: [ignored, not: [sms]]",
         "text: Hello, from: +12015550144, expect: [forward: {text: '+12015550144: Hello'}, not: [ignored]]",
         "text: call +12015550166, lists: {vip: +12015550999}, expect: [forward: +12015550166]",
-        "text: call +8821234567, lists: {vip: +12015550999}, expect: [ignored, refused: {word: forward}, not: [forward]]",
+        (
+            "text: call +8821234567, lists: {vip: +12015550999}, "
+            "expect: [ignored, refused: {step_key: forward}, not: [forward]]"
+        ),
         "text: [STOP, hours, START, hours], expect: [ignored: hours, refused: STOP, text: {result: started}, reply: open]",
         "text: HELP, expect: [text: {text: HELP, result: helped}, reply]",
         "text: [hours, {text: hours, after: 10s}], expect: [reply, refused: less than 60 seconds ago]",
@@ -78,7 +81,7 @@ def test_what_is_done_about_a_text_is_expected(scenario, tmp_path):
 @pytest.mark.parametrize(
     "scenario",
     [
-        "callee: no-answer, opted_out: true, expect: [refused: {word: sms, reason: STOP}, not: [sms]]",
+        "callee: no-answer, opted_out: true, expect: [refused: {step_key: sms, reason: STOP}, not: [sms]]",
         "callee: no-answer, expect: [sms: Sorry, not: [refused]]",
         "callee: answer, opted_out: true, expect: [not: [refused, sms]]",
     ],

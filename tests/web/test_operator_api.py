@@ -152,6 +152,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(api):
         ("read", "GET /api/v1/calls?cursor=x", 400),
         ("read", "GET /api/v1/calls?since=yesterday", 400),
         ("read", "GET /api/v1/messages?direction=up", 400),
+        ("read", "GET /api/v1/calls?number=201-555-0123", 400),
         ("read", "GET /api/v1/flows/nothing", 404),
         ("read", "GET /api/v1/nothing", 404),
     ],

@@ -8,9 +8,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.errors import CampaignError
-from callflows.flows.country_code_check import lacks_country_code, suggest_country_code
+from callflows.flows.country_code_check import suggest_country_code
 from callflows.flows.expressions.value_names import VALUE_NAME_PATTERN
-from callflows.telephony.phone_numbers import is_impossible_number, parse_e164
+from callflows.telephony.phone_numbers import is_impossible_number, lacks_country_code, parse_e164
 from callflows.text import clean_field
 
 if TYPE_CHECKING:

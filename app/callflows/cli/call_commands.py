@@ -147,7 +147,8 @@ def _reject_conflicting_options(*, at: str, url: str, via: str, zone: str, recor
 
 def _reject_unknown_parties(number: str, caller: str, *, is_remote: bool) -> None:
     """Reject an invalid number or caller; a remote server may also have short numbers."""
-    from callflows.testing.phone_arguments import explain_invalid_caller, explain_invalid_number
+    from callflows.flows.country_code_check import explain_invalid_number
+    from callflows.testing.phone_arguments import explain_invalid_caller
 
     wrong = "" if is_remote and number.lstrip("+").isdecimal() else explain_invalid_number(number)
     if wrong:

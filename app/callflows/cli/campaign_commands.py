@@ -220,7 +220,7 @@ def _exit_without_campaign(name: str) -> NoReturn:
 def _load_flow(settings: Settings, name: str) -> Flow:
     """Return a flow without errors; exit with code 1 if there is none."""
     from callflows.flows.loader.folder_loader import load_flow_folder
-    from callflows.server import build_compiler_options
+    from callflows.installation_parts import build_compiler_options
     from callflows.text import format_suggestion
 
     loaded = load_flow_folder(settings.flows, build_compiler_options(settings))
@@ -235,7 +235,7 @@ def _load_flow(settings: Settings, name: str) -> Flow:
 
 def _make_documents(settings: Settings, flow: str, sender: str) -> OutboundDocuments:
     from callflows.campaigns.outbound_document import OutboundDocuments
-    from callflows.server import create_ticket_signer
+    from callflows.installation_parts import create_ticket_signer
 
     return OutboundDocuments(_load_flow(settings, flow), create_ticket_signer(settings), settings.public_url, sender)
 

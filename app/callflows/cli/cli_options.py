@@ -30,6 +30,16 @@ FLOWS_OPTION = Annotated[
         help="The folder of the flow files. Default: the setting CALLFLOWS_FLOWS, else ./callflows.",
     ),
 ]
+DRAFT_OPTION = Annotated[
+    Path | None,
+    typer.Option(
+        "--draft",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Use this file instead of the flow file of the same name in the folder.",
+    ),
+]
 ZONE_OPTION = Annotated[
     str,
     typer.Option("--zone", metavar="ZONE", help="The time zone of the verb Schedule, as America/New_York. Default: UTC."),
@@ -61,8 +71,11 @@ def parse_zone_option(text: str) -> ZoneInfo | None:
     return ZoneInfo(text) if text else None
 
 
-def build_command_options(settings: Settings) -> CompilerOptions:
-    """Return compiler options for commands without real calls: the key of the tickets is a fixed text."""
+def build_command_options(settings: Settings, draft: Path | None = None) -> CompilerOptions:
+    """Return compiler options for commands without real calls: the key of the tickets is a fixed text.
+
+    ``draft`` is compiled instead of the flow file of the same name.
+    """
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.tickets import TicketSigner
     from callflows.flows.twiml.twilio_requests import TwilioAccount
@@ -74,8 +87,21 @@ def build_command_options(settings: Settings) -> CompilerOptions:
         settings.dialect,
         dial_regions=regions,
         data_folder=settings.data,
+        drafts={settings.flows / draft.name: read_draft(draft)} if draft is not None else {},
         twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
     )
+
+
+def read_draft(file: Path) -> bytes:
+    """Return the content of a draft; exit with code 2 if it is no flow file, or cannot be read."""
+    from callflows.flows.loader.folder_loader import is_flow_file, read_bounded_file
+
+    if not is_flow_file(file):
+        exit_with_notice(f"callflows: --draft: {file} is not a flow file (.yaml, .py)", 2)
+    try:
+        return read_bounded_file(file)
+    except OSError as error:
+        exit_with_notice(f"callflows: --draft: {file}: {error.strerror}", 2)
 
 
 @contextlib.contextmanager

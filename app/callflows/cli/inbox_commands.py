@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,14 +10,21 @@ import typer
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice
 from callflows.cli.journal_output import (
+    DEFAULT_TEXT_ROWS,
+    FLOW_FILTER,
+    FROM_FILTER,
+    LOG_FORMAT,
+    NUMBER_FILTER,
+    ROW_LIMIT,
+    SINCE_FILTER,
+    UNTIL_FILTER,
     LogFormat,
     build_terminal_change,
+    complete_stored_id,
     normalize_number_filter,
     open_store,
     parse_moment_option,
-    print_csv,
-    print_json_array,
-    print_json_lines,
+    print_stored_rows,
     require_known_value,
 )
 
@@ -30,21 +36,13 @@ if TYPE_CHECKING:
     from callflows.journal.sql_store import SqlStore
 
 
-_DEFAULT_TEXT_ROWS: Final = 50
 _TEXT_WIDTH: Final = 80
-_MAX_ID_CANDIDATES: Final = 10
 _HANDLED_OPTION = Annotated[str, typer.Option(metavar="ID", help="Mark this one as handled, and print nothing else.")]
 _REOPEN_OPTION = Annotated[str, typer.Option(metavar="ID", help="Mark this one as new again.")]
 _NOTE_OPTION = Annotated[
     tuple[str, str] | None, typer.Option(metavar="ID TEXT", help="Add a note to this one, as ID 'called back'.")
 ]
 _STATE_OPTION = Annotated[str, typer.Option(help="Only the new ones, or only the handled ones: new, handled.")]
-_FROM_OPTION = Annotated[str, typer.Option("--from", help="Only those of this caller or sender.")]
-_NUMBER_OPTION = Annotated[str, typer.Option(help="Only those to this number of ours.")]
-_SINCE_OPTION = Annotated[str, typer.Option(help="Since this time (2026-11-23T10:00Z), or so long ago: 2h, 7d.")]
-_UNTIL_OPTION = Annotated[str, typer.Option(help="Before this time, written as for --since.")]
-_LIMIT_OPTION = Annotated[int | None, typer.Option(min=1, help="Rows at most. Default: 50 as text, all as JSON.")]
-_FORMAT_OPTION = Annotated[LogFormat, typer.Option("--format", help="The output format.")]
 
 
 def voicemails(  # noqa: PLR0913, PLR0917 - an option each
@@ -52,13 +50,13 @@ def voicemails(  # noqa: PLR0913, PLR0917 - an option each
     reopen: _REOPEN_OPTION = "",
     note: _NOTE_OPTION = None,
     state: _STATE_OPTION = "",
-    number: _NUMBER_OPTION = "",
-    from_: _FROM_OPTION = "",
-    flow: Annotated[str, typer.Option(help="Only those that this flow recorded.")] = "",
-    since: _SINCE_OPTION = "",
-    until: _UNTIL_OPTION = "",
-    limit: _LIMIT_OPTION = None,
-    output: _FORMAT_OPTION = LogFormat.text,
+    number: NUMBER_FILTER = "",
+    from_: FROM_FILTER = "",
+    flow: FLOW_FILTER = "",
+    since: SINCE_FILTER = "",
+    until: UNTIL_FILTER = "",
+    limit: ROW_LIMIT = None,
+    output: LOG_FORMAT = LogFormat.text,
 ) -> None:
     """List voicemails, the newest first: who called, how long, new or handled, notes, transcript, and the link.
 
@@ -79,12 +77,12 @@ def messages(  # noqa: PLR0913, PLR0917 - an option each
     note: _NOTE_OPTION = None,
     state: _STATE_OPTION = "",
     direction: Annotated[str, typer.Option(help="Only texts that came in, or that went out: in, out.")] = "",
-    number: _NUMBER_OPTION = "",
-    from_: _FROM_OPTION = "",
-    since: _SINCE_OPTION = "",
-    until: _UNTIL_OPTION = "",
-    limit: _LIMIT_OPTION = None,
-    output: _FORMAT_OPTION = LogFormat.text,
+    number: NUMBER_FILTER = "",
+    from_: FROM_FILTER = "",
+    since: SINCE_FILTER = "",
+    until: UNTIL_FILTER = "",
+    limit: ROW_LIMIT = None,
+    output: LOG_FORMAT = LogFormat.text,
 ) -> None:
     """List text messages of both directions, the newest first, with their delivery as Opentact reported it.
 
@@ -108,11 +106,11 @@ def _read_filter_options(
     require_known_value(state, INBOX_STATES, "--state")
     return {
         "state": state,
-        "number": normalize_number_filter(number),
-        "party": normalize_number_filter(from_),
+        "number": normalize_number_filter(number, "--number"),
+        "party": normalize_number_filter(from_, "--from"),
         "since": parse_moment_option(since, "--since"),
         "until": parse_moment_option(until, "--until"),
-        "limit": limit or (_DEFAULT_TEXT_ROWS if output is LogFormat.text else None),
+        "limit": limit or (DEFAULT_TEXT_ROWS if output is LogFormat.text else None),
     }
 
 
@@ -148,12 +146,10 @@ def _add_note(store: SqlStore, kind: str, key: str, text: str) -> None:
 
 def _complete_id(store: SqlStore, kind: str, text: str) -> str:
     """Return the only id that starts with the given text; exit with a notice if none or several do."""
-    ids = store.list_ids_by_prefix(kind, text, _MAX_ID_CANDIDATES + 1)
-    if not ids:
+    id_ = complete_stored_id(store, kind, text)
+    if not id_:
         exit_with_notice(f"callflows: there is no {kind} {text!r}: callflows {kind}s lists them", 1)
-    if len(ids) > 1:
-        exit_with_notice(f"callflows: {text!r} is the beginning of several ids: {', '.join(ids[:_MAX_ID_CANDIDATES])}", 2)
-    return ids[0]
+    return id_
 
 
 def _print_inbox(
@@ -165,28 +161,20 @@ def _print_inbox(
 ) -> None:
     from callflows.flows.authoring.flow_outline import FlowOutlines
 
-    with open_store() as store, contextlib.ExitStack() as queries:
-        found: Iterable[dict[str, Any]] = ()
-        if store is not None:
-            found = queries.enter_context(contextlib.closing(list_rows(store, wanted)))
-        rows = ({name: row[name] for name in fields} for row in found)
-        if output is LogFormat.text:
-            outlines, count = FlowOutlines(load_command_settings().flows), 0
-            for count, row in enumerate(rows, 1):  # noqa: B007 - the number of rows is used below
-                for line in format_row(row, outlines):
-                    print(line)
-            if not count:
-                print_notice("none")
-            elif count == wanted.limit:
-                print_notice(f"there may be more: --limit {2 * count}")
-        elif output is LogFormat.csv:
-            print_csv(({**row, "notes": _join_notes(row["notes"])} for row in rows), fields)
-        else:
-            (print_json_array if output is LogFormat.json else print_json_lines)(rows)
+    def print_text(rows: Iterable[dict[str, Any]]) -> None:
+        outlines, count = FlowOutlines(load_command_settings().flows), 0
+        for count, row in enumerate(rows, 1):  # noqa: B007 - the number of rows is used below
+            for line in format_row(row, outlines):
+                print(line)
+        if not count:
+            print_notice("none")
+        elif count == wanted.limit:
+            print_notice(f"there may be more: --limit {2 * count}")
 
+    def build_row(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: row[name] for name in fields}
 
-def _join_notes(notes: Iterable[dict[str, Any]]) -> str:
-    return "; ".join(f"{note['by']}: {note['text']}" for note in notes)
+    print_stored_rows(lambda store: list_rows(store, wanted), build_row, output, fields, print_text)
 
 
 def _format_voicemail(row: dict[str, Any], outlines: FlowOutlines) -> Iterator[str]:

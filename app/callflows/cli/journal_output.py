@@ -7,18 +7,25 @@ import re
 import sys
 from datetime import UTC
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice
+from callflows.cli.completion import complete_flow, complete_number
 from callflows.text import escape_spreadsheet_formula
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from callflows.journal.inbox import PersonChange
     from callflows.journal.sql_store import SqlStore
 
 
+DEFAULT_TEXT_ROWS: Final = 50
+"""Default number of rows of a list as text."""
+_RowT = TypeVar("_RowT")
+_MAX_ID_CANDIDATES: Final = 10
 _AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -30,6 +37,17 @@ class LogFormat(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+
+
+NUMBER_FILTER = Annotated[str, typer.Option(help="Only those to this number of ours.", autocompletion=complete_number)]
+FROM_FILTER = Annotated[str, typer.Option("--from", help="Only those of this caller or sender.")]
+FLOW_FILTER = Annotated[str, typer.Option(help="Only those of this flow.", autocompletion=complete_flow)]
+SINCE_FILTER = Annotated[
+    str, typer.Option(help="Since this time (2026-11-23, 2026-11-23T10:00Z), or since so long ago: 2h, 7d.")
+]
+UNTIL_FILTER = Annotated[str, typer.Option(help="Before this time, written as for --since.")]
+ROW_LIMIT = Annotated[int | None, typer.Option(min=1, help="Rows at most. Default: 50 as text, all as JSON.")]
+LOG_FORMAT = Annotated[LogFormat, typer.Option("--format", help="The output format.")]
 
 
 @contextlib.contextmanager
@@ -86,10 +104,14 @@ def require_known_value(value: str, known: Iterable[str], option: str) -> None:
         exit_with_notice(f"callflows: {option}: {value!r} is not valid: use {', '.join(known)}", 2)
 
 
-def normalize_number_filter(text: str) -> str:
-    from callflows.telephony.phone_numbers import parse_e164
+def normalize_number_filter(text: str, option: str) -> str:
+    """Return a number in E.164, or another party unchanged; exit with code 2 for a number without its country."""
+    from callflows.flows.country_code_check import read_written_party
 
-    return parse_e164(text) or text
+    try:
+        return read_written_party(text)
+    except ValueError as error:
+        exit_with_notice(f"callflows: {option}: {error}", 2)
 
 
 def parse_moment_option(text: str, option: str) -> float | None:
@@ -110,6 +132,40 @@ def parse_moment_option(text: str, option: str) -> float | None:
             2,
         )
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def complete_stored_id(store: SqlStore, kind: str, text: str) -> str:
+    """Return the only id that starts with a text, or "" if none does; exit with code 2 if several do."""
+    ids = store.list_ids_by_prefix(kind, text, _MAX_ID_CANDIDATES + 1) if text else []
+    if len(ids) > 1:
+        more = ", …" if len(ids) > _MAX_ID_CANDIDATES else ""
+        listed = f"{', '.join(ids[:_MAX_ID_CANDIDATES])}{more}"
+        exit_with_notice(f"callflows: {text!r} is the beginning of several ids: {listed}", 2)
+    return ids[0] if ids else ""
+
+
+def print_stored_rows(
+    list_rows: Callable[[SqlStore], Generator[_RowT, None, None]],
+    build_row: Callable[[_RowT], dict[str, Any]],
+    output: LogFormat,
+    fields: Sequence[str],
+    print_text: Callable[[Iterable[dict[str, Any]]], None],
+) -> None:
+    """Print rows of the journal in the format; ``print_text`` prints them as text. There are none without a database."""
+    from callflows.journal.inbox import join_notes
+
+    # The query is closed even if the output ends early, as in a pipe to head: it would keep the database open.
+    with open_store() as store, contextlib.ExitStack() as queries:
+        stored: Iterable[_RowT] = ()
+        if store is not None:
+            stored = queries.enter_context(contextlib.closing(list_rows(store)))
+        rows = map(build_row, stored)
+        if output is LogFormat.text:
+            print_text(rows)
+        elif output is LogFormat.csv:
+            print_csv(map(join_notes, rows), fields)
+        else:
+            (print_json_array if output is LogFormat.json else print_json_lines)(rows)
 
 
 def print_json_array(rows: Iterable[dict[str, Any]]) -> None:

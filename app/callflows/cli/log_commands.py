@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
 import textwrap
@@ -11,29 +10,32 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice, show_progress
-from callflows.cli.completion import complete_flow, complete_number
 from callflows.cli.journal_output import (
+    DEFAULT_TEXT_ROWS,
+    FLOW_FILTER,
+    FROM_FILTER,
+    LOG_FORMAT,
+    NUMBER_FILTER,
+    ROW_LIMIT,
+    SINCE_FILTER,
+    UNTIL_FILTER,
     LogFormat,
+    complete_stored_id,
     normalize_number_filter,
     open_store,
     parse_moment_option,
-    print_csv,
-    print_json_array,
     print_json_lines,
+    print_stored_rows,
     require_known_value,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.sql_store import SqlStore
-    from callflows.journal.stored_rows import JournalRow
 
 
-_DEFAULT_TEXT_CALLS: Final = 50
-"""Default number of calls in a text table."""
-_MAX_ID_CANDIDATES: Final = 10
 _TABLE_COLUMNS: Final = ("started", "from", "number", "flow", "outcome_text", "seconds", "cause_text", "id")
 
 
@@ -41,24 +43,22 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     call: Annotated[
         str | None, typer.Argument(help="The id of a call, or the first characters of it: show everything about this call.")
     ] = None,
-    number: Annotated[str, typer.Option(help="Calls to this number.", autocompletion=complete_number)] = "",
-    from_: Annotated[str, typer.Option("--from", help="Calls of this caller.")] = "",
-    flow: Annotated[str, typer.Option(help="Calls that this flow answered.", autocompletion=complete_flow)] = "",
+    number: NUMBER_FILTER = "",
+    from_: FROM_FILTER = "",
+    flow: FLOW_FILTER = "",
     outcome: Annotated[
         str, typer.Option(help="Calls that ended so: answered, voicemail, nobody-answered, fallback, …")
     ] = "",
     state: Annotated[str, typer.Option(help="Calls that Opentact last reported in this state: live, destroyed, …")] = "",
-    since: Annotated[
-        str, typer.Option(help="Calls since this time (2026-11-23, 2026-11-23T10:00Z), or since so long ago: 2h, 7d.")
-    ] = "",
-    until: Annotated[str, typer.Option(help="Calls before this time, written as for --since.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="Calls at most. Default: 50 as text, all as JSON.")] = None,
+    since: SINCE_FILTER = "",
+    until: UNTIL_FILTER = "",
+    limit: ROW_LIMIT = None,
     mask: Annotated[
         str, typer.Option("--masked", metavar="NUMBER", help="Print a number as the server's log writes it.")
     ] = "",
     documents: Annotated[bool, typer.Option("--documents", help="Show the documents of the call.")] = False,  # noqa: FBT002
     scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario for a flow file.")] = False,  # noqa: FBT002
-    output: Annotated[LogFormat, typer.Option("--format", help="The output format.")] = LogFormat.text,
+    output: LOG_FORMAT = LogFormat.text,
 ) -> None:
     """List calls, the newest first, or tell the whole story of one: what was asked, decided, answered, reported.
 
@@ -86,31 +86,25 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
             story = _load_story(store, call, outlines)
         _print_scenario(story) if scenario else _print_story(story, output, outlines, shows_documents=documents)
         return
-    most = limit or (_DEFAULT_TEXT_CALLS if output is LogFormat.text else None)
+    most = limit or (DEFAULT_TEXT_ROWS if output is LogFormat.text else None)
     moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
-    wanted = CallFilter(
-        normalize_number_filter(number), normalize_number_filter(from_), flow, outcome, state, *moments, limit=most
+    parties = normalize_number_filter(number, "--number"), normalize_number_filter(from_, "--from")
+    wanted = CallFilter(*parties, flow, outcome, state, *moments, limit=most)
+    print_stored_rows(
+        lambda store: store.list_calls(wanted),
+        lambda row: build_named_row(row, outlines),
+        output,
+        CALL_LOG_FIELDS,
+        lambda rows: _print_call_table(rows, outlines),
     )
-    shown: dict[LogFormat, Callable[[Iterable[dict[str, Any]]], None]] = {
-        LogFormat.text: lambda rows: _print_call_table(rows, outlines),
-        LogFormat.json: print_json_array,
-        LogFormat.jsonl: print_json_lines,
-        LogFormat.csv: lambda rows: print_csv(rows, CALL_LOG_FIELDS),
-    }
-    # The query is closed even if the output ends early, as in a pipe to head: it would keep the database open.
-    with open_store() as store, contextlib.ExitStack() as queries:
-        calls: Iterable[JournalRow] = ()
-        if store is not None:
-            calls = queries.enter_context(contextlib.closing(store.list_calls(wanted)))
-        shown[output](build_named_row(call, outlines) for call in calls)
 
 
 def _print_masked_number(number: str) -> None:
     """Print a number as the server log masks it, for searching the log."""
-    from callflows.server import load_secret_keys
+    from callflows.installation_parts import load_secret_keys
     from callflows.telephony.phone_numbers import NumberMask
 
-    print(NumberMask(load_secret_keys(load_command_settings())[0])(number))
+    print(NumberMask(load_secret_keys(load_command_settings())[0])(normalize_number_filter(number, "--masked")))
 
 
 def _print_call_table(rows: Iterable[dict[str, Any]], outlines: FlowOutlines) -> None:
@@ -138,29 +132,15 @@ def _format_cell(name: str, value: object, zone_name: str) -> str:
 def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> dict[str, Any]:
     from callflows.cli.execution_log import fetch_execution_rows
     from callflows.journal.call_story import add_execution_log, build_call_story, name_story_parties
+    from callflows.journal.inbox import CALL_KIND
 
-    call_rows = store.load_call(_complete_call_id(store, call)) if store is not None else None
+    call_rows = store.load_call(complete_stored_id(store, CALL_KIND, call) or call) if store is not None else None
     if store is None or call_rows is None:
         exit_with_notice(f"callflows: there is no record of a call {call!r}: callflows log lists the calls", 1)
     shortest = store.shortest_message_seconds
     story = build_call_story(add_execution_log(call_rows, fetch_execution_rows(call_rows)), shortest)
     name_story_parties(story, outlines)
     return story
-
-
-def _complete_call_id(store: SqlStore, call: str) -> str:
-    """Return the only call id that starts with the given text; exit with code 2 if several ids do."""
-    from callflows.journal.inbox import CALL_KIND
-
-    call_ids = store.list_ids_by_prefix(CALL_KIND, call, _MAX_ID_CANDIDATES + 1) if call else []
-    if not call_ids:
-        return call
-    if len(call_ids) > 1:
-        more = ", …" if len(call_ids) > _MAX_ID_CANDIDATES else ""
-        exit_with_notice(
-            f"callflows: {call!r} is the beginning of several ids: {', '.join(call_ids[:_MAX_ID_CANDIDATES])}{more}", 2
-        )
-    return call_ids[0]
 
 
 def _print_scenario(story: dict[str, Any]) -> None:
@@ -197,7 +177,7 @@ def _print_story(story: dict[str, Any], output: LogFormat, outlines: FlowOutline
 def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: bool) -> Iterator[str]:
     """Return a story as text: one line for each entry, optionally with documents. Times are the wall clock of a zone."""
     from callflows.flows.source.time_zones import format_local_time
-    from callflows.journal.story_words import describe_story_entry, skip_repeated_entries
+    from callflows.journal.story_words import describe_story_entry, indent_document, skip_repeated_entries
 
     call = story["call"]
     ended = f", {call['seconds']} s" if call["seconds"] is not None else ""
@@ -213,7 +193,7 @@ def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: boo
         clock_time = format_local_time(entry["at"] or "", zone_name, "%H:%M:%S.%f").partition(" ")[0]
         yield f"{clock_time:<12}  {entry['what']:<11}  {describe_story_entry(entry)}"
         if entry["what"] == "answered" and shows_documents:
-            yield from (f"{'':<27}{line}" for line in _indent_document(entry["document"]))
+            yield from (f"{'':<27}{line}" for line in indent_document(entry["document"]))
 
 
 def _format_path(path: list[dict[str, Any]]) -> Iterator[str]:
@@ -246,17 +226,6 @@ def _format_heard(story: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _indent_document(document: str) -> list[str]:
-    from lxml import etree
-
-    try:
-        root = etree.fromstring(document.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
-    except etree.XMLSyntaxError:
-        return document.splitlines()
-    etree.indent(root)
-    return etree.tostring(root, encoding="unicode").splitlines()
-
-
 def forget(
     number: Annotated[str, typer.Argument(help="A number, or the login name of a SIP user.")],
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,  # noqa: FBT002 - an option
@@ -266,6 +235,7 @@ def forget(
     from callflows.journal.spool import Spool
     from callflows.telephony.phone_numbers import mask_number, parse_caller_number
 
+    number = normalize_number_filter(number, "NUMBER")
     if not parse_caller_number(number):
         exit_with_notice(f"callflows: {number!r} is neither a number nor the login name of a SIP user", 2)
     with open_store() as store:

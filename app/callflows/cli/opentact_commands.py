@@ -86,6 +86,14 @@ def print_planned_requests(name: str, values_of_each: Sequence[dict[str, Any]], 
         exit_with_notice(f"callflows: {error}", 1)
 
 
+def _print_answer(payload: Any, text: str, output: TableFormat) -> None:  # noqa: ANN401 - JSON
+    """Print Opentact's answer as JSON, or a text about it."""
+    if output is TableFormat.json:
+        print_json(payload)
+    else:
+        print(text)
+
+
 # The table itself
 
 
@@ -313,10 +321,7 @@ def release_numbers_command(
     ]
     confirm_plan(plan, is_confirmed=yes)
     run_with_client(release_numbers)
-    if output is TableFormat.json:
-        print_json([lease.raw for lease in leases])
-    else:
-        print("\n".join(f"released {number}" for number in released))
+    _print_answer([lease.raw for lease in leases], "\n".join(f"released {number}" for number in released), output)
 
 
 def list_numbers_command(
@@ -478,10 +483,7 @@ def make_assignment_command(group: Literal["apps", "connections"], field: Litera
             return await client.call_operation(name, {"uuid": uuid, field: leases})
 
         payload = run_with_client(send_request)
-        if output is TableFormat.json:
-            print_json(payload)
-        else:
-            print("\n".join(f"{'gave' if field == 'add' else 'took'} {number}" for number in named))
+        _print_answer(payload, "\n".join(f"{'gave' if field == 'add' else 'took'} {number}" for number in named), output)
 
     change_numbers.__doc__ = f"Give numbers to {thing}." if field == "add" else f"Take numbers from {thing}."
     return WrittenCommand(change_numbers, f"{UUID_EXAMPLE} +{NUMBER_EXAMPLE}")
@@ -568,10 +570,7 @@ def push_document_command(
         print_planned_request("calls push", {"uuid": call, "file": document}, output)
         return
     payload = run_with_client(lambda client: client.calls.push_document(call, document))
-    if output is TableFormat.json:
-        print_json(payload)
-    else:
-        print(f"pushed to {call}")
+    _print_answer(payload, f"pushed to {call}", output)
 
 
 # Lists of callers
@@ -609,10 +608,7 @@ def push_list_command(
         return [await client.call_operation(operation, {"profile": profile, "phone": number}) for number in numbers]
 
     answers = run_with_client(send_numbers)
-    if output is TableFormat.json:
-        print_json(answers)
-    else:
-        print(f"put {len(answers)} number(s) on the {color.value}list")
+    _print_answer(answers, f"put {len(answers)} number(s) on the {color.value}list", output)
 
 
 def read_flow_list(flow: str, name: str, settings: Settings) -> list[str]:

@@ -83,7 +83,7 @@ async def _open_engine(
     """Open our own engine with the flows of the folder; yield the network and the time zone of the answering flow."""
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.rehearsal.platform_network import HttpNetwork
-    from callflows.server import open_rehearsal_engine
+    from callflows.rehearsal_engine import open_rehearsal_engine
     from callflows.web.log_lines import configure_logging
 
     configure_logging(sys.stderr, settings.log_format)
@@ -102,7 +102,7 @@ async def _open_engine(
 @contextlib.asynccontextmanager
 async def _open_live_effects(settings: Settings) -> AsyncIterator[LiveEffects]:
     """Run the effects as the server does: lookups, notifications and messages are real."""
-    from callflows.server import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
+    from callflows.installation_parts import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
 
     opentact = create_opentact_client(settings)
     live = create_live_effects(settings, opentact)

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -31,10 +32,12 @@ from callflows.cli.language_commands import convert, schema_app, verbs, words
 from callflows.cli.log_commands import forget, log
 from callflows.cli.opentact_group import opentact_app
 from callflows.cli.prompt_commands import prompts
+from callflows.cli.replay_command import replay
 from callflows.cli.scenario_commands import scenario_test_command
 from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
 from callflows.cli.token_commands import token_app
+from callflows.cli.user_commands import user_app
 from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
@@ -146,7 +149,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _load_server(settings: Settings) -> CallDoor:
     """Create the server; the flows are loaded once for both the greeting and the calls."""
-    from callflows.server import create_app, load_flow_library
+    from callflows.installation_parts import load_flow_library
+    from callflows.server import create_app
 
     with show_progress("loading") as on_progress:
         library = load_flow_library(settings, on_progress)
@@ -174,10 +178,26 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
         print_notice("    and after it ?token= with the value of CALLFLOWS_TOKEN")
     query = f"{token}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
     print_notice(f'  try it, as a call would: curl "{url}/call?{query}"')
+    _print_console_link(settings, f"http://{here}:{settings.port}")
     if loaded and not loaded.book.flows:
         print_notice("  there is no flow yet: begin one with callflows new front-desk --template front-desk")
     if loaded and loaded.problems:
         print_notice(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
+
+
+def _print_console_link(settings: Settings, url: str) -> None:
+    """Print how to open the console: on this machine by a link that signs in once, elsewhere by a password."""
+    from callflows.settings import is_loopback_host
+
+    if is_loopback_host(settings.host):
+        from callflows.installation_parts import load_secret_keys
+        from callflows.web.console.console_sessions import LINK_SECONDS, SessionSigner
+
+        code = SessionSigner(load_secret_keys(settings)).sign_link()
+        print_notice(f"  console, by a link that works once, for {LINK_SECONDS // 60} minutes, on this machine:")
+        print_notice(f"    {url}/console/login/link?code={code}")
+    elif settings.console_password.get_secret_value() or settings.console_users_file.exists():
+        print_notice(f"  console: {settings.public_url or url}/console/")
 
 
 @root_app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
@@ -324,6 +344,9 @@ root_app.command("stand-in", epilog="Example: callflows stand-in --number +12015
 root_app.command("test", epilog="Example: callflows test --coverage")(scenario_test_command)
 
 
+root_app.command(epilog="Example: callflows replay --since 7d --draft new/front-desk.yaml")(replay)
+
+
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 
 
@@ -347,6 +370,9 @@ root_app.command(epilog="Example: callflows words menu")(words)
 
 
 root_app.add_typer(token_app, name="token")
+
+
+root_app.add_typer(user_app, name="user")
 
 
 root_app.add_typer(schema_app, name="schema")
@@ -391,10 +417,16 @@ def run_command_line() -> None:
         _run_guarded()
 
 
+@cache
+def _build_root_command() -> Any:  # noqa: ANN401 - typer's own type
+    """Build the command line; typer would build it for each command that runs in this process."""
+    return typer.main.get_command(root_app)
+
+
 def _run_guarded() -> None:
     try:
         try:
-            root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
+            _build_root_command()([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
         finally:
             sys.stdout.flush()
     except CallflowsError as error:

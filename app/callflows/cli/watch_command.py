@@ -49,7 +49,7 @@ def watch(
     # A shell starts a job in the background with Ctrl-C ignored, and Python would leave that so.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     outlines = FlowOutlines(load_command_settings().flows)
-    wanted = CallFilter(normalize_number_filter(number), normalize_number_filter(from_), flow)
+    wanted = CallFilter(normalize_number_filter(number, "--number"), normalize_number_filter(from_, "--from"), flow)
     until = time.monotonic() + seconds if seconds is not None else None
     left = count
     with contextlib.suppress(KeyboardInterrupt), open_store() as store:

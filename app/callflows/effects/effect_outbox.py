@@ -42,6 +42,7 @@ EFFECT_RETRY_SECONDS: Final = (5.0, 15.0, 45.0, 150.0, 360.0, 900.0)
 EXPIRY_SECONDS: Final[Mapping[str, float]] = {
     "sms": 3600.0,
     "notify": 24 * 3600.0,
+    "mail": 24 * 3600.0,
     "voicemail": 72 * 3600.0,
     "opt-out": 30 * 24 * 3600.0,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from callflows.effects.address_guard import AddressGuard
@@ -18,7 +19,7 @@ from callflows.effects.outbox_file import OutboxFile
 from callflows.effects.signed_webhooks import WebhookSender
 from callflows.errors import JournalError, OutboundRequestError, RecipientOptedOutError, RetryLaterError
 from callflows.log import get_logger
-from callflows.telephony.ports import normalize_party
+from callflows.telephony.ports import is_mail_payload, normalize_party
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from callflows.effects.address_guard import ResolveHost
     from callflows.effects.guarded_http import GuardedClient
+    from callflows.effects.mail_sender import MailSender
     from callflows.settings import IPNetwork
     from callflows.telephony.events import EffectResult
     from callflows.telephony.ports import Effect, IdempotencyStore, LookupRequest, LookupResult, OptOutRegistry
@@ -48,6 +50,7 @@ class LiveEffects:
     ``private_networks`` are allowed although private. ``signing_keys`` (``whsec_…``) sign webhooks; without keys webhooks
     are not signed. ``send_sms`` sends a message and raises on failure; ``opt_outs`` knows recipients that want no messages.
     ``idempotency_store`` knows the effects executed by all processes; ``report_result`` is called with each result.
+    ``make_mail_sender`` makes the sender of mails from a function for the HTTP client; ``chat_tokens`` has tokens by host.
     ``twilio_auth_token`` signs forms for apps under ``twiml``. With an ``outbox_folder`` pending effects survive the
     process, and are taken up by the next. ``resolve_host``, ``tls_context``, ``sleep`` and ``clock`` replace the system's
     resolver, the trusted certificates, the wait between attempts and the time.
@@ -67,6 +70,8 @@ class LiveEffects:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
         outbox_folder: Path | None = None,
+        make_mail_sender: Callable[[Callable[[], Awaitable[GuardedClient]]], MailSender] | None = None,
+        chat_tokens: Mapping[str, str] = MappingProxyType({}),
         twilio_auth_token: str = "",
     ) -> None:
         self._guard = AddressGuard(private_networks, resolve_host)
@@ -82,7 +87,10 @@ class LiveEffects:
             OutboxFile(outbox_folder) if outbox_folder is not None else None,
             clock=clock,
         )
-        self._webhook_sender = WebhookSender(self._get_webhook_client, signing_keys, twilio_auth_token=twilio_auth_token)
+        self._webhook_sender = WebhookSender(
+            self._get_webhook_client, signing_keys, chat_tokens, twilio_auth_token=twilio_auth_token
+        )
+        self._mail_sender = make_mail_sender(self._get_webhook_client) if make_mail_sender is not None else None
         self._sms_connections = asyncio.Semaphore(_SMS_CONNECTIONS)
         self._lookup_counts: collections.Counter[tuple[str, str]] = collections.Counter()
         self._clients_task: asyncio.Task[tuple[GuardedClient, GuardedClient]] | None = None
@@ -168,6 +176,14 @@ class LiveEffects:
             return
         if effect.kind == "opt-out":
             await self._store_opt_out(effect)
+            return
+        if is_mail_payload(effect.payload):
+            if self._mail_sender is None:
+                raise OutboundRequestError("this server cannot send mails: CALLFLOWS_SMTP_URL is not set")
+            await self._mail_sender.send_mail(effect)
+            return
+        if "as" in effect.payload:
+            await self._webhook_sender.send_chat_message(effect)
             return
         if not self._unsigned_warning_unneeded and "form" not in effect.payload:
             self._unsigned_warning_unneeded = True

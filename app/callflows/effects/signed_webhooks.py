@@ -1,4 +1,4 @@
-"""Delivery of webhooks, signed according to Standard Webhooks.
+"""Delivery of webhooks, signed according to Standard Webhooks, and of messages to chats.
 
 Each webhook waits on its own, so that a slow server does not delay webhooks to other servers. All attempts have the same
 webhook id, so that a receiver can recognize duplicates.
@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -18,9 +19,12 @@ from callflows.errors import BlockedRequestError, OutboundRequestError, RetryLat
 from callflows.flows.twiml.twilio_requests import sign_twilio_request
 from callflows.http_limits import parse_retry_after
 from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES, MAX_OUTBOUND_BODY_BYTES, USER_AGENT
+from callflows.telephony.notices import build_chat_request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    import httpx
 
     from callflows.effects.guarded_http import GuardedClient
     from callflows.telephony.ports import Effect
@@ -42,12 +46,14 @@ class WebhookSender:
         self,
         get_client: Callable[[], Awaitable[GuardedClient]],
         signing_keys: Sequence[str],
+        chat_tokens: Mapping[str, str] = MappingProxyType({}),
         *,
         twilio_auth_token: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._get_client = get_client
         self._signing_keys = tuple(map(_decode_key, signing_keys))
+        self._chat_tokens = chat_tokens
         self._twilio_auth_token = twilio_auth_token
         self._clock = clock
 
@@ -61,14 +67,31 @@ class WebhookSender:
         body = urlencode(form).encode() if isinstance(form, dict) else _encode_payload(effect.payload.get("body", {}))
         client = await self._get_client()
         url = client.parse_url(str(effect.payload.get("url", "")))
+        if isinstance(form, dict):
+            headers = self._build_form_headers(str(effect.payload["url"]), form)
+        else:
+            headers = self._build_headers(make_webhook_id(effect.key), body)
+        await self._send_once(client, "POST", url, headers, body)
+
+    async def send_chat_message(self, effect: Effect) -> None:
+        """Send the text of an effect's payload in the shape of its chat, once. Raises as ``send_webhook``."""
+        payload = effect.payload
+        request = build_chat_request(str(payload["as"]), str(payload.get("text", "")), make_webhook_id(effect.key))
+        client = await self._get_client()
+        url = client.parse_url(str(payload.get("url", "")))
+        url = url.copy_with(path=f"{url.path}{request.path_suffix}")
+        headers = {"content-type": request.content_type.encode(), "user-agent": USER_AGENT.encode()}
+        if token := self._chat_tokens.get(url.host):
+            headers["authorization"] = f"Bearer {token}".encode()
+        await self._send_once(client, request.method, url, headers, request.body)
+
+    async def _send_once(
+        self, client: GuardedClient, method: str, url: httpx.URL, headers: Mapping[str, bytes], body: bytes
+    ) -> None:
         try:
             async with client.get_host_semaphore(url.host):
-                if isinstance(form, dict):
-                    headers = self._build_form_headers(str(effect.payload["url"]), form)
-                else:
-                    headers = self._build_headers(make_webhook_id(effect.key), body)
                 answer = await client.send_request(
-                    "POST", url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
+                    method, url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_ATTEMPT_SECONDS
                 )
         except BlockedRequestError:
             raise

@@ -52,6 +52,8 @@ class Flow:
     """Returns ``hours``, ``lists`` or ``variables`` for a turn."""
     hours_names: tuple[str, ...] = ()
     """Names of the opening hours."""
+    sends_mail: bool = False
+    """True if the flow sends mails."""
     uses_network: bool = False
     """True if the flow sends requests to other servers."""
     needs_worker: bool = False

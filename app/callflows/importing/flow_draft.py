@@ -8,12 +8,12 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.country_code_check import lacks_country_code
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.expressions.value_names import RESERVED_VALUE_NAMES
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.twiml.twiml_document import read_twilio_target
 from callflows.language.value_kinds import URL_KIND
+from callflows.telephony.phone_numbers import lacks_country_code
 from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:

@@ -67,18 +67,18 @@ def derive_call_facts(
         select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
     )
     parents = {leg["id"]: leg["parent"] for leg in legs}
-    recordings = _group_rows(
+    recordings = group_rows(
         fetch_all_rows(connection, select(RECORDINGS_TABLE).where(RECORDINGS_TABLE.c.call.in_([*ids, *parents]))), parents
     )
     # An event that a search found shows that others may be missing.
     tells = (EVENTS_TABLE.c.kind == "call_flow") | (EVENTS_TABLE.c.source == "search")
     steps = select(EVENTS_TABLE).where(EVENTS_TABLE.c.call.in_(ids), tells)
-    events = _group_rows(fetch_all_rows(connection, steps.order_by(*EVENT_ORDER)))
+    events = group_rows(fetch_all_rows(connection, steps.order_by(*EVENT_ORDER)))
     asked = select(*_TURN_COLUMNS).where(TURNS_TABLE.c.call.in_(ids)).order_by(TURNS_TABLE.c.at, TURNS_TABLE.c.id)
-    turns = _group_rows(fetch_all_rows(connection, asked))
+    turns = group_rows(fetch_all_rows(connection, asked))
     documents = _fetch_last_documents(connection, ids)
     places = fetch_places(connection, {turn["places"] for rows in turns.values() for turn in rows} - {None})
-    legs_by_call = _group_rows(legs, column="parent")
+    legs_by_call = group_rows(legs, column="parent")
     for call in calls:
         id_ = call["id"]
         own_events = events.get(id_, ())
@@ -121,7 +121,7 @@ def fetch_places(connection: Connection, keys: Collection[str]) -> Mapping[str, 
     return read_places_by_key(fetch_all_rows(connection, select(PLACES_TABLE).where(PLACES_TABLE.c.id.in_(sorted(keys)))))
 
 
-def _group_rows(
+def group_rows(
     rows: Iterable[JournalRow], parents: Mapping[str, str] = MappingProxyType({}), column: str = "call"
 ) -> dict[str, list[JournalRow]]:
     """Group rows by call; the rows of a leg belong to its parent."""

@@ -6,6 +6,7 @@ Without reports, only the beginning of each document is known.
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -123,16 +124,26 @@ def _list_reached(
                 yield ReachedElement(event["at"], known, places[known])
         reached.add(path)
         yield ReachedElement(event["at"], path, places[path], event)
-        follower = _find_follower(path, places)
+        # What follows a menu is reached only if its branch does not end the call, which a report of its own says.
+        is_branched = any(known.startswith(f"{path}.") for known in reached) or _enters_error_branch(path, event, places)
+        follower = "" if is_branched else _find_follower(path, places)
         if follower and follower not in reached:
             reached.add(follower)
             yield ReachedElement(event["at"], follower, places[follower])
 
 
-def _split_path(path: str) -> list[tuple[str, int]]:
+def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:
+    """Return whether a command failed and has a branch for that: then the branch comes next, and not what follows."""
+    begin = f"{path}.{Error.spec.name}["
+    failed = extract_executed_step(json.loads(report["raw"] or "{}")).get("success") is False
+    return failed and any(known.startswith(begin) for known in places)
+
+
+@functools.lru_cache(maxsize=2_000)  # each path is compared with every other one of its document
+def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     """Split ``Gather[2].DTMF[1]`` into names and indexes."""
     parts = (part.partition("[") for part in path.split("."))
-    return [(name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts]
+    return (*((name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts),)
 
 
 def _is_passed_before(known: str, path: str) -> bool:
@@ -173,9 +184,14 @@ def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
             continue
         first = build_turn_visit(turn, elements[0].place if elements else None)
         _add_visit(visits, first if number else first._replace(way=""))
-        way = ""
+        way, passed = "", set[str]()
         for element in elements:
             place = element.place
+            # A report may come twice, and that of a menu comes when its branch is over: the call does not come back.
+            is_known = element.path in passed or any(inner.startswith(f"{element.path}.") for inner in passed)
+            passed.add(element.path)
+            if is_known and element.path:
+                continue
             way = place.way or way
             if place.node and place.node != visits[-1].node:
                 visit = first._replace(at=element.at, node=place.node, way=way, path=element.path)

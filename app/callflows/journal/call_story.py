@@ -5,6 +5,7 @@ Moments are texts (ISO 8601, UTC). Our own moments are by our clock, reported mo
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import zlib
@@ -122,9 +123,7 @@ def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dic
     call = build_call_log_row({**stored.call, **counts, "ending": ending})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
     call["answered_by"] = ending.party
-    legs = [{**build_call_log_row(leg), "to": leg["number"] or ""} for leg in stored.legs]
-    for leg in legs:
-        del leg["turns"], leg["legs"], leg["flow"], leg["outcome"], leg["outcome_text"]
+    legs = build_leg_rows(stored)
     call["notes"] = [build_note(note) for note in stored.notes]
     path = [_build_visit_fields(visit, stored) for visit in visits]
     heard = tell_as_heard(traced, [turn["document"] for turn in stored.turns])
@@ -133,8 +132,16 @@ def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dic
         "legs": legs,
         "path": path,
         "heard": [{**words, "at": format_moment(words["at"])} for words in heard],
-        "story": _build_story_entries(stored),
+        "story": build_story_entries(stored),
     }
+
+
+def build_leg_rows(stored: StoredCall) -> list[dict[str, Any]]:
+    """Build the rows of a call's legs, each with the dialled number in ``to``."""
+    legs = [{**build_call_log_row(leg), "to": leg["number"] or ""} for leg in stored.legs]
+    for leg in legs:
+        del leg["turns"], leg["legs"], leg["flow"], leg["outcome"], leg["outcome_text"]
+    return legs
 
 
 def build_note(row: JournalRow) -> dict[str, Any]:
@@ -154,7 +161,8 @@ def _build_visit_fields(visit: NodeVisit, stored: StoredCall) -> dict[str, Any]:
     }
 
 
-def _build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
+def build_story_entries(stored: StoredCall) -> list[dict[str, Any]]:
+    """Build the entries of a story, oldest first, each with ``at`` and ``what``."""
     documents = [zlib.decompress(turn["document"]).decode() for turn in stored.turns]
     turns = [*zip(stored.turns, documents, strict=True)]
     happened = [
@@ -294,7 +302,7 @@ def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]])
     numbers = [
         number
         for number, (turn, document) in enumerate(turns, 1)
-        if path and turn["at"] <= at + MAX_CLOCK_SKEW_SECONDS and path in _list_element_paths(document)
+        if path and turn["at"] <= at + MAX_CLOCK_SKEW_SECONDS and path in _read_document_elements(document)
     ]
     return numbers[-1] if numbers else None
 
@@ -303,7 +311,7 @@ def _list_branches(path: str, document: str) -> list[str]:
     """Return the branches of menus that lead to an element: ``key 1``, ``no key`` or ``wrong key``."""
     words: dict[type[Element], str] = {Default: "wrong key", Error: "no key"}
     branches = []
-    for place, element in walk_elements(from_xml(document.encode())):
+    for place, element in _read_document_elements(document).items():
         if path.startswith(f"{place}."):
             if isinstance(element, DTMF):
                 branches.append(f"key {element.attributes['value']}")
@@ -312,11 +320,13 @@ def _list_branches(path: str, document: str) -> list[str]:
     return branches
 
 
-def _list_element_paths(document: str) -> set[str]:
+@functools.lru_cache(maxsize=200)  # many calls get the same document, since tickets are masked
+def _read_document_elements(document: str) -> Mapping[str, Element]:
+    """Return the elements of a document by path; none if it cannot be read."""
     try:
-        return {path for path, _ in walk_elements(from_xml(document.encode()))}
+        return dict(walk_elements(from_xml(document.encode())))
     except CallflowsError:
-        return set()
+        return {}
 
 
 def _build_message_fields(row: JournalRow) -> dict[str, Any]:

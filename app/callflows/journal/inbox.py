@@ -80,6 +80,13 @@ class PersonChange(NamedTuple):
     at: float
 
 
+def join_notes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for a table: with its notes, if it has notes, as one text."""
+    if "notes" not in row:
+        return row
+    return {**row, "notes": "; ".join(f"{note['by']}: {note['text']}" for note in row["notes"])}
+
+
 def query_voicemails(
     connection: Connection, inbox_filter: InboxFilter, shortest_message_seconds: float
 ) -> Iterator[dict[str, Any]]:
@@ -255,6 +262,11 @@ def query_ids_by_prefix(connection: Connection, kind: str, prefix: str, limit: i
         *connection.scalars(select(column).where(column.startswith(prefix, autoescape=True)).order_by(column).limit(limit))
     ]
     return [prefix] if prefix in ids else ids
+
+
+def query_recording_url(connection: Connection, id_: str) -> str:
+    """Return the URL of a recording; empty if it is unknown."""
+    return connection.scalar(select(RECORDINGS_TABLE.c.url).where(RECORDINGS_TABLE.c.id == id_)) or ""
 
 
 def set_handled(connection: Connection, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:

@@ -178,6 +178,10 @@ class JournalQueries:
         """List the text messages of a filter with a limit, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [*self._store.list_messages(inbox_filter)])
 
+    async def find_recording_url(self, id_: str) -> str:
+        """Return the URL of a recording; empty if it is unknown. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_recording_url, id_)
+
     async def has_thing(self, kind: str, id_: str) -> bool:
         """Return whether there is such a voicemail, message or call. Raises JournalUnavailableError."""
         return id_ in await self._run_query(self._store.list_ids_by_prefix, kind, id_, 1)
@@ -189,6 +193,18 @@ class JournalQueries:
     async def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
         """Add a note to a thing. Raises JournalUnavailableError, and JournalRejectionError for an empty note."""
         return await self._run_query(self._store.add_note, kind, key, change, text)
+
+    async def add_audit_row(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
+        """Add a change that was made elsewhere to the audit log. Raises JournalUnavailableError."""
+        await self._run_query(self._store.add_audit_row, change, action, key, before, after)
+
+    async def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+        """Count the calls since a moment that are over, see ``SqlStore``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_endings, since, flow)
+
+    async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+        """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_paths, call_ids)
 
     async def list_versions(self, flow: str) -> list[JournalRow]:
         """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""

@@ -25,21 +25,22 @@ def _byte_ordered_text() -> Text:
     return plain
 
 
+def _merged_texts(*names: str) -> list[Column[Any]]:
+    """Return columns of texts that are compared when a row is merged."""
+    return [Column(name, _byte_ordered_text()) for name in names]
+
+
+def _required_texts(*names: str) -> list[Column[Any]]:
+    """Return columns of texts of rows that are written whole."""
+    return [Column(name, Text, nullable=False) for name in names]
+
+
 CALLS_TABLE: Final = Table(
     "calls",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
     Column("provisional", Integer),
-    Column("parent", _byte_ordered_text()),
-    Column("direction", _byte_ordered_text()),
-    Column("caller", _byte_ordered_text()),
-    Column("name", _byte_ordered_text()),
-    Column("number", _byte_ordered_text()),
-    Column("app", _byte_ordered_text()),
-    Column("attestation", _byte_ordered_text()),
-    Column("flow", _byte_ordered_text()),
-    Column("outcome", _byte_ordered_text()),
-    Column("state", _byte_ordered_text()),
+    *_merged_texts("parent", "direction", "caller", "name", "number", "app", "attestation", "flow", "outcome", "state"),
     Column("started", Double),
     Column("init", Double),
     Column("ring", Double),
@@ -48,7 +49,7 @@ CALLS_TABLE: Final = Table(
     Column("destroy", Double),
     Column("finished", Double),
     Column("seconds", Integer),
-    Column("cause", _byte_ordered_text()),
+    *_merged_texts("cause"),
 )
 """A call, or a leg dialled by a call.
 
@@ -61,26 +62,12 @@ _TOP_CALL_INDEX: Final[dict[str, Any]] = {"sqlite_where": _IS_TOP_CALL, "postgre
 _HAS_FLOW: Final = _IS_TOP_CALL & CALLS_TABLE.c.flow.isnot(None)
 _IS_UNUSUAL: Final = _IS_TOP_CALL & (CALLS_TABLE.c.outcome > "2")
 _IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE])
-
-
 Index("calls_started", CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
-
-
 Index("calls_number", CALLS_TABLE.c.number, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
-
-
 Index("calls_caller", CALLS_TABLE.c.caller, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
-
-
 Index("calls_flow", CALLS_TABLE.c.flow, CALLS_TABLE.c.started, sqlite_where=_HAS_FLOW, postgresql_where=_HAS_FLOW)
-
-
 Index("calls_odd", CALLS_TABLE.c.outcome, CALLS_TABLE.c.started, sqlite_where=_IS_UNUSUAL, postgresql_where=_IS_UNUSUAL)
-
-
 Index("calls_going", CALLS_TABLE.c.state, CALLS_TABLE.c.started, sqlite_where=_IS_ONGOING, postgresql_where=_IS_ONGOING)
-
-
 Index(
     "calls_parent",
     CALLS_TABLE.c.parent,
@@ -90,8 +77,6 @@ Index(
 
 
 _IS_PROVISIONAL: Final = CALLS_TABLE.c.provisional.isnot(None)
-
-
 Index("calls_provisional", CALLS_TABLE.c.started, sqlite_where=_IS_PROVISIONAL, postgresql_where=_IS_PROVISIONAL)
 
 
@@ -99,22 +84,13 @@ TURNS_TABLE: Final = Table(
     "turns",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", Text, nullable=False),
+    *_required_texts("call"),
     Column("at", Double, nullable=False),
     Column("seconds", Double, nullable=False),
-    Column("method", Text, nullable=False),
-    Column("path", Text, nullable=False),
-    Column("query", Text, nullable=False),
-    Column("told", Text, nullable=False),
+    *_required_texts("method", "path", "query", "told"),
     Column("pressed", Text),
     Column("status", Integer, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("flow", Text, nullable=False),
-    Column("node", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("cause", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("trail", Text, nullable=False),
+    *_required_texts("outcome", "flow", "node", "version", "cause", "detail", "trail"),
     Column("document", LargeBinary, nullable=False),
     Column("places", Text),
 )
@@ -122,8 +98,6 @@ TURNS_TABLE: Final = Table(
 
 ``places`` is a key of PLACES_TABLE, or NULL if it is not known where the document comes from.
 """
-
-
 Index("turns_call", TURNS_TABLE.c.call, TURNS_TABLE.c.at)
 
 
@@ -131,26 +105,19 @@ EVENTS_TABLE: Final = Table(
     "events",
     JOURNAL_METADATA,
     Column("key", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
+    *_required_texts("kind"),
     Column("call", Text),
     Column("at", Double, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("raw", Text, nullable=False),
+    *_required_texts("state", "message", "source", "raw"),
     Column("arrived", Double),
 )
 """An event of Opentact; ``raw`` is the complete event as JSON. ``arrived`` orders the events of one moment."""
-
-
 Index(
     "events_call",
     EVENTS_TABLE.c.call,
     sqlite_where=EVENTS_TABLE.c.call.isnot(None),
     postgresql_where=EVENTS_TABLE.c.call.isnot(None),
 )
-
-
 Index(
     "events_at",
     EVENTS_TABLE.c.at,
@@ -163,19 +130,13 @@ MESSAGES_TABLE: Final = Table(
     "messages",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("thread", _byte_ordered_text()),
-    Column("direction", _byte_ordered_text()),
-    Column("sender", _byte_ordered_text()),
-    Column("recipient", _byte_ordered_text()),
-    Column("text", _byte_ordered_text()),
+    *_merged_texts("thread", "direction", "sender", "recipient", "text"),
     Column("at", Double),
-    Column("state", _byte_ordered_text()),
+    *_merged_texts("state"),
     Column("delivered", Integer),
-    Column("reason", _byte_ordered_text()),
+    *_merged_texts("reason"),
 )
 """A text message; ``state`` begins with its rank."""
-
-
 Index("messages_at", MESSAGES_TABLE.c.at)
 
 
@@ -183,30 +144,26 @@ RECORDINGS_TABLE: Final = Table(
     "recordings",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", _byte_ordered_text()),
+    *_merged_texts("call"),
     Column("at", Double),
-    Column("url", _byte_ordered_text()),
-    Column("raw", _byte_ordered_text()),
+    *_merged_texts("url", "raw"),
 )
 TRANSCRIPTS_TABLE: Final = Table(
     "transcripts",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", _byte_ordered_text()),
+    *_merged_texts("call"),
     Column("at", Double),
-    Column("text", _byte_ordered_text()),
-    Column("raw", _byte_ordered_text()),
+    *_merged_texts("text", "raw"),
 )
 EFFECTS_TABLE: Final = Table(
     "effects",
     JOURNAL_METADATA,
     Column("kind", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("call", _byte_ordered_text()),
+    *_merged_texts("call"),
     Column("at", Double),
-    Column("payload", _byte_ordered_text()),
-    Column("result", _byte_ordered_text()),
-    Column("reason", _byte_ordered_text()),
+    *_merged_texts("payload", "result", "reason"),
     Column("settled", Double),
 )
 """An effect requested by a flow; ``result`` begins with its rank."""
@@ -225,8 +182,6 @@ CLAIMS_TABLE: Final = Table(
     Column("at", Double, nullable=False),
 )
 """Idempotency keys, shared by all processes."""
-
-
 Index("claims_at", CLAIMS_TABLE.c.at)
 
 
@@ -239,8 +194,6 @@ COUNTED_TABLE: Final = Table(
     Column("at", Double, nullable=False),
 )
 """Calls that are counted, each with its number. ``scope`` begins with a digest of the caller; ``key`` is the call's id."""
-
-
 Index("counted_at", COUNTED_TABLE.c.at)
 
 
@@ -256,7 +209,7 @@ LEASES_TABLE: Final = Table(
     "leases",
     JOURNAL_METADATA,
     Column("name", Text, primary_key=True),
-    Column("holder", Text, nullable=False),
+    *_required_texts("holder"),
     Column("until", Double, nullable=False),
     Column("mark", Double),
 )
@@ -266,8 +219,7 @@ VERSIONS_TABLE: Final = Table(
     JOURNAL_METADATA,
     Column("flow", Text, primary_key=True),
     Column("version", Text, primary_key=True),
-    Column("file", _byte_ordered_text()),
-    Column("source", _byte_ordered_text()),
+    *_merged_texts("file", "source"),
     Column("since", Double),
     Column("until", Double),
 )
@@ -276,13 +228,9 @@ PLACES_TABLE: Final = Table(
     "places",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("flow", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("elements", Text, nullable=False),
+    *_required_texts("flow", "version", "elements"),
 )
 """Places in a flow file of a document's elements, as JSON (see ``DocumentPlaces``). Many turns share one row."""
-
-
 Index("places_version", PLACES_TABLE.c.flow, PLACES_TABLE.c.version)
 
 
@@ -290,13 +238,10 @@ VISITS_TABLE: Final = Table(
     "visits",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("call", Text, nullable=False),
+    *_required_texts("call"),
     Column("at", Double, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("flow", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("node", Text, nullable=False),
-    Column("way", Text, nullable=False),
+    *_required_texts("flow", "version", "node", "way"),
     Column("line", Integer, nullable=False),
 )
 """A call comes to a node, by a way such as ``key 2``.
@@ -304,11 +249,7 @@ VISITS_TABLE: Final = Table(
 The journal derives the rows: the first of a turn from the turn, the others from Opentact's reports when the call has ended.
 ``number`` orders the visits of one moment.
 """
-
-
 Index("visits_call", VISITS_TABLE.c.call)
-
-
 Index("visits_node", VISITS_TABLE.c.flow, VISITS_TABLE.c.node, VISITS_TABLE.c.at)
 
 
@@ -317,17 +258,13 @@ ENDINGS_TABLE: Final = Table(
     JOURNAL_METADATA,
     Column("call", Text, primary_key=True),
     Column("at", Double),
-    Column("kind", Text, nullable=False),
-    Column("party", Text, nullable=False),
-    Column("node", Text, nullable=False),
+    *_required_texts("kind", "party", "node"),
     Column("seconds", Integer),
 )
 """The ending of a call that is over (see ``CallEnding``), derived again whenever something more is reported.
 
 ``at`` is the beginning of the call.
 """
-
-
 Index("endings_kind", ENDINGS_TABLE.c.kind, ENDINGS_TABLE.c.at)
 
 
@@ -338,7 +275,7 @@ HANDLED_TABLE: Final = Table(
     Column("key", Text, primary_key=True),
     Column("call", Text),
     Column("at", Double, nullable=False),
-    Column("by", Text, nullable=False),
+    *_required_texts("by"),
 )
 """Recordings (``voicemail``) and texts (``message``) that somebody has dealt with. One without a row is new."""
 NOTES_TABLE: Final = Table(
@@ -346,14 +283,11 @@ NOTES_TABLE: Final = Table(
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
     Column("call", Text),
-    Column("key", Text, nullable=False),
+    *_required_texts("key"),
     Column("at", Double, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    *_required_texts("by", "text"),
 )
 """A note of a person. ``key`` is the id of the noted thing: a call, a recording or a message."""
-
-
 Index("notes_key", NOTES_TABLE.c.key)
 
 
@@ -362,13 +296,9 @@ AUDIT_TABLE: Final = Table(
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
     Column("at", Double, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("origin", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    *_required_texts("who", "origin", "action", "key"),
     Column("call", Text),
-    Column("before", Text, nullable=False),
-    Column("after", Text, nullable=False),
+    *_required_texts("before", "after"),
 )
 """A change made by a person or a program: who, from where (``origin``), the changed thing (``key``), before and after."""
 
@@ -377,9 +307,7 @@ TOKENS_TABLE: Final = Table(
     "tokens",
     JOURNAL_METADATA,
     Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("scope", Text, nullable=False),
-    Column("hash", Text, nullable=False),
+    *_required_texts("name", "scope", "hash"),
     Column("created", Double, nullable=False),
     Column("until", Double),
     Column("revoked", Double),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import BigInteger, cast, exists, func, or_, select, tuple_
 
-from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places
+from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
@@ -107,6 +108,12 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
+    if call_filter.is_going:
+        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]
+    if call_filter.text:
+        digits = re.sub(r"[ ()./-]", "", call_filter.text)
+        numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
+        yield or_(*numbers, CALLS_TABLE.c.name.icontains(call_filter.text, autoescape=True))
     if call_filter.ids:
         yield CALLS_TABLE.c.id.in_(call_filter.ids)
     if call_filter.after is not None:
@@ -135,31 +142,73 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
     return fetch_all_rows(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
 
 
+def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+    """Count the calls that began since a moment and are over: kind of ending, hour after the moment, number of calls."""
+    table = ENDINGS_TABLE
+    hour = (cast(table.c.at - since, BigInteger) // 3600).label("hour")
+    counted = select(table.c.kind, hour, func.count()).where(table.c.at >= since).group_by(table.c.kind, hour)
+    if flow:
+        counted = counted.join(CALLS_TABLE, CALLS_TABLE.c.id == table.c.call).where(CALLS_TABLE.c.flow == flow)
+    return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
+
+
+def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+    """Return the stored visits of calls, in order, by call."""
+    table = VISITS_TABLE
+    wanted = select(table).where(table.c.call.in_(call_ids)).order_by(table.c.at, table.c.number)
+    paths: dict[str, list[JournalRow]] = {}
+    for row in fetch_all_rows(connection, wanted) if call_ids else ():
+        paths.setdefault(row["call"], []).append(row)
+    return paths
+
+
 def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None:
     """Return a call or leg with all its rows; None if the id is unknown."""
     row = _fetch_first(connection, select(CALLS_TABLE).where(CALLS_TABLE.c.id == call_id))
     if row is None:
         return None
+    (stored,) = query_stored_calls(connection, [row])
+    return stored._replace(messages=_query_messages(connection, row))
+
+
+def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> Iterator[StoredCall]:
+    """Yield some calls (rows of CALLS_TABLE) with their rows of every other table but the messages."""
+    ids = [call["id"] for call in calls]
     legs = fetch_all_rows(
         connection,
-        select(CALLS_TABLE).where(CALLS_TABLE.c.parent == call_id).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
+        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
     )
-    ids = [call_id, *(leg["id"] for leg in legs)]
+    parents = {leg["id"]: leg["parent"] for leg in legs}
+    legs_by_call = group_rows(legs, column="parent")
 
-    def fetch_rows(table: Table) -> list[JournalRow]:
+    def fetch_rows(table: Table) -> dict[str, list[JournalRow]]:
         order = EVENT_ORDER if table is EVENTS_TABLE else (table.c.at, table.c.id if "id" in table.c else table.c.key)
-        return fetch_all_rows(connection, select(table).where(table.c.call.in_(ids)).order_by(*order))
+        rows = fetch_all_rows(connection, select(table).where(table.c.call.in_([*ids, *parents])).order_by(*order))
+        return group_rows(rows, parents)
 
-    turns, events, recordings, transcripts, effects = map(
-        fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE)
+    turns, events, recordings, transcripts, effects, notes = map(
+        fetch_rows, (TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, NOTES_TABLE)
     )
-    notes = fetch_all_rows(connection, select(NOTES_TABLE).where(NOTES_TABLE.c.call.in_(ids)).order_by(NOTES_TABLE.c.at))
-    places = fetch_places(connection, {turn["places"] for turn in turns} - {None})
-    files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in turns})
-    messages = _query_messages(connection, row)
-    return StoredCall(
-        row, legs, turns, events, messages, recordings, transcripts, effects, notes=notes, places=places, files=files
-    )
+    every_turn = [turn for rows in turns.values() for turn in rows]
+    places = fetch_places(connection, {turn["places"] for turn in every_turn} - {None})
+    files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in every_turn})
+    for call in calls:
+        own_turns, own_events, own_recordings, own_transcripts, own_effects, own_notes = (
+            rows.get(call["id"], []) for rows in (turns, events, recordings, transcripts, effects, notes)
+        )
+        yield StoredCall(
+            call,
+            legs_by_call.get(call["id"], []),
+            own_turns,
+            own_events,
+            (),
+            own_recordings,
+            own_transcripts,
+            own_effects,
+            notes=own_notes,
+            places=places,
+            files=files,
+        )
 
 
 def _query_file_names(connection: Connection, versions: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:

@@ -174,10 +174,30 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
 
+    def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+        """Count the calls since a moment that are over: kind of ending, hour after the moment, number of calls."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_ending_counts(connection, since, flow)
+
+    def load_calls(self, calls: Sequence[JournalRow]) -> list[StoredCall]:
+        """Return listed calls with their rows of every other table but the messages."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return [*sql_queries.query_stored_calls(connection, calls)]
+
+    def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
+        """Return the nodes that calls came to, in order, by call."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_paths(connection, call_ids)
+
     def list_voicemails(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching voicemails, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_voicemails(connection, inbox_filter, self.shortest_message_seconds)
+
+    def find_recording_url(self, id_: str) -> str:
+        """Return the URL of a recording; empty if it is unknown."""
+        with self._open_read_connection() as connection:
+            return inbox.query_recording_url(connection, id_)
 
     def list_messages(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching text messages, newest first."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from lxml import etree
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -75,3 +77,13 @@ def _describe_document_place(entry: Mapping[str, Any]) -> str:
         return f" (node {entry['node']}, turn {entry['turn']})"
     path = entry.get("step", {}).get("path", "")
     return f" ({path})" if path else ""
+
+
+def indent_document(document: str) -> list[str]:
+    """Return the lines of a document, indented; of one that cannot be read, as it is."""
+    try:
+        root = etree.fromstring(document.encode(), etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
+        return document.splitlines()
+    etree.indent(root)
+    return etree.tostring(root, encoding="unicode").splitlines()

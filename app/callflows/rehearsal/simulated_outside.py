@@ -23,7 +23,7 @@ from callflows.telephony.call_record import (
     find_message_state,
 )
 from callflows.telephony.lookup_shape import find_answer_problem
-from callflows.telephony.ports import LookupResult, normalize_party
+from callflows.telephony.ports import LookupResult, is_mail_payload, normalize_party
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -192,15 +192,10 @@ class SimulatedOutside:
         if effect.kind == "opt-out":
             _CURRENT_FIXTURE.get().call.add_step("opt_out", "", number=effect.payload["number"])
             return
-        word = "notify" if effect.kind == VOICEMAIL_TAG else effect.kind
-        did = (
-            effect.payload
-            if word == "sms"
-            else {
-                "url": effect.payload.get("url"),
-                "payload": effect.payload.get("body", effect.payload.get("form")),
-            }
-        )
+        word = effect.kind
+        if word == VOICEMAIL_TAG:
+            word = "mail" if is_mail_payload(effect.payload) else "notify"
+        did = effect.payload if word == "sms" else _describe_notice(effect.payload)
         writer = _CURRENT_FIXTURE.get().text_sender
         kind = {"as": "reply" if effect.payload["to"] == writer else "forward"} if writer and word == "sms" else {}
         _CURRENT_FIXTURE.get().call.add_step(word, "", **did, **kind)
@@ -327,6 +322,15 @@ _CURRENT_FIXTURE: ContextVar[CallFixture] = ContextVar("scene")
 def activate_fixture(fixture: CallFixture) -> None:
     """Use a fixture for the engine in the current asyncio task."""
     _CURRENT_FIXTURE.set(fixture)
+
+
+def _describe_notice(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a transcript has of a webhook, a message to a chat or a mail."""
+    if is_mail_payload(payload):
+        attached = {"attach": ", ".join(payload["attach"])} if payload["attach"] else {}
+        return {"to": ", ".join(payload["to"]), "subject": payload["subject"], "text": payload["text"], **attached}
+    chat = {"as": payload["as"], "text": payload["text"]} if "as" in payload else {}
+    return {"url": payload.get("url"), "payload": payload.get("body", payload.get("form")), **chat}
 
 
 def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> LookupResult:

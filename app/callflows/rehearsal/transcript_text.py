@@ -93,7 +93,11 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
                 else f"text message to {recipient} from {sanitize_for_terminal(step['from'])}: “{text}”"
             )
         case "notify":
-            return f"notifies {sanitize_for_terminal(step['url'])}"
+            chat = f" as {step['as']}: “{sanitize_for_terminal(_flatten_lines(step['text']))}”" if "as" in step else ""
+            return f"notifies {sanitize_for_terminal(step['url'])}{chat}"
+        case "mail":
+            attached = ", with the recording" if "attach" in step else ""
+            return f"mail to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['subject'])}”{attached}"
         case "opt_out":
             return f"{sanitize_for_terminal(step['number'])} gets no more calls and texts"
         case "lookup":
@@ -105,6 +109,11 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
         if name not in _HIDDEN_STEP_FIELDS and name != "reason"
     ]
     return " ".join([step["verb"].lower(), ", ".join(did)]).strip()
+
+
+def _flatten_lines(text: str) -> str:
+    """Return a text of several lines as one line."""
+    return " ".join(text.split())
 
 
 def _step_seconds(step: TranscriptStep) -> float:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from callflows.telephony.notices import compose_notice, list_recording_urls
 from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
 from callflows.telephony.turn import Turn, Variables
 
@@ -261,8 +262,8 @@ def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     """Return a ``voicemail`` effect with its recordings; return other effects unchanged.
 
     A voicemail effect is held back until its recording is reported or the call is over. ``recordings`` is a list of ``{url,
-    transcript, seconds, tag}``, empty if none was reported. A call without a message has no such effect: see
-    ``CallRecord.message``.
+    transcript, seconds, tag}``, empty if none was reported; mails and messages to chats name them in their text. A call
+    without a message has no such effect: see ``CallRecord.message``.
     """
     form = effect.payload.get("form")
     if effect.kind == VOICEMAIL_TAG and isinstance(form, dict):
@@ -271,4 +272,9 @@ def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     if effect.kind != "voicemail" or not isinstance(body, dict):
         return effect
     body = {**body, "recordings": record.describe_recordings()}
-    return dataclasses.replace(effect, payload={**effect.payload, "body": body})
+    payload = {**effect.payload, "body": body}
+    if "intro" in payload:  # a mail, or a message to a chat
+        payload["text"] = compose_notice(str(payload["intro"]), body).text
+    if payload.get("attaches"):
+        payload["attach"] = list_recording_urls(body)
+    return dataclasses.replace(effect, payload=payload)

@@ -1,6 +1,7 @@
 """Parsing, formatting and masking of telephone numbers, and detection of withheld caller IDs.
 
-A default region is never assumed: digits without a plus are international.
+A default region is never assumed: digits without a plus, as Opentact sends them, are international. A number that somebody
+wrote with punctuation and without its country's code has no country, and is no number here.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
 RESTRICTED_KEYPAD_NUMBER: Final = "7378742833"
 """The only keypad spelling of an anonymous word with the length of a North American number (RESTRICTED)."""
 _NANP_CALLER_PATTERN: Final = re.compile(rf"\+1(?!{RESTRICTED_KEYPAD_NUMBER})[2-9][0-9]{{9}}")
+_TEN_DIGITS_WITHOUT_PLUS: Final = re.compile(
+    r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){2}[ ().\-]*[2-9](?:[ ().\-]*[0-9]){6}[ ().\-]*"
+)
 _NUMBER_PATTERN: Final = re.compile(
     r"(?:tel:|sips?:)?((?:\((?=\+|00))?\+?[0-9][0-9 ()./\-]{0,40})(?:[@;].*)?", re.IGNORECASE
 )
@@ -68,7 +72,8 @@ def parse_e164(text: str) -> str:
     """Convert a number to E.164, whatever its spelling; return "" if the text is not a number.
 
     Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``, and so is
-    ``0012015550123``.
+    ``0012015550123``. A national spelling, as ``201-555-0123`` or ``612 345 678``, is not a number: its first digits would
+    be taken for the code of another country.
     """
     nanp = _NANP_PATTERN.fullmatch(text)
     return f"+{nanp[1]}" if nanp else _parse_international(text)
@@ -79,7 +84,11 @@ def _parse_international(text: str) -> str:
     found = _NUMBER_PATTERN.fullmatch(text.translate(_PLAIN_PUNCTUATION).strip())
     if not found:
         return ""
-    digits = strip_international_prefix(found[1]).lstrip("(+")
+    written = strip_international_prefix(found[1]).rstrip()
+    has_plus, digits = "+" in written, written.lstrip("(+")
+    if not has_plus and not digits.isdecimal():
+        plain = re.sub("[^0-9]", "", digits)
+        return f"+{plain}" if _NANP_PATTERN.fullmatch(plain) else ""
     import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 
     try:
@@ -88,7 +97,18 @@ def _parse_international(text: str) -> str:
         return ""
     if not phonenumbers.is_possible_number(number):
         return ""
+    if not has_plus and lacks_country_code(digits) and not phonenumbers.is_valid_number(number):
+        return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def lacks_country_code(text: str) -> bool:
+    """Return whether a text is a number of North America without its country code, as ``2015550123``, ``201-555-0123``."""
+    if not _TEN_DIGITS_WITHOUT_PLUS.fullmatch(text):
+        return False
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    return phonenumbers.is_valid_number(phonenumbers.parse(f"+1{text}", None))
 
 
 def strip_international_prefix(number: str) -> str:
@@ -129,6 +149,20 @@ def _format_national_outside_nanp(number: str) -> str:
     except phonenumbers.NumberParseException:
         return number
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+
+@lru_cache(maxsize=4096)
+def format_international(number: str) -> str:
+    """Return a number in groups, as ``+1 201 555 0123``; a text that is no number unchanged."""
+    if number.startswith("+1") and len(number) == len("+12015550123"):
+        return f"+1 {number[2:5]} {number[5:8]} {number[8:]}"
+    import phonenumbers  # noqa: PLC0415 - heavy, and calls do not need it
+
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL).replace("-", " ")
 
 
 @lru_cache(maxsize=4096)

@@ -141,16 +141,23 @@ class LookupResult:
     cookies: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+def is_mail_payload(payload: Mapping[str, Any]) -> bool:
+    """Return whether the payload of an effect is a mail."""
+    return "subject" in payload
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
     """An effect to execute after the answer is sent; a repeated request has the same ``key``.
+
+    A ``voicemail`` is a webhook, a message to a chat or a mail that waits for the recording; so ``payload`` decides.
 
     ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
     ``previous_key`` counts as executed. ``reaches_opted_out`` marks the answers to STOP and HELP, which are sent although
     the recipient has opted out. ``call`` is the uuid of the call that caused the effect, if no turn of it did.
     """
 
-    kind: Literal["sms", "notify", "voicemail", "opt-out"]
+    kind: Literal["sms", "notify", "mail", "voicemail", "opt-out"]
     key: str
     payload: Mapping[str, Any]
     previous_key: str = ""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FieldMatcher: TypeAlias = "Callable[[Any], bool]"
 _REGEX_PATTERN: Final = re.compile("/(.+)/", re.DOTALL)
-_PARTIAL_FIELDS: Final = frozenset({"text", "reason"})
+_PARTIAL_FIELDS: Final = frozenset({"text", "reason", "subject", "attach"})
 """Fields that match if they contain the expected text."""
 
 

@@ -6,7 +6,8 @@ inferred from the executed steps, the next request, and the parties that were ru
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import functools
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from callflows.errors import CallflowsError
@@ -17,10 +18,13 @@ from callflows.rehearsal.scripted_parties import ScriptedHangUp, ScriptedPress
 from callflows.telephony.phone_numbers import normalize_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from callflows.language.element import Element
     from callflows.rehearsal.scripted_parties import ScriptedAction
+
+
+_BRANCH_NAMES: Final = frozenset(element.spec.name for element in GATHER_BRANCHES)
 
 
 class InferredKeys(NamedTuple):
@@ -34,22 +38,30 @@ class _UnknownKeys(Exception):
     """The pressed keys are unknown; the message names the place."""
 
 
-def infer_keys(story: Mapping[str, Any]) -> InferredKeys:
-    """Infer the keys pressed in a call; ``story`` comes from the journal."""
+WRONG_KEY: Final = ScriptedPress("?")
+"""The caller pressed a key without a branch; it is not known which."""
+
+
+def infer_keys(story: Mapping[str, Any], *, tells_wrong_keys: bool = False) -> InferredKeys:
+    """Infer the keys pressed in a call; ``story`` comes from the journal.
+
+    With ``tells_wrong_keys``, a key without a branch is WRONG_KEY; otherwise the keys are unknown from there.
+    """
     acts: list[ScriptedAction] = []
     entries = story["story"]
     asked = [entry for entry in entries if entry["what"] == "asked"]
     documents = {entry["turn"]: entry["document"] for entry in entries if entry["what"] == "answered"}
     reported = [entry for entry in entries if entry["what"] == "reported" and "turn" in entry]
-    ran = {(entry["turn"], entry["step"].get("path", "")) for entry in reported}
+    ran = {(entry["turn"], entry["step"].get("path", "")): entry["step"].get("success") is not False for entry in reported}
     legs = [(leg["to"], bool(leg["answered"])) for leg in story["legs"]]
     try:
         for number, entry in enumerate(asked, 1):
             if number > 1 and comes_from_gather(entry):
                 acts.append(ScriptedPress(_read_request_keys(entry, number)))
-            steps = {path for turn, path in ran if turn == number}
+            steps = {path: succeeded for (turn, path), succeeded in ran.items() if turn == number}
             following = asked[number]["url"].partition("?")[0] if number < len(asked) else ""
-            _DocumentTrace(steps, following, legs, number, acts).infer_acts(documents[number])
+            trace = _DocumentTrace(steps, following, legs, number, acts, tells_wrong_keys=tells_wrong_keys)
+            trace.infer_acts(documents[number])
     except _UnknownKeys as where:
         return InferredKeys([*acts, ScriptedHangUp()], str(where))
     return InferredKeys(acts)
@@ -87,29 +99,55 @@ def _leads_to(element: Element, place: str) -> bool:
     return bool(place) and any(url.partition("?")[0].endswith(place) for url in urls)
 
 
+def _is_after(path: str) -> Callable[[str], bool]:
+    """Return a function that tells whether an element stands after another one of the same branch, or inside such a one."""
+    parent, _, last = path.rpartition(".")
+    begin, index = f"{parent}." if parent else "", int(last.partition("[")[2].rstrip("]"))
+
+    def is_after(other: str) -> bool:
+        name, _, number = other.removeprefix(begin).partition(".")[0].partition("[")
+        is_command = name not in _BRANCH_NAMES
+        return other.startswith(begin) and is_command and number.rstrip("]").isdecimal() and int(number[:-1]) > index
+
+    return is_after
+
+
+@functools.lru_cache(maxsize=200)  # many calls get the same document, since tickets are masked
+def _read_document(document: str) -> Element | None:
+    try:
+        return from_xml(document.encode())
+    except CallflowsError:
+        return None
+
+
 class _DocumentTrace:
-    """A document of the call, with the known facts of its execution: steps that ran, and the next request."""
+    """A document of the call, with the known facts of its execution.
+
+    ``steps`` are the paths of the reported elements and whether they succeeded; ``next_place`` is the next request.
+    """
 
     def __init__(
         self,
-        steps: set[str],
+        steps: Mapping[str, bool],
         next_place: str,
         legs: Sequence[tuple[str, bool]],
         turn_number: int,
         acts: list[ScriptedAction],
+        *,
+        tells_wrong_keys: bool,
     ) -> None:
         self._steps = steps
         self._next_place = next_place
         self._legs = legs
         self._turn_number = turn_number
         self._acts = acts
+        self._tells_wrong_keys = tells_wrong_keys
 
     def infer_acts(self, document: str) -> None:
         """Add the keys pressed in the document to the actions. Raises _UnknownKeys."""
-        try:
-            response = from_xml(document.encode())
-        except CallflowsError:
-            raise _UnknownKeys(f"the document of turn {self._turn_number} cannot be read") from None
+        response = _read_document(document)
+        if response is None:
+            raise _UnknownKeys(f"the document of turn {self._turn_number} cannot be read")
         self._walk_commands(response.children, "")
 
     def _walk_commands(self, commands: Sequence[Element], start: str) -> bool:
@@ -134,20 +172,38 @@ class _DocumentTrace:
             for index, branch in enumerate(gather.children)
             if type(branch) in GATHER_BRANCHES
         }
-        taken = self._find_executed_branch(branches)
-        if taken is None or branches[taken].spec.name == "Default":
-            raise _UnknownKeys(f"the keys pressed at {path} of the document of turn {self._turn_number} are unknown")
+        taken = self._find_executed_branch(branches, path)
+        if taken == path:  # the call went on after the Gather
+            self._acts.append(self._name_wrong_key(path) if self._steps.get(path, True) else ScriptedPress(""))
+            return True
+        if taken is not None and branches[taken].spec.name == "Default":
+            self._acts.append(self._name_wrong_key(path))
+            return self._walk_commands(branches[taken].children, f"{taken}.")
+        if taken is None:
+            raise self._build_unknown_keys(path)
         branch = branches[taken]
         self._acts.append(ScriptedPress(str(branch.attributes.get("value", "")) if branch.spec.name == "DTMF" else ""))
         return self._walk_commands(branch.children, f"{taken}.")
 
-    def _find_executed_branch(self, branches: Mapping[str, Element]) -> str | None:
+    def _name_wrong_key(self, path: str) -> ScriptedPress:
+        if not self._tells_wrong_keys:
+            raise self._build_unknown_keys(path)
+        return WRONG_KEY
+
+    def _build_unknown_keys(self, path: str) -> _UnknownKeys:
+        return _UnknownKeys(f"the keys pressed at {path} of the document of turn {self._turn_number} are unknown")
+
+    def _find_executed_branch(self, branches: Mapping[str, Element], gather_path: str) -> str | None:
         """Return the only branch with an executed step, or with the next request, or with the party rung.
 
-        Each kind of evidence counts only if the earlier kinds fit no branch. None if no branch, or more than one, fits.
+        Each kind of evidence counts only if the earlier kinds fit no branch. Return the path of the Gather if the call is
+        known to have passed all branches. None if no branch, or more than one, fits.
         """
+        inside = [path for path in branches if any(step.startswith(f"{path}.") for step in self._steps)]
+        if not inside and (self._steps.get(gather_path) is False or any(map(_is_after(gather_path), self._steps))):
+            return gather_path
         for ran in (
-            [path for path in branches if any(step.startswith(f"{path}.") for step in self._steps)],
+            inside,
             [path for path, branch in branches.items() if _leads_to(branch, self._next_place)],
             [path for path, branch in branches.items() if not self._next_place and self._rings_reached_party(branch)],
         ):

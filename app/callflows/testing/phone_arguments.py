@@ -1,27 +1,12 @@
-"""Checks caller IDs and numbers of calls written by people."""
+"""Checks caller IDs written by people."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from callflows.flows.country_code_check import (
-    MISSING_COUNTRY_CODE_MESSAGE,
-    lacks_country_code,
-    suggest_country_code,
-)
-from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, parse_e164
-
-
-def explain_invalid_number(number_text: str) -> str:
-    """Explain why a number cannot be called, and the fix; empty if valid."""
-    if lacks_country_code(number_text):
-        return f"{MISSING_COUNTRY_CODE_MESSAGE.format(repr(number_text))}: {suggest_country_code(number_text)}"
-    return (
-        ""
-        if parse_e164(number_text)
-        else f"{number_text!r} is not a number: write it with its country code, as +12015550123"
-    )
+from callflows.flows.country_code_check import explain_invalid_number
+from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, lacks_country_code, parse_e164
 
 
 def explain_invalid_caller(caller_text: str) -> str:

@@ -77,6 +77,11 @@ class RehearsedCall:
         return self.steps("notify")
 
     @property
+    def mails(self) -> list[TranscriptStep]:
+        """The mails, each with to, subject and text."""
+        return self.steps("mail")
+
+    @property
     def recording_tags(self) -> list[str]:
         """The tags of the recordings."""
         return [step.get("tag", "") for step in self.steps("Record")]

@@ -142,8 +142,9 @@ def _list_expectations(call: Transcript, *, is_whole_call: bool = True) -> Itera
             yield "voicemail" if tag == "voicemail" else {"record": _escape_literal_text(tag)} if tag else "record"
         elif verb == "Hangup":
             yield {"hangup": _escape_literal_text(step["tag"])} if step.get("tag") else "hangup"
-        elif verb == "sms":
-            yield {"sms": {"to": step["to"], "text": _escape_literal_text(step["text"])}}
+        elif verb in ("sms", "mail"):
+            field = "text" if verb == "sms" else "subject"
+            yield {verb: {"to": step["to"], field: _escape_literal_text(step[field])}}
         elif verb == "notify":
             yield {"notify": _escape_literal_text(step["url"])}
     if call.outcome in _SCENARIO_OUTCOMES and is_whole_call:

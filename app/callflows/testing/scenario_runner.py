@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from callflows.errors import FlowFileError, Problem
 from callflows.flows.flow_book import FlowBook
+from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.folder_loader import (
     LoadedFlows,
-    compile_flow_file,
     is_flow_file,
     list_flow_files,
     load_flow_files,
@@ -20,7 +20,7 @@ from callflows.flows.loader.folder_loader import (
 )
 from callflows.flows.suppositions import NO_SUPPOSITIONS
 from callflows.rehearsal.platform_network import HttpNetwork
-from callflows.server import open_rehearsal_engine
+from callflows.rehearsal_engine import open_rehearsal_engine
 from callflows.testing.scenario_reader import read_scenario_cases
 
 if TYPE_CHECKING:
@@ -63,20 +63,26 @@ class ScenarioFolder:
 
     def book_for_case(self, case: ScenarioCase) -> FlowBook:
         """Return the flows with the suppositions of a scenario. Raises FlowFileError if they cannot be applied."""
-        if case.suppositions == NO_SUPPOSITIONS:
+        return self.suppose(case.flow, case.suppositions)
+
+    def suppose(self, flow_name: str, suppositions: Suppositions) -> FlowBook:
+        """Return the flows with suppositions about one of them. Raises FlowFileError if they cannot be applied."""
+        if suppositions == NO_SUPPOSITIONS:
             return self.loaded_flows.book
-        key = (case.flow, case.suppositions)
+        key = (flow_name, suppositions)
         if key not in self.supposed_books:
+            flow = self._compile_supposed_flow(self.loaded_flows.book.flows[flow_name], suppositions)
             self.supposed_books[key] = self.loaded_flows.book.with_flows(
-                {case.flow: make_nodes_fail(self._compile_supposed_flow(case), case.suppositions.failing_nodes)}
+                {flow_name: make_nodes_fail(flow, suppositions.failing_nodes)}
             )
         return self.supposed_books[key]
 
-    def _compile_supposed_flow(self, case: ScenarioCase) -> Flow:
-        """Return the scenario's flow, compiled again unless only failing nodes are supposed."""
-        if dataclasses.replace(case.suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
-            return self.loaded_flows.book.flows[case.flow]
-        compiled = compile_flow_file(Path(case.file), dataclasses.replace(self.options, suppositions=case.suppositions))
+    def _compile_supposed_flow(self, flow: Flow, suppositions: Suppositions) -> Flow:
+        """Return a flow, compiled again unless only failing nodes are supposed."""
+        if dataclasses.replace(suppositions, failing_nodes=()) == NO_SUPPOSITIONS:
+            return flow
+        options = dataclasses.replace(self.options, suppositions=suppositions)
+        compiled = compile_flow(flow.name, flow.source, flow.file, options)
         if compiled.flow is None:
             raise FlowFileError([problem for problem in compiled.problems if problem.severity == "error"])
         return compiled.flow
@@ -124,7 +130,7 @@ def _load_scenario_folder(
     folder: Path, tested_files: set[Path] | None, options: CompilerOptions, on_progress: ProgressCallback | None
 ) -> ScenarioFolder:
     for_all, problems = load_folder_options(folder, dataclasses.replace(options, records_coverage=True))
-    loaded = load_flow_files(list_flow_files(folder), for_all, problems, on_progress)
+    loaded = load_flow_files(sorted({*list_flow_files(folder), *options.drafts}), for_all, problems, on_progress)
     flows = tuple(
         flow for flow in loaded.book.flows.values() if tested_files is None or Path(flow.file).resolve() in tested_files
     )

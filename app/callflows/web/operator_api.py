@@ -6,21 +6,15 @@ need none, as everywhere. Lists are pages with a cursor, as JSON or (with ``.csv
 
 from __future__ import annotations
 
-import base64
-import binascii
-import csv
-import io
-import json
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from callflows.errors import JournalRejectionError, JournalUnavailableError
+from callflows.errors import JournalRejectionError
 from callflows.journal.api_tokens import TokenOwner
-from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import CALL_LOG_FIELDS, build_call_log_row, build_call_story, format_moment
 from callflows.journal.inbox import (
     CALL_KIND,
@@ -29,17 +23,23 @@ from callflows.journal.inbox import (
     MESSAGE_KIND,
     VOICEMAIL_FIELDS,
     VOICEMAIL_KIND,
-    InboxFilter,
     PersonChange,
 )
-from callflows.journal.stored_rows import CallFilter
-from callflows.telephony.call_states import CALL_STATE_RANKS
-from callflows.telephony.phone_numbers import parse_e164
-from callflows.text import escape_spreadsheet_formula
+from callflows.web.journal_lists import (
+    NO_STORE_HEADERS,
+    CallQuery,
+    MessageQuery,
+    VoicemailQuery,
+    answer_json,
+    answer_list_page,
+    ask_journal,
+    build_call_filter,
+    build_inbox_filter,
+)
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
 
 API_ROOT: Final = "/api/v1"
-_MAX_PAGE_ROWS: Final = 1_000
-_DEFAULT_PAGE_ROWS: Final = 50
-_NO_STORE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _PROBLEM: Final[dict[str, Any]] = {"content": {"application/problem+json": {}}}
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "A field has a value that is not valid", **_PROBLEM},
@@ -58,11 +55,6 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "There is no such thing", **_PROBLEM},
     503: {"description": "The database is away: ask again", **_PROBLEM},
 }
-_Moment = Annotated[str, Query(description="a moment, as 2026-11-23T10:00:00Z")]
-_Cursor = Annotated[str, Query(description="the field next of the page before")]
-_Limit = Annotated[int, Query(ge=1, le=_MAX_PAGE_ROWS, description="rows of a page")]
-_Number = Annotated[str, Query(description="a number of ours, as +12015550123")]
-_From = Annotated[str, Query(alias="from", description="the caller, or the other side of a text")]
 _Id = Annotated[str, Path(description="the id, as a list gives it")]
 
 
@@ -99,7 +91,7 @@ def create_operator_router(
     async def read_health() -> Response:
         loaded = get_loaded_flows()
         flows = {"flows": loaded.state_counts, "broken": loaded.broken_flows, "stale": [*loaded.stale_flows]}
-        return _answer({**flows, **get_status()})
+        return answer_json({**flows, **get_status()})
 
     return router
 
@@ -126,77 +118,13 @@ class _Door:
             return TokenOwner("this machine", "author")
         owner: TokenOwner | None = None
         if kind.lower() == "bearer" and token:
-            owner = await _ask(self._journal.find_token_owner(token.strip()))
+            owner = await ask_journal(self._journal.find_token_owner(token.strip()))
         if owner is None:
             detail = "the token is missing or not valid: send Authorization: Bearer with a token of callflows token create"
             raise HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
         if not owner.has_scope(scope):
             raise HTTPException(403, f"the token may {owner.scope}; this needs a token with --scope {scope}")
         return owner
-
-
-async def _ask(query: Any) -> Any:  # noqa: ANN401 - a query of the journal
-    """Await a query; an outage of the database is status 503."""
-    try:
-        return await query
-    except JournalUnavailableError:
-        raise HTTPException(503, "the database is away: ask again", headers={"Retry-After": "5"}) from None
-
-
-def _answer(body: Any, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401 - JSON
-    return JSONResponse(body, headers={**_NO_STORE, **(headers or {})})
-
-
-def _read_moment(text: str, name: str) -> float | None:
-    from datetime import UTC, datetime  # noqa: PLC0415 - beside its only use
-
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise HTTPException(400, f"{name}: {text[:40]!r} is no moment; write 2026-11-23T10:00:00Z") from None
-
-
-def _require_known(value: str, known: Sequence[str], name: str) -> str:
-    if value and value not in known:
-        raise HTTPException(400, f"{name}: use {', '.join(known)}")
-    return value
-
-
-def _write_cursor(place: tuple[float, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> tuple[float, str] | None:
-    if not text:
-        return None
-    try:
-        at, id_ = json.loads(base64.urlsafe_b64decode(f"{text}==="))
-        return float(at), str(id_)
-    except (ValueError, TypeError, binascii.Error):
-        raise HTTPException(400, "cursor: take it from the field next of the page before") from None
-
-
-def _answer_page(
-    request: Request, rows: Sequence[dict[str, Any]], places: Sequence[tuple[float, str]], limit: int, fields: Sequence[str]
-) -> Response:
-    """Answer with up to ``limit`` rows and the cursor of the next page; ``rows`` has one more if there is one."""
-    cursor = _write_cursor(places[limit - 1]) if len(rows) > limit else None
-    items = [{name: row[name] for name in fields} for row in rows[:limit]]
-    headers = {}
-    if cursor:
-        headers["link"] = f'<{request.url.include_query_params(cursor=cursor).replace(scheme="", netloc="")}>; rel="next"'
-    if not request.url.path.endswith(".csv"):
-        return _answer({"items": items, "next": cursor}, headers)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, fields, lineterminator="\n")
-    writer.writeheader()
-    for item in items:
-        flat = {**item, "notes": "; ".join(f"{note['by']}: {note['text']}" for note in item.get("notes", ()))}
-        writer.writerow({name: escape_spreadsheet_formula(flat[name]) for name in fields})
-    return Response(table.getvalue(), media_type="text/csv; charset=utf-8", headers={**_NO_STORE, **headers})
 
 
 def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Callable[..., Any], door: _Door) -> None:
@@ -215,55 +143,23 @@ def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Calla
 
 
 def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
-    async def list_calls(  # noqa: PLR0913, PLR0917 - a query field each
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        flow: Annotated[str, Query(description="the flow that answered")] = "",
-        outcome: Annotated[str, Query(description="how the call ended, as voicemail")] = "",
-        state: Annotated[str, Query(description="the last reported state, as live")] = "",
-        node: Annotated[str, Query(description="a node that the call came to")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = _DEFAULT_PAGE_ROWS,
-    ) -> Response:
-        wanted = CallFilter(
-            parse_e164(number) or number,
-            parse_e164(from_) or from_,
-            flow,
-            _require_known(outcome, [*ENDING_WORDS], "outcome"),
-            _require_known(state, [*CALL_STATE_RANKS], "state"),
-            _read_moment(since, "since"),
-            _read_moment(until, "until"),
-            limit + 1,
-            node,
-            after=_read_cursor(cursor),
-        )
-        calls = await _ask(journal.list_calls(wanted))
+    async def list_calls(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
+        calls = await ask_journal(journal.list_calls(build_call_filter(query)))
         rows = [build_call_log_row(call) for call in calls]
-        return _answer_page(request, rows, [(call["started"], call["id"]) for call in calls], limit, CALL_LOG_FIELDS)
+        return answer_list_page(
+            request, rows, [(call["started"], call["id"]) for call in calls], query.limit, CALL_LOG_FIELDS
+        )
 
     _add_list_routes(router, "/calls", "Calls, the newest first", list_calls, door)
 
     @router.get("/calls/{call}", summary="The story of a call", dependencies=[Depends(door.require_read)])
     async def read_call(call: _Id) -> Response:
-        stored = await _ask(journal.load_call(call))
+        stored = await ask_journal(journal.load_call(call))
         if stored is None:
             raise HTTPException(404, "there is no such call")
-        return _answer(build_call_story(stored, journal.shortest_message_seconds))
+        return answer_json(build_call_story(stored, journal.shortest_message_seconds))
 
-    async def add_call_note(request: Request, call: _Id, body: NoteBody, owner: TokenOwner) -> Response:
-        return await _add_note(journal, CALL_KIND, call, body, _build_change(request, owner))
-
-    router.add_api_route(
-        "/calls/{call}/notes",
-        _inject_owner(add_call_note, door),
-        methods=["POST"],
-        summary="Add a note to a call",
-        operation_id="add_call_note",
-        status_code=201,
-    )
+    _add_note_route(router, journal, door, CALL_KIND)
 
 
 def _inject_owner(endpoint: Callable[..., Any], door: _Door) -> Callable[..., Any]:
@@ -278,82 +174,20 @@ def _build_change(request: Request, owner: TokenOwner) -> PersonChange:
 
 
 async def _require_thing(journal: JournalQueries, kind: str, id_: str) -> None:
-    if not await _ask(journal.has_thing(kind, id_)):
+    if not await ask_journal(journal.has_thing(kind, id_)):
         raise HTTPException(404, f"there is no such {kind}")
 
 
-async def _add_note(journal: JournalQueries, kind: str, id_: str, body: NoteBody, change: PersonChange) -> Response:
-    await _require_thing(journal, kind, id_)
-    try:
-        row = await _ask(journal.add_note(kind, id_, change, body.text))
-    except JournalRejectionError as error:
-        raise HTTPException(400, f"text: {error}") from None
-    note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
-    return JSONResponse(note, status_code=201, headers=_NO_STORE)
-
-
-def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
-    async def list_voicemails(
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        flow: Annotated[str, Query(description="the flow that recorded it")] = "",
-        state: Annotated[Literal["", "new", "handled"], Query(description="new or handled")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = _DEFAULT_PAGE_ROWS,
-    ) -> Response:
-        wanted = _build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(flow=flow)
-        rows = await _ask(journal.list_voicemails(wanted))
-        return _answer_page(request, rows, [row["cursor"] for row in rows], limit, VOICEMAIL_FIELDS)
-
-    async def list_messages(
-        request: Request,
-        number: _Number = "",
-        from_: _From = "",
-        direction: Annotated[Literal["", "in", "out"], Query(description="in or out")] = "",
-        state: Annotated[Literal["", "new", "handled"], Query(description="new or handled; of those that came in")] = "",
-        since: _Moment = "",
-        until: _Moment = "",
-        cursor: _Cursor = "",
-        limit: _Limit = _DEFAULT_PAGE_ROWS,
-    ) -> Response:
-        wanted = _build_inbox_filter(number, from_, state, (since, until), cursor, limit)._replace(direction=direction)
-        rows = await _ask(journal.list_messages(wanted))
-        return _answer_page(request, rows, [row["cursor"] for row in rows], limit, MESSAGE_FIELDS)
-
-    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
-    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
-    for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
-        _add_change_routes(router, journal, door, kind)
-
-
-def _build_inbox_filter(
-    number: str, party: str, state: str, moments: tuple[str, str], cursor: str, limit: int
-) -> InboxFilter:
-    since, until = _read_moment(moments[0], "since"), _read_moment(moments[1], "until")
-    ours, other = parse_e164(number) or number, parse_e164(party) or party
-    return InboxFilter(ours, other, "", state, "", since, until, _read_cursor(cursor), limit + 1)
-
-
-def _add_change_routes(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
-    async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
-        await _require_thing(journal, kind, thing)
-        change = _build_change(request, owner)
-        changed = await _ask(journal.set_handled(kind, thing, change, handled=body.handled))
-        return _answer({"id": thing, "handled": body.handled, "changed": changed})
-
+def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
     async def add_note(request: Request, thing: _Id, body: NoteBody, owner: TokenOwner) -> Response:
-        return await _add_note(journal, kind, thing, body, _build_change(request, owner))
+        await _require_thing(journal, kind, thing)
+        try:
+            row = await ask_journal(journal.add_note(kind, thing, _build_change(request, owner), body.text))
+        except JournalRejectionError as error:
+            raise HTTPException(400, f"text: {error}") from None
+        note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
+        return JSONResponse(note, status_code=201, headers=NO_STORE_HEADERS)
 
-    router.add_api_route(
-        f"/{kind}s/{{thing}}/handled",
-        _inject_owner(set_handled, door),
-        methods=["PUT"],
-        summary=f"Mark a {kind} as handled, or as new",
-        operation_id=f"set_{kind}_handled",
-    )
     router.add_api_route(
         f"/{kind}s/{{thing}}/notes",
         _inject_owner(add_note, door),
@@ -361,6 +195,38 @@ def _add_change_routes(router: APIRouter, journal: JournalQueries, door: _Door, 
         summary=f"Add a note to a {kind}",
         operation_id=f"add_{kind}_note",
         status_code=201,
+    )
+
+
+def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
+    async def list_voicemails(request: Request, query: Annotated[VoicemailQuery, Query()]) -> Response:
+        rows = await ask_journal(journal.list_voicemails(build_inbox_filter(query)._replace(flow=query.flow)))
+        return answer_list_page(request, rows, [row["cursor"] for row in rows], query.limit, VOICEMAIL_FIELDS)
+
+    async def list_messages(request: Request, query: Annotated[MessageQuery, Query()]) -> Response:
+        rows = await ask_journal(journal.list_messages(build_inbox_filter(query)._replace(direction=query.direction)))
+        return answer_list_page(request, rows, [row["cursor"] for row in rows], query.limit, MESSAGE_FIELDS)
+
+    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
+    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
+    for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
+        _add_handled_route(router, journal, door, kind)
+        _add_note_route(router, journal, door, kind)
+
+
+def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
+    async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
+        await _require_thing(journal, kind, thing)
+        change = _build_change(request, owner)
+        changed = await ask_journal(journal.set_handled(kind, thing, change, handled=body.handled))
+        return answer_json({"id": thing, "handled": body.handled, "changed": changed})
+
+    router.add_api_route(
+        f"/{kind}s/{{thing}}/handled",
+        _inject_owner(set_handled, door),
+        methods=["PUT"],
+        summary=f"Mark a {kind} as handled, or as new",
+        operation_id=f"set_{kind}_handled",
     )
 
 
@@ -372,23 +238,23 @@ def _add_flow_routes(
     @router.get("/flows", summary="Flows that are loaded", dependencies=reader)
     async def list_flows() -> Response:
         loaded = get_loaded_flows()
-        return _answer({"items": [_describe_flow(name, loaded) for name in sorted(loaded.book.flows)], "next": None})
+        return answer_json({"items": [_describe_flow(name, loaded) for name in sorted(loaded.book.flows)], "next": None})
 
     @router.get("/flows/{flow}", summary="A flow and its versions", dependencies=reader)
     async def read_flow(flow: _Id) -> Response:
         loaded = get_loaded_flows()
-        versions = await _ask(journal.list_versions(flow))
+        versions = await ask_journal(journal.list_versions(flow))
         if flow not in loaded.book.flows and not versions:
             raise HTTPException(404, "there is no such flow")
         state = _describe_flow(flow, loaded) if flow in loaded.book.flows else {"name": flow, "state": "gone"}
-        return _answer({**state, "versions": [_describe_version(row) for row in versions]})
+        return answer_json({**state, "versions": [_describe_version(row) for row in versions]})
 
     @router.get("/flows/{flow}/versions/{version}", summary="The source of a version of a flow", dependencies=reader)
     async def read_version(flow: _Id, version: _Id) -> Response:
-        row = await _ask(journal.load_version(flow, version))
+        row = await ask_journal(journal.load_version(flow, version))
         if row is None:
             raise HTTPException(404, "there is no such version")
-        return _answer({"flow": flow, **_describe_version(row), "source": row["source"] or ""})
+        return answer_json({"flow": flow, **_describe_version(row), "source": row["source"] or ""})
 
     @router.get("/numbers", summary="Numbers and the flows that answer them", dependencies=reader)
     async def list_numbers() -> Response:
@@ -399,7 +265,7 @@ def _add_flow_routes(
             for number, name in claims
             if book.find_claimants(number)[:1] == (book.flows[name],)
         ]
-        return _answer({"items": items, "next": None})
+        return answer_json({"items": items, "next": None})
 
 
 def _describe_flow(name: str, loaded: LoadedFlows) -> dict[str, Any]:

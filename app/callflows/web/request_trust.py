@@ -74,10 +74,10 @@ class RequestTrust:
         return ""
 
     def _is_allowed_source(self, scope: Mapping[str, Any]) -> bool:
-        address = self._find_source_address(scope)
+        address = self.find_source_address(scope)
         return address is not None and any(address in network for network in self._allowed_sources)
 
-    def _find_source_address(self, scope: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    def find_source_address(self, scope: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """Return the source address: behind trusted proxies, the last hop that is not a trusted proxy."""
         address = _parse_address((scope.get("client") or ("",))[0])
         if not self._is_trusted_proxy(address):
@@ -88,6 +88,10 @@ class RequestTrust:
             if not self._is_trusted_proxy(address):
                 break
         return address
+
+    def is_encrypted(self, scope: Mapping[str, Any]) -> bool:
+        """Report whether the person's side of a request is https, as far as a trusted proxy or PUBLIC_URL says so."""
+        return self.create_base_url_getter(scope)().startswith("https:")
 
     def _is_trusted_proxy(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._trusted_proxies)

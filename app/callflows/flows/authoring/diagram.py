@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.flows.authoring.opening_week import describe_opening_week
 from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.source.included_files import read_flow_data
+from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.step_base import mapping_of
 from callflows.flows.steps.step_summary import quote_text, summarize_host, summarize_list, summarize_value
 from callflows.flows.steps.step_table import FLOW_STEPS
@@ -225,6 +226,8 @@ def _describe_rule_actions(rule: dict[str, Any]) -> Iterator[str]:
         yield f"forward to {summarize_list(rule['forward'])}"
     if notice:
         yield f"notify {summarize_host(notice.get('url') if isinstance(notice, dict) else notice)}"
+    if "mail" in rule:
+        yield MailStep.summarize(rule["mail"], {})
     if "ignore" in rule:
         yield "nothing"
 

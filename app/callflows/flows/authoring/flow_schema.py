@@ -38,6 +38,7 @@ from callflows.flows.source.scenario_shape import (
     ScenarioText,
 )
 from callflows.flows.source.voice_attributes import VOICE_ATTRIBUTES
+from callflows.flows.steps.mail_step import MailNotice
 from callflows.flows.steps.notify_step import WebhookNotice
 from callflows.flows.steps.sound_play import SOUND_KEYS
 from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS, step_key_of_element
@@ -288,6 +289,7 @@ def _build_section_definitions() -> dict[str, JsonSchema]:
         "notice": _allow_plain_value(
             build_model_schema(WebhookNotice), build_model_schema(WebhookNotice)["properties"]["url"] | {"type": ["string"]}
         ),
+        "mail notice": _allow_plain_value(build_model_schema(MailNotice), _build_value_definitions()["some texts"]),
         "twiml": _allow_plain_value(build_model_schema(TwimlApp), {"type": ["string"]}),
         "ended": {"type": ["array", "null"], "items": _build_reference("ended step")},
         "nodes": {

@@ -47,14 +47,7 @@ _STEP_VERB_PATTERN: Final = re.compile(
 )
 
 
-# Dark colours apply to screens only, so that a print from a dark screen is dark text on white paper.
-_STYLESHEET: Final = """
-  svg { --paper: #fbfbfd; --panel: #fff; --line: #c9ced9; --ink: #1d2433; --soft: #4d576b; --edge: #717c92;
-        --accent: #3557d6; --back: #a85510; --wrong: #c2293c }
-  @media screen and (prefers-color-scheme: dark) {
-    svg { --paper: #14171f; --panel: #1d222d; --line: #3a4253; --ink: #e8ebf2; --soft: #b0b9ca; --edge: #8792a8;
-          --accent: #8ea6ff; --back: #e59a55; --wrong: #ff7b8a } }
-  @media print { svg { --paper: #fff; --line: #8d95a5; --soft: #333b4a; --edge: #4b5567 } }
+PICTURE_RULES: Final = """
   .paper { fill: var(--paper) }
   text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif;
          font-size: 12.5px; fill: var(--ink) }
@@ -69,6 +62,18 @@ _STYLESHEET: Final = """
   .chip { fill: var(--paper) } .label { font-size: 12px; fill: var(--soft); text-anchor: middle }
   .label.beside { text-anchor: start } .back .label { fill: var(--back) }
 """
+"""The CSS of the parts of a picture. The variables are colours, which a page of its own sets for itself."""
+
+
+# Dark colours apply to screens only, so that a print from a dark screen is dark text on white paper.
+_PICTURE_COLOURS: Final = """
+  svg { --paper: #fbfbfd; --panel: #fff; --line: #c9ced9; --ink: #1d2433; --soft: #4d576b; --edge: #717c92;
+        --accent: #3557d6; --back: #a85510; --wrong: #c2293c }
+  @media screen and (prefers-color-scheme: dark) {
+    svg { --paper: #14171f; --panel: #1d222d; --line: #3a4253; --ink: #e8ebf2; --soft: #b0b9ca; --edge: #8792a8;
+          --accent: #8ea6ff; --back: #e59a55; --wrong: #ff7b8a } }
+  @media print { svg { --paper: #fff; --line: #8d95a5; --soft: #333b4a; --edge: #4b5567 } }
+"""
 
 
 class _MeasuredBox(NamedTuple):
@@ -81,8 +86,60 @@ class _MeasuredBox(NamedTuple):
     loop_labels: tuple[str, ...] | None
 
 
+class _Picture(NamedTuple):
+    """The parts of a picture, without what stands around them."""
+
+    width: float
+    height: float
+    summary: str
+    parts: tuple[str, ...]
+
+
 def render_svg(diagram: FlowDiagram) -> str:
     """Render a flow as SVG. In a flow too large for arrows, each box lists its targets instead."""
+    picture = _render_picture(diagram)
+    top = PICTURE_MARGIN + TITLE_HEIGHT
+    titles = max(_measure_text(diagram.name, _LARGE_FONT_SIZE), _measure_text(picture.summary, _FONT_SIZE))
+    width = max(picture.width, min(titles, 900.0)) + 2 * PICTURE_MARGIN
+    height = top + picture.height + PICTURE_MARGIN
+    left = (width - picture.width) / 2
+    size, room = f'width="{_format_pixels(width)}" height="{_format_pixels(height)}"', width - 2 * PICTURE_MARGIN
+    rules = f"{_PICTURE_COLOURS}{PICTURE_RULES.lstrip(chr(10))}{_render_print_rules(width, height)}"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_format_pixels(width)} {_format_pixels(height)}"',
+        f'     {size} role="img">',
+        f"<title>{_escape_svg_text(diagram.name)}</title>",
+        f"<style>{rules}</style>",
+        f'<rect class="paper" {size}/>',
+        _render_text("title", PICTURE_MARGIN, PICTURE_MARGIN + 14, _truncate_text(diagram.name, _LARGE_FONT_SIZE, room)),
+        _render_text("about", PICTURE_MARGIN, PICTURE_MARGIN + 34, _truncate_text(picture.summary, _FONT_SIZE, room)),
+        f'<g transform="translate({_format_pixels(left)} {_format_pixels(top)})">',
+        *picture.parts,
+        "</g>",
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def render_svg_figure(diagram: FlowDiagram) -> str:
+    """Render a flow as SVG for a page that has its own title, colours and ``PICTURE_RULES``.
+
+    Boxes and arrows have the attributes ``data-node``, and ``data-from`` and ``data-to``. The picture is hidden from screen
+    readers: the page has the same as a list.
+    """
+    picture = _render_picture(diagram, draws_whole_arrows=True)
+    width, height = _format_pixels(picture.width + 16), _format_pixels(picture.height + 16)
+    return "\n".join(
+        [
+            f'<svg class="flow-picture" viewBox="-8 -8 {width} {height}" width="{width}" height="{height}"',
+            '     aria-hidden="true" focusable="false">',
+            *picture.parts,
+            "</svg>",
+        ]
+    )
+
+
+def _render_picture(diagram: FlowDiagram, *, draws_whole_arrows: bool = False) -> _Picture:
     has_arrows = len(diagram.boxes) <= _MAX_BOXES_WITH_ARROWS and len(diagram.edges) <= _MAX_ARROWS
     arrows = diagram.edges if has_arrows else ()
     loops = {edge.start: _wrap_edge_labels(edge) for edge in arrows if edge.start == edge.end}
@@ -97,31 +154,15 @@ def render_svg(diagram: FlowDiagram) -> str:
     summary = diagram.summary
     if not has_arrows:
         summary = f"{len(boxes):,} nodes are too many for arrows. Each box lists where the call goes next. {summary}"
-    top = PICTURE_MARGIN + TITLE_HEIGHT
-    titles = max(_measure_text(diagram.name, _LARGE_FONT_SIZE), _measure_text(summary, _FONT_SIZE))
-    width = max(layout.width, min(titles, 900.0)) + 2 * PICTURE_MARGIN
-    height = top + layout.height + PICTURE_MARGIN
-    left = (width - layout.width) / 2
-    size, room = f'width="{_format_pixels(width)}" height="{_format_pixels(height)}"', width - 2 * PICTURE_MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_format_pixels(width)} {_format_pixels(height)}"',
-        f'     {size} role="img">',
-        f"<title>{_escape_svg_text(diagram.name)}</title>",
-        f"<style>{_STYLESHEET}{_render_print_rules(width, height)}</style>",
-        f'<rect class="paper" {size}/>',
-        _render_text("title", PICTURE_MARGIN, PICTURE_MARGIN + 14, _truncate_text(diagram.name, _LARGE_FONT_SIZE, room)),
-        _render_text("about", PICTURE_MARGIN, PICTURE_MARGIN + 34, _truncate_text(summary, _FONT_SIZE, room)),
-        f'<g transform="translate({_format_pixels(left)} {_format_pixels(top)})">',
-        *_render_edges(layout.routes),
+        *_render_edges(edges, layout.routes, draws_whole_arrows=draws_whole_arrows),
         *(
-            _render_label(lines, route.label_spot, leads_back=route.leads_back)
-            for lines, route in zip(labels, layout.routes, strict=True)
+            _render_label(edge, lines, route.label_spot, leads_back=route.leads_back)
+            for edge, lines, route in zip(edges, labels, layout.routes, strict=True)
         ),
         *(part for box, spot in zip(boxes, layout.boxes, strict=True) for part in _render_box(box, spot)),
-        "</g>",
-        "</svg>",
     ]
-    return "\n".join(parts)
+    return _Picture(layout.width, layout.height, summary, (*filter(None, parts),))
 
 
 def _render_print_rules(width: float, height: float) -> str:
@@ -246,7 +287,8 @@ def _truncate_text(text: str, size: float, width: float) -> str:
 def _render_box(box: _MeasuredBox, spot: LayoutSpot) -> Iterator[str]:
     kind = "missing" if not box.box.node_exists else "start" if box.box.name == "start" else "node"
     left, y = spot.x - box.width / 2, spot.y
-    yield f'<g class="{kind}">{_render_rectangle("box", left, y, box.width, box.height)}'
+    node = _escape_svg_text(box.box.name)
+    yield f'<g class="{kind}" data-node="{node}">{_render_rectangle("box", left, y, box.width, box.height)}'
     yield _render_text(
         "name", left + _BOX_PADDING, y + 20, _truncate_text(box.box.name, 14.0, box.width - 2 * _BOX_PADDING)
     )
@@ -278,14 +320,17 @@ def _render_loop(lines: Sequence[str], x: float, y: float) -> Iterator[str]:
     yield "</g>"
 
 
-def _render_edges(routes: Sequence[EdgeRoute]) -> Iterator[str]:
-    """Render arrows: vertical segments, joined by curves, and the arrowheads. Joined parts are drawn once."""
+def _render_edges(edges: Sequence[DiagramEdge], routes: Sequence[EdgeRoute], *, draws_whole_arrows: bool) -> Iterator[str]:
+    """Render arrows: vertical segments, joined by curves, and the arrowheads.
+
+    Parts that several arrows share are drawn once, unless ``draws_whole_arrows`` is set.
+    """
     drawn: set[tuple[int, VerticalSegment, VerticalSegment]] = set()
-    for route in routes:
+    for edge, route in zip(edges, routes, strict=True):
         first = route.segments[0]
         path = [f"M{_format_pixels(first.x)} {_format_pixels(first.y_from)}"]
         for segment, following in itertools.pairwise(route.segments):
-            if (route.end, segment, following) in drawn:
+            if not draws_whole_arrows and (route.end, segment, following) in drawn:
                 arrowhead = ""
                 break
             drawn.add((route.end, segment, following))
@@ -294,8 +339,8 @@ def _render_edges(routes: Sequence[EdgeRoute]) -> Iterator[str]:
             last, direction = route.segments[-1], -1 if route.leads_back else 1
             path.append(f"V{_format_pixels(last.y_to - (ARROWHEAD_LENGTH - 1) * direction)}")
             arrowhead = _render_arrowhead(last.x, last.y_to, 0, direction)
-        kind = ' class="back"' if route.leads_back else ""
-        yield f'<g{kind}><path class="edge" d="{"".join(path)}"/>{arrowhead}</g>'
+        attributes = _render_edge_attributes(edge, leads_back=route.leads_back)
+        yield f'<g{attributes}><path class="edge" d="{"".join(path)}"/>{arrowhead}</g>'
 
 
 def _render_curve(segment: VerticalSegment, following: VerticalSegment) -> str:
@@ -313,15 +358,19 @@ def _render_arrowhead(x: float, y: float, x_direction: int, y_direction: int) ->
     return f'<path class="head" d="M{_format_pixels(x)} {_format_pixels(y)}l-4 {-8 * y_direction}h8z"/>'
 
 
-def _render_label(lines: Sequence[str], spot: LayoutSpot, *, leads_back: bool) -> str:
+def _render_edge_attributes(edge: DiagramEdge, *, leads_back: bool) -> str:
+    kind = ' class="back"' if leads_back else ""
+    return f'{kind} data-from="{_escape_svg_text(edge.start)}" data-to="{_escape_svg_text(edge.end)}"'
+
+
+def _render_label(edge: DiagramEdge, lines: Sequence[str], spot: LayoutSpot, *, leads_back: bool) -> str:
     if not lines:
         return ""
     chip = _render_rectangle("chip", spot.left, spot.y, spot.right - spot.left, spot.size.height)
     texts = "".join(
         _render_text("label", spot.x, spot.y + 13 + _LABEL_LINE_HEIGHT * number, line) for number, line in enumerate(lines)
     )
-    kind = ' class="back"' if leads_back else ""
-    return f"<g{kind}>{chip}{texts}</g>"
+    return f"<g{_render_edge_attributes(edge, leads_back=leads_back)}>{chip}{texts}</g>"
 
 
 def _render_text(kind: str, x: float, y: float, text: str) -> str:

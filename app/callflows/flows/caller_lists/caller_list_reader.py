@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, TypeAlia
 
 from callflows.errors import Problem
 from callflows.flows.caller_lists.caller_list import ANONYMOUS_LIST_ENTRY, CallerList, CallerListRow
-from callflows.flows.dial_policy.numbering_plans import is_nanp_without_country_code, parse_e164_digits
-from callflows.telephony.phone_numbers import is_anonymous
+from callflows.flows.country_code_check import suggest_written_number
+from callflows.flows.dial_policy.numbering_plans import parse_e164_digits
+from callflows.telephony.phone_numbers import is_anonymous, lacks_country_code
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -287,6 +288,7 @@ class _CallerListReader:
                 "write it with its country code, as +12015550123; a prefix as +1201*; "
                 f"{ANONYMOUS_LIST_ENTRY} for withheld numbers"
             )
+            fix = suggest_written_number(cell, fix)
             if _ROUNDED_NUMBER.fullmatch(cell):
                 fix = "a spreadsheet has rounded it: make the column text there"
             self._report_problem("error", "list-row", cell, f"{cell!r:.60} is not a number", fix)
@@ -299,7 +301,7 @@ class _CallerListReader:
         if (
             not cell.startswith(("+", "1", "00"))
             and self._problem_counts.get("list-row-country", 0) <= _MAX_PROBLEMS_PER_RULE
-            and is_nanp_without_country_code(cell)
+            and lacks_country_code(cell)
         ):
             self._warn_missing_country_code(cell, f"+1{re.sub('[^0-9]', '', cell)}")
 

@@ -6,12 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import Problem
-from callflows.flows.country_code_check import (
-    MISSING_COUNTRY_CODE_MESSAGE,
-    lacks_country_code,
-    suggest_country_code,
-)
-from callflows.telephony.phone_numbers import parse_e164
+from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code
+from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from callflows.flows.checks.message_step_check import check_steps_after_messages
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
-from callflows.flows.country_code_check import (
-    MISSING_COUNTRY_CODE_MESSAGE,
-    lacks_country_code,
-    suggest_country_code,
-)
+from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.yaml_source import iterate_texts
+from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -176,7 +173,7 @@ def _check_country_codes(flow: CompilingFlow) -> None:
     """Report numbers without country code."""
     for index, written in enumerate(flow.flow_file.numbers):
         path: SourcePath = ("numbers", index) if ("numbers", index) in flow.report.positions else ("numbers",)
-        if lacks_country_code(written):
+        if lacks_country_code(written) and parse_e164(written):
             flow.report.warning(
                 path,
                 "number-country",

@@ -9,6 +9,7 @@ from callflows.flows.steps.collect_step import CollectStep
 from callflows.flows.steps.dial_step import DialStep
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.lookup_step import LookupStep
+from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
 from callflows.flows.steps.sms_step import SmsStep
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
 _EFFECT_STEPS: Final = (
     SmsStep.step_key,
+    MailStep.step_key,
     NotifyStep.step_key,
     LookupStep.step_key,
     step_key_of_element(Curl.spec.name),
 )
 _FIX_BY_STEP: Final[Mapping[str, str]] = dict.fromkeys(
-    (SmsStep.step_key, NotifyStep.step_key), "put it under ended:, beside nodes, with when: ended.message"
+    (SmsStep.step_key, MailStep.step_key, NotifyStep.step_key),
+    "put it under ended:, beside nodes, with when: ended.message",
 )
 _STEPS_WITH_CALLER: Final = (
     MenuStep.step_key,

@@ -65,6 +65,14 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A key appears twice: YAML would use only the second, and the first is lost.",
         "Remove or rename one of the two; star and * are the same key, and so are hash and #.",
     ),
+    "mail-address": CheckRule(
+        "A text under to is no address of a mail: nobody would get the mail.",
+        "Write an address such as office@example.com, or several as a list.",
+    ),
+    "mail-attach": CheckRule(
+        "A mail shall attach a recording, and there is none yet: a recording is reported after the call.",
+        "Put the mail under mail: of the voicemail, or under ended: beside nodes.",
+    ),
     "missing-key": CheckRule(
         "A required key is missing: the flow could not answer.",
         "Add the key in the message; a flow needs nodes: {start: [{say: Hello.}]}.",

@@ -25,7 +25,7 @@ from callflows.language import Dialect, Extensions
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.other_flows import OtherFlows
@@ -58,6 +58,8 @@ class CompilerOptions:
     """Write coverage comments into documents: for rehearsals, never for calls."""
     suppositions: Suppositions = NO_SUPPOSITIONS
     """Assumptions of a rehearsal."""
+    drafts: Mapping[Path, bytes] = dataclasses.field(default_factory=dict)
+    """Texts that are compiled instead of the content of these files, or as new files."""
     twilio_account: TwilioAccount = NO_TWILIO_ACCOUNT
     """The account that apps under ``twiml`` know."""
     may_await_lists: bool = False
@@ -115,6 +117,8 @@ class FlowFindings:
     """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
     nodes_ending_unheard: set[str] = dataclasses.field(default_factory=set)
     """Nodes at whose end a caller may have heard nothing."""
+    sends_mail: bool = False
+    """True if the flow sends mails."""
     uses_network: bool = False
     """True if the flow sends requests to other servers."""
     prompts: dict[SourcePath, PromptRecord] = dataclasses.field(default_factory=dict)

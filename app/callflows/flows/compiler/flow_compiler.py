@@ -83,6 +83,7 @@ class FlowCompiler:
             fallback=fallback,
             resolve=flow.context.resolve,
             hours_names=tuple(flow.context.hours),
+            sends_mail=flow.sends_mail,
             uses_network=flow.uses_network,
             needs_worker=flow.expression_compiler.needs_worker
             or messages.needs_worker

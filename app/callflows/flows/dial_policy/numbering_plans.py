@@ -32,7 +32,6 @@ NUMBER_TYPES: Final = {
 """Types of numbers in libphonenumber's terms."""
 _NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
 E164_DIGITS_PATTERN: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
-_NANP_WITHOUT_COUNTRY_CODE: Final = re.compile(r"[2-9][0-9]{2}[2-9][0-9]{6}")
 _NANP_COUNTRY_CODE: Final = 1
 _NON_COUNTRY_REGIONS: Final = frozenset({"001", "ZZ", ""})
 _SATELLITE_COUNTRY_CODES: Final = frozenset({870, 881})
@@ -147,16 +146,6 @@ def _sample_regions(digits: str) -> Iterable[str]:
 
 
 # Fast parsing
-
-
-def _make_nanp_number(digits: str) -> phonenumbers.PhoneNumber:
-    return phonenumbers.PhoneNumber(country_code=1, national_number=int(digits))
-
-
-def is_nanp_without_country_code(text: str) -> bool:
-    """Return whether digits are a valid North American number without country code."""
-    digits = re.sub("[ ().-]", "", text)
-    return bool(_NANP_WITHOUT_COUNTRY_CODE.fullmatch(digits)) and phonenumbers.is_valid_number(_make_nanp_number(digits))
 
 
 def parse_e164_digits(text: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from jinja2 import nodes
 
-from callflows.flows.country_code_check import lacks_country_code
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -22,6 +21,7 @@ from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
     is_impossible_number,
+    lacks_country_code,
     list_regions,
     parse_caller_number,
     parse_e164,

@@ -83,7 +83,7 @@ class LoadedFlows:
 def load_flow_folder(folder: Path, options: CompilerOptions, on_progress: ProgressCallback | None = None) -> LoadedFlows:
     """Load all flow files of a folder, and apply the folder's overrides."""
     try:
-        files = list_flow_files(folder)
+        files = sorted({*list_flow_files(folder), *options.drafts})
     except OSError as error:
         return LoadedFlows(FlowBook(), (describe_missing_folder(folder, error),))
     for_all, problems = load_folder_options(folder, options)
@@ -251,9 +251,9 @@ def is_flow_file(file: Path) -> bool:
 
 
 def compile_flow_file(file: Path, options: CompilerOptions) -> FlowCompilation:
-    """Read and compile a flow file. An unreadable file is reported as a problem."""
+    """Read and compile a flow file, or the draft of it. An unreadable file is reported as a problem."""
     try:
-        text = read_bounded_file(file)
+        text = options.drafts[file] if file in options.drafts else read_bounded_file(file)
     except OSError as error:
         return reject_unreadable_file(file, error)
     return compile_flow(file.stem, text, str(file), options)

@@ -55,7 +55,13 @@ def _check_step_after_call(step: object, index: int, report: ProblemReport) -> b
     ]
     for key in strange:
         message = f"ended: the call is over, and {key!r} cannot be done any more"
-        report.error(("ended", index, str(key)), "ended", message, f"there are {' and '.join(ENDED_STEP_NAMES)}", key=True)
+        report.error(
+            ("ended", index, str(key)),
+            "ended",
+            message,
+            f"there are {', '.join(ENDED_STEP_NAMES[:-1])} and {ENDED_STEP_NAMES[-1]}",
+            key=True,
+        )
     return not strange
 
 

@@ -43,11 +43,16 @@ class MessageRule(pydantic.BaseModel):
     forward: TextList = pydantic.Field(
         [], description="To whom the text is sent on, and from whom it is: numbers, groups of this file, or a list."
     )
-    notify: Annotated[Any, schema_reference("notice")] = pydantic.Field(None, description="Another server that is told.")
+    notify: Annotated[Any, schema_reference("notice")] = pydantic.Field(
+        None, description="Another server or a chat that is told."
+    )
+    mail: Annotated[Any, schema_reference("mail notice")] = pydantic.Field(
+        None, description="A mail with the text: an address, or keys of mail."
+    )
     ignore: Annotated[bool, pydantic.Field(description="Whether nothing is done, and that is meant.")] = False
 
 
-MESSAGE_ACTIONS: Final = ("reply", "forward", "notify", "ignore")
+MESSAGE_ACTIONS: Final = ("reply", "forward", "notify", "mail", "ignore")
 
 
 # Compiled rules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from callflows.flows.decisions import DecisionOrigin
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
@@ -22,14 +22,15 @@ from callflows.flows.messages.text_message import STOP_WORDS, UNAMBIGUOUS_KEYWOR
 from callflows.flows.source.flow_file import build_number_claims
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.steps.dial_step import DialStep
-from callflows.flows.steps.effect_data import compile_data, compile_url
-from callflows.flows.steps.notify_step import WebhookNotice
+from callflows.flows.steps.effect_data import compile_data
+from callflows.flows.steps.mail_step import MailNotice, compile_mail
+from callflows.flows.steps.notify_step import WebhookNotice, compile_notice
 from callflows.flows.steps.sms_step import SmsStep, check_sms_length
 from callflows.flows.steps.step_table import STEP_COMPILERS
 from callflows.telephony.ports import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from callflows.flows.compiler.context import FlowNodes
     from callflows.flows.expressions.expression_scope import ExpressionScope
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from callflows.flows.messages.message_rules import MessageAction
     from callflows.flows.messages.text_message import TextMessage
     from callflows.flows.source.positions import SourcePath
+    from callflows.flows.steps.notify_step import BuildNotice
     from callflows.telephony.turn import Turn
 
 
@@ -191,6 +193,8 @@ class _MessageRulesReader:
             )
         if rule.notify is not None:
             yield from self._compile_notify(rule.notify, (*path, "notify"))
+        if rule.mail is not None:
+            yield from self._compile_mail(rule.mail, (*path, "mail"))
 
     def _compile_reply(self, source: str, path: SourcePath) -> Iterator[MessageAction]:
         self.compiler.texts.check_not_cut(path)
@@ -216,28 +220,43 @@ class _MessageRulesReader:
         if notice is None:
             return
         inside = isinstance(data_or_url, dict)
-        url = compile_url(notice.url, self.compiler, (*path, "url") if inside else path)
+        build_notice = compile_notice(notice, self.compiler, path, (*path, "url") if inside else path)
         data = compile_data(notice.payload, self.compiler, (*path, "payload"))
-        if url is None:
-            return
-        origin, step, flow = (
-            self.compiler.document.make_decision_origin("notify", notice.url.partition("?")[0]),
-            self.compiler.step_index,
-            self.compiler.flow.name,
-        )
+        if build_notice is not None:
+            yield self._make_notice_action("notify", notice.url.partition("?")[0], build_notice, data)
 
-        def notify(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
-            body = {
+    def _compile_mail(self, data_or_address: object, path: SourcePath) -> Iterator[MessageAction]:
+        given = data_or_address if isinstance(data_or_address, dict) else {"to": data_or_address}
+        notice: MailNotice | None = validate_shape(MailNotice, given, path, self.compiler.report)
+        if notice is None:
+            return
+        build_notice = compile_mail(notice, self.compiler, path, has_recordings=False)
+        if build_notice is not None:
+            yield self._make_notice_action("mail", ", ".join(notice.to), build_notice, lambda _turn: {})
+
+    def _make_notice_action(
+        self,
+        kind: Literal["notify", "mail"],
+        rule_text: str,
+        build_notice: BuildNotice,
+        build_data: Callable[[Turn], Any],
+    ) -> MessageAction:
+        origin = self.compiler.document.make_decision_origin(kind, rule_text)
+        step, flow = self.compiler.step_index, self.compiler.flow.name
+
+        def tell(turn: Turn, message: TextMessage) -> Iterator[RequestedEffect]:
+            event = {
                 "type": "message",
                 "timestamp": str(turn.now),
                 "flow": flow,
                 **_message_for_webhook(message),
-                "data": data(turn),
+                "data": build_data(turn),
             }
-            key = f"{message.id}/{flow}/messages/{step}/notify"
-            yield RequestedEffect(Effect("notify", key, {"url": url(turn), "body": body}), origin)
+            payload = build_notice(turn, event)
+            refusal = payload.pop("", "")
+            yield RequestedEffect(Effect(kind, f"{message.id}/{flow}/messages/{step}/{kind}", payload), origin, refusal)
 
-        yield notify
+        return tell
 
     def _locate_item(self, path: SourcePath, index: int) -> SourcePath:
         """Return the position of an item, or of the value itself if the value is not a list."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import pydantic
 
+from callflows.flows.country_code_check import suggest_written_number
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
 from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.source.number_values import split_number_values
@@ -114,7 +115,8 @@ class FlowFile(pydantic.BaseModel):
         [], description="What happens with text messages to the numbers: the first rule that matches is used."
     )
     ended: Annotated[list[Any], pydantic.BeforeValidator(_empty_text_to_list), schema_reference("ended")] = pydantic.Field(
-        [], description="The sms and notify steps that are done once after each call. Conditions see how it ended: ended."
+        [],
+        description="The sms, mail and notify steps done once after each call. Conditions see how it ended: ended.",
     )
     tests: Annotated[Any, schema_reference("tests")] = pydantic.Field(
         None, description="Scenarios, and what is expected to happen in them. callflows test runs them."
@@ -194,7 +196,7 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
         number = parse_claimed_number(written.strip())
         if not number:
             fix = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
-            report.error(path, "number", f"numbers: {written!r} is not a number", fix)
+            report.error(path, "number", f"numbers: {written!r} is not a number", suggest_written_number(written, fix))
             continue
         place = report.get_position(path)
         yield NumberClaim(number, place.file or report.file, place.line, place.column)

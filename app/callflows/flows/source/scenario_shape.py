@@ -96,7 +96,8 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "record": ExpectationWord("Record", "tag", "asr"),
     "gather": ExpectationWord("Gather", "digits", "result", "tag"),
     "sms": ExpectationWord("sms", "text", "to", "from"),
-    "notify": ExpectationWord("notify", "url", "payload"),
+    "mail": ExpectationWord("mail", "subject", "to", "text", "attach"),
+    "notify": ExpectationWord("notify", "url", "payload", "as", "text"),
     "opt_out": ExpectationWord("opt_out", "number"),
     "lookup": ExpectationWord("lookup", "into", "url", "method", "result"),
     "hangup": ExpectationWord("Hangup", "tag"),
@@ -112,7 +113,7 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "refused": ExpectationWord("refused", "reason", "step_key"),
 }
 WORDS_OF_TEXTS_ONLY: Final = ("text", "reply", "forward", "ignored")
-WORDS_OF_TEXTS: Final = (*WORDS_OF_TEXTS_ONLY, "refused", "sms", "notify", "lookup")
+WORDS_OF_TEXTS: Final = (*WORDS_OF_TEXTS_ONLY, "refused", "sms", "mail", "notify", "lookup")
 """Words of ``expect`` for a text message."""
 CALLER_HUNG_UP: Final = "caller-hung-up"
 CALL_OUTCOMES: Final = ("hung-up", CALLER_HUNG_UP, "ended")

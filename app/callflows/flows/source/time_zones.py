@@ -188,16 +188,19 @@ def _fold(text: str) -> str:
     return re.sub(r"[^a-z0-9/+]", "", text.lower())
 
 
+def convert_to_local_time(moment: str, zone_name: str) -> tuple[datetime, str]:
+    """Return a moment of the log on the clock of a zone, and the zone's name: UTC if the zone is unknown."""
+    zone = find_timezone(zone_name, (), ProblemReport(""))
+    try:
+        return datetime.fromisoformat(moment).astimezone(zone or UTC), zone_name if zone is not None else "UTC"
+    except OverflowError:
+        return datetime.fromisoformat(moment), "UTC"
+
+
 def format_local_time(moment: str, zone_name: str, pattern: str) -> str:
     """Return a moment of the log as the wall clock of a zone, with the zone's name; empty if there is no moment."""
     if not moment:
         return ""
-    zone = find_timezone(zone_name, (), ProblemReport(""))
-    try:
-        local = datetime.fromisoformat(moment).astimezone(zone or UTC)
-    except OverflowError:
-        zone, local = None, datetime.fromisoformat(moment)
+    local, name = convert_to_local_time(moment, zone_name)
     text = local.strftime(pattern)
-    if "%f" in pattern:
-        text = text[:-3]  # milliseconds
-    return f"{text} {zone_name if zone is not None else 'UTC'}"
+    return f"{text[:-3] if '%f' in pattern else text} {name}"  # milliseconds

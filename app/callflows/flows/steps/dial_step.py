@@ -12,7 +12,7 @@ import pydantic
 
 from callflows.errors import VerbBuildError
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
-from callflows.flows.country_code_check import lacks_country_code, suggest_country_code
+from callflows.flows.country_code_check import suggest_country_code
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
@@ -26,7 +26,13 @@ from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.plausible_durations import RINGING_DURATION
 from callflows.language.value_kinds import NUMBER_KIND
 from callflows.language.verbs import Dial, Error, Record, To
-from callflows.telephony.phone_numbers import is_emergency_number, is_impossible_number, mask_number, parse_e164
+from callflows.telephony.phone_numbers import (
+    is_emergency_number,
+    is_impossible_number,
+    lacks_country_code,
+    mask_number,
+    parse_e164,
+)
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:

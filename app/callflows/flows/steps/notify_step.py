@@ -1,4 +1,4 @@
-"""The step notify, which sends a signed webhook."""
+"""The step notify, which sends a signed webhook, or a message to a chat."""
 
 from __future__ import annotations
 
@@ -6,33 +6,44 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import pydantic
 
-from callflows.flows.entry_points import ENDED_NODE
 from callflows.flows.steps.effect_data import compile_data, compile_url
+from callflows.flows.steps.event_notice import compile_notice_text, make_event_builder
 from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_effects import compile_effect
 from callflows.flows.steps.step_summary import summarize_host
 from callflows.language.value_kinds import URL_KIND
-from callflows.telephony.call_record import ENDED_VALUE
+from callflows.telephony.notices import ChatName, compose_notice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from callflows.flows.compiler.context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 
+    BuildNotice = Callable[[Turn, dict[str, Any]], dict[str, Any]]
+    """Returns the payload of an effect for a turn and an event."""
+
+
+_CHAT_DESCRIPTION = (
+    "The chat that gets a text: slack (Mattermost, Rocket.Chat, Google Chat, too), teams, discord, matrix, ntfy."
+)
+_TEXT_DESCRIPTION = "The text for a chat. If it is missing: who called, when, the payload, and recordings with transcript."
+
 
 class WebhookNotice(pydantic.BaseModel):
-    """A webhook to be sent."""
+    """A webhook to be sent, or a message to a chat."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
     url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
+    as_: Annotated[ChatName | None, pydantic.Field(alias="as")] = pydantic.Field(None, description=_CHAT_DESCRIPTION)
+    text: str = pydantic.Field("", description=_TEXT_DESCRIPTION)
 
 
 class NotifyStep(FlowStep):
-    """Tell another server, once the answer is on its way."""
+    """Tell another server or a chat, once the answer is on its way."""
 
     step_key: ClassVar[str] = "notify"
     is_possible_after_call: ClassVar[bool] = True
@@ -42,6 +53,8 @@ class NotifyStep(FlowStep):
     plain_key: ClassVar[str] = "url"
     url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
+    as_: Annotated[ChatName | None, pydantic.Field(alias="as")] = pydantic.Field(None, description=_CHAT_DESCRIPTION)
+    text: str = pydantic.Field("", description=_TEXT_DESCRIPTION)
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
@@ -63,20 +76,32 @@ def compile_webhook(
     if context.is_static:
         context.report.error(path, "fallback-not-static", "the fallback cannot tell anybody", "take it out")
         return
-    url = compile_url(notice.url, context, (*path, "url"))
-    data = compile_data(notice.payload, context, (*path, "payload"))
+    build_notice = compile_notice(notice, context, path, (*path, "url"))
+    build_event = make_event_builder(context, kind, compile_data(notice.payload, context, (*path, "payload")))
+    if build_notice is not None:
+        rule_text = notice.url.partition("?")[0]
+        compile_effect(context, path, kind, lambda turn: build_notice(turn, build_event(turn)), rule_text)
+
+
+def compile_notice(
+    notice: WebhookNotice | NotifyStep, context: StepContext, path: SourcePath, url_path: SourcePath
+) -> BuildNotice | None:
+    """Compile the URL and the text of a notice. Returns a function for the payload, or None if the URL is wrong."""
+    url = compile_url(notice.url, context, url_path)
+    render_text = compile_notice_text(notice.text, context, (*path, "text"))
+    chat = notice.as_
+    if notice.text and chat is None:
+        message = "text: a webhook has no text, only a chat has"
+        context.report.error(
+            (*path, "text"), "shape", message, "name the chat, as: slack; or put it into payload", key=True
+        )
     if url is None:
-        return
-    flow, node = context.flow.name, context.node
+        return None
+    if chat is None:
+        return lambda turn, event: {"url": url(turn), "body": event}
 
-    def build_payload(turn: Turn) -> dict[str, Any]:
-        call = {"id": turn.call.id, "from": turn.caller.number, "to": str(turn.number)}
-        about = {"timestamp": str(turn.now), "flow": flow}
-        if node == ENDED_NODE:
-            end = turn.values[ENDED_VALUE]
-            body = {"type": ENDED_VALUE, **about, "node": end["node"], "call": call, "data": data(turn), ENDED_VALUE: end}
-        else:
-            body = {"type": kind, **about, "node": node, "call": call, "data": data(turn)}
-        return {"url": url(turn), "body": body}
+    def build_chat_notice(turn: Turn, event: dict[str, Any]) -> dict[str, Any]:
+        intro = render_text(turn)
+        return {"url": url(turn), "body": event, "as": chat, "intro": intro, "text": compose_notice(intro, event).text}
 
-    compile_effect(context, path, kind, build_payload, notice.url.partition("?")[0])
+    return build_chat_notice

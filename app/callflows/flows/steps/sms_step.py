@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from callflows.flows.compiler.fragments import ConditionalFragment
+from callflows.flows.country_code_check import suggest_written_number
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE, TextByLanguage, is_language_mapping
 from callflows.flows.steps.language_choice import find_known_variants, is_neutral_text
 from callflows.flows.steps.step_base import FlowStep, mapping_of
@@ -156,5 +157,6 @@ class SmsStep(FlowStep):
         here = (*path, key.rstrip("_"))
         text = context.texts.compile_text(written, here) if written else None
         if text is not None and text.constant_text is not None and not parse_e164(text.constant_text):
-            context.report.error(here, "number", f"{key.rstrip('_')}: {written!r} is not a number", "as +12015550123")
+            fix = suggest_written_number(written, "as +12015550123")
+            context.report.error(here, "number", f"{key.rstrip('_')}: {written!r} is not a number", fix)
         return text.render_plain if text is not None else None

@@ -37,6 +37,8 @@ def compile_effect(
     kind: Any,  # noqa: ANN401 - a kind of Effect
     build_payload: Callable[[Turn], dict[str, Any]],
     rule_text: str,
+    *,
+    key_suffix: str = "",
 ) -> Callable[[Turn], bool]:
     """Add an effect to the turn and an entry to the trail. Returns a condition that holds if the effect was refused.
 
@@ -53,9 +55,11 @@ def compile_effect(
         turn.step_results[cause_effect] = bool(refused)
         once = made["to"] if kind == "sms" else turn.request_fields.get("ticket", "").rpartition(".")[2]
         if not refused:
-            now, before = (f"{call}/{once}/{flow}/{node}/{step}" if call else "" for call in call_keys_of_turn(turn))
+            now, before = (
+                f"{call}/{once}/{flow}/{node}/{step}{key_suffix}" if call else "" for call in call_keys_of_turn(turn)
+            )
             turn.effects.append(Effect(kind, now, made, before))
-        to = {"to": mask_number(made["to"])} if "to" in made else {}
+        to = {"to": mask_number(made["to"])} if kind == "sms" else {}
         turn.trail.append(
             (origin, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
         )

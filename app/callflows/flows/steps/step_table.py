@@ -13,6 +13,7 @@ from callflows.flows.steps.collect_step import CollectStep
 from callflows.flows.steps.dial_step import DialStep
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.lookup_step import LookupStep
+from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
 from callflows.flows.steps.opt_out_step import OptOutStep
@@ -53,6 +54,7 @@ FLOW_STEPS: Final[Mapping[str, type[FlowStep]]] = {
         VoicemailStep,
         LookupStep,
         SmsStep,
+        MailStep,
         NotifyStep,
         OptOutStep,
     )

@@ -9,6 +9,7 @@ import pydantic
 from callflows.flows.source.prompt_shape import SinglePrompt, is_language_mapping
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import MessageMs, SingleKey, schema_reference
+from callflows.flows.steps.mail_step import MailNotice, compile_mail_effect
 from callflows.flows.steps.notify_step import WebhookNotice, compile_webhook
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import quote_text
@@ -45,6 +46,7 @@ class VoicemailStep(SpokenStep):
         "duration-doubtful",
         "after-a-message",
         "sound-missing",
+        "mail-address",
     )
     plain_key: ClassVar[str] = "greeting"
     is_plain_text: ClassVar[bool] = True
@@ -55,13 +57,16 @@ class VoicemailStep(SpokenStep):
     transcribe: bool = pydantic.Field(default=False, description="Have the message transcribed.")
     thanks: SinglePrompt = pydantic.Field(None, description="What is said or played after the message.")
     notify: Annotated[Any, schema_reference("notice")] = pydantic.Field(
-        None, description="A webhook that reports the message, with its recording."
+        None, description="A webhook that reports the message, with its recording, or a message to a chat."
+    )
+    mail: Annotated[Any, schema_reference("mail notice")] = pydantic.Field(
+        None, description="A mail that reports the message, with its recording and transcript: an address, or keys of mail."
     )
 
     @classmethod
     def runs_on_arrival(cls, value: object) -> bool:
-        """Return True with ``notify``: the webhook is sent only when the call arrives."""
-        return isinstance(value, dict) and "notify" in value
+        """Return True with ``notify`` or ``mail``: both are sent only when the call arrives."""
+        return isinstance(value, dict) and bool({"notify", "mail"} & value.keys())
 
     @classmethod
     def summarize(cls, value: Any, groups: Mapping[str, Any]) -> str:  # noqa: ANN401, ARG003 - as FlowStep has it
@@ -78,6 +83,8 @@ class VoicemailStep(SpokenStep):
             notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, context.report)
             if notice is not None:
                 compile_webhook(notice, context, here, kind="voicemail")
+        if self.mail is not None:
+            self._compile_mail(context, (*path, "mail"))
         if not (self.greeting or self.thanks):
             self.read_voice(context, path)  # no text is built that would report a faulty voice
         if self.greeting:
@@ -96,6 +103,12 @@ class VoicemailStep(SpokenStep):
         )
         if self.thanks:
             context.document.write_verbs(self.build_prompt(context, path, "thanks", self.thanks), path=path)
+
+    def _compile_mail(self, context: StepContext, path: SourcePath) -> None:
+        given = self.mail if isinstance(self.mail, dict) else {"to": self.mail}
+        notice: MailNotice | None = validate_shape(MailNotice, given, path, context.report)
+        if notice is not None:
+            compile_mail_effect(notice, context, path, kind="voicemail")
 
 
 def _beep_url(turn: Turn) -> str:

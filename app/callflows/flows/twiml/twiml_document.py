@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lxml import etree
 
 from callflows.errors import DocumentReadError
-from callflows.flows.country_code_check import lacks_country_code
 from callflows.language.value_kinds import LANGUAGE_KIND, SIP_KIND
 from callflows.language.xml_reader import find_tag_positions, parse_safe_document
-from callflows.telephony.phone_numbers import is_emergency_number, parse_e164
+from callflows.telephony.phone_numbers import is_emergency_number, lacks_country_code, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -38,6 +38,7 @@ def build_doctor_checks(settings: Settings, account: DoctorAccount, load: Callab
         DoctorCheck("closed", partial(reachability_checks.diagnose_access_control, settings)),
         DoctorCheck("token-known", partial(reachability_checks.diagnose_running_token, settings)),
         DoctorCheck("clock", partial(reachability_checks.diagnose_clock, settings)),
+        DoctorCheck("mail", partial(reachability_checks.diagnose_mail, settings, loaded), timeout_seconds=120.0),
         DoctorCheck("credentials", partial(accounts.diagnose_credentials, settings, account), failure_level="error"),
         DoctorCheck("app", partial(app_checks.diagnose_app_urls, settings, account)),
         DoctorCheck("timeout", partial(app_checks.diagnose_app_timeout, settings, account)),

@@ -7,13 +7,17 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from callflows.effects.mail_sender import describe_smtp_failure, read_smtp_server
 from callflows.errors import OutboundRequestError
 from callflows.probe_tokens import make_probe_token
 from callflows.settings import is_loopback_host
-from callflows.setup.doctor.doctor_runner import DoctorFinding
+from callflows.setup.doctor.doctor_runner import DoctorFinding, run_in_daemon_thread
 from callflows.setup.server_probe import explain_unreachable_server, probe_url
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.settings import Settings
     from callflows.setup.doctor.doctor_runner import DoctorLevel
 
@@ -104,3 +108,20 @@ async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
     message = f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Opentact's"
     level: DoctorLevel = "error" if abs(off) >= CLOCK_ERROR_SECONDS else "warning"
     return [DoctorFinding(level, f"{message}: tokens, tickets and opening hours depend on it", "set the clock with NTP")]
+
+
+async def diagnose_mail(settings: Settings, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
+    """Check whether the SMTP server takes the login, if mails are set up or a flow sends some."""
+    has_server = bool(settings.smtp_url.get_secret_value())
+    flows = sorted(flow.name for flow in (await loaded()).book.flows.values() if flow.sends_mail)
+    if not has_server and flows:
+        message = f"CALLFLOWS_SMTP_URL is not set, and these flows send mails: {', '.join(flows)}"
+        return [DoctorFinding("error", message, "set it, as smtp://phone@mail.example.com:587")]
+    if not has_server:
+        return [DoctorFinding("ok", "no flow sends mails")]
+    server = read_smtp_server(settings)
+    reason = await run_in_daemon_thread(lambda: describe_smtp_failure(server))
+    if reason:
+        fix = "correct CALLFLOWS_SMTP_URL and CALLFLOWS_SMTP_PASSWORD, or start the mail server"
+        return [DoctorFinding("error" if flows else "warning", f"{server.host}:{server.port}: {reason}", fix)]
+    return [DoctorFinding("ok", f"{server.host}:{server.port} takes mails from {settings.mail_from}")]

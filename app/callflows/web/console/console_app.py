@@ -1,0 +1,118 @@
+"""The console as an ASGI app: its pages, its sign-in, its errors as pages, and security headers on every answer."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from callflows.web.console.call_pages import add_call_pages
+from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
+from callflows.web.console.console_frame import Console
+from callflows.web.console.inbox_pages import add_inbox_pages
+from callflows.web.console.now_pages import add_now_pages
+from callflows.web.console.page_rendering import SECURITY_HEADERS
+from callflows.web.problem_details import create_problem_response
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from callflows.web.console.console_door import ConsoleDoor
+    from callflows.web.console.console_frame import ConsoleSources
+    from callflows.web.console.console_sessions import ConsoleSession
+
+
+def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
+    """Create the console. Its paths begin with ``/console``."""
+    console = Console(sources, door)
+    _add_sign_in(console)
+    add_now_pages(console)
+    add_call_pages(console)
+    add_inbox_pages(console)
+
+    async def handle_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+        if error.status_code == HTTPStatus.SEE_OTHER:
+            return Response(status_code=303, headers=error.headers)
+        if request.url.path.endswith((".json", ".csv")) or not door.is_open_for(request):
+            return create_problem_response(error.status_code, str(error.detail))
+        return console.render_error(request, error.status_code, str(error.detail))
+
+    async def handle_unexpected_error(request: Request, _error: Exception) -> Response:
+        return console.render_error(request, 500, "The server failed; see its log.")
+
+    app = Starlette(
+        routes=console.routes, exception_handlers={HTTPException: handle_http_error, Exception: handle_unexpected_error}
+    )
+    return _add_security_headers(app)
+
+
+async def redirect_to_console(_request: Request) -> Response:
+    """Lead from the path without a slash to the first page."""
+    # A path alone, since a proxy may stand in front that speaks another scheme.
+    return RedirectResponse(f"{CONSOLE_PATH}/", 307)
+
+
+def _add_security_headers(app: ASGIApp) -> ASGIApp:
+    headers = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    return answer
+
+
+def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each request
+    door = console.door
+
+    def require_open(request: Request) -> None:
+        if not door.is_open_for(request):
+            raise HTTPException(404, "Not Found")
+
+    async def show_sign_in(request: Request) -> Response:
+        require_open(request)
+        if await door.find_session(request) is not None:
+            return RedirectResponse(choose_next_path(request.query_params.get("next")), 303)
+        return console.render_sign_in(request)
+
+    async def sign_in(request: Request) -> Response:
+        require_open(request)
+        require_same_origin(request)
+        fields = await read_form_fields(request)
+        result = await door.check_attempt(request, fields.get("name", "").strip(), fields.get("password", ""))
+        if result.user is None:
+            return console.render_sign_in(request, result.refusal, result.status)
+        return await door.begin_session(request, result.user, choose_next_path(fields.get("next")))
+
+    async def use_link(request: Request) -> Response:
+        require_open(request)
+        user = await door.use_link(request, request.query_params.get("code", ""))
+        if user is None:
+            refusal = "This link was used already, is older than an hour, or is for another machine. Start serve again."
+            return console.render_sign_in(request, refusal, 403)
+        return await door.begin_session(request, user, f"{CONSOLE_PATH}/")
+
+    async def sign_out(request: Request, session: ConsoleSession) -> Response:
+        await door.read_form(request, session)
+        return await door.end_session(request, session)
+
+    async def serve_static(request: Request) -> Response:
+        return console.static_files.serve_file(request.path_params["name"], request.query_params.get("v", ""))
+
+    console.routes += [
+        Route("/login", show_sign_in, methods=["GET"]),
+        Route("/login", sign_in, methods=["POST"]),
+        Route("/login/link", use_link, methods=["GET"]),
+        Route("/static/{name}", serve_static, methods=["GET"]),
+    ]
+    console.add_page("/logout", sign_out, methods=["POST"])

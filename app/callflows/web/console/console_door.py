@@ -1,0 +1,204 @@
+"""The door of the console: who is signed in, what a person may do, and which requests are forged.
+
+A request that changes something must come from a page of this server (``Origin``, ``Sec-Fetch-Site``), with the token of
+the session. Attempts to sign in are counted in the database, for all processes together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from callflows.http_limits import read_limited_body
+from callflows.journal.api_tokens import TokenOwner
+from callflows.journal.call_count_store import CountedCall, digest_caller
+from callflows.journal.inbox import PersonChange
+from callflows.log import get_logger
+from callflows.web.console.console_accounts import CONSOLE_ROLES, THIS_MACHINE, ConsoleUser
+from callflows.web.console.console_sessions import SESSION_COOKIE, SESSION_SECONDS, ConsoleSession, is_form_token
+from callflows.web.journal_lists import ask_journal
+from callflows.web.request_trust import find_header
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from callflows.journal.journal_queries import JournalQueries
+    from callflows.web.console.console_accounts import ConsoleAccounts
+    from callflows.web.console.console_sessions import SessionSigner
+    from callflows.web.request_trust import RequestTrust
+
+
+_LOG: Final = get_logger("console")
+CONSOLE_PATH: Final = "/console"
+ATTEMPTS_PER_MINUTE: Final = 5
+"""Attempts to sign in from one address."""
+ATTEMPTS_PER_HOUR: Final = 50
+"""Attempts to sign in from all addresses together."""
+_MAX_FORM_BYTES: Final = 2_500_000
+"""A form may have a whole flow file."""
+_MAX_FORM_FIELDS: Final = 200
+_LINK_CLAIM: Final = "console link"
+_ENDED_CLAIM: Final = "console session ended"
+
+
+class SignInResult(NamedTuple):
+    """The answer to an attempt: the person, or the reason for a refusal with a status."""
+
+    user: ConsoleUser | None
+    refusal: str = ""
+    status: int = 200
+
+
+class ConsoleDoor:
+    """Finds sessions, and signs people in and out."""
+
+    def __init__(
+        self, journal: JournalQueries, trust: RequestTrust, accounts: ConsoleAccounts, signer: SessionSigner
+    ) -> None:
+        self.accounts = accounts
+        self._journal = journal
+        self._trust = trust
+        self._signer = signer
+
+    def is_open_for(self, request: Request) -> bool:
+        """Return whether the console exists for a request: if people have passwords, or on this machine."""
+        return self.accounts.are_open or self._trust.is_local(request.scope)
+
+    async def find_session(self, request: Request) -> ConsoleSession | None:
+        """Return the session of a request; None without one, or if it has ended or its person is gone."""
+        ticket = self._signer.read_session(request.cookies.get(SESSION_COOKIE, ""))
+        if ticket is None:
+            return None
+        if ticket.name == THIS_MACHINE:
+            user = ConsoleUser(THIS_MACHINE, "author") if self._trust.is_local(request.scope) else None
+        else:
+            user = self.accounts.find_user(ticket.name)
+        if (
+            user is None
+            or user.stamp != ticket.stamp
+            or await ask_journal(self._journal.is_claimed(_ENDED_CLAIM, ticket.id))
+        ):
+            return None
+        return ConsoleSession(user, ticket.id, ticket.began, self._signer.make_form_token(ticket.id))
+
+    async def require_session(self, request: Request, scope: str) -> ConsoleSession:
+        """Return the session of a request with a scope of the HTTP API. Raises HTTPException.
+
+        A page without a session leads to the page for signing in.
+        """
+        if not self.is_open_for(request):
+            raise HTTPException(404, "Not Found")
+        session = await self.find_session(request)
+        if session is None:
+            if request.method != "GET" or "hx-request" in request.headers:
+                raise HTTPException(401, "Your session has ended. Sign in again; nothing was changed.")
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            raise HTTPException(303, headers={"location": f"{CONSOLE_PATH}/login?next={quote(here, safe='/')}"})
+        owner = TokenOwner(session.user.name, CONSOLE_ROLES[session.user.role])
+        if not owner.has_scope(scope):
+            role = next(role for role, wanted in CONSOLE_ROLES.items() if wanted == scope)
+            raise HTTPException(403, f"Your role is {session.user.role}; this needs the role {role}.")
+        return session
+
+    async def read_form(self, request: Request, session: ConsoleSession) -> dict[str, str]:
+        """Return the fields of a form that a page of this session has sent. Raises HTTPException for a forged one."""
+        require_same_origin(request)
+        fields = await read_form_fields(request)
+        if not is_form_token(session, fields.pop("form_token", "")):
+            raise HTTPException(403, "The form is not of your session. Open the page again, and send it once more.")
+        return fields
+
+    async def check_attempt(self, request: Request, name: str, password: str) -> SignInResult:
+        """Check an attempt to sign in, and count it first. Raises HTTPException if the database is away."""
+        address = str(self._trust.find_source_address(request.scope) or "unknown")
+        now = time.time()
+        key = uuid.uuid4().hex
+        minute = CountedCall(f"console sign-in/{digest_caller(address)}/{int(now // 60)}", key, now)
+        hour = CountedCall(f"console sign-in/{int(now // 3600)}", key, now)
+        (in_minute,) = await ask_journal(self._journal.count_calls([minute]))
+        if in_minute > ATTEMPTS_PER_MINUTE:
+            return SignInResult(None, "Too many attempts from your address. Wait a minute, and try again.", 429)
+        (in_hour,) = await ask_journal(self._journal.count_calls([hour]))
+        if in_hour > ATTEMPTS_PER_HOUR:
+            _LOG.warning("too many attempts to sign in to the console", attempts=in_hour)
+            return SignInResult(None, "Too many attempts in this hour. Wait, or use the link that serve prints.", 429)
+        user = await asyncio.to_thread(self.accounts.check_password, name, password)
+        if user is None:
+            _LOG.warning("an attempt to sign in to the console was refused", address=address)
+            return SignInResult(None, "The name or the password is wrong.", 403)
+        return SignInResult(user)
+
+    async def use_link(self, request: Request, code: str) -> ConsoleUser | None:
+        """Return the person of a link of ``serve``; None if it was used, has ended, or comes from elsewhere."""
+        id_ = self._signer.read_link(code)
+        if not id_ or not self._trust.is_local(request.scope):
+            return None
+        return ConsoleUser(THIS_MACHINE, "author") if await ask_journal(self._journal.claim_key(_LINK_CLAIM, id_)) else None
+
+    async def begin_session(self, request: Request, user: ConsoleUser, path: str) -> Response:
+        """Sign a person in, and lead to a page."""
+        response = RedirectResponse(path, 303)
+        response.set_cookie(
+            SESSION_COOKIE,
+            self._signer.sign_session(user),
+            max_age=SESSION_SECONDS,
+            path=CONSOLE_PATH,
+            secure=self._trust.is_encrypted(request.scope),
+            httponly=True,
+            samesite="lax",
+        )
+        await self.record_change(build_person_change(request, user), "signed in", "console", "", user.role)
+        return response
+
+    async def end_session(self, request: Request, session: ConsoleSession) -> Response:
+        """Sign a person out. The cookie is refused from now on, wherever a copy is."""
+        await ask_journal(self._journal.claim_key(_ENDED_CLAIM, session.id))
+        await self.record_change(build_person_change(request, session.user), "signed out", "console", "", "")
+        response = RedirectResponse(f"{CONSOLE_PATH}/login", 303)
+        response.delete_cookie(SESSION_COOKIE, path=CONSOLE_PATH, httponly=True, samesite="lax")
+        return response
+
+    async def record_change(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
+        """Add a change to the audit log. Raises HTTPException if the database is away."""
+        await ask_journal(self._journal.add_audit_row(change, action, key, before, after))
+
+
+def build_person_change(request: Request, user: ConsoleUser) -> PersonChange:
+    """Return who changes something, from where, for the audit log."""
+    address = request.client.host if request.client is not None else "unknown address"
+    return PersonChange(user.name, f"console, {address}", time.time())
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise HTTPException if a page of another site has sent a request."""
+    site, origin = find_header(request.scope, b"sec-fetch-site"), find_header(request.scope, b"origin")
+    host = find_header(request.scope, b"host")
+    is_foreign = site not in ("", "same-origin", "none") or (not site and origin and urlsplit(origin).netloc != host)
+    if is_foreign or not (site or origin):
+        raise HTTPException(403, "The request did not come from a page of this console.")
+
+
+async def read_form_fields(request: Request) -> dict[str, str]:
+    """Return the fields of a form. Raises HTTPException if it is too long."""
+    body = await read_limited_body(request.stream(), _MAX_FORM_BYTES)
+    if body is None:
+        raise HTTPException(413, "The form is too long.")
+    try:
+        return dict(
+            parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict")
+        )
+    except (ValueError, UnicodeDecodeError):
+        raise HTTPException(400, "The form cannot be read.") from None
+
+
+def choose_next_path(wanted: Any) -> str:  # noqa: ANN401 - a field of a request
+    """Return a page of the console to go to; the first page instead of any other address."""
+    path = str(wanted or "")
+    is_ours = path.startswith(f"{CONSOLE_PATH}/") and "\\" not in path and path.isprintable()
+    return path if is_ours and not path.startswith(f"{CONSOLE_PATH}/log") else f"{CONSOLE_PATH}/"

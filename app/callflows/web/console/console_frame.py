@@ -1,0 +1,157 @@
+"""The frame of all pages of the console: sessions, the head of a page, and the names of the flows."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from callflows.flows.authoring.flow_outline import FlowOutlines
+from callflows.journal.inbox import InboxFilter
+from callflows.web.console.console_accounts import CONSOLE_ROLES
+from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path
+from callflows.web.console.page_rendering import PageRenderer, StaticFiles
+from callflows.web.journal_lists import ask_journal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.journal.journal_queries import JournalQueries
+    from callflows.settings import IPNetwork
+    from callflows.telephony.ports import Effect
+    from callflows.web.console.console_door import ConsoleDoor
+    from callflows.web.console.console_sessions import ConsoleSession
+
+    PageHandler = Callable[[Request, ConsoleSession], Awaitable[Response]]
+
+
+CONSOLE_MENU: Final = (("Now", "/"), ("Calls", "/calls"), ("Inbox", "/inbox"))
+"""The pages in the head of each page, with their paths."""
+_COUNT_LIFE_SECONDS: Final = 10.0
+_MAX_COUNTED: Final = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConsoleSources:
+    """What the pages show, given by the server."""
+
+    journal: JournalQueries
+    get_loaded_flows: Callable[[], LoadedFlows]
+    get_status: Callable[[], Mapping[str, Any]]
+    flows_folder: Path
+    data_folder: Path
+    private_networks: Sequence[IPNetwork]
+    send_effect: Callable[[Effect], None] | None
+    """Sends a text; None if the server has no account of Opentact."""
+
+
+class Console:
+    """What all pages share: rendering with the head of a page, sessions, and the names of the flows."""
+
+    def __init__(self, sources: ConsoleSources, door: ConsoleDoor) -> None:
+        self.sources = sources
+        self.door = door
+        self.static_files = StaticFiles()
+        self.routes: list[Route] = []
+        self._renderer = PageRenderer(self.static_files)
+        self._new = (float("-inf"), 0)
+        self._outlines: tuple[LoadedFlows, FlowOutlines] | None = None
+
+    def add_page(self, path: str, handler: PageHandler, scope: str = "read", methods: Sequence[str] = ("GET",)) -> None:
+        """Add a page for people with a scope of the HTTP API."""
+
+        async def serve_page(request: Request) -> Response:
+            session = await self.door.require_session(request, scope)
+            return await handler(request, session)
+
+        self.routes.append(Route(path, serve_page, methods=[*methods]))
+
+    async def render(self, request: Request, session: ConsoleSession, template: str, **values: Any) -> Response:  # noqa: ANN401 - values of templates
+        """Render a page with its head."""
+        new = await self._count_new()
+        values["menu"] = [(name, to, here, new if name == "Inbox" else 0) for name, to, here in self._list_menu(request)]
+        return self._renderer.render_page(template, {**self._build_head(request, session), **values})
+
+    def _build_head(self, request: Request, session: ConsoleSession | None) -> dict[str, Any]:
+        return {
+            "session": session,
+            "scope": CONSOLE_ROLES[session.user.role] if session is not None else "",
+            "path": request.url.path,
+        }
+
+    @staticmethod
+    def _list_menu(request: Request) -> list[tuple[str, str, bool]]:
+        """Return the pages of the menu with their paths, and whether the request is for one."""
+        path = request.url.path.removeprefix(CONSOLE_PATH) or "/"
+        first = {"hours": "", "texts": "inbox"}.get(path.split("/")[1], path.split("/")[1])
+        return [(name, CONSOLE_PATH + to, to == f"/{first}") for name, to in CONSOLE_MENU]
+
+    async def _count_new(self) -> int:
+        """Count the new voicemails and texts, up to a hundred of each; as of a few seconds ago."""
+        counted_at, count = self._new
+        if time.monotonic() - counted_at > _COUNT_LIFE_SECONDS:
+            wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
+            count = len(await ask_journal(journal.list_voicemails(wanted)))
+            count += len(await ask_journal(journal.list_messages(wanted)))
+            self._new = time.monotonic(), count
+        return count
+
+    def forget_counts(self) -> None:
+        """Count again for the next page: somebody has changed something."""
+        self._new = (float("-inf"), 0)
+
+    def render_part(self, template: str, values: Mapping[str, Any]) -> str:
+        """Render a part of a page that is the same for everybody."""
+        return self._renderer.render_part(template, values)
+
+    def redirect(self, path: str) -> Response:
+        """Lead to another page after a change."""
+        self.forget_counts()
+        return RedirectResponse(CONSOLE_PATH + path, 303)
+
+    def render_sign_in(self, request: Request, refusal: str = "", status: int = 200) -> Response:
+        values = {
+            "next": choose_next_path(request.query_params.get("next")),
+            "refusal": refusal,
+            "asks_name": self.door.accounts.has_people,
+            "has_password": self.door.accounts.are_open,
+        }
+        return self._renderer.render_page("sign_in.html", {**self._build_head(request, None), **values}, status)
+
+    def render_error(self, request: Request, status: int, detail: str) -> Response:
+        head = self._build_head(request, None)
+        title = HTTPStatus(status).phrase
+        return self._renderer.render_page("error.html", {**head, "title": title, "detail": detail}, status)
+
+    def get_outlines(self) -> FlowOutlines:
+        """Return the names in the flows as they are now."""
+        loaded = self.sources.get_loaded_flows()
+        if self._outlines is None or self._outlines[0] is not loaded:
+            self._outlines = loaded, FlowOutlines(self.sources.flows_folder)
+        return self._outlines[1]
+
+    def find_zone_name(self, flow: str | None) -> str:
+        """Return the name of a flow's zone: UTC if the flow has none, or is gone."""
+        return self.get_outlines().find_outline(flow or "").zone_name
+
+    def find_zone_of_number(self, number: str) -> str:
+        """Return the name of the zone of the flow that answers a number."""
+        flow = self.sources.get_loaded_flows().book.find_answering_flow(number)
+        return self.find_zone_name(flow.name if flow is not None else "")
+
+    def find_midnight(self, flow: str = "") -> float:
+        """Return the beginning of today on the clock of a flow, or of the first flow that has a zone."""
+        flows = self.sources.get_loaded_flows().book.flows
+        zones = [one.zone for name, one in sorted(flows.items()) if one.zone is not None and flow in ("", name)]
+        today = datetime.now(zones[0] if zones else UTC)
+        return today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

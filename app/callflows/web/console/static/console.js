@@ -1,0 +1,56 @@
+"use strict";
+// What the pages do beyond links and forms. Each works, less comfortably, without this file.
+
+function pickNode(name) {
+  for (const part of document.querySelectorAll("[data-node]")) {
+    part.classList.toggle("picked", part.getAttribute("data-node") === name);
+  }
+  const heard = document.querySelector(".heard .picked");
+  if (heard) heard.scrollIntoView({ block: "nearest" });
+}
+
+function prepare(root) {
+  for (const box of root.querySelectorAll("[data-scroll-to-lit]")) {
+    const lit = box.querySelector(".lit[data-node]");
+    if (lit && box.scrollWidth > box.clientWidth) {
+      const place = lit.getBoundingClientRect(), frame = box.getBoundingClientRect();
+      box.scrollLeft += place.left + place.width / 2 - frame.left - frame.width / 2;
+    }
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const picked = event.target.closest(".flow-picture a, [data-pick]");
+  if (picked) {
+    const name = picked.dataset.pick || picked.querySelector("[data-node]").getAttribute("data-node");
+    const outline = document.querySelector("details.outline");
+    if (outline) outline.open = true;
+    pickNode(name);
+  }
+});
+
+document.addEventListener("DOMContentLoaded", () => prepare(document));
+
+// Seconds of calls that are going on, and one polite sentence when a call comes, at most every five seconds.
+function tick() {
+  for (const part of document.querySelectorAll("[data-since]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(part.dataset.since)) / 1000));
+    part.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  }
+}
+let knownCalls = null, saidAt = 0;
+function announceCalls() {
+  const shown = [...document.querySelectorAll("#going [data-call]")], said = document.getElementById("said");
+  const fresh = knownCalls && shown.find((row) => !knownCalls.has(row.dataset.call));
+  knownCalls = new Set(shown.map((row) => row.dataset.call));
+  if (fresh && said && Date.now() - saidAt > 5000) {
+    said.textContent = fresh.dataset.words;
+    saidAt = Date.now();
+  }
+  tick();
+}
+if (document.querySelector("#going")) {
+  announceCalls();
+  setInterval(tick, 1000);
+  document.body.addEventListener("htmx:sseMessage", announceCalls);
+}

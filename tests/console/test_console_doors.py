@@ -1,0 +1,232 @@
+"""The doors of the console: who comes in, what a role may do, and which requests are forged. Without a browser."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from callflows.installation_parts import load_secret_keys
+from callflows.server import create_app
+from callflows.settings import Settings
+from callflows.web.console.console_accounts import read_console_users, write_console_user
+from callflows.web.console.console_door import ATTEMPTS_PER_MINUTE
+from callflows.web.console.console_sessions import SESSION_COOKIE, SessionSigner
+from callflows.web.console.page_rendering import SECURITY_HEADERS
+from callflows.web.console.vendored_scripts import VENDORED_SCRIPTS
+from plain_http_server import serve_pages
+from waiting import run_bounded
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for a test
+STRANGER = "203.0.113.9"
+FLOW = "numbers: +12015550123\nnodes:\n  start:\n    - say: Hello.\n"
+
+
+class Browser:
+    """A browser without pictures: it keeps cookies, and says from where its requests come."""
+
+    def __init__(self, app: Any, address: str = STRANGER, host: str = "calls.example.org") -> None:
+        self._app = app
+        self._address = address
+        self._base = f"http://{host}"
+        self.cookies = httpx.Cookies()
+
+    def ask(self, path: str, fields: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+        given = {"sec-fetch-site": "same-origin", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return run_bounded(self._ask(path, fields, {name: value for name, value in given.items() if value}))
+
+    async def _ask(self, path: str, fields: dict[str, str] | None, headers: dict[str, str]) -> httpx.Response:
+        transport = httpx.ASGITransport(app=self._app, client=(self._address, 40000))
+        async with httpx.AsyncClient(transport=transport, base_url=self._base, cookies=self.cookies) as http:
+            method = "GET" if fields is None else "POST"
+            reply = await http.request(method, path, data=fields, headers=headers)
+            self.cookies = http.cookies
+            return reply
+
+    def sign_in(self, name: str = "", password: str = PASSWORD) -> httpx.Response:
+        return self.ask("/console/login", {"name": name, "password": password})
+
+    def read_form_token(self) -> str:
+        return re.search(r'name="form_token" value="([0-9a-f]+)"', self.ask("/console/calls").text)[1]
+
+
+class Installation:
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        (folder / "flows").mkdir()
+        (folder / "flows" / "desk.yaml").write_text(FLOW, encoding="utf-8")
+        self.people = folder / "people"
+        self.database = folder / "data" / "callflows.db"
+        self.settings = Settings(
+            _env_file=None, flows=folder / "flows", data=folder / "data", console_users=self.people, **settings
+        )
+        self.door = create_app(self.settings)
+        self.app = self._start_journal()
+
+    def _start_journal(self) -> Any:
+        from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - the tables, without the whole server
+
+        store = SqlStore(self.settings.journal_url)
+        store.open()
+        store.close()
+        return self.door
+
+    def list_audit(self) -> list[tuple[str, str]]:
+        with sqlite3.connect(self.database) as database:
+            return [*database.execute("SELECT who, action FROM audit ORDER BY at")]
+
+
+@pytest.fixture
+def open_installation(tmp_path):
+    return lambda **settings: Installation(tmp_path, **settings)
+
+
+def test_without_a_password_and_people_the_console_is_off_for_others(open_installation):
+    installation = open_installation()
+    assert Browser(installation.app).ask("/console/").status_code == 404
+    assert Browser(installation.app).sign_in().status_code == 404
+    here = Browser(installation.app, "127.0.0.1", "localhost:8000").ask("/console/login")
+    assert here.status_code == 200
+    assert "has no password yet" in here.text
+
+
+def test_a_link_of_serve_signs_in_once_and_only_on_this_machine(open_installation):
+    installation = open_installation()
+    link = f"/console/login/link?code={SessionSigner(load_secret_keys(installation.settings)).sign_link()}"
+    assert Browser(installation.app).ask(link).status_code == 404
+    here = Browser(installation.app, "127.0.0.1", "localhost:8000")
+    assert here.ask(link).headers["location"] == "/console/"
+    assert here.ask("/console/calls").status_code == 200
+    assert Browser(installation.app, "127.0.0.1", "localhost:8000").ask(link).status_code == 403
+    moved = Browser(installation.app)
+    moved.cookies = here.cookies
+    assert moved.ask("/console/calls").status_code == 404
+    assert installation.list_audit() == [("this machine", "signed in")]
+
+
+def test_the_shared_password_opens_and_a_wrong_one_does_not(open_installation):
+    browser = Browser(open_installation(console_password=SecretStr(PASSWORD)).app)
+    asked = browser.ask("/console/calls?flow=desk")
+    assert asked.headers["location"] == "/console/login?next=/console/calls%3Fflow%3Ddesk"
+    assert browser.sign_in("", "wrong password").status_code == 403
+    cookie = browser.sign_in().headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=lax", "Path=/console", "Max-Age=43200"} <= {*cookie.split("; ")}
+    assert browser.ask("/console/calls").status_code == 200
+
+
+def test_people_have_roles_and_their_sessions_end_with_their_password(open_installation):
+    installation = open_installation()
+    write_console_user(installation.people, "vera", "viewer", PASSWORD)
+    write_console_user(installation.people, "olga", "operator", PASSWORD)
+    assert PASSWORD not in installation.people.read_text()
+    assert installation.people.stat().st_mode & 0o077 == 0
+    vera, olga = Browser(installation.app), Browser(installation.app)
+    vera.sign_in("vera")
+    olga.sign_in("olga")
+    refused = vera.ask("/console/calls/one/notes", {"form_token": vera.read_form_token(), "text": "x"})
+    assert (refused.status_code, "this needs the role operator" in refused.text) == (403, True)
+    assert olga.ask("/console/calls/one/notes", {"form_token": olga.read_form_token(), "text": "x"}).status_code == 404
+    write_console_user(installation.people, "olga", "operator", "another long password")
+    assert olga.ask("/console/calls").status_code == 303
+    assert read_console_users(installation.people)["vera"].role == "viewer"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"sec_fetch_site": "", "origin": "https://elsewhere.example"},
+        {"sec_fetch_site": ""},
+    ],
+)
+def test_a_request_that_another_site_has_sent_changes_nothing(open_installation, headers):
+    browser = Browser(open_installation(console_password=SecretStr(PASSWORD)).app)
+    browser.sign_in()
+    token = browser.read_form_token()
+    assert browser.ask("/console/logout", {"form_token": token}, **headers).status_code == 403
+    assert browser.ask("/console/logout", {"form_token": "0" * 32}).status_code == 403
+    assert browser.ask("/console/calls").status_code == 200
+
+
+def test_who_signs_out_is_out_wherever_a_copy_of_the_cookie_is(open_installation):
+    installation = open_installation(console_password=SecretStr(PASSWORD))
+    browser, thief = Browser(installation.app), Browser(installation.app)
+    browser.sign_in()
+    thief.cookies = httpx.Cookies(browser.cookies)
+    browser.ask("/console/logout", {"form_token": browser.read_form_token()})
+    assert thief.ask("/console/calls").status_code == 303
+    assert [action for _, action in installation.list_audit()] == ["signed in", "signed out"]
+
+
+def test_attempts_are_limited_also_with_the_right_password_and_for_all_processes(open_installation):
+    installation = open_installation(console_password=SecretStr(PASSWORD))
+    browser = Browser(installation.app)
+    codes = [browser.sign_in(password=f"wrong password {number}").status_code for number in range(ATTEMPTS_PER_MINUTE)]
+    again = Browser(create_app(installation.settings)).sign_in()
+    assert {*codes} == {403}
+    assert (again.status_code, "Wait a minute" in again.text) == (429, True)
+    assert Browser(installation.app, "203.0.113.10").sign_in().status_code == 303
+
+
+@pytest.mark.parametrize("wanted", ["//elsewhere.example/", "https://elsewhere.example/", "/console/\\x", "/call"])
+def test_signing_in_leads_to_no_other_site(open_installation, wanted):
+    browser = Browser(open_installation(console_password=SecretStr(PASSWORD)).app)
+    reply = browser.ask("/console/login", {"password": PASSWORD, "next": wanted})
+    assert reply.headers["location"] == "/console/"
+
+
+def test_every_answer_has_the_security_headers_and_no_page_has_inline_script_or_style(open_installation):
+    browser = Browser(open_installation(console_password=SecretStr(PASSWORD)).app)
+    browser.sign_in()
+    for path in ("/console/login", "/console/calls", "/console/static/console.css", "/console/nothing"):
+        reply = browser.ask(path)
+        assert {name: reply.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+        assert not re.search(r"<style|<script(?! src)| style=| on\w+=|javascript:", reply.text)
+    assert "unsafe" not in SECURITY_HEADERS["content-security-policy"]
+
+
+def test_a_forged_cookie_is_no_session(open_installation):
+    installation = open_installation(console_password=SecretStr(PASSWORD))
+    browser = Browser(installation.app)
+    browser.sign_in()
+    signed = browser.cookies[SESSION_COOKIE]
+    browser.cookies = httpx.Cookies({SESSION_COOKIE: signed[:-2] + ("aa" if signed[-2:] != "aa" else "bb")})
+    assert browser.ask("/console/calls").status_code == 303
+
+
+@pytest.mark.parametrize("name", VENDORED_SCRIPTS)
+def test_a_script_of_others_is_the_one_in_the_table(name):
+    script = Path(__file__).parents[2] / "app" / "callflows" / "web" / "console" / "static" / name
+    assert hashlib.sha256(script.read_bytes()).hexdigest() == VENDORED_SCRIPTS[name].sha256
+
+
+def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_sound(open_installation):
+    sound = b"RIFF" + bytes(range(200))
+    with serve_pages({"/one.wav": sound, "/page.wav": b"<html>not a sound"}) as records:
+        installation = open_installation(
+            console_password=SecretStr(PASSWORD), private_lookups=(ipaddress.ip_network("127.0.0.0/8"),)
+        )
+        with sqlite3.connect(installation.database) as database:
+            for name in ("one", "page"):
+                row = (name, "call", 1.0, f"{records.url}/{name}.wav", "{}")
+                database.execute("INSERT INTO recordings (id, call, at, url, raw) VALUES (?, ?, ?, ?, ?)", row)
+        browser = Browser(installation.app)
+        assert browser.ask("/console/recordings/one/sound").status_code == 303
+        browser.sign_in()
+        whole = browser.ask("/console/recordings/one/sound")
+        assert (whole.content, whole.headers["content-type"]) == (sound, "audio/wav")
+        part = browser.ask("/console/recordings/one/sound", range="bytes=4-7")
+        assert (part.status_code, part.content) == (206, sound[4:8])
+        assert part.headers["content-range"] == f"bytes 4-7/{len(sound)}"
+        assert browser.ask("/console/recordings/one/sound", range="bytes=-2").content == sound[-2:]
+        assert browser.ask("/console/recordings/one/sound", range="bytes=999-").status_code == 416
+        assert browser.ask("/console/recordings/page/sound").status_code == 502
+        assert browser.ask("/console/recordings/none/sound").status_code == 404
+        assert len(records.requests) == 2
