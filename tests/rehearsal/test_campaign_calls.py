@@ -258,10 +258,10 @@ def test_two_processes_cannot_run_one_campaign(tmp_path):
 
 def test_who_wants_no_calls_gets_none_and_nobody_is_called_at_night(tmp_path):
     async def work(stack):
-        night = time.strftime("%H:%M", time.gmtime(time.time() + 12 * 3600))
+        night = time.strftime("%H", time.gmtime(time.time() + 12 * 3600))
         it = await dialler(stack, tmp_path, people=[*PEOPLE, ("+447700900123", {})], days="mon-sun")
         it.opted_out.add(ANN)
-        it.campaign = it.campaign._replace(settings={**it.campaign.settings, "hours": f"{night}-{night[:2]}:59"})
+        it.campaign = it.campaign._replace(settings={**it.campaign.settings, "hours": f"{night}:00-{night}:59"})
         running = asyncio.create_task(it.run())
         await it.wait_for_line("may be called before")
         running.cancel()
