@@ -99,21 +99,24 @@ def create_ticket_signer(settings: Settings) -> TicketSigner:
     return TicketSigner(load_secret_keys(settings))
 
 
-def build_compiler_options(settings: Settings) -> CompilerOptions:
-    """Return the compiler options of an installation, with the keys of its tickets. Raises SettingsError."""
+def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
+    """Load the flows of an installation. Raises SettingsError."""
+    return FlowLibrary(
+        settings.flows,
+        create_compiler_options(settings),
+        removal_grace_seconds=settings.removal_grace_seconds,
+        on_progress=on_progress,
+    )
+
+
+def create_compiler_options(settings: Settings) -> CompilerOptions:
+    """Return the options with which the flows of an installation are compiled. Raises SettingsError."""
+    regions = frozenset(settings.dial_regions) or None
     return CompilerOptions(
         create_ticket_signer(settings),
         settings.apology,
         settings.dialect,
-        dial_regions=frozenset(settings.dial_regions) or None,
+        dial_regions=regions,
         data_folder=settings.data,
         twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
-    )
-
-
-def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
-    """Load the flows of an installation. Raises SettingsError."""
-    options = build_compiler_options(settings)
-    return FlowLibrary(
-        settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress
     )

@@ -220,10 +220,10 @@ def _exit_without_campaign(name: str) -> NoReturn:
 def _load_flow(settings: Settings, name: str) -> Flow:
     """Return a flow without errors; exit with code 1 if there is none."""
     from callflows.flows.loader.folder_loader import load_flow_folder
-    from callflows.installation_parts import build_compiler_options
+    from callflows.installation_parts import create_compiler_options
     from callflows.text import format_suggestion
 
-    loaded = load_flow_folder(settings.flows, build_compiler_options(settings))
+    loaded = load_flow_folder(settings.flows, create_compiler_options(settings))
     flow = loaded.book.flows.get(name)
     if flow is None or flow.problems:
         for problem in loaded.problems:

@@ -96,7 +96,7 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "record": ExpectationWord("Record", "tag", "asr"),
     "gather": ExpectationWord("Gather", "digits", "result", "tag"),
     "sms": ExpectationWord("sms", "text", "to", "from"),
-    "mail": ExpectationWord("mail", "subject", "to", "text", "attach"),
+    "mail": ExpectationWord("mail", "to", "subject", "text", "attach"),
     "notify": ExpectationWord("notify", "url", "payload", "as", "text"),
     "opt_out": ExpectationWord("opt_out", "number"),
     "lookup": ExpectationWord("lookup", "into", "url", "method", "result"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
+from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
 from callflows.text import find_nearest, format_suggestion
@@ -116,6 +117,10 @@ def _model_keys(model: type[Any]) -> list[str]:
 
 def _report_unknown_key(model: type[Any], name: object, where: SourcePath, report: ProblemReport) -> None:
     known = _model_keys(model)
+    limit = find_platform_limit(str(name))
+    if limit is not None:
+        report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
+        return
     fix = format_suggestion(str(name), known) or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
