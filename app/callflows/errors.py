@@ -14,6 +14,7 @@ CallflowsError
 ├── CommandFailedError            a command beside the server failed: its messages
 ├── FlowCreationError             a new flow cannot be created from a template
 ├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
+├── CampaignError                 a list of people cannot be called: the list, the settings, or Opentact
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
@@ -140,6 +141,10 @@ class ImportSourceError(CallflowsError):
         self.column = column
         self.reason = reason
         self.fix = fix
+
+
+class CampaignError(CallflowsError):
+    """A list of people cannot be read or called; the message has the reason and the fix."""
 
 
 class PythonFlowError(CallflowsError):

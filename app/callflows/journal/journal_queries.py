@@ -240,10 +240,12 @@ def build_finished_call_record(stored: StoredCall, shortest_message_seconds: flo
     call = stored.call
     traced = trace_turns(stored.turns, stored.own_events, stored.places)
     visits = list_visits(traced)
+    # For a flow, the person that we called is the caller.
+    caller, number = (call["number"], call["caller"]) if call["direction"] == "out" else (call["caller"], call["number"])
     return build_call_record(
         uuid=call["id"],
-        from_=call["caller"] or "",
-        to=call["number"] or "",
+        from_=caller or "",
+        to=number or "",
         ended_at=find_call_end(call) or call["started"] or 0.0,
         seconds=build_call_log_row(call)["seconds"] or 0,
         legs=(
