@@ -25,7 +25,7 @@ from callflows.journal.journal_tables import (
 )
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
 from callflows.journal.stored_rows import StoredCall, find_call_end
-from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
+from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, LAST_CALL_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -109,7 +109,8 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
     if call_filter.is_going:
-        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]
+        yield CALLS_TABLE.c.state < FIRST_ENDED_RANK
+        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
     if call_filter.text:
         digits = re.sub(r"[ ()./-]", "", call_filter.text)
         numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
