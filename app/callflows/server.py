@@ -33,6 +33,7 @@ from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.installation_parts import (
     STOP_GRACE_SECONDS,
     create_automatic_replies,
+    create_compiler_options,
     create_live_effects,
     create_opentact_client,
     create_sandbox_pool,
@@ -54,12 +55,14 @@ from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
+from callflows.web.command_process import CommandProcesses
 from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
 from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
+from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
 from callflows.web.operator_api import create_operator_router
@@ -122,6 +125,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             installation.trust,
             lambda: installation.library.loaded_flows,
             installation.get_status,
+            installation.workshop,
             needs_token=bool(settings.token),
         )
     )
@@ -163,6 +167,8 @@ class Installation:
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
+        processes = CommandProcesses(settings)
+        self.workshop = FlowWorkshop(settings.flows, create_compiler_options(settings), self.journal, processes)
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.call_commands import call
+from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
     FLOWS_OPTION,
     TableFormat,
@@ -37,6 +38,7 @@ from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
 from callflows.cli.token_commands import token_app
 from callflows.cli.user_commands import user_app
+from callflows.cli.version_commands import rollback, versions
 from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
@@ -346,6 +348,12 @@ root_app.command("test", epilog="Example: callflows test --coverage")(scenario_t
 root_app.command(epilog="Example: callflows replay --since 7d --draft new/front-desk.yaml")(replay)
 
 
+root_app.command(epilog="Example: callflows versions front-desk 4f2a")(versions)
+
+
+root_app.command(epilog="Example: callflows rollback front-desk 4f2a")(rollback)
+
+
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 
 
@@ -387,6 +395,9 @@ root_app.command(epilog="Example: callflows doctor --offline")(doctor)
 
 
 root_app.add_typer(opentact_app, name="opentact")
+
+
+root_app.add_typer(campaign_app, name="campaign")
 
 
 root_app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
