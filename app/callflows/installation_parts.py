@@ -101,15 +101,22 @@ def create_ticket_signer(settings: Settings) -> TicketSigner:
 
 def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
     """Load the flows of an installation. Raises SettingsError."""
+    return FlowLibrary(
+        settings.flows,
+        create_compiler_options(settings),
+        removal_grace_seconds=settings.removal_grace_seconds,
+        on_progress=on_progress,
+    )
+
+
+def create_compiler_options(settings: Settings) -> CompilerOptions:
+    """Return the options with which the flows of an installation are compiled. Raises SettingsError."""
     regions = frozenset(settings.dial_regions) or None
-    options = CompilerOptions(
+    return CompilerOptions(
         create_ticket_signer(settings),
         settings.apology,
         settings.dialect,
         dial_regions=regions,
         data_folder=settings.data,
         twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
-    )
-    return FlowLibrary(
-        settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress
     )

@@ -31,6 +31,7 @@ from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
 from callflows.installation_parts import (
     STOP_GRACE_SECONDS,
     create_automatic_replies,
+    create_compiler_options,
     create_live_effects,
     create_opentact_client,
     create_sandbox_pool,
@@ -52,12 +53,14 @@ from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
+from callflows.web.command_process import CommandProcesses
 from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
 from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
+from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
 from callflows.web.operator_api import create_operator_router
@@ -70,13 +73,14 @@ from callflows.web.sound_files import create_sound_router
 from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.types import ASGIApp
 
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.flow_library import FlowLibrary
     from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.web.event_listener import EventListener
 
 
@@ -119,6 +123,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             installation.trust,
             lambda: installation.library.loaded_flows,
             installation.get_status,
+            installation.workshop,
             needs_token=bool(settings.token),
         )
     )
@@ -159,6 +164,8 @@ class Installation:
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
+        processes = CommandProcesses(settings)
+        self.workshop = FlowWorkshop(settings.flows, create_compiler_options(settings), self.journal, processes)
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
@@ -210,8 +217,23 @@ class Installation:
             data_folder=self.settings.data,
             private_networks=self.settings.private_lookups,
             send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
+            summarize_answers=self.answer_metrics.summarize,
+            run_doctor=self._run_local_doctor,
         )
         return create_console_app(sources, door)
+
+    async def _run_local_doctor(self) -> Sequence[DoctorResult]:
+        """Run the checks of doctor that need no network, with the flows that are loaded."""
+        from callflows.setup.doctor.account_checks import DoctorAccount  # noqa: PLC0415 - heavy, and only for a page
+        from callflows.setup.doctor.doctor_checks import build_doctor_checks  # noqa: PLC0415 - as above
+        from callflows.setup.doctor.doctor_runner import run_doctor_checks  # noqa: PLC0415 - as above
+
+        account = DoctorAccount(self.settings, "")
+        try:
+            checks = build_doctor_checks(self.settings, account, lambda: self.library.loaded_flows)
+            return await run_doctor_checks(checks, offline=True)
+        finally:
+            await account.close()
 
     def _create_event_listener(self) -> EventListener | None:
         """Create the listener for Opentact's events; None without an Opentact account."""

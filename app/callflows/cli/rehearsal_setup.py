@@ -12,6 +12,7 @@ from callflows.cli.cli_options import build_command_options, exit_with_notice, p
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime, tzinfo
+    from pathlib import Path
 
     from callflows.effects.live_effects import LiveEffects
     from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -60,6 +61,7 @@ async def ring_number(
     settings: Settings,
     at: str = "",
     *,
+    draft: Path | None = None,
     rings_own_engine: bool = True,
     allows_effects: bool = False,
     suppositions: Suppositions | None = None,
@@ -70,7 +72,7 @@ async def ring_number(
     if not rings_own_engine:
         async with HttpNetwork(allow_external=True) as network:
             return RungCall(await rehearsal.run(network))
-    options = dataclasses.replace(build_command_options(settings), records_coverage=True)
+    options = dataclasses.replace(build_command_options(settings, draft), records_coverage=True)
     options = dataclasses.replace(options, suppositions=suppositions or options.suppositions)
     async with _open_engine(rehearsal, settings, options, at, allows_effects=allows_effects) as (network, zone):
         return RungCall(await rehearsal.run(network), zone)

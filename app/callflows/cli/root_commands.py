@@ -37,6 +37,7 @@ from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
 from callflows.cli.token_commands import token_app
 from callflows.cli.user_commands import user_app
+from callflows.cli.version_commands import rollback, versions
 from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
@@ -344,6 +345,12 @@ root_app.command("test", epilog="Example: callflows test --coverage")(scenario_t
 
 
 root_app.command(epilog="Example: callflows replay --since 7d --draft new/front-desk.yaml")(replay)
+
+
+root_app.command(epilog="Example: callflows versions front-desk 4f2a")(versions)
+
+
+root_app.command(epilog="Example: callflows rollback front-desk 4f2a")(rollback)
 
 
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)

@@ -309,6 +309,12 @@ def _find_call_of_thing(connection: Connection, kind: str, key: str) -> str | No
     return str(found) if found else None
 
 
+def query_audit_rows(connection: Connection, actions: Sequence[str], key: str) -> list[JournalRow]:
+    """Return the changes of a thing with some actions, the newest first."""
+    mine = AUDIT_TABLE.c.action.in_(actions) & (AUDIT_TABLE.c.key == key)
+    return fetch_all_rows(connection, select(AUDIT_TABLE).where(mine).order_by(AUDIT_TABLE.c.at.desc(), AUDIT_TABLE.c.id))
+
+
 def add_audit_row(
     connection: Connection, change: PersonChange, action: str, key: str, call: str | None, values: tuple[str, str]
 ) -> None:
