@@ -24,7 +24,7 @@ LAYERS = (
     {"flows"},
     {"effects", "journal", "opentact"},
     {"rehearsal"},
-    {"setup", "stand_in"},
+    {"campaigns", "setup", "stand_in"},
     {"web"},
     {"installation_parts"},
     {"rehearsal_engine", "server"},
