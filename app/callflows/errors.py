@@ -18,11 +18,13 @@ CallflowsError
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
+├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
 │   └── ExpiredTicketError        the signature is ours, but the ticket is too old
 ├── SandboxError                  a process that runs an author's code returned no result
 │   ├── SandboxTimeoutError       no result in time
+│   ├── TooManyJobsError          a turn needs more jobs than are allowed
 │   ├── SandboxCrashError         the process ended
 │   └── AuthorCodeError           the author's code raised an error
 ├── RehearsalError                a call cannot be rehearsed
@@ -164,6 +166,10 @@ class ExpressionError(CallflowsError):
         self.line = line
 
 
+class NodeGoneError(CallflowsError):
+    """A call goes on at a node that its flow has no more."""
+
+
 class TicketError(CallflowsError):
     """A signed URL cannot be used."""
 
@@ -182,6 +188,10 @@ class SandboxError(CallflowsError):
 
 class SandboxTimeoutError(SandboxError):
     """The sandbox process returned no result in time."""
+
+
+class TooManyJobsError(SandboxError):
+    """A turn needs more lookups and sandbox jobs than are allowed."""
 
 
 class SandboxCrashError(SandboxError):

@@ -199,7 +199,7 @@ class JournalQueries:
         await self._run_query(self._store.add_audit_row, change, action, key, before, after)
 
     async def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-        """Count the calls since a moment that are over, see ``SqlStore``. Raises JournalUnavailableError."""
+        """Count the calls since a moment by ending, see ``SqlStore``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.count_endings, since, flow)
 
     async def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:

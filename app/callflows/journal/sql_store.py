@@ -175,7 +175,7 @@ class SqlStore:
             return sql_queries.query_stored_call(connection, call_id)
 
     def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-        """Count the calls since a moment that are over: kind of ending, hour after the moment, number of calls."""
+        """Count the calls since a moment: kind of ending, hour after the moment, number of calls."""
         with self._open_read_connection() as connection:
             return sql_queries.query_ending_counts(connection, since, flow)
 
