@@ -69,7 +69,9 @@ class FlowWorkshop:
 
         Raises CommandBusyError and CommandFailedError, as the next ones do.
         """
-        report: dict[str, Any] = await self._processes.run_for_json("test", "--format", "json", draft=TriedDraft(flow, text))
+        report: dict[str, Any] = await self._processes.run_for_json(
+            "test", "--format", "json", draft=TriedDraft(flow, text)
+        )
         return report
 
     async def ring_draft(self, flow: str, text: str, number: str, options: Mapping[str, str]) -> dict[str, Any]:
