@@ -79,8 +79,8 @@ def seed_store(store: SqlStore, version: str) -> None:
 class Api:
     """The API over a seeded journal."""
 
-    def __init__(self, folder: Path, *, needs_token: bool = True) -> None:
-        (folder / "front-desk.yaml").write_text(FLOW, encoding="utf-8")
+    def __init__(self, folder: Path, *, needs_token: bool = True, flow: str = FLOW) -> None:
+        (folder / "front-desk.yaml").write_text(flow, encoding="utf-8")
         loaded = load_flow_folder(folder, CompilerOptions(TicketSigner([b"key"]), "Sorry."))
         self.store = SqlStore(f"sqlite:///{folder}/journal.db")
         self.store.open()
