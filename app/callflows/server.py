@@ -73,13 +73,14 @@ from callflows.web.sound_files import create_sound_router
 from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.types import ASGIApp
 
     from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.flow_library import FlowLibrary
     from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.web.event_listener import EventListener
 
 
@@ -216,8 +217,23 @@ class Installation:
             data_folder=self.settings.data,
             private_networks=self.settings.private_lookups,
             send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
+            summarize_answers=self.answer_metrics.summarize,
+            run_doctor=self._run_local_doctor,
         )
         return create_console_app(sources, door)
+
+    async def _run_local_doctor(self) -> Sequence[DoctorResult]:
+        """Run the checks of doctor that need no network, with the flows that are loaded."""
+        from callflows.setup.doctor.account_checks import DoctorAccount  # noqa: PLC0415 - heavy, and only for a page
+        from callflows.setup.doctor.doctor_checks import build_doctor_checks  # noqa: PLC0415 - as above
+        from callflows.setup.doctor.doctor_runner import run_doctor_checks  # noqa: PLC0415 - as above
+
+        account = DoctorAccount(self.settings, "")
+        try:
+            checks = build_doctor_checks(self.settings, account, lambda: self.library.loaded_flows)
+            return await run_doctor_checks(checks, offline=True)
+        finally:
+            await account.close()
 
     def _create_event_listener(self) -> EventListener | None:
         """Create the listener for Opentact's events; None without an Opentact account."""

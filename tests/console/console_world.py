@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import SecretStr
 
-from callflows.server import create_app, load_secret_keys
+from callflows.installation_parts import load_secret_keys
+from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web.console.console_accounts import ConsoleAccounts, write_console_user
 from callflows.web.console.console_sessions import SessionSigner

@@ -202,6 +202,18 @@ class JournalQueries:
         """Count the calls since a moment that are over, see ``SqlStore``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.count_endings, since, flow)
 
+    async def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the ways of calls in a flow, see ``SqlStore``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_traffic, flow, since)
+
+    async def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the calls of a flow by last node and ending. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_ending_nodes, flow, since)
+
+    async def find_last_calls(self, numbers: Sequence[str]) -> dict[str, float]:
+        """Return the beginning of the last call to each number that was called. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_last_calls, numbers)
+
     async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
         return await self._run_query(self._store.list_paths, call_ids)

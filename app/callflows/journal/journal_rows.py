@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from callflows.telephony.platform_entity import PlatformEntity
     from callflows.telephony.recording_entity import RecordingEntity
 
-    TraceDocument = Callable[[AnsweredRequest, str], DocumentPlaces | None]
+    TraceDocument = Callable[[AnsweredRequest, Sequence[str]], DocumentPlaces | None]
     JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
 
 
@@ -68,8 +68,8 @@ def build_journal_entries(
             return []
         redactor = TurnRedactor(describe_decisions)
         redacted = redactor.redact_turn(item)
-        document = _join_texts(redactor.texts, redacted.document)
-        places = trace_document(item, document) if trace_document is not None else None
+        parts = [redactor.texts[place] for place in redacted.document]
+        places = trace_document(item, parts) if trace_document is not None else None
         return build_turn_entries(redacted, redactor.texts, places)
     if isinstance(item, LiveFlowVersion):
         return [("versions", item._asdict())]

@@ -152,6 +152,36 @@ def query_ending_counts(connection: Connection, since: float, flow: str = "") ->
     return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
 
 
+def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
+    """Count the ways of calls in a flow since a moment: from a node, to a node, number. Calls begin at the node ""."""
+    table = VISITS_TABLE
+    earlier = func.lag(table.c.node, 1, "").over(partition_by=table.c.call, order_by=(table.c.at, table.c.number))
+    ways = (
+        select(earlier.label("came_from"), table.c.node).where(table.c.flow == flow, table.c.at >= since).subquery("ways")
+    )
+    counted = select(ways.c.came_from, ways.c.node, func.count()).group_by(ways.c.came_from, ways.c.node)
+    return [(came_from, node, count) for came_from, node, count in connection.execute(counted)]
+
+
+def query_ending_nodes(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
+    """Count the calls of a flow since a moment by the last node and the kind of ending."""
+    ended = ENDINGS_TABLE
+    counted = (
+        select(ended.c.node, ended.c.kind, func.count())
+        .join(CALLS_TABLE, CALLS_TABLE.c.id == ended.c.call)
+        .where(CALLS_TABLE.c.flow == flow, ended.c.at >= since)
+        .group_by(ended.c.node, ended.c.kind)
+    )
+    return [(node, kind, count) for node, kind, count in connection.execute(counted)]
+
+
+def query_last_calls(connection: Connection, numbers: Sequence[str]) -> dict[str, float]:
+    """Return the beginning of the last call to each number that was called."""
+    column = CALLS_TABLE.c.number
+    last = select(column, func.max(CALLS_TABLE.c.started)).where(column.in_(numbers), CALLS_TABLE.c.parent.is_(None))
+    return {number: at for number, at in connection.execute(last.group_by(column)) if at is not None} if numbers else {}
+
+
 def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
     """Return the stored visits of calls, in order, by call."""
     table = VISITS_TABLE

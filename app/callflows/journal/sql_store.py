@@ -182,6 +182,21 @@ class SqlStore:
         with allow_slow_statements(), self._open_read_connection() as connection:
             return [*sql_queries.query_stored_calls(connection, calls)]
 
+    def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the ways of calls in a flow since a moment: from a node ("" at the beginning), to a node, number."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return sql_queries.query_traffic(connection, flow, since)
+
+    def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the calls of a flow since a moment by the last node and the kind of ending."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return sql_queries.query_ending_nodes(connection, flow, since)
+
+    def find_last_calls(self, numbers: Sequence[str]) -> dict[str, float]:
+        """Return the beginning of the last call to each number that was called."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_last_calls(connection, numbers)
+
     def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """Return the nodes that calls came to, in order, by call."""
         with self._open_read_connection() as connection:

@@ -41,6 +41,7 @@ from callflows.web.request_trust import find_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
     from callflows.web.flow_workshop import FlowWorkshop
@@ -237,7 +238,9 @@ def _add_flow_routes(
     @router.get("/flows", summary="Flows that are loaded", dependencies=reader)
     async def list_flows() -> Response:
         loaded = get_loaded_flows()
-        return answer_json({"items": [_describe_flow(name, loaded) for name in sorted(loaded.book.flows)], "next": None})
+        return answer_json(
+            {"items": [describe_flow_state(name, loaded) for name in sorted(loaded.book.flows)], "next": None}
+        )
 
     @router.get("/flows/{flow}", summary="A flow and its versions", dependencies=reader)
     async def read_flow(flow: _Id) -> Response:
@@ -245,7 +248,7 @@ def _add_flow_routes(
         versions = await ask_journal(journal.list_versions(flow))
         if flow not in loaded.book.flows and not versions:
             raise HTTPException(404, "there is no such flow")
-        state = _describe_flow(flow, loaded) if flow in loaded.book.flows else {"name": flow, "state": "gone"}
+        state = describe_flow_state(flow, loaded) if flow in loaded.book.flows else {"name": flow, "state": "gone"}
         return answer_json({**state, "versions": [_describe_version(row) for row in versions]})
 
     @router.get("/flows/{flow}/versions/{version}", summary="The source of a version of a flow", dependencies=reader)
@@ -257,17 +260,18 @@ def _add_flow_routes(
 
     @router.get("/numbers", summary="Numbers and the flows that answer them", dependencies=reader)
     async def list_numbers() -> Response:
-        book = get_loaded_flows().book
-        claims = sorted({(claim.number, flow.name) for flow in book.flows.values() for claim in flow.claims})
-        items = [
-            {"number": number, "flow": name}
-            for number, name in claims
-            if book.find_claimants(number)[:1] == (book.flows[name],)
-        ]
+        items = [{"number": number, "flow": flow} for number, flow in list_answered_numbers(get_loaded_flows().book)]
         return answer_json({"items": items, "next": None})
 
 
-def _describe_flow(name: str, loaded: LoadedFlows) -> dict[str, Any]:
+def list_answered_numbers(book: FlowBook) -> list[tuple[str, str]]:
+    """Return each claimed number with the flow that answers it, in order."""
+    claims = sorted({(claim.number, flow.name) for flow in book.flows.values() for claim in flow.claims})
+    return [(number, name) for number, name in claims if book.find_claimants(number)[:1] == (book.flows[name],)]
+
+
+def describe_flow_state(name: str, loaded: LoadedFlows) -> dict[str, Any]:
+    """Return a flow's name, state (live, stale, broken), version, numbers and problems."""
     flow = loaded.book.flows[name]
     state = "broken" if flow.problems else "stale" if name in loaded.stale_flows else "live"
     problems = [str(problem) for problem in flow.problems or loaded.stale_flows.get(name, ())]

@@ -13,6 +13,8 @@ from starlette.routing import Route
 from callflows.web.console.call_pages import add_call_pages
 from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
 from callflows.web.console.console_frame import Console
+from callflows.web.console.flow_pages import add_flow_pages
+from callflows.web.console.health_page import add_health_page
 from callflows.web.console.inbox_pages import add_inbox_pages
 from callflows.web.console.now_pages import add_now_pages
 from callflows.web.console.page_rendering import SECURITY_HEADERS
@@ -34,6 +36,8 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
     add_now_pages(console)
     add_call_pages(console)
     add_inbox_pages(console)
+    add_flow_pages(console)
+    add_health_page(console)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it

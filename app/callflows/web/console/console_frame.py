@@ -6,6 +6,7 @@ import dataclasses
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import RedirectResponse
@@ -20,7 +21,6 @@ from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -28,14 +28,23 @@ if TYPE_CHECKING:
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
     from callflows.settings import IPNetwork
+    from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.telephony.ports import Effect
+    from callflows.web.answer_metrics import AnswerSummary
     from callflows.web.console.console_door import ConsoleDoor
     from callflows.web.console.console_sessions import ConsoleSession
 
     PageHandler = Callable[[Request, ConsoleSession], Awaitable[Response]]
 
 
-CONSOLE_MENU: Final = (("Now", "/"), ("Calls", "/calls"), ("Inbox", "/inbox"))
+CONSOLE_MENU: Final = (
+    ("Now", "/"),
+    ("Calls", "/calls"),
+    ("Flows", "/flows"),
+    ("Inbox", "/inbox"),
+    ("Numbers", "/numbers"),
+    ("Health", "/health"),
+)
 """The pages in the head of each page, with their paths."""
 _COUNT_LIFE_SECONDS: Final = 10.0
 _MAX_COUNTED: Final = 100
@@ -53,6 +62,9 @@ class ConsoleSources:
     private_networks: Sequence[IPNetwork]
     send_effect: Callable[[Effect], None] | None
     """Sends a text; None if the server has no account of Opentact."""
+    summarize_answers: Callable[[], AnswerSummary]
+    run_doctor: Callable[[], Awaitable[Sequence[DoctorResult]]]
+    """Runs the checks of doctor that need no network."""
 
 
 class Console:
@@ -148,6 +160,10 @@ class Console:
         """Return the name of the zone of the flow that answers a number."""
         flow = self.sources.get_loaded_flows().book.find_answering_flow(number)
         return self.find_zone_name(flow.name if flow is not None else "")
+
+    def find_flow_file(self, file: str) -> Path:
+        """Return the path of a flow's file; flows know only its name."""
+        return self.sources.flows_folder / Path(file).name
 
     def find_midnight(self, flow: str = "") -> float:
         """Return the beginning of today on the clock of a flow, or of the first flow that has a zone."""
