@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import HTTPException, Path, Query, Request
+from fastapi.responses import Response  # noqa: TC002 - FastAPI reads the annotation
 from pydantic import BaseModel, ConfigDict, Field
 
 from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_all_overrides, choose_override_folder
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import APIRouter
-    from fastapi.responses import Response
 
     from callflows.flows.flow import Flow
     from callflows.flows.loader.folder_loader import LoadedFlows
