@@ -14,14 +14,17 @@ CallflowsError
 ├── CommandFailedError            a command beside the server failed: its messages
 ├── FlowCreationError             a new flow cannot be created from a template
 ├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
+├── CampaignError                 a list of people cannot be called: the list, the settings, or Opentact
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
+├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
 │   └── ExpiredTicketError        the signature is ours, but the ticket is too old
 ├── SandboxError                  a process that runs an author's code returned no result
 │   ├── SandboxTimeoutError       no result in time
+│   ├── TooManyJobsError          a turn needs more jobs than are allowed
 │   ├── SandboxCrashError         the process ended
 │   └── AuthorCodeError           the author's code raised an error
 ├── RehearsalError                a call cannot be rehearsed
@@ -142,6 +145,10 @@ class ImportSourceError(CallflowsError):
         self.fix = fix
 
 
+class CampaignError(CallflowsError):
+    """A list of people cannot be read or called; the message has the reason and the fix."""
+
+
 class PythonFlowError(CallflowsError):
     """A Python flow is written wrongly."""
 
@@ -157,6 +164,10 @@ class ExpressionError(CallflowsError):
         super().__init__(message)
         self.fix = fix
         self.line = line
+
+
+class NodeGoneError(CallflowsError):
+    """A call goes on at a node that its flow has no more."""
 
 
 class TicketError(CallflowsError):
@@ -177,6 +188,10 @@ class SandboxError(CallflowsError):
 
 class SandboxTimeoutError(SandboxError):
     """The sandbox process returned no result in time."""
+
+
+class TooManyJobsError(SandboxError):
+    """A turn needs more lookups and sandbox jobs than are allowed."""
 
 
 class SandboxCrashError(SandboxError):

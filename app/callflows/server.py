@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import multiprocessing
 import multiprocessing.connection
@@ -21,6 +22,7 @@ from fastapi import FastAPI
 
 from callflows.flows import decisions
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
+from callflows.flows.flow_book import FlowBook
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.loader.place_tracer import PlaceTracer
@@ -77,9 +79,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.flow_library import FlowLibrary
     from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.rehearsal.platform_network import PlatformNetwork
     from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.web.event_listener import EventListener
 
@@ -161,6 +163,7 @@ class Installation:
         self.library = library
         self.trust = RequestTrust(settings)
         signer = create_ticket_signer(settings)
+        self._compile_for_rehearsal = functools.lru_cache(maxsize=32)(library.compile_for_rehearsal)
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
@@ -219,8 +222,20 @@ class Installation:
             send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
             summarize_answers=self.answer_metrics.summarize,
             run_doctor=self._run_local_doctor,
+            open_rehearsal_network=self._open_rehearsal_network,
         )
         return create_console_app(sources, door)
+
+    @contextlib.asynccontextmanager
+    async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:
+        """Open the engine of rehearsals with a flow that is loaded."""
+        from callflows.rehearsal.platform_network import HttpNetwork  # noqa: PLC0415 - heavy, and only for a page
+        from callflows.rehearsal_engine import open_rehearsal_engine  # noqa: PLC0415 - as above
+
+        book = FlowBook([await asyncio.to_thread(self._compile_for_rehearsal, self.library.loaded_flows.book.flows[name])])
+        signer = create_ticket_signer(self.settings)
+        async with open_rehearsal_engine(self.settings, book, signer) as engine, HttpNetwork(engine) as network:
+            yield network
 
     async def _run_local_doctor(self) -> Sequence[DoctorResult]:
         """Run the checks of doctor that need no network, with the flows that are loaded."""

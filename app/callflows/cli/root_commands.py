@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.call_commands import call
+from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
     FLOWS_OPTION,
     TableFormat,
@@ -394,6 +395,9 @@ root_app.command(epilog="Example: callflows doctor --offline")(doctor)
 
 
 root_app.add_typer(opentact_app, name="opentact")
+
+
+root_app.add_typer(campaign_app, name="campaign")
 
 
 root_app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)

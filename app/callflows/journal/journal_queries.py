@@ -199,7 +199,7 @@ class JournalQueries:
         await self._run_query(self._store.add_audit_row, change, action, key, before, after)
 
     async def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-        """Count the calls since a moment that are over, see ``SqlStore``. Raises JournalUnavailableError."""
+        """Count the calls since a moment by ending, see ``SqlStore``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.count_endings, since, flow)
 
     async def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
@@ -240,10 +240,12 @@ def build_finished_call_record(stored: StoredCall, shortest_message_seconds: flo
     call = stored.call
     traced = trace_turns(stored.turns, stored.own_events, stored.places)
     visits = list_visits(traced)
+    # For a flow, the person that we called is the caller.
+    caller, number = (call["number"], call["caller"]) if call["direction"] == "out" else (call["caller"], call["number"])
     return build_call_record(
         uuid=call["id"],
-        from_=call["caller"] or "",
-        to=call["number"] or "",
+        from_=caller or "",
+        to=number or "",
         ended_at=find_call_end(call) or call["started"] or 0.0,
         seconds=build_call_log_row(call)["seconds"] or 0,
         legs=(

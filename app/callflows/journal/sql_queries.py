@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, cast, exists, func, or_, select, tuple_
+from sqlalchemy import BigInteger, case, cast, exists, func, or_, select, tuple_
 
 from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
@@ -25,7 +25,7 @@ from callflows.journal.journal_tables import (
 )
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
 from callflows.journal.stored_rows import StoredCall, find_call_end
-from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
+from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, LAST_CALL_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -109,7 +109,8 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
     if call_filter.is_going:
-        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]
+        yield CALLS_TABLE.c.state < FIRST_ENDED_RANK
+        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
     if call_filter.text:
         digits = re.sub(r"[ ()./-]", "", call_filter.text)
         numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
@@ -143,12 +144,19 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
 
 
 def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-    """Count the calls that began since a moment and are over: kind of ending, hour after the moment, number of calls."""
-    table = ENDINGS_TABLE
-    hour = (cast(table.c.at - since, BigInteger) // 3600).label("hour")
-    counted = select(table.c.kind, hour, func.count()).where(table.c.at >= since).group_by(table.c.kind, hour)
+    """Count the calls that began since a moment: kind of ending, hour after the moment, number of calls."""
+    calls = CALLS_TABLE.c
+    without_ending = case((calls.state.is_(None), "unreported"), else_="ongoing")
+    kind = func.coalesce(ENDINGS_TABLE.c.kind, without_ending).label("kind")
+    hour = (cast(calls.started - since, BigInteger) // 3600).label("hour")
+    counted = (
+        select(kind, hour, func.count())
+        .select_from(CALLS_TABLE.outerjoin(ENDINGS_TABLE, ENDINGS_TABLE.c.call == calls.id))
+        .where(calls.parent.is_(None), calls.started >= since)
+        .group_by(kind, hour)
+    )
     if flow:
-        counted = counted.join(CALLS_TABLE, CALLS_TABLE.c.id == table.c.call).where(CALLS_TABLE.c.flow == flow)
+        counted = counted.where(calls.flow == flow)
     return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
 
 

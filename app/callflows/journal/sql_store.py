@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import pathlib
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import create_engine, delete, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import OptOutRequest
 
 
+_ResultT = TypeVar("_ResultT")
 _LOCK_TIMEOUT_SECONDS: Final = 5
 """Timeout for a pooled connection and for another writer's lock in SQLite, in seconds."""
 _CONNECT_TIMEOUT_SECONDS: Final = 3
@@ -53,6 +54,7 @@ _NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None},
 """Columns that a row lacks if it waited in a file while callflows was updated."""
 _TABLE_ORDER: Final = (
     "versions", "places", "calls", "turns", "visits", "events", "messages", "recordings", "transcripts", "effects",
+    "campaign_calls",
 )  # fmt: skip
 
 
@@ -173,7 +175,7 @@ class SqlStore:
             return sql_queries.query_stored_call(connection, call_id)
 
     def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-        """Count the calls since a moment that are over: kind of ending, hour after the moment, number of calls."""
+        """Count the calls since a moment: kind of ending, hour after the moment, number of calls."""
         with self._open_read_connection() as connection:
             return sql_queries.query_ending_counts(connection, since, flow)
 
@@ -261,6 +263,16 @@ class SqlStore:
         """Revoke a token. Return whether there was a valid one."""
         with self._open_write_connection() as connection:
             return api_tokens.revoke_token(connection, id_, change)
+
+    def run_reading(self, query: Callable[[Connection], _ResultT]) -> _ResultT:
+        """Return the result of a query of another module."""
+        with self._open_read_connection() as connection:
+            return query(connection)
+
+    def run_writing(self, change: Callable[[Connection], _ResultT]) -> _ResultT:
+        """Make a change of another module, in one transaction, and return its result."""
+        with self._open_write_connection() as connection:
+            return change(connection)
 
     def list_versions(self, flow: str) -> list[JournalRow]:
         """Return the versions of a flow without their source, the newest first; of all flows if ``flow`` is empty."""

@@ -98,6 +98,7 @@ EXPECTATION_WORDS: Final[Mapping[str, ExpectationWord]] = {
     "sms": ExpectationWord("sms", "text", "to", "from"),
     "mail": ExpectationWord("mail", "to", "subject", "text", "attach"),
     "notify": ExpectationWord("notify", "url", "payload", "as", "text"),
+    "opt_out": ExpectationWord("opt_out", "number"),
     "lookup": ExpectationWord("lookup", "into", "url", "method", "result"),
     "hangup": ExpectationWord("Hangup", "tag"),
     "answer": ExpectationWord("Answer", "tag"),

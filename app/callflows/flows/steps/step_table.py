@@ -17,6 +17,7 @@ from callflows.flows.steps.lookup_step import LookupStep
 from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
+from callflows.flows.steps.opt_out_step import OptOutStep
 from callflows.flows.steps.set_step import SetStep
 from callflows.flows.steps.sms_step import SmsStep
 from callflows.flows.steps.step_base import FlowStep, compile_flow_step
@@ -56,6 +57,7 @@ FLOW_STEPS: Final[Mapping[str, type[FlowStep]]] = {
         SmsStep,
         MailStep,
         NotifyStep,
+        OptOutStep,
     )
 }
 """The words of flows, in the order of the reference."""
