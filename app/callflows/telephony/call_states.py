@@ -15,12 +15,12 @@ CALL_STATE_RANKS: Final = {
 """Ranks of the states: the first digit is the phase of the call, the greater text is the later state."""
 UNKNOWN_STATE_RANK: Final = "0"
 _FIRST_CONNECTED_RANK: Final = "30"
-_FIRST_ENDED_RANK: Final = "40"
+FIRST_ENDED_RANK: Final = "40"
 BEGINNING_CALL_STATES: Final = frozenset(state for state, rank in CALL_STATE_RANKS.items() if rank < _FIRST_CONNECTED_RANK)
 """States before anybody answered."""
 FIRST_REPORTED_STATES: Final = BEGINNING_CALL_STATES | {"live"}
 """States in the first event of a call. platform: a call that the app answers may begin as live."""
-ENDED_CALL_STATES: Final = frozenset(state for state, rank in CALL_STATE_RANKS.items() if rank >= _FIRST_ENDED_RANK)
+ENDED_CALL_STATES: Final = frozenset(state for state, rank in CALL_STATE_RANKS.items() if rank >= FIRST_ENDED_RANK)
 """States of a finished call."""
 LAST_CALL_STATE: Final = max(CALL_STATE_RANKS, key=CALL_STATE_RANKS.__getitem__)
 CALL_STATE_TIME_FIELDS: Final = {
