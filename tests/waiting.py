@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import inspect
 import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import httpx
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -48,9 +48,13 @@ def wait_until(
 def wait_for_server(process: subprocess.Popen[Any], url: str, log: Path | None = None) -> None:
     """Wait until a server process answers at a URL, with any status."""
 
+    address = urlsplit(url)
+
     def is_answering() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(url, trust_env=False, timeout=5)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", address.path or "/")
+            connection.getresponse().read()
             return True
         return False
 

@@ -6,19 +6,29 @@ CallflowsError
 │   ├── DocumentReadError         a document cannot be read: line, column, reason
 │   └── DialectError              the dialect cannot express an element or attribute
 ├── FlowFileError                 a flow file is wrong: all its problems
+├── DraftConflictError            the file of a flow has changed since a draft was begun
+├── DraftRefusedError             a draft has errors: all its problems
+├── ReadOnlyFlowsError            the file of a flow cannot be written: the reason, and a patch
+├── ValueEditError                a value of a flow file cannot be changed by itself
+├── CommandBusyError              too many commands run beside the server
+├── CommandFailedError            a command beside the server failed: its messages
 ├── FlowCreationError             a new flow cannot be created from a template
 ├── ImportSourceError             a flow of another platform cannot be read: line, column, reason
+├── CampaignError                 a list of people cannot be called: the list, the settings, or Opentact
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
+├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
 │   └── ExpiredTicketError        the signature is ours, but the ticket is too old
 ├── SandboxError                  a process that runs an author's code returned no result
 │   ├── SandboxTimeoutError       no result in time
+│   ├── TooManyJobsError          a turn needs more jobs than are allowed
 │   ├── SandboxCrashError         the process ended
 │   └── AuthorCodeError           the author's code raised an error
 ├── RehearsalError                a call cannot be rehearsed
+│   ├── UnknownCallError          too little is known of a recorded call
 │   ├── ScenarioError             a scenario or a script is written wrongly
 │   └── UndocumentedBehaviourError    Opentact's documentation does not define the behaviour
 ├── OutboundRequestError          an external server gave no usable answer
@@ -46,7 +56,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class CallflowsError(Exception):
@@ -135,6 +145,10 @@ class ImportSourceError(CallflowsError):
         self.fix = fix
 
 
+class CampaignError(CallflowsError):
+    """A list of people cannot be read or called; the message has the reason and the fix."""
+
+
 class PythonFlowError(CallflowsError):
     """A Python flow is written wrongly."""
 
@@ -150,6 +164,10 @@ class ExpressionError(CallflowsError):
         super().__init__(message)
         self.fix = fix
         self.line = line
+
+
+class NodeGoneError(CallflowsError):
+    """A call goes on at a node that its flow has no more."""
 
 
 class TicketError(CallflowsError):
@@ -172,6 +190,10 @@ class SandboxTimeoutError(SandboxError):
     """The sandbox process returned no result in time."""
 
 
+class TooManyJobsError(SandboxError):
+    """A turn needs more lookups and sandbox jobs than are allowed."""
+
+
 class SandboxCrashError(SandboxError):
     """The sandbox process crashed, ended itself, or could not be started."""
 
@@ -192,6 +214,38 @@ class AuthorCodeError(SandboxError):
 
 class RehearsalError(CallflowsError):
     """A call cannot be rehearsed."""
+
+
+class CommandBusyError(CallflowsError):
+    """Too many commands run beside the server."""
+
+
+class CommandFailedError(CallflowsError):
+    """A command beside the server failed; the message is what it printed."""
+
+
+class DraftConflictError(CallflowsError):
+    """The file of a flow has changed since the draft was begun."""
+
+
+class DraftRefusedError(CallflowsError):
+    """A draft has errors, and cannot go live."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = (*problems,)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+class ReadOnlyFlowsError(CallflowsError):
+    """The file of a flow cannot be written; ``patch`` makes the change where the flows are kept, by ``git apply``."""
+
+    def __init__(self, reason: str, patch: str) -> None:
+        super().__init__(reason)
+        self.patch = patch
+
+
+class ValueEditError(CallflowsError):
+    """A value of a flow file cannot be changed by itself."""
 
 
 class UnknownCallError(RehearsalError):

@@ -1,6 +1,6 @@
-"""Composition root: builds the ASGI app, and the engine of rehearsals, from the settings.
+"""Composition root: builds the ASGI app from the settings.
 
-This is the only module that connects the parts of the package.
+Only this module and ``rehearsal_engine``, which builds the engine of rehearsals, connect the parts of the package.
 """
 
 from __future__ import annotations
@@ -8,57 +8,59 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import io
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 
-from callflows.effects.live_effects import LiveEffects
 from callflows.flows import decisions
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
-from callflows.flows.compiler.compiling_flow import CompilerOptions
-from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.flows.messages.message_inbox import MessageInbox
-from callflows.flows.messages.message_rules import CarrierReplies
-from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
 from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.source.positions import DATA_FILE_RULES
 from callflows.flows.steps.voicemail_step import BEEP_URL_PATH
-from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
-from callflows.flows.twiml.twilio_requests import TwilioAccount
+from callflows.installation_parts import (
+    STOP_GRACE_SECONDS,
+    create_automatic_replies,
+    create_compiler_options,
+    create_live_effects,
+    create_opentact_client,
+    create_sandbox_pool,
+    create_ticket_signer,
+    load_flow_library,
+    load_secret_keys,
+    read_carrier_words,
+)
 from callflows.journal.call_counting import SharedCallCounter
-from callflows.journal.journal import Journal, create_journal
+from callflows.journal.journal import create_journal
 from callflows.log import get_logger
-from callflows.rehearsal.simulated_outside import SimulatedOutside
 from callflows.sandbox.job_runner import JobRunner
-from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.settings import Settings, check_token_of_public_server, find_unknown_settings, load_settings
 from callflows.telephony.events import LiveFlowVersion
 from callflows.telephony.phone_numbers import NumberMask
-from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_pushing import CallPusher
+from callflows.web.command_process import CommandProcesses
 from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
 from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
+from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
 from callflows.web.operator_api import create_operator_router
@@ -71,23 +73,18 @@ from callflows.web.sound_files import create_sound_router
 from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.types import ASGIApp
 
-    from callflows.flows.coverage_points import CoveragePoint
     from callflows.flows.flow_book import FlowBook
-    from callflows.flows.loader.folder_loader import LoadedFlows, ProgressCallback
-    from callflows.opentact import Opentact
-    from callflows.telephony.call_record import CallRecord
-    from callflows.telephony.turn import Turn
-    from callflows.web.event_intake import EventHandler
+    from callflows.flows.loader.flow_library import FlowLibrary
+    from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.web.event_listener import EventListener
 
 
 _LOG: Final = get_logger("server")
-STOP_GRACE_SECONDS: Final = 5.0
-"""Seconds that pending effects get to finish when the server stops."""
 
 
 def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallDoor:
@@ -126,6 +123,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             installation.trust,
             lambda: installation.library.loaded_flows,
             installation.get_status,
+            installation.workshop,
             needs_token=bool(settings.token),
         )
     )
@@ -166,6 +164,8 @@ class Installation:
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
+        processes = CommandProcesses(settings)
+        self.workshop = FlowWorkshop(settings.flows, create_compiler_options(settings), self.journal, processes)
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
@@ -210,9 +210,30 @@ class Installation:
         accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
         door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
         sources = ConsoleSources(
-            self.journal, lambda: self.library.loaded_flows, self.get_status, flows_folder=self.settings.flows
+            journal=self.journal,
+            get_loaded_flows=lambda: self.library.loaded_flows,
+            get_status=self.get_status,
+            flows_folder=self.settings.flows,
+            data_folder=self.settings.data,
+            private_networks=self.settings.private_lookups,
+            send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
+            summarize_answers=self.answer_metrics.summarize,
+            run_doctor=self._run_local_doctor,
         )
         return create_console_app(sources, door)
+
+    async def _run_local_doctor(self) -> Sequence[DoctorResult]:
+        """Run the checks of doctor that need no network, with the flows that are loaded."""
+        from callflows.setup.doctor.account_checks import DoctorAccount  # noqa: PLC0415 - heavy, and only for a page
+        from callflows.setup.doctor.doctor_checks import build_doctor_checks  # noqa: PLC0415 - as above
+        from callflows.setup.doctor.doctor_runner import run_doctor_checks  # noqa: PLC0415 - as above
+
+        account = DoctorAccount(self.settings, "")
+        try:
+            checks = build_doctor_checks(self.settings, account, lambda: self.library.loaded_flows)
+            return await run_doctor_checks(checks, offline=True)
+        finally:
+            await account.close()
 
     def _create_event_listener(self) -> EventListener | None:
         """Create the listener for Opentact's events; None without an Opentact account."""
@@ -377,168 +398,6 @@ class Installation:
         await asyncio.to_thread(self.journal.stop)
         self.answer_metrics.stop()
         self._log_writer.stop()
-
-
-def create_sandbox_pool(settings: Settings) -> SandboxPool:
-    """Create the pool for templates, Python flows and slow expressions; no process runs before ``start``."""
-    return SandboxPool(
-        "callflows.sandbox.job_runner:run_pickled_job",
-        # The modules of all job classes: importing one in the job would make a caller wait.
-        preload=(
-            "callflows.flows.compiler.xml_templates",
-            "callflows.flows.expressions.jinja_rendering",
-            "callflows.flows.python_flow",
-            "callflows.flows.steps.digit_matching",
-        ),
-        max_processes=settings.sandbox_processes,
-    )
-
-
-def create_opentact_client(settings: Settings) -> Opentact | None:
-    """Create the client of Opentact's REST API; None without an account in the settings. Raises SettingsError."""
-    if not settings.opentact_token.get_secret_value() and not settings.opentact_email:
-        return None
-    from callflows.opentact import Opentact  # noqa: PLC0415 - heavy, and most rehearsals do not need it
-
-    return Opentact.from_settings(settings)
-
-
-def create_live_effects(
-    settings: Settings, opentact: Opentact | None = None, journal: Journal | None = None
-) -> LiveEffects:
-    """Create the handler of real effects: lookups, webhooks and messages."""
-    sms = None
-    if opentact is not None:
-        from callflows.opentact.messages_api import create_sms_sender  # noqa: PLC0415 - heavy, and needs an account
-
-        sms = create_sms_sender(opentact.messages)
-    mails = None
-    if settings.smtp_url.get_secret_value():
-        from callflows.effects.mail_sender import MailSender, read_smtp_server  # noqa: PLC0415 - most servers send none
-
-        mails = partial(MailSender, read_smtp_server(settings), settings.mail_from)
-    keys = [key.get_secret_value() for key in settings.notify_key]
-    settled = journal.record_soon if journal is not None else None
-    return LiveEffects(
-        settings.private_lookups,
-        keys,
-        send_sms=sms,
-        report_result=settled,
-        opt_outs=journal,
-        idempotency_store=journal,
-        outbox_folder=settings.data if journal is not None else None,
-        make_mail_sender=mails,
-        chat_tokens=dict(token.get_secret_value().split("=", 1) for token in settings.chat_tokens),
-        twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
-    )
-
-
-@contextlib.asynccontextmanager
-async def open_rehearsal_engine(
-    settings: Settings, book: FlowBook, signer: TicketSigner, live_effects: LiveEffects | None = None
-) -> AsyncIterator[CallDoor]:
-    """Open the live engine with a simulated outside: only ``live_effects`` reach the network, and no call is counted.
-
-    ``signer`` must be the signer of the compiler that compiled the flows of ``book``.
-    """
-
-    async def complete_call(flow: str, call: CallRecord) -> Turn | None:
-        return await book.flows[flow].run_ended_call_steps(call, job_runner.run_job)
-
-    def create_event_handler() -> EventHandler:
-        opt_outs, idempotency_keys, clock = (
-            InMemoryOptOuts(),
-            InMemoryIdempotencyStore(),
-            lambda: simulated_outside.now().timestamp(),
-        )
-        inbox = MessageInbox(
-            lambda: book,
-            create_automatic_replies(settings),
-            carrier_words=read_carrier_words(settings),
-            optouts=opt_outs,
-            deduplication=idempotency_keys,
-            run_job=job_runner.run_job,
-            clock=clock,
-            quiet=True,
-        )
-        return InboundSms(inbox, lambda: book, simulated_outside, simulated_outside.record_text_result).handle_event
-
-    simulated_outside = SimulatedOutside(
-        decisions.describe_decisions,
-        live_effects,
-        complete_call,
-        coverage_of_turn=partial(coverage_of_turn, book),
-        make_text_handler=create_event_handler,
-        shortest_message_seconds=settings.shortest_message_seconds,
-    )
-    job_runner = JobRunner(simulated_outside, create_sandbox_pool(settings), counts_starts=False)
-    here = settings.model_copy(update={"token": (), "allowed_sources": (), "trusted_proxies": (), "public_url": ""})
-    try:
-        engine = AnswerEngine(
-            flow_versions=FlowVersions(book),
-            signer=signer,
-            answer_metrics=AnswerMetrics(create_line_renderer("json"), io.StringIO()),
-            apology=settings.apology,
-            dialect=settings.dialect,
-            deadline=settings.deadline_ms / 1000,
-            job_runner=job_runner,
-            effect_sender=simulated_outside,
-            caller_counts=simulated_outside,
-            clock=simulated_outside.now,
-            record_answer=simulated_outside.record_answer,
-        )
-        rest = FastAPI(openapi_url=None)
-        rest.include_router(
-            create_webhook_router(RequestTrust(here), simulated_outside.handle_events, settings.deadline_ms / 1000)
-        )
-        if any(flow.needs_worker for flow in book.flows.values()):
-            await job_runner.start()  # as in a live server: a rehearsed call must not wait for a process to start
-        yield CallDoor(rest, engine, RequestTrust(here))
-    finally:
-        await job_runner.stop()
-
-
-def create_automatic_replies(settings: Settings) -> CarrierReplies:
-    """Create the default replies to STOP, START and HELP from the settings."""
-    return CarrierReplies(settings.message_stopped, settings.message_started, settings.message_help)
-
-
-def read_carrier_words(settings: Settings) -> CarrierWords:
-    """Return the words for STOP, START and HELP, those of the settings included."""
-    return extend_carrier_words(settings.message_stop_words, settings.message_start_words, settings.message_help_words)
-
-
-def coverage_of_turn(book: FlowBook, flow: str, turn: Turn) -> list[CoveragePoint]:
-    """Return the coverage points, apart from nodes, that a turn passed."""
-    spots = book.flows[flow].decision_points
-    keys = [(origin.node, origin.step_index, origin.step_key, outcome) for origin, outcome, *_ in turn.trail]
-    return [spots[key] for key in keys if key in spots]
-
-
-def load_secret_keys(settings: Settings) -> list[bytes]:
-    """Return the keys of the settings, or the stored key of the data folder. Raises SettingsError."""
-    return [key.get_secret_value().encode() for key in settings.secret_keys] or [load_or_create_secret_key(settings.data)]
-
-
-def create_ticket_signer(settings: Settings) -> TicketSigner:
-    """Create the signer of tickets from the secret keys. Raises SettingsError."""
-    return TicketSigner(load_secret_keys(settings))
-
-
-def load_flow_library(settings: Settings, on_progress: ProgressCallback | None = None) -> FlowLibrary:
-    """Load the flows of an installation. Raises SettingsError."""
-    regions = frozenset(settings.dial_regions) or None
-    options = CompilerOptions(
-        create_ticket_signer(settings),
-        settings.apology,
-        settings.dialect,
-        dial_regions=regions,
-        data_folder=settings.data,
-        twilio_account=TwilioAccount(settings.twilio_account_sid, settings.twilio_auth_token.get_secret_value()),
-    )
-    return FlowLibrary(
-        settings.flows, options, removal_grace_seconds=settings.removal_grace_seconds, on_progress=on_progress
-    )
 
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None) -> None:

@@ -64,7 +64,8 @@ def flood(size: int, port: Connection) -> None:
 
 async def measure(kind: str, port: int, folder: Path) -> None:
     """Run the server in this process, and print how long its answers took."""
-    from callflows.server import create_app, load_flow_library  # noqa: PLC0415 - after the child has started
+    from callflows.installation_parts import load_flow_library  # noqa: PLC0415 - after the child has started
+    from callflows.server import create_app  # noqa: PLC0415 - after the child has started
     from callflows.settings import load_settings  # noqa: PLC0415 - as above
     from callflows.web.event_listener import EVENT_LEASE_SECONDS  # noqa: PLC0415 - as above
 

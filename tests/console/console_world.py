@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import SecretStr
 
+from callflows.installation_parts import load_secret_keys
 from callflows.server import create_app
 from callflows.settings import Settings
-from callflows.web.console.console_accounts import write_console_user
+from callflows.web.console.console_accounts import ConsoleAccounts, write_console_user
+from callflows.web.console.console_sessions import SessionSigner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "rehearsal"))
 from stand_in_harness import NUMBER, TOKEN, run_harness, serve_app
@@ -96,6 +98,7 @@ class ConsoleWorld:
     def __init__(self, folder: Path, flow: str = DESK, *, pace: float = 300.0) -> None:
         self.folder = folder
         self.url = ""
+        self.settings = Settings(_env_file=None)
         self._flow = flow
         self._pace = pace
         self._loop = asyncio.new_event_loop()
@@ -124,6 +127,13 @@ class ConsoleWorld:
         """Begin a call; the console sees it come and go."""
         return str(self._do(self._get_stand_in().start_call(**call)))
 
+    def sign_cookie(self, name: str) -> str:
+        """Return the cookie of a session, as after a sign-in; attempts to sign in are limited."""
+        accounts = ConsoleAccounts(PASSWORD, self.settings.console_users_file)
+        user = accounts.find_user(name)
+        assert user is not None
+        return SessionSigner(load_secret_keys(self.settings)).sign_session(user)
+
     def send_text(self, sender: str, text: str) -> None:
         body = {"from": sender, "to": NUMBER, "message": text}
         self._do(self._get_stand_in().request_control("POST", "/messages", body))
@@ -151,7 +161,7 @@ class ConsoleWorld:
             write_console_user(users, name, role, PASSWORD)
         self._stop = asyncio.Event()
         async with run_harness(number="", pace=self._pace, seed="console", envelope="2022") as stand_in:
-            settings = Settings(
+            self.settings = Settings(
                 _env_file=None,
                 flows=flows,
                 data=self.folder / "data",
@@ -161,7 +171,7 @@ class ConsoleWorld:
                 console_password=SecretStr(PASSWORD),
                 console_users=users,
             )
-            async with serve_app(create_app(settings)) as self.url:
+            async with serve_app(create_app(self.settings)) as self.url:
                 self._stand_in = stand_in
                 await self._lease_number()
                 await self._await_events()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 import sqlite3
 from pathlib import Path
@@ -12,13 +13,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from callflows.server import create_app, load_secret_keys
+from callflows.installation_parts import load_secret_keys
+from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web.console.console_accounts import read_console_users, write_console_user
 from callflows.web.console.console_door import ATTEMPTS_PER_MINUTE
 from callflows.web.console.console_sessions import SESSION_COOKIE, SessionSigner
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.console.vendored_scripts import VENDORED_SCRIPTS
+from plain_http_server import serve_pages
 from waiting import run_bounded
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for a test
@@ -202,3 +205,28 @@ def test_a_forged_cookie_is_no_session(open_installation):
 def test_a_script_of_others_is_the_one_in_the_table(name):
     script = Path(__file__).parents[2] / "app" / "callflows" / "web" / "console" / "static" / name
     assert hashlib.sha256(script.read_bytes()).hexdigest() == VENDORED_SCRIPTS[name].sha256
+
+
+def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_sound(open_installation):
+    sound = b"RIFF" + bytes(range(200))
+    with serve_pages({"/one.wav": sound, "/page.wav": b"<html>not a sound"}) as records:
+        installation = open_installation(
+            console_password=SecretStr(PASSWORD), private_lookups=(ipaddress.ip_network("127.0.0.0/8"),)
+        )
+        with sqlite3.connect(installation.database) as database:
+            for name in ("one", "page"):
+                row = (name, "call", 1.0, f"{records.url}/{name}.wav", "{}")
+                database.execute("INSERT INTO recordings (id, call, at, url, raw) VALUES (?, ?, ?, ?, ?)", row)
+        browser = Browser(installation.app)
+        assert browser.ask("/console/recordings/one/sound").status_code == 303
+        browser.sign_in()
+        whole = browser.ask("/console/recordings/one/sound")
+        assert (whole.content, whole.headers["content-type"]) == (sound, "audio/wav")
+        part = browser.ask("/console/recordings/one/sound", range="bytes=4-7")
+        assert (part.status_code, part.content) == (206, sound[4:8])
+        assert part.headers["content-range"] == f"bytes 4-7/{len(sound)}"
+        assert browser.ask("/console/recordings/one/sound", range="bytes=-2").content == sound[-2:]
+        assert browser.ask("/console/recordings/one/sound", range="bytes=999-").status_code == 416
+        assert browser.ask("/console/recordings/page/sound").status_code == 502
+        assert browser.ask("/console/recordings/none/sound").status_code == 404
+        assert len(records.requests) == 2

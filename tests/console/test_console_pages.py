@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import re
 
-from console_world import HOSTILE_NAME
+from console_world import HOSTILE_NAME, PASSWORD
+
+
+def test_a_person_signs_in_and_out(visit):
+    page = visit("")
+    page.goto("/console/calls?q=Bo")
+    page.get_by_label("Name", exact=True).fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("row", name=re.compile("Bo Chen")).wait_for()
+    page.locator(".me summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
 
 
 def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
@@ -45,3 +57,69 @@ def test_pages_can_be_read_without_javascript(visit):
     assert "pressed 2" in page.locator(".heard").inner_text()
     page.get_by_role("link", name="Why").click()
     assert "hours.office" in page.locator(".entries").inner_text()
+
+
+def test_a_live_call_appears_moves_and_ends(visit, world):
+    page = visit()
+    assert page.locator("#going").get_by_text("Nobody at the moment.").is_visible()
+    world.begin_call(**{"from": "+12015550977", "name": "Live One", "keys": "1", "callee": "answer", "pace": 15})
+    row = page.locator("#going li", has_text="Live One")
+    row.wait_for()
+    assert "front-desk" in row.inner_text()
+    page.locator("#said", has_text="A call from Live One to front-desk").wait_for(state="attached")
+    page.locator("section", has=page.get_by_role("heading", name="Lately")).get_by_text("Live One").wait_for()
+    assert page.locator("#going li", has_text="Live One").count() == 0
+
+
+def test_a_line_is_closed_by_hand_after_its_sentence_was_shown_and_opened_again(visit):
+    page = visit("olga")
+    page.get_by_role("link", name="Close … front-desk office").click()
+    assert "We are closed. We open today at" in page.locator(".hear.big").inner_text()
+    page.get_by_role("button", name="Close the line now").click()
+    hours = page.locator(".hours", has_text="by hand until")
+    hours.wait_for()
+    assert "Closed" in hours.inner_text()
+    assert "We are closed." in hours.locator(".hear").inner_text()
+    hours.get_by_role("link", name="Change or undo").click()
+    page.get_by_role("button", name="Back to the hours of the file").click()
+    page.get_by_role("link", name="Close … front-desk office").wait_for()
+
+
+def test_a_voicemail_is_noted_and_handled_and_a_viewer_may_do_neither(visit):
+    page = visit("olga")
+    page.goto("/console/inbox")
+    first = page.locator(".inbox li").first
+    who = first.locator(".caller").inner_text()
+    first.get_by_text("Note", exact=True).click()
+    first.get_by_label("New note").fill("called back")
+    first.get_by_role("button", name="Add").click()
+    page.get_by_text("called back").wait_for()
+    page.locator(".inbox li", has_text="called back").get_by_role("button", name="Done").click()
+    page.get_by_role("link", name="Handled").click()
+    handled = page.locator(".inbox li", has_text="handled by olga")
+    assert who in handled.inner_text()
+    viewer = visit("vera")
+    viewer.goto("/console/inbox?state=handled")
+    assert viewer.get_by_role("button", name="Reopen").count() == 0
+
+
+def test_a_text_is_answered_and_nothing_is_sent_after_stop(visit, world):
+    page = visit("olga")
+    page.goto("/console/inbox?box=texts")
+    page.get_by_role("link", name="Answer").first.click()
+    page.get_by_label("Answer from").fill("Yes, until six.")
+    page.get_by_role("button", name="Send the text").click()
+    page.wait_for_url("**#end")
+    for _ in range(100):
+        if page.get_by_text("Yes, until six.").count():
+            break
+        page.reload()
+    assert page.locator(".ours", has_text="Yes, until six.").is_visible()
+    world.send_text("+12015550931", "STOP")
+    page.get_by_label("Answer from").fill("One more thing.")
+    notice = page.get_by_text("has sent STOP")
+    for _ in range(100):
+        page.reload()
+        if notice.count():
+            break
+    assert page.get_by_role("button", name="Send the text").count() == 0

@@ -29,7 +29,7 @@ def mail(key="call-1//acme/ended:/0/mail", kind="mail", **changes):
 
 
 class Waits:
-    """Waits that are over at once; the clock goes on all the same."""
+    """Waits that are over at once; the clock goes on all the same, and faster: a mail waits for up to a day."""
 
     def __init__(self):
         self.seconds = []
@@ -39,7 +39,7 @@ class Waits:
         await asyncio.sleep(0)
 
     def clock(self):
-        return 1_795_000_000.0 + sum(self.seconds)
+        return 1_795_000_000.0 + 4 * sum(self.seconds)
 
 
 def sender(address, **settings):
@@ -111,10 +111,11 @@ def test_a_server_that_is_gone_is_asked_until_the_mail_is_too_old():
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_a_login_is_used_and_a_wrong_password_can_be_put_right_while_the_mail_waits():
     with run_smtp_server(needs_login=True) as (mailbox, address):
-        assert send(f"phone@{address}", mail(), smtp_password="right")[0]  # noqa: S106 - of the test server == [("sent", "")]
+        results, _ = send(f"phone@{address}", mail(), smtp_password="right")  # noqa: S106 - of the test server
+        assert results == [("sent", "")]
         assert mailbox.users == ["phone"]
         ((result, reason),), waits = send(f"phone@{address}", mail(key="other"), smtp_password="wrong")  # noqa: S106 - as above
-        assert (result, len(waits) > 10) == ("expired", True)
+        assert (result, len(waits) > 5) == ("expired", True)
         assert "535" in reason
         right, wrong = (
             Settings(_env_file=None, smtp_url=f"smtp://phone@{address}", smtp_password=password, mail_from="a@example.com")

@@ -44,7 +44,9 @@ def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
     lines = file.read_text(encoding="utf-8").partition("\ntests:")[0].splitlines()
     known = {str(problem) for problem in compile_text("\n".join(lines)).problems}
     for index, line in enumerate(lines):
-        for written in misspelt(line):
+        # One word of each line, here the first and there another: all of all lines take minutes.
+        words = misspelt(line)
+        for written in words[index % len(words) :][:1] if words else []:
             problems = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
             if any(problem.severity == "error" for problem in problems):
                 elsewhere = [one for one in problems if one.line != index + 1 and str(one) not in known]

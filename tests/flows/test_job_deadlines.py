@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from callflows.errors import SandboxTimeoutError
+from callflows.errors import SandboxTimeoutError, TooManyJobsError
 from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
 from callflows.sandbox import sandbox_pool
 from callflows.sandbox.deferred_jobs import DeferredJob, NeedsResult, get_job_result
@@ -80,7 +80,7 @@ def resolve(jobs_needed: int, *, first_job_is_known: bool = False) -> tuple[list
         with pytest.raises(NeedsResult) as stopped:
             add_results()
         pending = stopped.value
-    return run_bounded(run_until_resolved(add_results, turn, answer_job, "acme", pending=pending)), turn
+    return run_bounded(run_until_resolved(add_results, turn, answer_job, "acme", needed_first=pending)), turn
 
 
 @pytest.mark.parametrize("first_job_is_known", [False, True])
@@ -92,7 +92,7 @@ def test_a_turn_goes_on_after_each_job_with_all_results_in_order(count, first_jo
 
 @pytest.mark.parametrize("first_job_is_known", [False, True])
 def test_a_turn_that_needs_more_jobs_than_a_call_may_have_is_given_up(first_job_is_known):
-    with pytest.raises(SandboxTimeoutError, match=f"more than {MAX_JOBS_PER_TURN} jobs"):
+    with pytest.raises(TooManyJobsError, match=f"more than {MAX_JOBS_PER_TURN} jobs"):
         resolve(MAX_JOBS_PER_TURN + 1, first_job_is_known=first_job_is_known)
 
 

@@ -516,13 +516,16 @@ def compare(schedule: Any, zone: ZoneInfo, first: datetime, days: int, every: in
                 assert told(now) == (plain.is_open[minute], opening, closing), plain.moment_at(minute)
 
 
-@pytest.mark.parametrize("zone", [*oracle.ZONE_NAMES, "America/Havana", "Asia/Beirut", "Africa/Cairo", "Africa/Casablanca"])
-@pytest.mark.parametrize("schedule", oracle.SCHEDULES.values(), ids=[*oracle.SCHEDULES])
-@pytest.mark.parametrize(
-    "first", [datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)], ids=["spring", "autumn"]
-)
-def test_around_every_edge_it_agrees_with_the_oracle(zone, schedule, first):
-    compare(schedule, ZoneInfo(zone), first, 12, 191)
+CLOCK_CHANGES = (datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC))
+EDGE_ZONES = [*oracle.ZONE_NAMES, "America/Havana", "Asia/Beirut", "Africa/Cairo", "Africa/Casablanca"]
+
+
+@pytest.mark.parametrize("zone", EDGE_ZONES)
+@pytest.mark.parametrize("schedule", oracle.SCHEDULES)
+def test_around_every_edge_it_agrees_with_the_oracle(zone, schedule):
+    # Each zone has some schedules in spring and the others in autumn.
+    season = (EDGE_ZONES.index(zone) + [*oracle.SCHEDULES].index(schedule)) % 2
+    compare(oracle.SCHEDULES[schedule], ZoneInfo(zone), CLOCK_CHANGES[season], 12, 191)
 
 
 MINUTES = st.integers(0, 1439).map(lambda minute: minute - minute % 5)

@@ -434,7 +434,7 @@ def test_fifty_kills_leave_no_file_and_no_process_behind(run):
 
     run(story(1))
     before, files = children(), sorted(Path("/proc/self/fd").iterdir())
-    run(story(25))  # in each of two loops
+    run(story(10))  # in each of two loops
     assert children() == before
     assert sorted(Path("/proc/self/fd").iterdir()) == files
 

@@ -99,7 +99,7 @@ def test_a_value_that_may_stay_counts():
 
 
 def test_digits_are_counted_as_sealed_where_they_are_secret():
-    many = "".join(f"- collect: {{into: a{i}, digits: 40, prompt: P.}}\n" for i in range(48))
+    many = "".join(f"- collect: {{into: a{i}, digits: 40, attempts: 1, prompt: P.}}\n" for i in range(48))
     told = "- say: '" + "".join(f"{{{{ a{i} }}}}" for i in range(48)) + "'"
     assert [rule for rule in compile_text(make_flow_text(many + told)).rules if rule == "ticket-too-big"] != []
     few = many.replace("digits: 40", "digits: 24")

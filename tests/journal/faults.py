@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import resource
 import socket
@@ -135,8 +136,7 @@ async def send_reports(url: str, folder: str, parent: int) -> None:
         journal.record_soon(happened)
         say.write(f"{happened.key} {time.time()}\n")
         ahead = count / REMEMBERED_PER_SECOND - (time.monotonic() - began)
-        if ahead > 0:
-            await asyncio.sleep(ahead)
+        await asyncio.sleep(max(ahead, 0))  # the other reports have their turn also if this loop is late
     await recording
     journal.stop()
 
@@ -145,11 +145,12 @@ def measure_kill(url: str, folder: Path, seconds: float) -> KillFigures:
     """Start a sender, kill it, start again, and count."""
     command = [sys.executable, __file__, "--send", url, str(folder), str(os.getpid())]
     output, log = folder / "output", folder / "log"
-    with output.open("w") as out, log.open("w") as errors:
+    with output.open("w") as out, log.open("w") as errors, output.open() as printed:
+        acknowledged = itertools.accumulate(iter(lambda: printed.read().count("recorded"), None))
         sender = subprocess.Popen(command, stdout=out, stderr=errors)  # noqa: S603 - this file
         try:
             wait_until(
-                lambda: output.read_text().count("recorded") >= MIN_ACKNOWLEDGED,
+                lambda: next(acknowledged) >= MIN_ACKNOWLEDGED,
                 f"{MIN_ACKNOWLEDGED} acknowledged reports",
                 process=sender,
                 log=log,

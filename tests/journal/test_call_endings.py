@@ -96,6 +96,13 @@ def test_a_call_that_got_the_fallback_is_told_as_that_whatever_followed(store):
     assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
 
 
+def test_every_call_of_a_day_is_counted_also_one_whose_end_opentact_does_not_report(store):
+    write_items(store, build_answered_request(BEGAN + 4_000, call="two"), build_answered_request(BEGAN - 1, call="early"))
+    write_items(store, build_answered_request(BEGAN, call="one"), ended(children=[ANSWERED]))
+    store.derive_calls()
+    assert sorted(store.count_endings(BEGAN)) == [("answered", 0, 1), ("unreported", 1, 1)]
+
+
 def test_a_limit_counts_the_calls_that_match(store):
     for number in range(5):
         write_items(store, build_answered_request(BEGAN + 100 * number, call=f"call{number}"))

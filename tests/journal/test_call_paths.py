@@ -16,6 +16,7 @@ from store_helpers import load_call_story
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
+from callflows.flows.flow import Flow
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.flow_versions import FlowVersions
@@ -97,7 +98,8 @@ class Line:
 
     def record(self, at: float, turn: Turn, document: bytes, outcome: AnswerOutcome) -> AnsweredRequest:
         fields = dict(turn.request_fields)
-        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", fields, 200, (document.decode(),), outcome, turn)
+        parts = turn.document_parts if "".join(turn.document_parts).encode() == document else (document.decode(),)
+        answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", fields, 200, parts, outcome, turn)
         self.store.write_entries(build_journal_entries(answered, describe_decisions, self.tracer.trace_document))
         return answered
 
@@ -231,6 +233,17 @@ def test_the_places_of_a_document_are_stored_once_for_all_calls(line):
     assert len(fetch_rows(line.store, PLACES_TABLE.c.id)) == 1
 
 
+def test_documents_that_differ_in_what_callers_bring_are_looked_at_once(store, monkeypatch):
+    line = Line(store, FLOW.replace("Welcome.", "Welcome, {{ caller.name }}, from {{ caller.number }}."))
+    looked_at = []
+    render = Flow.render_with_places
+    monkeypatch.setattr(Flow, "render_with_places", lambda *given: looked_at.append(given) or render(*given))
+    documents = {line.answer(BEGAN, name=name).document for name in ("Ann", "Bo <3", "'>", "{{ x }}")}
+    assert (len(documents), len(looked_at)) == (4, 1)
+    line.answer(BEGAN, from_="")
+    assert len(looked_at) == 2
+
+
 def test_a_condition_leads_to_other_places(line):
     line.answer(BEGAN, from_="")
     ((elements,),) = fetch_rows(line.store, PLACES_TABLE.c.elements)
@@ -245,7 +258,7 @@ def test_a_document_that_cannot_be_rendered_again_has_no_places(line):
     turn = make_turn(call="one")
     document = line.flow.answer("start", turn).replace(b"<Answer/>", b"")
     answered = line.record(BEGAN, turn, document, AnswerOutcome("answered", "acme", "start", version=line.flow.version))
-    assert line.tracer.trace_document(answered, document.decode()) is None
+    assert line.tracer.trace_document(answered, [document.decode()]) is None
     assert list_visits(line.store) == [("start", "", 0)]
 
 

@@ -22,6 +22,7 @@ from callflows.flows.tickets import TicketSigner
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import LOCAL_ENGINE_URL, Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from callflows.rehearsal_engine import open_rehearsal_engine
 from callflows.settings import Settings
 from callflows.web.answer_engine import AnswerEngine
 from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
@@ -60,7 +61,7 @@ def make_settings(flows: Path, dialect: str = "reference", **given: Any) -> Sett
 async def run_simulated_engine(flows: Path, dialect: str = "reference") -> AsyncIterator[HttpNetwork]:
     settings = make_settings(flows, dialect)
     book = load_flow_folder(flows, CompilerOptions(TICKET_SIGNER, settings.apology, settings.dialect)).book
-    async with server.open_rehearsal_engine(settings, book, TICKET_SIGNER) as app, HttpNetwork(app) as web:
+    async with open_rehearsal_engine(settings, book, TICKET_SIGNER) as app, HttpNetwork(app) as web:
         yield web
 
 

@@ -11,6 +11,7 @@ import httpx
 import uvicorn
 import websockets
 
+from callflows.outbound_http import get_tls_context
 from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.stand_in.stand_in_server import run_stand_in
 from waiting import wait_until_async
@@ -142,7 +143,7 @@ async def run_harness(*, number: str = NUMBER, url: str = "", **options: Any) ->
     options_with_defaults = {"seed": "tests", "pace": PACE, "numbers": (pointed,) if number else (), **options}
     async with (
         run_stand_in(StandInOptions(**options_with_defaults)) as served,
-        httpx.AsyncClient(headers={"x-auth-token": TOKEN}, trust_env=False, timeout=30) as http,
+        httpx.AsyncClient(headers={"x-auth-token": TOKEN}, trust_env=False, timeout=30, verify=get_tls_context()) as http,
     ):
         yield StandInHarness(served, http)
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness
 
+from callflows.outbound_http import get_tls_context
 from waiting import run_bounded
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -48,7 +49,7 @@ def refused(reply: httpx.Response) -> tuple[int, list[str]]:
 )
 def test_a_token_is_shown_in_either_header(headers, status):
     async def shown() -> httpx.Response:
-        async with run_harness() as it, httpx.AsyncClient() as http:
+        async with run_harness() as it, httpx.AsyncClient(verify=get_tls_context()) as http:
             raw = {name: value.encode("latin-1") for name, value in headers.items()}
             return await http.get(f"{it.server.rest_url}/sip/app", headers=raw)
 
@@ -465,7 +466,7 @@ def test_sip_connections_domains_and_users_are_kept():
 )
 def test_a_page_of_the_web_cannot_have_the_stand_in_ring(headers, status):
     async def posted() -> int:
-        async with run_harness() as it, httpx.AsyncClient() as http:
+        async with run_harness() as it, httpx.AsyncClient(verify=get_tls_context()) as http:
             body = b'{"to": "+12015550100"}'
             return (await http.post(f"{it.server.url}/stand-in/calls", content=body, headers=headers)).status_code
 

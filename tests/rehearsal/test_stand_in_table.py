@@ -12,6 +12,7 @@ from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness
 
 from callflows.opentact import Opentact
 from callflows.opentact.operation_file import read_operation_file
+from callflows.outbound_http import get_tls_context
 from waiting import run_bounded
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -69,7 +70,7 @@ def test_a_lease_shows_its_texts_in_the_form_of_the_option():
 
 def test_a_created_token_works_until_it_is_deleted():
     async def used() -> list[int]:
-        async with run_harness() as it, httpx.AsyncClient(trust_env=False) as http:
+        async with run_harness() as it, httpx.AsyncClient(trust_env=False, verify=get_tls_context()) as http:
             made = await it.request_payload("POST", "/token", {"name": "desk", "ttl": 60})
             url = f"{it.server.rest_url}/account"
             asks = [

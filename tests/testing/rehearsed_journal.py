@@ -21,7 +21,7 @@ from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
 from callflows.rehearsal.simulated_outside import CallFixture, activate_fixture
-from callflows.server import open_rehearsal_engine
+from callflows.rehearsal_engine import open_rehearsal_engine
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import LiveFlowVersion, PlatformEvent
 from callflows.testing.replay_runner import replay_calls

@@ -76,7 +76,7 @@ def test_a_mail_in_a_call_has_the_authors_words_in_one_line_of_subject(tmp_path)
 @pytest.mark.parametrize(
     "scenario",
     [
-        "keys: '#', expect: [mail: Voicemail from, mail: {text: 'Keys:'}, not: {mail: {to: ann@example.com}}]",
+        "keys: '#', expect: [mail: {subject: Voicemail from}, mail: {text: 'Keys:'}, not: {mail: {to: ann@example.com}}]",
         "keys: hangup 1s, expect: [notify: {as: matrix, text: 'Missed (201) 555-0999.'}, not: mail]",
         "text: mail this, expect: [mail: {subject: Text message from, text: mail this}]",
         "text: to you@example.com, expect: [mail: {to: you@example.com, text: to you@example.com}]",

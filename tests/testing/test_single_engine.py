@@ -8,7 +8,13 @@ from pathlib import Path
 import callflows
 
 ROOT = Path(callflows.__file__).parent
-ENGINE = ("callflows.flows", "callflows.web", "callflows.effects.live_effects", "callflows.server")
+ENGINE = (
+    "callflows.flows",
+    "callflows.web",
+    "callflows.effects.live_effects",
+    "callflows.server",
+    "callflows.rehearsal_engine",
+)
 SHARED = {
     "callflows.flows.coverage_points",
     "callflows.flows.document_comments",
@@ -51,6 +57,6 @@ def test_tests_of_flows_ring_the_engine_and_evaluate_no_hours_conditions_or_poli
         assert decides <= allowed, file
 
 
-def test_a_rehearsal_is_put_together_where_the_server_is():
-    running = imports(ROOT / "testing" / "scenario_runner.py")
-    assert "callflows.server" in running
+def test_a_rehearsal_is_put_together_of_the_parts_of_the_server():
+    assert "callflows.rehearsal_engine" in imports(ROOT / "testing" / "scenario_runner.py")
+    assert "callflows.web.answer_engine" in imports(ROOT / "rehearsal_engine.py") & imports(ROOT / "server.py")

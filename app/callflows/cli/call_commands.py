@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from callflows.cli.cli_options import (
+    DRAFT_OPTION,
     FLOWS_OPTION,
     ZONE_OPTION,
     TableFormat,
@@ -95,6 +96,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
     ] = False,
     record: Annotated[bool, typer.Option("--record", help="Print the call as a scenario for a flow file.")] = False,  # noqa: FBT002
     output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
+    draft: DRAFT_OPTION = None,
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Ring a flow: a caller in the terminal, with no phone, no account, and no effects."""
@@ -112,7 +114,8 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
         rehearsal.url, rehearsal.method, rehearsal.curls = url or rehearsal.url, method.value, real
         rehearsal.zone = parse_zone_option(zone)
         _attach_terminal(rehearsal, screen, is_interactive=keys is None and sys.stdin.isatty(), callee=callee)
-        transcript, clock = asyncio.run(ring_number(rehearsal, settings, at, rings_own_engine=not url, allows_effects=real))
+        ringing = ring_number(rehearsal, settings, at, draft=draft, rings_own_engine=not url, allows_effects=real)
+        transcript, clock = asyncio.run(ringing)
     if screen.is_quiet:
         print(json.dumps(transcript.to_json(), ensure_ascii=False, indent=2))
     screen.show_end(transcript, shows_trace=trace)

@@ -23,8 +23,8 @@ def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
     import asyncio
 
     from callflows.errors import OpentactError, SettingsError
+    from callflows.installation_parts import create_opentact_client
     from callflows.journal.journal_rows import PROVISIONAL_ID_PREFIX, build_journal_entries
-    from callflows.server import create_opentact_client
     from callflows.web.log_lines import configure_logging
 
     settings, call = load_command_settings(), call_story.call

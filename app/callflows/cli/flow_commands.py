@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +20,6 @@ from callflows.cli.completion import complete_flow, complete_hours, complete_nod
 from callflows.cli.journal_output import record_audit
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from callflows.errors import Problem
     from callflows.flows.authoring.diagram import FlowDiagram
     from callflows.settings import Settings
@@ -192,7 +189,12 @@ def override(
     """Open or close a flow's hours until a moment; it holds at once, and ends by itself."""
     from datetime import UTC, datetime
 
-    from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, HoursOverride, add_override
+    from callflows.flows.hours.overrides import (
+        HoursOverride,
+        add_override,
+        cancel_all_overrides,
+        choose_override_folder,
+    )
     from callflows.flows.hours.wall_clock import parse_override_end
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.text import format_suggestion
@@ -209,8 +211,7 @@ def override(
     now = datetime.now(UTC)
     try:
         if state is HoursState.normal:
-            folders = [folder for folder in (settings.flows, settings.data) if (folder / OVERRIDES_FILE_NAME).is_file()]
-            taken = sum(_cancel_overrides_in(folder, flow, hours, now) for folder in folders)
+            taken = cancel_all_overrides((settings.flows, settings.data), flow, hours, now)
             print(f"{taken} override(s) removed")
             record_audit("override", f"{flow} {hours}", f"{taken} override(s)", "normal")
             return
@@ -218,7 +219,7 @@ def override(
         if end is None:
             _exit_with_usage_error('the end is missing: add --until "2026-12-24 18:00", --until 18:00 or --until 2h')
         else:
-            folder = _choose_override_folder(settings)
+            folder = choose_override_folder(settings.flows, settings.data)
             add_override(folder, HoursOverride(flow, hours, state is HoursState.open, None, end), now)
             record_audit("override", f"{flow} {hours}", "", f"{state.value} until {end.isoformat(' ', 'minutes')}")
             print(
@@ -226,41 +227,6 @@ def override(
             )
     except (ValueError, OSError) as error:
         _exit_with_usage_error(str(error))
-
-
-def _choose_override_folder(settings: Settings) -> Path:
-    """Return the folder for a new override: that of the flows, or the data folder if the former is read-only.
-
-    If the data folder has overrides already, new ones are added to them, because they win over those beside the flows.
-    """
-    from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
-
-    if _can_change_overrides(settings.flows) and not (settings.data / OVERRIDES_FILE_NAME).is_file():
-        return settings.flows
-    settings.data.mkdir(parents=True, exist_ok=True)
-    return settings.data
-
-
-def _can_change_overrides(folder: Path) -> bool:
-    from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME
-
-    return os.access((folder / OVERRIDES_FILE_NAME).resolve().parent, os.W_OK, effective_ids=True)
-
-
-def _cancel_overrides_in(folder: Path, flow: str, hours: str, now: datetime) -> int:
-    """Take overrides back; return their number. Raises ValueError if the folder is read-only and has some."""
-    from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, cancel_overrides, read_overrides, select_overrides
-    from callflows.flows.source.positions import ProblemReport
-
-    if _can_change_overrides(folder):
-        return cancel_overrides(folder, flow, hours, now)
-    file = folder / OVERRIDES_FILE_NAME
-    if any(
-        one.until > now
-        for one in select_overrides(read_overrides(file.read_bytes(), ProblemReport(str(file))), flow, hours)
-    ):
-        raise ValueError(f"{file} is read-only and has an override of these hours: take it out where the flows are kept")
-    return 0
 
 
 def load_claimed_numbers(settings: Settings) -> dict[str, str]:

@@ -101,7 +101,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
 
 def _print_masked_number(number: str) -> None:
     """Print a number as the server log masks it, for searching the log."""
-    from callflows.server import load_secret_keys
+    from callflows.installation_parts import load_secret_keys
     from callflows.telephony.phone_numbers import NumberMask
 
     print(NumberMask(load_secret_keys(load_command_settings())[0])(normalize_number_filter(number, "--masked")))

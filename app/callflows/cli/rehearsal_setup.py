@@ -12,6 +12,7 @@ from callflows.cli.cli_options import build_command_options, exit_with_notice, p
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime, tzinfo
+    from pathlib import Path
 
     from callflows.effects.live_effects import LiveEffects
     from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -60,6 +61,7 @@ async def ring_number(
     settings: Settings,
     at: str = "",
     *,
+    draft: Path | None = None,
     rings_own_engine: bool = True,
     allows_effects: bool = False,
     suppositions: Suppositions | None = None,
@@ -70,7 +72,7 @@ async def ring_number(
     if not rings_own_engine:
         async with HttpNetwork(allow_external=True) as network:
             return RungCall(await rehearsal.run(network))
-    options = dataclasses.replace(build_command_options(settings), records_coverage=True)
+    options = dataclasses.replace(build_command_options(settings, draft), records_coverage=True)
     options = dataclasses.replace(options, suppositions=suppositions or options.suppositions)
     async with _open_engine(rehearsal, settings, options, at, allows_effects=allows_effects) as (network, zone):
         return RungCall(await rehearsal.run(network), zone)
@@ -83,7 +85,7 @@ async def _open_engine(
     """Open our own engine with the flows of the folder; yield the network and the time zone of the answering flow."""
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.rehearsal.platform_network import HttpNetwork
-    from callflows.server import open_rehearsal_engine
+    from callflows.rehearsal_engine import open_rehearsal_engine
     from callflows.web.log_lines import configure_logging
 
     configure_logging(sys.stderr, settings.log_format)
@@ -102,7 +104,7 @@ async def _open_engine(
 @contextlib.asynccontextmanager
 async def _open_live_effects(settings: Settings) -> AsyncIterator[LiveEffects]:
     """Run the effects as the server does: lookups, notifications and messages are real."""
-    from callflows.server import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
+    from callflows.installation_parts import STOP_GRACE_SECONDS, create_live_effects, create_opentact_client
 
     opentact = create_opentact_client(settings)
     live = create_live_effects(settings, opentact)

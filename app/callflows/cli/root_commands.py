@@ -6,12 +6,14 @@ import errno
 import os
 import sys
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from callflows.cli.call_commands import call
+from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
     FLOWS_OPTION,
     TableFormat,
@@ -36,6 +38,7 @@ from callflows.cli.setup_commands import connect, doctor
 from callflows.cli.stand_in_commands import stand_in_command
 from callflows.cli.token_commands import token_app
 from callflows.cli.user_commands import user_app
+from callflows.cli.version_commands import rollback, versions
 from callflows.cli.watch_command import watch
 from callflows.errors import CallflowsError
 
@@ -147,7 +150,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _load_server(settings: Settings) -> CallDoor:
     """Create the server; the flows are loaded once for both the greeting and the calls."""
-    from callflows.server import create_app, load_flow_library
+    from callflows.installation_parts import load_flow_library
+    from callflows.server import create_app
 
     with show_progress("loading") as on_progress:
         library = load_flow_library(settings, on_progress)
@@ -187,7 +191,7 @@ def _print_console_link(settings: Settings, url: str) -> None:
     from callflows.settings import is_loopback_host
 
     if is_loopback_host(settings.host):
-        from callflows.server import load_secret_keys
+        from callflows.installation_parts import load_secret_keys
         from callflows.web.console.console_sessions import LINK_SECONDS, SessionSigner
 
         code = SessionSigner(load_secret_keys(settings)).sign_link()
@@ -344,6 +348,12 @@ root_app.command("test", epilog="Example: callflows test --coverage")(scenario_t
 root_app.command(epilog="Example: callflows replay --since 7d --draft new/front-desk.yaml")(replay)
 
 
+root_app.command(epilog="Example: callflows versions front-desk 4f2a")(versions)
+
+
+root_app.command(epilog="Example: callflows rollback front-desk 4f2a")(rollback)
+
+
 root_app.command(epilog="Example: callflows show front-desk --format svg > front-desk.svg")(show)
 
 
@@ -387,6 +397,9 @@ root_app.command(epilog="Example: callflows doctor --offline")(doctor)
 root_app.add_typer(opentact_app, name="opentact")
 
 
+root_app.add_typer(campaign_app, name="campaign")
+
+
 root_app.command(epilog="Example: callflows events --types call_state,sms --format json")(events)
 
 
@@ -411,10 +424,16 @@ def run_command_line() -> None:
         _run_guarded()
 
 
+@cache
+def _build_root_command() -> Any:  # noqa: ANN401 - typer's own type
+    """Build the command line; typer would build it for each command that runs in this process."""
+    return typer.main.get_command(root_app)
+
+
 def _run_guarded() -> None:
     try:
         try:
-            root_app([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
+            _build_root_command()([*sys.argv[1:], *(["all"] if sys.argv[-1] == "--explain" else [])])
         finally:
             sys.stdout.flush()
     except CallflowsError as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.cli_options import (
+    DRAFT_OPTION,
     FLOWS_OPTION,
     TableFormat,
     build_command_options,
@@ -44,11 +45,14 @@ def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer 
     seed: Annotated[int, typer.Option(help="Seed of the random callers; the same seed repeats a run.")] = 0,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as a JUnit XML file.")] = None,
     output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
+    draft: DRAFT_OPTION = None,
     flows: FLOWS_OPTION = None,
 ) -> None:
     """Run the scenarios of calls and texts that stand under tests in flow files: no phone, no account, no effects."""
     settings = load_command_settings(flows=flows)
-    folders = _load_folders(paths or [settings.flows], settings)
+    if draft is not None and paths:
+        exit_with_notice("callflows: --draft is a file of the folder of --flows: leave out the paths", 2)
+    folders = _load_folders(paths or [settings.flows], settings, draft)
     problems = [problem for folder in folders for problem in folder.problems]
     errors = [str(problem) for folder in folders for problem in folder.errors]
     results = [ran for folder in folders for ran in _run_scenarios(folder, only, settings)]
@@ -75,12 +79,13 @@ def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer 
     raise typer.Exit(1 if wrong else 0)
 
 
-def _load_folders(paths: list[Path], settings: Settings) -> list[ScenarioFolder]:
+def _load_folders(paths: list[Path], settings: Settings, draft: Path | None) -> list[ScenarioFolder]:
+    """Load folders; with a draft, only the draft is tested, beside the other flows of its folder."""
     from callflows.testing.scenario_runner import load_scenario_folders
 
     try:
         with show_progress("loading") as on_progress:
-            return load_scenario_folders(paths, build_command_options(settings), on_progress)
+            return load_scenario_folders(paths, build_command_options(settings, draft), on_progress, draft)
     except OSError as error:
         exit_with_notice(f"callflows: {error.filename}: {error.strerror} (see --flows)", 2)
 

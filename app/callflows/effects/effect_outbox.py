@@ -44,6 +44,7 @@ EXPIRY_SECONDS: Final[Mapping[str, float]] = {
     "notify": 24 * 3600.0,
     "mail": 24 * 3600.0,
     "voicemail": 72 * 3600.0,
+    "opt-out": 30 * 24 * 3600.0,
 }
 """Time within which an effect is sent or given up. A text-back hours after the call is worse than none."""
 ADOPTION_INTERVAL_SECONDS: Final = 5.0

@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from callflows.outbound_http import get_tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -58,7 +59,7 @@ class GuardedClient:
         self._max_per_host = max_per_host
         self._host_semaphores: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls_context or httpx.create_ssl_context(),
+            ssl_context=tls_context or get_tls_context(),
             max_connections=max_connections,
             keepalive_expiry=_KEEPALIVE_SECONDS,
             network_backend=_GuardedBackend(guard),

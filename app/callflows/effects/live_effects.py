@@ -174,6 +174,9 @@ class LiveEffects:
         if effect.kind == "sms":
             await self._send_text_message(effect)
             return
+        if effect.kind == "opt-out":
+            await self._store_opt_out(effect)
+            return
         if is_mail_payload(effect.payload):
             if self._mail_sender is None:
                 raise OutboundRequestError("this server cannot send mails: CALLFLOWS_SMTP_URL is not set")
@@ -186,6 +189,16 @@ class LiveEffects:
             self._unsigned_warning_unneeded = True
             _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
         await self._webhook_sender.send_webhook(effect)
+
+    async def _store_opt_out(self, effect: Effect) -> None:
+        """Store that a person wants no calls and texts. Raises RetryLaterError while the database is unavailable."""
+        if self._opt_outs is None:
+            raise OutboundRequestError("there is no database that could store the wish")
+        number, other = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "number"))
+        try:
+            await self._opt_outs.opt_out(number, other, float(effect.payload["at"]))
+        except JournalError:
+            raise RetryLaterError("the database cannot store the wish") from None
 
     async def _send_text_message(self, effect: Effect) -> None:
         number, to = (normalize_party(str(effect.payload.get(side, ""))) for side in ("from", "to"))

@@ -7,6 +7,7 @@ contains ``(DecisionOrigin, outcome, values at that moment, detail)``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,24 +52,28 @@ def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
 def _describe_decision(
     turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
 ) -> Any:  # noqa: ANN401
-    secret = any(name.partition(".")[0] in origin.secret_names for name in origin.used_names)
-    rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if secret else origin.rule
+    rule, names = _describe_rule(origin)
     said: dict[str, Any] = {"node": origin.node, "step": origin.step_index, "step_key": origin.step_key, "rule": rule}
     said["values"] = {
-        name: MASKED_VALUE if _is_hidden(name, origin, involves_secret=secret) else _read_name_value(turn, name, values)
-        for name in sorted(origin.used_names)
+        name: MASKED_VALUE if is_hidden else _read_name_value(turn, name, values) for name, is_hidden in names
     }
     said["outcome"] = _truncate_data(outcome)
     return {**said, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else said
 
 
-def _is_hidden(name: str, origin: DecisionOrigin, *, involves_secret: bool) -> bool:
-    """Return True for a secret name.
+@functools.lru_cache(maxsize=4096)
+def _describe_rule(origin: DecisionOrigin) -> tuple[str, tuple[tuple[str, bool], ...]]:
+    """Return the rule as it may be shown, and its names in order, each with True if its value is hidden.
 
     In a rule about a secret, names from a file or a call are hidden too, because the secret may have to equal their values.
     """
-    root = name.partition(".")[0]
-    return root in origin.secret_names or (involves_secret and root not in _NEVER_SECRET_ROOTS)
+    roots = {name: name.partition(".")[0] for name in sorted(origin.used_names)}
+    has_secret = any(root in origin.secret_names for root in roots.values())
+    rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if has_secret else origin.rule
+    return rule, tuple(
+        (name, root in origin.secret_names or (has_secret and root not in _NEVER_SECRET_ROOTS))
+        for name, root in roots.items()
+    )
 
 
 def _truncate_data(value: object) -> object:

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
     CALLS_TABLE,
+    CAMPAIGN_CALLS_TABLE,
     EFFECTS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 SAME_CALL_WINDOW_SECONDS: Final = 30.0
 """Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
-_TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE, VISITS_TABLE)
+_TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE, VISITS_TABLE, CAMPAIGN_CALLS_TABLE)
 _TABLES_OF_PEOPLE: Final = (HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE)
 
 

@@ -18,6 +18,8 @@ from callflows.journal.call_count_store import digest_caller
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
     CALLS_TABLE,
+    CAMPAIGN_CALLS_TABLE,
+    CAMPAIGN_NUMBERS_TABLE,
     CLAIMS_TABLE,
     COUNTED_TABLE,
     EFFECTS_TABLE,
@@ -49,7 +51,7 @@ FORGOTTEN_TEXT: Final = "forgotten"
 _ERASURE_BATCH: Final = 500
 _TABLES_OF_CALLS: Final = (
     TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, VISITS_TABLE, ENDINGS_TABLE,
-    HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE,
+    HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE, CAMPAIGN_CALLS_TABLE,
 )  # fmt: skip
 _DERIVED_TABLES: Final = (VISITS_TABLE, ENDINGS_TABLE)
 """Tables whose rows follow from those of others, and are not counted for people."""
@@ -73,7 +75,7 @@ def erase_rows_before(connection: Connection, moment: float, limit: int) -> int:
         erased += _erase_some_rows(connection, table, (table.c.call.is_(None)) & (table.c.at < moment), limit)
     erased += sum(
         _erase_some_rows(connection, table, table.c.at < moment, limit)
-        for table in (MESSAGES_TABLE, CLAIMS_TABLE, HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE)
+        for table in (MESSAGES_TABLE, CLAIMS_TABLE, HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE, CAMPAIGN_NUMBERS_TABLE)
     )
     return erased + _erase_old_versions(connection, moment, limit)
 

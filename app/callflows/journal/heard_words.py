@@ -104,12 +104,22 @@ def _tell_reached(reached: Sequence[ReachedElement], elements: Mapping[str, Elem
 
 def _tell_unreported(traced: TracedTurn, elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:
     """Tell the beginning of a document of which nothing was reported."""
+    for text in _tell_beginning(elements):
+        yield _build_words(traced.turn["at"], LINE, text, traced.turn["node"], sure=False)
+
+
+def tell_beginning_of_document(document: bytes) -> list[str]:
+    """Return what every caller hears of a document, up to the point at which the caller or a callee decides."""
+    return [*_tell_beginning(dict(walk_elements(from_xml(document))))]
+
+
+def _tell_beginning(elements: Mapping[str, Element]) -> Iterator[str]:
     for path, element in elements.items():
         if "." in path:
             continue
         text = _describe_element(element, None)
         if text:
-            yield _build_words(traced.turn["at"], LINE, text, traced.turn["node"], sure=False)
+            yield text
         if isinstance(element, _DECIDING):
             return
 

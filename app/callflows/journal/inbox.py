@@ -264,6 +264,11 @@ def query_ids_by_prefix(connection: Connection, kind: str, prefix: str, limit: i
     return [prefix] if prefix in ids else ids
 
 
+def query_recording_url(connection: Connection, id_: str) -> str:
+    """Return the URL of a recording; empty if it is unknown."""
+    return connection.scalar(select(RECORDINGS_TABLE.c.url).where(RECORDINGS_TABLE.c.id == id_)) or ""
+
+
 def set_handled(connection: Connection, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
     """Mark a thing as handled, or as new again. Return whether that changed anything."""
     table = HANDLED_TABLE
@@ -302,6 +307,12 @@ def _find_call_of_thing(connection: Connection, kind: str, key: str) -> str | No
         return None
     found = connection.execute(select(RECORDINGS_TABLE.c.call).where(RECORDINGS_TABLE.c.id == key)).scalar()
     return str(found) if found else None
+
+
+def query_audit_rows(connection: Connection, actions: Sequence[str], key: str) -> list[JournalRow]:
+    """Return the changes of a thing with some actions, the newest first."""
+    mine = AUDIT_TABLE.c.action.in_(actions) & (AUDIT_TABLE.c.key == key)
+    return fetch_all_rows(connection, select(AUDIT_TABLE).where(mine).order_by(AUDIT_TABLE.c.at.desc(), AUDIT_TABLE.c.id))
 
 
 def add_audit_row(

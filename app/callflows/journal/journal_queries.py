@@ -182,6 +182,10 @@ class JournalQueries:
         """List the text messages of a filter with a limit, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [*self._store.list_messages(inbox_filter)])
 
+    async def find_recording_url(self, id_: str) -> str:
+        """Return the URL of a recording; empty if it is unknown. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_recording_url, id_)
+
     async def has_thing(self, kind: str, id_: str) -> bool:
         """Return whether there is such a voicemail, message or call. Raises JournalUnavailableError."""
         return id_ in await self._run_query(self._store.list_ids_by_prefix, kind, id_, 1)
@@ -198,9 +202,29 @@ class JournalQueries:
         """Add a change that was made elsewhere to the audit log. Raises JournalUnavailableError."""
         await self._run_query(self._store.add_audit_row, change, action, key, before, after)
 
+    async def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+        """Count the calls since a moment by ending, see ``SqlStore``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_endings, since, flow)
+
+    async def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the ways of calls in a flow, see ``SqlStore``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_traffic, flow, since)
+
+    async def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the calls of a flow by last node and ending. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.count_ending_nodes, flow, since)
+
+    async def find_last_calls(self, numbers: Sequence[str]) -> dict[str, float]:
+        """Return the beginning of the last call to each number that was called. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.find_last_calls, numbers)
+
     async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
         return await self._run_query(self._store.list_paths, call_ids)
+
+    async def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
+        """List the changes of a thing with some actions, newest first. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_audit_rows, actions, key)
 
     async def list_versions(self, flow: str) -> list[JournalRow]:
         """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""
@@ -220,10 +244,12 @@ def build_finished_call_record(stored: StoredCall, shortest_message_seconds: flo
     call = stored.call
     traced = trace_turns(stored.turns, stored.own_events, stored.places)
     visits = list_visits(traced)
+    # For a flow, the person that we called is the caller.
+    caller, number = (call["number"], call["caller"]) if call["direction"] == "out" else (call["caller"], call["number"])
     return build_call_record(
         uuid=call["id"],
-        from_=call["caller"] or "",
-        to=call["number"] or "",
+        from_=caller or "",
+        to=number or "",
         ended_at=find_call_end(call) or call["started"] or 0.0,
         seconds=build_call_log_row(call)["seconds"] or 0,
         legs=(

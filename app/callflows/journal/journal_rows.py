@@ -25,7 +25,7 @@ from callflows.journal.state_order import (
 from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
-from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
 from callflows.telephony.events import AnsweredRequest, LiveFlowVersion, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
 from callflows.text import clean_text
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from callflows.telephony.platform_entity import PlatformEntity
     from callflows.telephony.recording_entity import RecordingEntity
 
-    TraceDocument = Callable[[AnsweredRequest, str], DocumentPlaces | None]
+    TraceDocument = Callable[[AnsweredRequest, Sequence[str]], DocumentPlaces | None]
     JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
 
 
@@ -68,8 +68,8 @@ def build_journal_entries(
             return []
         redactor = TurnRedactor(describe_decisions)
         redacted = redactor.redact_turn(item)
-        document = _join_texts(redactor.texts, redacted.document)
-        places = trace_document(item, document) if trace_document is not None else None
+        parts = [redactor.texts[place] for place in redacted.document]
+        places = trace_document(item, parts) if trace_document is not None else None
         return build_turn_entries(redacted, redactor.texts, places)
     if isinstance(item, LiveFlowVersion):
         return [("versions", item._asdict())]
@@ -118,7 +118,8 @@ def build_turn_entries(
     ]
     visit = build_turn_visit(row, places.first if places is not None else None)
     visits = [("visits", build_visit_row(call, 0, visit))] if turn.flow else []
-    return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *visits, *_list_places(places), *effects]
+    campaign = [("campaign_calls", {"key": fields[CAMPAIGN_FIELD], "call": call})] if CAMPAIGN_FIELD in fields else []
+    return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *visits, *_list_places(places), *effects, *campaign]
 
 
 def _join_texts(texts: Sequence[str], places: Sequence[int]) -> str:
@@ -137,14 +138,18 @@ def _list_places(places: DocumentPlaces | None) -> list[JournalEntry]:
 def _build_call_of_turn(turn: RedactedTurn, call: str) -> JournalRow:
     """Build the call row of a turn; without a uuid, the call is matched later by its start."""
     fields = turn.request_fields
+    # For a flow the person that we called is the caller; the log has the call as Opentact reports it.
+    is_outbound = CAMPAIGN_FIELD in fields
+    other, ours = parse_caller_number(fields.get("from", "")), _normalize_number(fields.get("to") or fields.get("tn"))
+    caller, number = (ours, other) if is_outbound else (other, ours)
     return {
         **_BLANK_ROWS["calls"],
         "id": call,
         "provisional": PROVISIONAL_BEGINS if call.startswith(PROVISIONAL_ID_PREFIX) else None,
-        "direction": "in",
-        "caller": parse_caller_number(fields.get("from", "")) or None,
+        "direction": "out" if is_outbound else "in",
+        "caller": caller or None,
         "name": fields.get("name") or None,
-        "number": _normalize_number(fields.get("to") or fields.get("tn")),
+        "number": number or None,
         "app": fields.get("sca") or None,
         "attestation": _normalize_attestation(fields.get("attestation")),
         "flow": turn.flow or None,

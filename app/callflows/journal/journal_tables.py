@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0006"
+SCHEMA_HEAD: Final = "0007"
 """Revision of the newest migration."""
 
 
@@ -315,6 +315,48 @@ TOKENS_TABLE: Final = Table(
 """A token of the HTTP API; ``hash`` is the SHA-256 of its secret."""
 
 
+CAMPAIGNS_TABLE: Final = Table(
+    "campaigns",
+    JOURNAL_METADATA,
+    Column("name", Text, primary_key=True),
+    Column("flow", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+)
+"""A campaign; ``payload`` has its settings as JSON."""
+CAMPAIGN_NUMBERS_TABLE: Final = Table(
+    "campaign_numbers",
+    JOURNAL_METADATA,
+    Column("campaign", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("at", Double),
+    Column("next", Double, nullable=False),
+    Column("batch", Text),
+    Column("reason", Text, nullable=False),
+)
+"""A number of a campaign, in the order of its list, with the values of its row and the state of its calls.
+
+``attempts`` counts the calls that were begun, ``at`` is the beginning of the last, ``next`` the earliest moment of the
+next. A call is counted before Opentact is asked for it, so that a killed process never makes it twice.
+"""
+Index("campaign_numbers_state", CAMPAIGN_NUMBERS_TABLE.c.campaign, CAMPAIGN_NUMBERS_TABLE.c.state)
+
+
+CAMPAIGN_CALLS_TABLE: Final = Table(
+    "campaign_calls",
+    JOURNAL_METADATA,
+    Column("key", Text, primary_key=True),
+    Column("call", Text),
+)
+"""A call of a campaign that somebody answered; ``key`` names the campaign, the position of the number, and the attempt."""
+Index("campaign_calls_call", CAMPAIGN_CALLS_TABLE.c.call)
+
+
 for table in (HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE):
     Index(f"{table.name}_call", table.c.call)
     Index(f"{table.name}_at", table.c.at)
@@ -331,4 +373,6 @@ MERGED_TABLES: Final = {
     for table in (CALLS_TABLE, MESSAGES_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, VERSIONS_TABLE)
 }
 """Tables whose rows are merged with later reports; the other tables ignore a repeated row."""
-APPEND_ONLY_TABLES: Final = {table.name: table for table in (TURNS_TABLE, EVENTS_TABLE, PLACES_TABLE, VISITS_TABLE)}
+APPEND_ONLY_TABLES: Final = {
+    table.name: table for table in (TURNS_TABLE, EVENTS_TABLE, PLACES_TABLE, VISITS_TABLE, CAMPAIGN_CALLS_TABLE)
+}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import inspect, text
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.journal_tables import SCHEMA_HEAD
+from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,14 +31,29 @@ def migrate_schema(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK_ID})
     if is_schema_current(connection):
         return
+    if not inspect(connection).get_table_names():
+        _create_tables(connection)
+        return
+    refuse_newer_schema(connection)
+    run_migrations(connection)
+
+
+def _create_tables(connection: Connection) -> None:
+    """Create the newest tables in an empty database: quicker than all migrations, which need a heavy library."""
+    JOURNAL_METADATA.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": SCHEMA_HEAD})
+
+
+def run_migrations(connection: Connection, revision: str = "head") -> None:
+    """Upgrade the tables step by step to a revision."""
     from alembic import command  # noqa: PLC0415 - heavy, and rarely needed
     from alembic.config import Config  # noqa: PLC0415 - as above
 
-    refuse_newer_schema(connection)
     config = Config()
     config.set_main_option("script_location", "callflows.journal:migrations")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def refuse_newer_schema(connection: Connection) -> None:

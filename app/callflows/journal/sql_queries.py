@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import exists, func, or_, select, tuple_
+from sqlalchemy import BigInteger, case, cast, exists, func, or_, select, tuple_
 
 from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
@@ -110,6 +110,9 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
+    if call_filter.is_going:
+        yield CALLS_TABLE.c.state < FIRST_ENDED_RANK
+        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
     if call_filter.text:
         digits = re.sub(r"[ ()./-]", "", call_filter.text)
         numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
@@ -143,14 +146,62 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
 
 
 def query_uncompleted_calls(connection: Connection, claim: str, since: float, limit: int) -> list[str]:
-    """Return the ids of callers' calls that ended since a moment, and whose key nobody has claimed, the oldest first."""
+    """Return the ids of calls that ended since a moment, and whose key nobody has claimed, the oldest first."""
     table = CALLS_TABLE
     ended = func.coalesce(table.c.destroy, table.c.hangup, table.c.finished, table.c.started)
-    is_over = table.c.parent.is_(None) & (table.c.direction == "in") & (table.c.state >= FIRST_ENDED_RANK)
+    is_ours = (table.c.direction == "in") | table.c.flow.isnot(None)
+    is_over = table.c.parent.is_(None) & is_ours & (table.c.state >= FIRST_ENDED_RANK)
     is_recent = (table.c.started >= since - LONGEST_CALL_SECONDS) & (ended >= since)
     is_claimed = exists().where((CLAIMS_TABLE.c.kind == claim) & (CLAIMS_TABLE.c.key == table.c.id))
     wanted = select(table.c.id).where(is_over, is_recent, ~is_claimed).order_by(table.c.started).limit(limit)
     return [*connection.scalars(wanted)]
+
+
+def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+    """Count the calls that began since a moment: kind of ending, hour after the moment, number of calls."""
+    calls = CALLS_TABLE.c
+    without_ending = case((calls.state.is_(None), "unreported"), else_="ongoing")
+    kind = func.coalesce(ENDINGS_TABLE.c.kind, without_ending).label("kind")
+    hour = (cast(calls.started - since, BigInteger) // 3600).label("hour")
+    counted = (
+        select(kind, hour, func.count())
+        .select_from(CALLS_TABLE.outerjoin(ENDINGS_TABLE, ENDINGS_TABLE.c.call == calls.id))
+        .where(calls.parent.is_(None), calls.started >= since)
+        .group_by(kind, hour)
+    )
+    if flow:
+        counted = counted.where(calls.flow == flow)
+    return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
+
+
+def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
+    """Count the ways of calls in a flow since a moment: from a node, to a node, number. Calls begin at the node ""."""
+    table = VISITS_TABLE
+    earlier = func.lag(table.c.node, 1, "").over(partition_by=table.c.call, order_by=(table.c.at, table.c.number))
+    ways = (
+        select(earlier.label("came_from"), table.c.node).where(table.c.flow == flow, table.c.at >= since).subquery("ways")
+    )
+    counted = select(ways.c.came_from, ways.c.node, func.count()).group_by(ways.c.came_from, ways.c.node)
+    return [(came_from, node, count) for came_from, node, count in connection.execute(counted)]
+
+
+def query_ending_nodes(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
+    """Count the calls of a flow since a moment by the last node and the kind of ending."""
+    ended = ENDINGS_TABLE
+    counted = (
+        select(ended.c.node, ended.c.kind, func.count())
+        .join(CALLS_TABLE, CALLS_TABLE.c.id == ended.c.call)
+        .where(CALLS_TABLE.c.flow == flow, ended.c.at >= since)
+        .group_by(ended.c.node, ended.c.kind)
+    )
+    return [(node, kind, count) for node, kind, count in connection.execute(counted)]
+
+
+def query_last_calls(connection: Connection, numbers: Sequence[str]) -> dict[str, float]:
+    """Return the beginning of the last call to each number that was called."""
+    column = CALLS_TABLE.c.number
+    last = select(column, func.max(CALLS_TABLE.c.started)).where(column.in_(numbers), CALLS_TABLE.c.parent.is_(None))
+    return {number: at for number, at in connection.execute(last.group_by(column)) if at is not None} if numbers else {}
 
 
 def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import pathlib
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import create_engine, delete, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from callflows.telephony.ports import OptOutRequest
 
 
+_ResultT = TypeVar("_ResultT")
 _LOCK_TIMEOUT_SECONDS: Final = 5
 """Timeout for a pooled connection and for another writer's lock in SQLite, in seconds."""
 _CONNECT_TIMEOUT_SECONDS: Final = 3
@@ -53,6 +54,7 @@ _NEWER_COLUMNS: Final[dict[str, dict[str, Any]]] = {"events": {"arrived": None},
 """Columns that a row lacks if it waited in a file while callflows was updated."""
 _TABLE_ORDER: Final = (
     "versions", "places", "calls", "turns", "visits", "events", "messages", "recordings", "transcripts", "effects",
+    "campaign_calls",
 )  # fmt: skip
 
 
@@ -172,10 +174,30 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return sql_queries.query_stored_call(connection, call_id)
 
+    def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
+        """Count the calls since a moment: kind of ending, hour after the moment, number of calls."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_ending_counts(connection, since, flow)
+
     def load_calls(self, calls: Sequence[JournalRow]) -> list[StoredCall]:
         """Return listed calls with their rows of every other table but the messages."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             return [*sql_queries.query_stored_calls(connection, calls)]
+
+    def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the ways of calls in a flow since a moment: from a node ("" at the beginning), to a node, number."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return sql_queries.query_traffic(connection, flow, since)
+
+    def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
+        """Count the calls of a flow since a moment by the last node and the kind of ending."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return sql_queries.query_ending_nodes(connection, flow, since)
+
+    def find_last_calls(self, numbers: Sequence[str]) -> dict[str, float]:
+        """Return the beginning of the last call to each number that was called."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_last_calls(connection, numbers)
 
     def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """Return the nodes that calls came to, in order, by call."""
@@ -186,6 +208,11 @@ class SqlStore:
         """Yield matching voicemails, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_voicemails(connection, inbox_filter, self.shortest_message_seconds)
+
+    def find_recording_url(self, id_: str) -> str:
+        """Return the URL of a recording; empty if it is unknown."""
+        with self._open_read_connection() as connection:
+            return inbox.query_recording_url(connection, id_)
 
     def list_messages(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching text messages, newest first."""
@@ -212,6 +239,11 @@ class SqlStore:
         with self._open_write_connection() as connection:
             inbox.add_audit_row(connection, change, action, key, None, (before, after))
 
+    def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
+        """Return the changes of a thing with some actions, the newest first."""
+        with self._open_read_connection() as connection:
+            return inbox.query_audit_rows(connection, actions, key)
+
     def create_token(self, name: str, scope: str, change: PersonChange, until: float | None = None) -> str:
         """Make a token of the HTTP API, and return it."""
         with self._open_write_connection() as connection:
@@ -231,6 +263,16 @@ class SqlStore:
         """Revoke a token. Return whether there was a valid one."""
         with self._open_write_connection() as connection:
             return api_tokens.revoke_token(connection, id_, change)
+
+    def run_reading(self, query: Callable[[Connection], _ResultT]) -> _ResultT:
+        """Return the result of a query of another module."""
+        with self._open_read_connection() as connection:
+            return query(connection)
+
+    def run_writing(self, change: Callable[[Connection], _ResultT]) -> _ResultT:
+        """Make a change of another module, in one transaction, and return its result."""
+        with self._open_write_connection() as connection:
+            return change(connection)
 
     def list_versions(self, flow: str) -> list[JournalRow]:
         """Return the versions of a flow without their source, the newest first; of all flows if ``flow`` is empty."""

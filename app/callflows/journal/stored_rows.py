@@ -19,8 +19,8 @@ class CallFilter(NamedTuple):
     """Filter of the call log; an empty field matches every call.
 
     ``outcome`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit. ``node`` is a node
-    that the call came to. ``text`` is a part of a number or of the caller's name. ``after`` is the start and the id of the
-    last call of the page before.
+    that the call came to. ``after`` is the start and the id of the last call of the page before. ``text`` is a part of a
+    number or of the caller's name. ``is_going`` means only calls of which Opentact reported a state, and no end.
     """
 
     number: str = ""
@@ -35,6 +35,7 @@ class CallFilter(NamedTuple):
     ids: tuple[str, ...] = ()
     after: tuple[float, str] | None = None
     text: str = ""
+    is_going: bool = False
 
 
 class StoredLease(NamedTuple):

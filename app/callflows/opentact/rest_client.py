@@ -25,7 +25,7 @@ from callflows.opentact.backoff import MAX_BACKOFF_SECONDS, BackoffClock
 from callflows.opentact.operation_file import DOCUMENTED_TABLE
 from callflows.opentact.rest_answers import parse_payload
 from callflows.opentact.rest_requests import RestRequest, build_rest_request
-from callflows.outbound_http import get_versioned_user_agent
+from callflows.outbound_http import choose_tls_settings, get_versioned_user_agent
 from callflows.settings import is_loopback_host, require_encrypted_url
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class RestClient:
                 follow_redirects=False,  # a redirect would carry the token to another host
                 # On this machine plain http is allowed; a proxy would see the token.
                 trust_env=not is_loopback_host(urlsplit(self._url).hostname or ""),
-                verify=self._url.startswith("https"),  # reading certificates takes time that plain http does not need
+                verify=choose_tls_settings(self._url),
                 headers={"user-agent": get_versioned_user_agent()},
             )
         return self._http_client

@@ -8,13 +8,14 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
 
-import httpx
-
 from callflows.http_limits import read_limited_body
 from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
+from callflows.outbound_http import choose_tls_settings, get_tls_context
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    import httpx
 
 
 MAX_REPLY_REDIRECTS: Final = 5
@@ -23,8 +24,6 @@ LOCAL_ENGINE_ORIGIN: Final = "http://rehearsal.localhost"
 """Reserved origin of an engine in this process."""
 _NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
 """Calls share a client; cookies must not pass from one call to another."""
-_UNLIMITED_CONNECTIONS: Final = httpx.Limits(max_connections=None)
-"""A call that waited for a pooled connection would mistake the wait for a slow server."""
 
 
 class NetworkReply(NamedTuple):
@@ -53,6 +52,8 @@ class HttpNetwork:
     def __init__(
         self, app: object | None = None, *, base_url: str = LOCAL_ENGINE_ORIGIN, allow_external: bool = False
     ) -> None:
+        import httpx  # noqa: PLC0415 - heavy, and not needed to read scenarios
+
         self._host = _url_host(base_url)
         self._allow_external = allow_external
         inside = (
@@ -62,7 +63,12 @@ class HttpNetwork:
         )
         own = {f"all://{self._host}": inside} if inside is not None else {}
         self._http = httpx.AsyncClient(
-            mounts=own, trust_env=False, cookies=CookieJar(_NO_COOKIES), limits=_UNLIMITED_CONNECTIONS
+            mounts=own,
+            trust_env=False,
+            cookies=CookieJar(_NO_COOKIES),
+            # A call that waited for a pooled connection would mistake the wait for a slow server.
+            limits=httpx.Limits(max_connections=None),
+            verify=get_tls_context() if allow_external else choose_tls_settings(base_url),
         )
 
     async def __aenter__(self) -> Self:
@@ -89,6 +95,8 @@ class HttpNetwork:
         self, method: str, url: str, body: bytes | None, timeout_seconds: float
     ) -> tuple[NetworkReply, httpx.Request | None]:
         """Send a request; return the reply, and the next request after a redirect."""
+        import httpx  # noqa: PLC0415 - as above
+
         began = time.perf_counter()
         headers = {"content-type": "application/json"} if body is not None else None
         status, read, error = 0, b"", ""

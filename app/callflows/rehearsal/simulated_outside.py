@@ -189,6 +189,9 @@ class SimulatedOutside:
     def _record_effect(self, effect: Effect) -> None:
         if self._real_effects is not None:
             self._real_effects.queue_effect(effect)
+        if effect.kind == "opt-out":
+            _CURRENT_FIXTURE.get().call.add_step("opt_out", "", number=effect.payload["number"])
+            return
         word = effect.kind
         if word == VOICEMAIL_TAG:
             word = "mail" if is_mail_payload(effect.payload) else "notify"

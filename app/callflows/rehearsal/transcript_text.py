@@ -98,6 +98,8 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
         case "mail":
             attached = ", with the recording" if "attach" in step else ""
             return f"mail to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['subject'])}”{attached}"
+        case "opt_out":
+            return f"{sanitize_for_terminal(step['number'])} gets no more calls and texts"
         case "lookup":
             return f"looks up {sanitize_for_terminal(step['into'])}: {step['result']}"
     step = {**step, "seconds": _step_seconds(step)} if "seconds" in step else step

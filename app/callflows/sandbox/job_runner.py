@@ -9,7 +9,7 @@ import pickle
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from callflows.errors import SandboxTimeoutError
+from callflows.errors import SandboxTimeoutError, TooManyJobsError
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.ports import LookupRequest
 
@@ -44,14 +44,14 @@ async def run_until_resolved(
     """Return the result of ``action``, which is repeated after each job that it needs.
 
     ``needed_first`` names the job for which ``action`` stopped before. ``get_time`` is the clock of ``run_job``. Raises
-    SandboxTimeoutError after too many jobs, and all errors of ``action`` and ``run_job``.
+    TooManyJobsError, and all errors of ``action`` and ``run_job``.
     """
     deadline = get_time() + deadline_seconds
     needed = needed_first
     while True:
         if needed is not None:
             if len(turn.deferred_results) == MAX_JOBS_PER_TURN:
-                raise SandboxTimeoutError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs")
+                raise TooManyJobsError(f"a turn needs more than {MAX_JOBS_PER_TURN} jobs")
             try:
                 turn.deferred_results.append(await run_job(needed.job, deadline, flow_name))
             except Exception as error:

@@ -14,7 +14,7 @@ import httpx
 
 from callflows.errors import OutboundRequestError
 from callflows.http_limits import read_limited_body
-from callflows.outbound_http import get_versioned_user_agent
+from callflows.outbound_http import choose_tls_settings, get_versioned_user_agent
 from callflows.settings import is_loopback_host
 from callflows.text import replace_unprintable
 
@@ -48,6 +48,7 @@ async def probe_url(
         follow_redirects=False,
         trust_env=not is_loopback_host(urlsplit(url).hostname or ""),
         headers={"user-agent": get_versioned_user_agent()},
+        verify=choose_tls_settings(url),
     )
     began = time.monotonic()
     try:

@@ -105,7 +105,9 @@ class CallRegistry:
         """Ring a phone with a document. platform 5: POST /batch."""
         number = str(lease["tn"]["tn"])
         app = self._platform.apps.get_row(lease["sip_control_app"]) if lease["sip_control_app"] else None
-        live = self._create_session(InboundCallBody(to=phone), "out", number, phone, lease["tn"], app)
+        live = self._create_session(
+            InboundCallBody(to=phone, keys=self._platform.callee_keys), "out", number, phone, lease["tn"], app
+        )
         live.leg.batch_item = item
         return self._start_session(live, live.call.run_outbound(live.callees, document))
 

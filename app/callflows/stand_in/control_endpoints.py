@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from callflows.stand_in.call_registry import parse_callee_behaviour
+from callflows.stand_in.call_registry import parse_callee_behaviour, parse_script_keys
 from callflows.stand_in.request_bodies import InboundCallBody, InboundTextBody
 from callflows.stand_in.response_envelopes import RestRefusal, success_response, validation_refusal
 from callflows.stand_in.rest_routing import make_control_route, parse_rest_body, parse_rest_json
@@ -32,6 +32,7 @@ def make_control_routes(platform: StandInPlatform, calls: CallRegistry, messages
         make_control_route(platform, "/messages", POST=_receive_text_endpoint(messages)),
         make_control_route(platform, "/batches/{uuid}", GET=_show_batch_endpoint(platform)),
         make_control_route(platform, "/callees", PUT=_set_callees_endpoint(platform)),
+        make_control_route(platform, "/callee-keys", PUT=_set_callee_keys_endpoint(platform)),
         make_control_route(platform, "/requests", GET=_list_requests_endpoint(platform)),
         make_control_route(
             platform,
@@ -101,6 +102,16 @@ def _set_callees_endpoint(platform: StandInPlatform) -> RestEndpoint:
         parse_callee_behaviour(given, 0.0)
         platform.callee_behaviour = given
         return JSONResponse(given)
+
+    return handle_request
+
+
+def _set_callee_keys_endpoint(platform: StandInPlatform) -> RestEndpoint:
+    async def handle_request(request: Request) -> Response:
+        keys = (await parse_rest_json(request)).get("keys")
+        parse_script_keys(keys)
+        platform.callee_keys = keys
+        return JSONResponse({"keys": keys})
 
     return handle_request
 

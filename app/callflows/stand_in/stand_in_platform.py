@@ -65,6 +65,8 @@ class StandInPlatform:
         self.sent_requests: deque[EntityRow] = deque(maxlen=MAX_REMEMBERED_REQUESTS)
         self.callee_behaviour: Any = "answer"
         """Default behaviour of dialled callees."""
+        self.callee_keys: Any = ""
+        """Keys that people press whom the platform calls for a batch."""
         self._network = HttpNetwork(allow_external=True)
         self._tasks: set[asyncio.Task[Any]] = set()
 

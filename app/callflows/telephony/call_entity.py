@@ -105,6 +105,11 @@ class CallEntity(PlatformEntity):
         return self.direction == "in" and not self.raw.get("parent")
 
     @property
+    def is_outbound_call(self) -> bool:
+        """True for a call that Opentact made for us, false for a leg dialled by a call."""
+        return self.direction == "out" and not self.raw.get("parent")
+
+    @property
     def children(self) -> list[CallEntity]:
         """The dialled legs in the object."""
         return [CallEntity(child) for child in self._read_objects("children")]

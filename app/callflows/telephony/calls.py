@@ -21,6 +21,13 @@ CALL_BEGAN_FIELD: Final = "began"
 
 The call's tickets carry the field, so that later requests are recognized as part of the same call.
 """
+CAMPAIGN_FIELD: Final = "campaign"
+"""Internal field, never accepted from a request: the key of a call that we had Opentact make (see ``campaigns``).
+
+For a flow the person called is the caller, as in a call that the person had made: tickets carry both numbers so.
+"""
+OUTBOUND_CARRIED_FIELDS: Final = (CAMPAIGN_FIELD, "from", "to")
+"""Request fields that every ticket of such a call carries: Opentact's own name the numbers the other way round."""
 _CALL_COUNT_PATTERN: Final = re.compile("[0-9]{1,9}")
 WEEKDAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """Names of days in flow files and in Opentact's XML, from Monday as in ``datetime.weekday``."""

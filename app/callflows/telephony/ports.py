@@ -157,7 +157,7 @@ class Effect:
     the recipient has opted out. ``call`` is the uuid of the call that caused the effect, if no turn of it did.
     """
 
-    kind: Literal["sms", "notify", "mail", "voicemail"]
+    kind: Literal["sms", "notify", "mail", "voicemail", "opt-out"]
     key: str
     payload: Mapping[str, Any]
     previous_key: str = ""

@@ -281,7 +281,8 @@ def _build_matchers(
         elif field == "payload":
             yield field, _match_contained_data(wanted)
         else:
-            yield field, _match_text(str(wanted), here, report, allow_part=field in _PARTIAL_FIELDS)
+            allow_part = field in _PARTIAL_FIELDS or (word_spec.verb, field) == ("mail", "to")
+            yield field, _match_text(str(wanted), here, report, allow_part=allow_part)
 
 
 def _match_text(expected_text: str, path: SourcePath, report: ProblemReport, *, allow_part: bool) -> FieldMatcher:

@@ -23,6 +23,7 @@ _EXPECTATION_FIELDS: Final = {
     "Play": ("play", "url"),
     "Dial": ("dial", "to"),
     "lookup": ("lookup", "into"),
+    "opt_out": ("opt_out", "number"),
 }
 _SCENARIO_OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
 _MAX_LINE_CHARACTERS: Final = 120

@@ -20,7 +20,7 @@ from callflows.flows.loader.folder_loader import (
 )
 from callflows.flows.suppositions import NO_SUPPOSITIONS
 from callflows.rehearsal.platform_network import HttpNetwork
-from callflows.server import open_rehearsal_engine
+from callflows.rehearsal_engine import open_rehearsal_engine
 from callflows.testing.scenario_reader import read_scenario_cases
 
 if TYPE_CHECKING:
@@ -105,10 +105,14 @@ class ScenarioResult:
 
 
 def load_scenario_folders(
-    paths: Iterable[Path], options: CompilerOptions, on_progress: ProgressCallback | None = None
+    paths: Iterable[Path],
+    options: CompilerOptions,
+    on_progress: ProgressCallback | None = None,
+    draft: Path | None = None,
 ) -> list[ScenarioFolder]:
     """Load the folders of these files and folders. Other files of a folder are loaded, too, because they claim numbers.
 
+    If ``draft`` is given, only the flow of this name is tested, with the text in ``options.drafts``.
     Overrides are not applied: today's closed office must not change a test. Raises OSError if a folder cannot be
     listed.
     """
@@ -116,7 +120,7 @@ def load_scenario_folders(
     strange = []
     for path in paths:
         if path.is_dir():
-            chosen[path] = None
+            chosen[path] = {(path / draft.name).resolve()} if draft is not None else None
         elif not (path.is_file() and is_flow_file(path)):
             strange.append(_describe_wrong_path(path))
         elif (files := chosen.setdefault(path.parent, set())) is not None:

@@ -12,8 +12,10 @@ from callflows.errors import (
     AuthorCodeError,
     ExpiredTicketError,
     ForgedTicketError,
+    NodeGoneError,
     OpentactError,
     SandboxTimeoutError,
+    TooManyJobsError,
     TwimlError,
 )
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
@@ -46,7 +48,10 @@ if TYPE_CHECKING:
 STATUS_OK: Final = 200
 _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
-_EXPECTED_ERRORS: Final = (ExpiredTicketError, LookupError, SandboxTimeoutError, OpentactError, TimeoutError, TwimlError)
+_EXPECTED_ERRORS: Final = (
+    *(ExpiredTicketError, NodeGoneError, OpentactError, TwimlError),
+    *(SandboxTimeoutError, TooManyJobsError, TimeoutError),
+)
 """Errors whose place is known without a stack trace."""
 CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 """Status, document, outcome, and the turn if a flow was asked."""
@@ -147,8 +152,11 @@ class AnswerEngine:
             return self._answer_with_fallback(flow.name, node, error, turn)
         return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
 
-    async def resume(self, deferred_turn: DeferredTurn) -> CallReply:
-        """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout."""
+    async def resume(self, deferred_turn: DeferredTurn, waited_seconds: float = 0.0) -> CallReply:
+        """Run the jobs of a deferred turn until the answer is complete; serve the fallback on error or timeout.
+
+        ``waited_seconds`` of the deadline were needed for the body of the request.
+        """
         flow, node, turn, entry, waits_for = deferred_turn
         began = self._job_runner.get_time()
         try:
@@ -159,7 +167,7 @@ class AnswerEngine:
                 turn,
                 self._job_runner.run_job,
                 flow.name,
-                deadline_seconds=self.deadline - (self._job_runner.get_time() - began),
+                deadline_seconds=self.deadline - waited_seconds - (self._job_runner.get_time() - began),
                 needed_first=waits_for if isinstance(waits_for, NeedsResult) else None,
                 get_time=self._job_runner.get_time,
             )
@@ -189,7 +197,9 @@ class AnswerEngine:
         if remembered is None:
             node = node.partition(".")[0]  # branch numbers may differ between versions
         if flow is None or node not in flow.fragments_by_node:
-            return self._answer_with_fallback(name, node, LookupError(f"the flow {name} has no node {node} any more"), turn)
+            return self._answer_with_fallback(
+                name, node, NodeGoneError(f"the flow {name} has no node {node} any more"), turn
+            )
         entry = read_node_entry(state, is_same_version=remembered is not None)
         return self._answer_from_flow(flow, node, turn, entry)
 

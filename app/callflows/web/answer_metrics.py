@@ -15,7 +15,7 @@ import json
 import threading
 import time
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
 
 import prometheus_client
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -41,8 +41,18 @@ _MAX_ANSWERS_PER_BATCH: Final = 2_000
 _BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 _STATES_OF_NOW: Final = frozenset({"workers", "running"})
 """States that a process takes with it when it ends; the counts of all other states stay."""
+_MAX_SHOWN_CAUSES: Final = 10
 AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
 """Moment (seconds since 1970), duration (seconds), outcome, caller, called number, call id."""
+
+
+class AnswerSummary(NamedTuple):
+    """Answers since the start: outcomes, fallbacks (flow, cause, number), and bounds of 50 and 99 % in seconds."""
+
+    outcomes: Mapping[str, int]
+    fallbacks: Sequence[tuple[str, str, int]]
+    half_within: float | None
+    nearly_all_within: float | None
 
 
 class AnswerMetrics:
@@ -157,6 +167,16 @@ class AnswerMetrics:
             self._out.write("\n".join(lines) + "\n")
             self._out.flush()
 
+    def summarize(self) -> AnswerSummary:
+        """Return the counts of all processes since their start, in few words."""
+        self.flush()
+        total = self._add_all_processes()
+        outcomes: collections.Counter[str] = collections.Counter()
+        for (_, kind, *_), count in total.answers.items():
+            outcomes[kind] += count
+        fallbacks = [(flow, cause, count) for (flow, cause), count in total.fallbacks.most_common(_MAX_SHOWN_CAUSES)]
+        return AnswerSummary(dict(outcomes), fallbacks, _find_bound(total.buckets, 0.5), _find_bound(total.buckets, 0.99))
+
     def render_prometheus(self) -> bytes:
         """Return the counters in Prometheus' text format."""
         self.flush()
@@ -186,6 +206,16 @@ class AnswerMetrics:
                 states.add_metric([state], count)
             yield states
         yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", total.dropped_lines)
+
+
+def _find_bound(buckets: Sequence[int], share: float) -> float | None:
+    """Return the least bound in seconds within which a share of the answers came; None without answers, or beyond all."""
+    wanted, passed = share * sum(buckets), 0
+    for bound, count in zip(_BUCKET_SECONDS, buckets, strict=False):
+        passed += count
+        if passed and passed >= wanted:
+            return bound
+    return None
 
 
 def _build_counter(name: str, description: str, labels: Sequence[str], counts: Mapping[tuple[str, ...], int]) -> Metric:

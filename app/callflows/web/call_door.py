@@ -68,14 +68,16 @@ class CallDoor:
             await self._other_app(scope, receive, send)
             return
         begun: BegunAnswer | None = scope.pop(BEGUN_ANSWER_KEY, None)
+        body_seconds = 0.0
         if begun is None:
             began = time.perf_counter()
             body = await self._read_body(scope, receive) if scope["method"] not in ("GET", "HEAD") else b""
+            body_seconds = time.perf_counter() - began
             begun = self.begin_answer(scope, body, began)
         reply = begun.reply
         if isinstance(reply, DeferredTurn):
             try:
-                reply = await self._engine.resume(reply)
+                reply = await self._engine.resume(reply, body_seconds)
             except Exception as error:  # noqa: BLE001 - the caller always gets a document
                 reply = self._engine.answer_with_apology(error)
         status, headers, document = build_response(reply)

@@ -83,15 +83,17 @@ class CallEndHandler:
             self._effect_sender.hold_effect(effect)
 
     async def handle_event(self, platform_event: PlatformEvent) -> None:
-        """Complete an inbound call at its end, once for all replicas."""
+        """Complete a call at its end, once for all replicas: an inbound call, or one that we had Opentact make."""
         call = platform_event.call
-        if call is None or not call.uuid or not call.is_inbound_call or platform_event.state not in ENDED_CALL_STATES:
+        if call is None or not call.uuid or platform_event.state not in ENDED_CALL_STATES:
             return
-        self._begin_completion(call.uuid, min(platform_event.occurred_at, time.time()))
+        if call.is_inbound_call or call.is_outbound_call:
+            at = min(platform_event.occurred_at, time.time())
+            self._begin_completion(call.uuid, at, is_outbound=call.is_outbound_call)
 
-    def _begin_completion(self, uuid: str, at: float) -> None:
+    def _begin_completion(self, uuid: str, at: float, *, is_outbound: bool = False) -> None:
         if uuid not in self._completing_calls:
-            task = asyncio.create_task(self._complete_when_settled(uuid))
+            task = asyncio.create_task(self._complete_when_settled(uuid, is_outbound=is_outbound))
             self._completing_calls[uuid] = at, task
             task.add_done_callback(lambda _: self._completing_calls.pop(uuid, None))
 
@@ -99,12 +101,14 @@ class CallEndHandler:
         """Return the earliest end (seconds since 1970) among calls not completed yet; None if all are complete."""
         return min((at for at, _ in self._completing_calls.values()), default=None)
 
-    async def _complete_when_settled(self, uuid: str) -> None:
+    async def _complete_when_settled(self, uuid: str, *, is_outbound: bool) -> None:
         """Wait until later events are stored, then complete the call."""
         for wait in (SETTLE_SECONDS, *COMPLETION_RETRY_SECONDS):
             await self._sleep(wait)
             try:
                 over = await self._journal.load_finished_call(uuid)
+                if is_outbound and (over is None or not over.flow):
+                    return  # it ran no flow of ours
                 if over is None:
                     continue
                 over = await self._wait_for_transcript(over)

@@ -6,7 +6,6 @@ need none, as everywhere. Lists are pages with a cursor, as JSON or (with ``.csv
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
@@ -23,8 +22,8 @@ from callflows.journal.inbox import (
     MESSAGE_KIND,
     VOICEMAIL_FIELDS,
     VOICEMAIL_KIND,
-    PersonChange,
 )
+from callflows.web.flow_change_api import add_flow_change_routes, build_token_change
 from callflows.web.journal_lists import (
     NO_STORE_HEADERS,
     CallQuery,
@@ -41,8 +40,10 @@ from callflows.web.request_trust import find_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
+    from callflows.web.flow_workshop import FlowWorkshop
     from callflows.web.request_trust import RequestTrust
 
 
@@ -77,6 +78,7 @@ def create_operator_router(
     trust: RequestTrust,
     get_loaded_flows: Callable[[], LoadedFlows],
     get_status: Callable[[], Mapping[str, Any]],
+    workshop: FlowWorkshop,
     *,
     needs_token: bool,
 ) -> APIRouter:
@@ -86,6 +88,7 @@ def create_operator_router(
     _add_call_routes(router, journal, door)
     _add_inbox_routes(router, journal, door)
     _add_flow_routes(router, journal, door, get_loaded_flows)
+    add_flow_change_routes(router, workshop, get_loaded_flows, door.require_scope)
 
     @router.get("/health", summary="State of the server", dependencies=[Depends(door.require_read)])
     async def read_health() -> Response:
@@ -105,12 +108,12 @@ class _Door:
         self._needs_token = needs_token
 
     async def require_read(self, request: Request) -> TokenOwner:
-        return await self._require(request, "read")
+        return await self.require_scope(request, "read")
 
     async def require_operate(self, request: Request) -> TokenOwner:
-        return await self._require(request, "operate")
+        return await self.require_scope(request, "operate")
 
-    async def _require(self, request: Request, scope: str) -> TokenOwner:
+    async def require_scope(self, request: Request, scope: str) -> TokenOwner:
         kind, _, token = find_header(request.scope, b"authorization").partition(" ")
         if not token and not self._needs_token and self._trust.is_local(request.scope):
             if find_header(request.scope, b"sec-fetch-site") not in ("", "same-origin", "none"):
@@ -168,11 +171,6 @@ def _inject_owner(endpoint: Callable[..., Any], door: _Door) -> Callable[..., An
     return endpoint
 
 
-def _build_change(request: Request, owner: TokenOwner) -> PersonChange:
-    address = request.client.host if request.client is not None else "unknown address"
-    return PersonChange(owner.name, address, time.time())
-
-
 async def _require_thing(journal: JournalQueries, kind: str, id_: str) -> None:
     if not await ask_journal(journal.has_thing(kind, id_)):
         raise HTTPException(404, f"there is no such {kind}")
@@ -182,7 +180,7 @@ def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kin
     async def add_note(request: Request, thing: _Id, body: NoteBody, owner: TokenOwner) -> Response:
         await _require_thing(journal, kind, thing)
         try:
-            row = await ask_journal(journal.add_note(kind, thing, _build_change(request, owner), body.text))
+            row = await ask_journal(journal.add_note(kind, thing, build_token_change(request, owner), body.text))
         except JournalRejectionError as error:
             raise HTTPException(400, f"text: {error}") from None
         note = {"at": format_moment(row["at"]), "by": row["by"], "on": row["key"], "text": row["text"]}
@@ -217,7 +215,7 @@ def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -
 def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
     async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
         await _require_thing(journal, kind, thing)
-        change = _build_change(request, owner)
+        change = build_token_change(request, owner)
         changed = await ask_journal(journal.set_handled(kind, thing, change, handled=body.handled))
         return answer_json({"id": thing, "handled": body.handled, "changed": changed})
 
@@ -238,7 +236,9 @@ def _add_flow_routes(
     @router.get("/flows", summary="Flows that are loaded", dependencies=reader)
     async def list_flows() -> Response:
         loaded = get_loaded_flows()
-        return answer_json({"items": [_describe_flow(name, loaded) for name in sorted(loaded.book.flows)], "next": None})
+        return answer_json(
+            {"items": [describe_flow_state(name, loaded) for name in sorted(loaded.book.flows)], "next": None}
+        )
 
     @router.get("/flows/{flow}", summary="A flow and its versions", dependencies=reader)
     async def read_flow(flow: _Id) -> Response:
@@ -246,7 +246,7 @@ def _add_flow_routes(
         versions = await ask_journal(journal.list_versions(flow))
         if flow not in loaded.book.flows and not versions:
             raise HTTPException(404, "there is no such flow")
-        state = _describe_flow(flow, loaded) if flow in loaded.book.flows else {"name": flow, "state": "gone"}
+        state = describe_flow_state(flow, loaded) if flow in loaded.book.flows else {"name": flow, "state": "gone"}
         return answer_json({**state, "versions": [_describe_version(row) for row in versions]})
 
     @router.get("/flows/{flow}/versions/{version}", summary="The source of a version of a flow", dependencies=reader)
@@ -258,17 +258,18 @@ def _add_flow_routes(
 
     @router.get("/numbers", summary="Numbers and the flows that answer them", dependencies=reader)
     async def list_numbers() -> Response:
-        book = get_loaded_flows().book
-        claims = sorted({(claim.number, flow.name) for flow in book.flows.values() for claim in flow.claims})
-        items = [
-            {"number": number, "flow": name}
-            for number, name in claims
-            if book.find_claimants(number)[:1] == (book.flows[name],)
-        ]
+        items = [{"number": number, "flow": flow} for number, flow in list_answered_numbers(get_loaded_flows().book)]
         return answer_json({"items": items, "next": None})
 
 
-def _describe_flow(name: str, loaded: LoadedFlows) -> dict[str, Any]:
+def list_answered_numbers(book: FlowBook) -> list[tuple[str, str]]:
+    """Return each claimed number with the flow that answers it, in order."""
+    claims = sorted({(claim.number, flow.name) for flow in book.flows.values() for claim in flow.claims})
+    return [(number, name) for number, name in claims if book.find_claimants(number)[:1] == (book.flows[name],)]
+
+
+def describe_flow_state(name: str, loaded: LoadedFlows) -> dict[str, Any]:
+    """Return a flow's name, state (live, stale, broken), version, numbers and problems."""
     flow = loaded.book.flows[name]
     state = "broken" if flow.problems else "stale" if name in loaded.stale_flows else "live"
     problems = [str(problem) for problem in flow.problems or loaded.stale_flows.get(name, ())]

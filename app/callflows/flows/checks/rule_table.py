@@ -93,6 +93,10 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "A line of overrides.yaml has an unknown flow, hours, state or time: the exception would have no effect.",
         "Write - {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00}.",
     ),
+    "platform-lacks": CheckRule(
+        "Other phone systems have this and Opentact has not: conferences, speech recognition, payments and others.",
+        "Do what the message says instead; no setting brings it.",
+    ),
     "python": CheckRule(
         "A Python flow does not run, or creates no flow: its callers hear the apology.",
         'Run the file with python; it must create one flow with the name of the file: acme = flow("acme", numbers=[…]).',

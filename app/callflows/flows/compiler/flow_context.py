@@ -251,6 +251,11 @@ class OpeningHoursView:
         self._opening = opening
 
     @property
+    def opening(self) -> OpeningState:
+        """The state itself, which expressions cannot reach."""
+        return self._opening
+
+    @property
     def open(self) -> bool:
         return self._opening.open
 

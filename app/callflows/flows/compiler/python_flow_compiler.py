@@ -21,7 +21,7 @@ from callflows.flows.source.positions import ProblemReport, SourcePosition
 from callflows.flows.source.time_zones import find_timezone
 from callflows.flows.tickets import make_ticket_state
 from callflows.sandbox.deferred_jobs import get_job_result
-from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
@@ -33,7 +33,18 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-_CARRIED_FIELDS: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls", CALL_BEGAN_FIELD)
+_CARRIED_FIELDS: Final = (
+    "from",
+    "to",
+    "name",
+    "started",
+    "attestation",
+    "call",
+    "sca",
+    "calls",
+    CALL_BEGAN_FIELD,
+    CAMPAIGN_FIELD,
+)
 _URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
 _UNANSWERED_MARK: Final = "unanswered-"
 """Stands before the token of a URL that a call requests while its line is not answered."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.compiler.flow_graph import find_request_fields
 from callflows.flows.tickets import make_ticket_state
-from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD, OUTBOUND_CARRIED_FIELDS
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class TicketLinks:
         def render_signed_url(turn: Turn) -> str:
             told = turn.request_fields
             carried = {name: told[name] for name in carries[node] if told.get(name)}
+            if CAMPAIGN_FIELD in told:
+                carried |= {name: told[name] for name in OUTBOUND_CARRIED_FIELDS}
             if asks and turn.auto_answer is not None:
                 carried["itself"] = "1" if turn.auto_answer else ""
             kept = _select_carried_values(turn.values, keeps[node]) if keeps[node] else {}

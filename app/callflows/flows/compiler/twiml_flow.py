@@ -35,7 +35,7 @@ from callflows.flows.twiml.twiml_document import read_twiml
 from callflows.language import Answer, Response, from_xml, to_xml
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.call_record import VOICEMAIL_TAG
-from callflows.telephony.calls import CALL_BEGAN_FIELD
+from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
 from callflows.telephony.phone_numbers import mask_number, parse_e164
 from callflows.telephony.ports import Effect
 
@@ -53,7 +53,18 @@ TWIML_VALUE: Final = "twiml"
 """Name of the state in tickets."""
 RECORDING_URL_PREFIX: Final = "/recordings/"
 """Path of the links to recordings that an app gets before Opentact has reported them."""
-_CARRIED_FIELDS: Final = ("from", "to", "name", "started", "attestation", "call", "sca", "calls", CALL_BEGAN_FIELD)
+_CARRIED_FIELDS: Final = (
+    "from",
+    "to",
+    "name",
+    "started",
+    "attestation",
+    "call",
+    "sca",
+    "calls",
+    CALL_BEGAN_FIELD,
+    CAMPAIGN_FIELD,
+)
 _MAX_COOKIE_CHARACTERS: Final = 800
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 _STATUS_FORBIDDEN: Final = 403

@@ -75,9 +75,12 @@ class ScopeChecker:
             if id(node) not in within:
                 root, keys = _split_field_chain(node, within)
                 uses |= self._check_field_chain(root, keys, own, node.lineno)
+        compared = {
+            id(operand.expr) for comparison in find_syntax_nodes(tree, (nodes.Compare,)) for operand in comparison.ops
+        }
         for name in find_name_nodes(tree, "load"):
             if name.name not in own and id(name) not in within:
-                self._require_name(name)
+                self._require_name(name, is_compared=id(name) in compared)
                 uses.add(name.name)
         return frozenset(uses)
 
@@ -100,11 +103,12 @@ class ScopeChecker:
             said = f"{said}.{key}"
         return {said if root.name not in NAMED_SCOPE_ROOTS else ".".join(said.split(".")[:2])}
 
-    def _require_name(self, name: nodes.Name) -> ScopeFields:
+    def _require_name(self, name: nodes.Name, *, is_compared: bool = False) -> ScopeFields:
         """Return the fields of a name. Raises ExpressionError for an unknown name."""
         if name.name not in self._scope:
             near = self._suggest_field(name.name) or format_suggestion(name.name, [*self._scope])
-            fix = near or f"{format_known_words(self._scope)}; a text stands in quotes, as '{name.name}'"
+            quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
+            fix = near or f"{format_known_words(self._scope)}{quotes}"
             raise ExpressionError(f"there is no {name.name!r}", fix, name.lineno)
         return self._scope[name.name]
 

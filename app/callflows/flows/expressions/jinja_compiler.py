@@ -93,13 +93,21 @@ class ExpressionCompiler:
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
         """True once any compiled expression must run in a worker."""
+        # A step stands in the document of its node and in that of each step before it at which a call may go on.
+        self._parsed_texts: dict[str, nodes.Template] = {}
+        self._compiled_texts: dict[tuple[str, bool, str], CompiledText] = {}
+        self._compiled_conditions: dict[tuple[str, bool], CompiledCondition] = {}
 
     def compile_condition(self, source: str, *, is_value: bool = False) -> CompiledCondition:
         """Compile a bare expression; ``is_value``: its value is used, not only its truth. Raises ExpressionError."""
-        try:
-            return self._compile_condition(source, is_value=is_value)
-        except RecursionError:
-            raise ExpressionError("the expression is too long", "ask in several steps") from None
+        known = self._compiled_conditions.get((source, is_value))
+        if known is None:
+            try:
+                known = self._compile_condition(source, is_value=is_value)
+            except RecursionError:
+                raise ExpressionError("the expression is too long", "ask in several steps") from None
+            self._compiled_conditions[source, is_value] = known
+        return known
 
     def _compile_condition(self, source: str, *, is_value: bool) -> CompiledCondition:
         if not source.strip():
@@ -159,13 +167,19 @@ class ExpressionCompiler:
         language of the flow.
         """
         lang = lang or self._lang
+        known = self._compiled_texts.get((source, url, lang))
+        if known is None:
+            known = self._compiled_texts[source, url, lang] = self._compile_text(source, url=url, lang=lang)
+        return known
+
+    def _compile_text(self, source: str, *, url: bool, lang: str) -> CompiledText:
         found = XML_FORBIDDEN_CHARACTERS.search(source)
         if found:
             raise ExpressionError(f"the text holds U+{ord(found[0]):04X}, which XML forbids", "take it out")
         if "{" not in source:
             return CompiledText(source, source, lambda _turn: escape_attribute(source), frozenset(), lambda _turn: source)
         try:
-            tree = self._environment.parse(source)
+            tree = self._parse_text(source)
             uses = self._scope_checker.check_names(tree)
             unescaped = build_text_function(tree.body, str, format_url_value if url else format_plain_text, lang)
             if url and unescaped is not None:
@@ -186,6 +200,13 @@ class ExpressionCompiler:
             source, constant, render, uses, unescaped, lint_text_conditions(tree, self._text_variables, self._number_names)
         )
 
+    def _parse_text(self, source: str) -> nodes.Template:
+        """Return the tree of a text. Raises TemplateSyntaxError and RecursionError."""
+        tree = self._parsed_texts.get(source)
+        if tree is None:
+            tree = self._parsed_texts[source] = self._environment.parse(source)
+        return tree
+
     def may_text_be_empty(self, source: str, is_filled: Callable[[str], bool]) -> bool:
         """Return whether a text may be empty in a call; False for a text that cannot be read.
 
@@ -194,7 +215,7 @@ class ExpressionCompiler:
         if "{" not in source:
             return False  # an empty constant has its own warning
         try:
-            return may_text_be_empty(self._environment.parse(source).body, is_filled)
+            return may_text_be_empty(self._parse_text(source).body, is_filled)
         except (TemplateError, RecursionError):
             return False
 

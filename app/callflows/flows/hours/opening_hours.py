@@ -233,6 +233,15 @@ class OpeningState:
         """Return the next change from open to closed, in the zone; None if beyond the horizon."""
         return self._find_change(0 if self.open else 1)
 
+    @property
+    def active_override(self) -> HoursOverride | None:
+        """The override that decides at this moment; the last one in the files wins."""
+        return next((one for one in reversed(self._overrides) if one.applies_at(self._moment)), None)
+
+    def suppose_override(self, override: HoursOverride) -> OpeningState:
+        """Return the state at the same moment if there were one more override."""
+        return OpeningState(self._hours, self._moment, self._zone, (*self._overrides, override))
+
     def _find_change(self, index: int) -> datetime | None:
         found = self._hours.find_next_changes(self._moment, self._zone, self._overrides)
         return found[index].astimezone(self._zone) if index < len(found) else None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -229,6 +230,40 @@ def cancel_overrides(folder: File, flow: str, hours: str, now: datetime) -> int:
         removed_count = len(entries) - len(others)
         entries[:] = others
     return removed_count
+
+
+def choose_override_folder(flows_folder: File, data_folder: File) -> File:
+    """Return the folder for a new override: that of the flows, or the data folder if the former is read-only.
+
+    If the data folder has overrides already, new ones are added to them, because they win over those beside the flows.
+    """
+    if _can_change_overrides(flows_folder) and not (data_folder / OVERRIDES_FILE_NAME).is_file():
+        return flows_folder
+    data_folder.mkdir(parents=True, exist_ok=True)
+    return data_folder
+
+
+def cancel_all_overrides(folders: Iterable[File], flow: str, hours: str, now: datetime) -> int:
+    """Remove the overrides of these hours in all folders; return their number.
+
+    Raises ValueError if a folder is read-only and has some, and as ``cancel_overrides`` does.
+    """
+    with_file = [folder for folder in folders if (folder / OVERRIDES_FILE_NAME).is_file()]
+    return sum(_cancel_overrides_in(folder, flow, hours, now) for folder in with_file)
+
+
+def _can_change_overrides(folder: File) -> bool:
+    return os.access((folder / OVERRIDES_FILE_NAME).resolve().parent, os.W_OK, effective_ids=True)
+
+
+def _cancel_overrides_in(folder: File, flow: str, hours: str, now: datetime) -> int:
+    if _can_change_overrides(folder):
+        return cancel_overrides(folder, flow, hours, now)
+    file = folder / OVERRIDES_FILE_NAME
+    known = select_overrides(read_overrides(file.read_bytes(), ProblemReport(str(file))), flow, hours)
+    if any(one.until > now for one in known):
+        raise ValueError(f"{file} is read-only and has an override of these hours: take it out where the flows are kept")
+    return 0
 
 
 @contextlib.contextmanager

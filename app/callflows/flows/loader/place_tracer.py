@@ -21,6 +21,8 @@ from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.turn import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callflows.flows.entry_points import NodeEntry
     from callflows.flows.flow import Flow
     from callflows.flows.loader.flow_versions import FlowVersions
@@ -35,6 +37,8 @@ _REPEAT_SECONDS: Final = 3_600.0
 _MAX_DOCUMENT_CHARACTERS: Final = 100_000
 """The places of a longer document are not looked for."""
 _MAX_PLACES: Final = 2_000
+_UNREADABLE: Final = (CallflowsError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+"""Errors of a turn that cannot be run again: the call had its answer, and only the places stay unknown."""
 
 
 class DocumentPlaces(NamedTuple):
@@ -62,56 +66,68 @@ class PlaceTracer:
         self._lock = threading.Lock()
         self._places_by_document: dict[bytes, DocumentPlaces | None] = {}
 
-    def trace_document(self, answered: AnsweredRequest, masked_document: str) -> DocumentPlaces | None:
+    def trace_document(self, answered: AnsweredRequest, masked_parts: Sequence[str]) -> DocumentPlaces | None:
         """Return the places of the document of a request; None if they cannot be found.
 
-        ``masked_document`` is the document without tickets, so that equal documents of several calls look equal.
+        ``masked_parts`` are the texts of the document, without tickets. Those with markup are the author's, as the values
+        of a call are escaped: documents that differ in values alone have the same places.
         """
         outcome, turn = answered.outcome, answered.turn
-        if turn is None or not outcome.version or len(masked_document) > _MAX_DOCUMENT_CHARACTERS:
+        if turn is None or not outcome.version or sum(map(len, masked_parts)) > _MAX_DOCUMENT_CHARACTERS:
             return None
+        entry = self._find_entry(answered)
         decisions = hash(tuple((id(origin), str(result)) for origin, result, *_ in turn.trail))
-        about = f"{outcome.flow}/{outcome.node}/{outcome.version}/{decisions}/{masked_document}"
+        about = f"{outcome.flow}/{outcome.node}/{outcome.version}/{entry}/{decisions}/" + "/".join(
+            part for part in masked_parts if "<" in part
+        )
         digest = hashlib.blake2b(about.encode("utf-8", "replace"), digest_size=16).digest()
         with self._lock:
             if digest not in self._places_by_document:
                 if len(self._places_by_document) >= _REMEMBERED_DOCUMENTS:
                     self._places_by_document.clear()
-                self._places_by_document[digest] = self._find_places(answered, turn)
+                self._places_by_document[digest] = self._find_places(answered, turn, entry)
             found = self._places_by_document[digest]
             return found._replace(is_new=self._known_keys.add(found.key)) if found is not None else None
 
-    def _find_places(self, answered: AnsweredRequest, turn: Turn) -> DocumentPlaces | None:
+    def _find_places(self, answered: AnsweredRequest, turn: Turn, entry: NodeEntry | None) -> DocumentPlaces | None:
         flow = self._versions.find_version(answered.outcome.flow, answered.outcome.version)
         if flow is None:
             return None
         node = answered.outcome.node
-        places = _find_program_places(flow, node) or self._read_places(flow, node, answered, turn)
+        places = _find_program_places(flow, node) or _read_places(flow, entry, answered, turn)
         if not places:
             return None
         text = json.dumps(places, ensure_ascii=False, separators=(",", ":"))
         key = hashlib.blake2b(f"{flow.name}/{flow.version}/{text}".encode(), digest_size=16).hexdigest()
         return DocumentPlaces(key, flow.name, flow.version, text, next(iter(places.values())))
 
-    def _read_places(self, flow: Flow, node: str, answered: AnsweredRequest, turn: Turn) -> dict[str, ElementPlace] | None:
-        """Render the document with its marks, and read them; None if that gives another document than the call got."""
-        try:
-            entry = self._find_entry(node, answered)
-            marked = flow.render_with_places(node, _copy_turn(turn), entry)
-            if strip_coverage_comments(marked).count("<") != answered.document.count(b"<"):
-                return None
-            places = read_element_places(marked.encode())
-        except (NeedsResult, CallflowsError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError):
-            return None
-        return places if len(places) <= _MAX_PLACES else None
-
-    def _find_entry(self, node: str, answered: AnsweredRequest) -> NodeEntry:
-        """Return the entry of the node at which the turn began."""
+    def _find_entry(self, answered: AnsweredRequest) -> NodeEntry | None:
+        """Return the entry of the node at which the turn began; None if its ticket cannot be read any more."""
         ticket = answered.request_fields.get("ticket")
         if not ticket:
             return FIRST_ENTRY
-        state = self._signer.read_ticket(f"{answered.outcome.flow}/{node}", ticket)
-        return read_node_entry(state, is_same_version=state.get("v") == answered.outcome.version)
+        outcome = answered.outcome
+        try:
+            state = self._signer.read_ticket(f"{outcome.flow}/{outcome.node}", ticket)
+            return read_node_entry(state, is_same_version=state.get("v") == outcome.version)
+        except _UNREADABLE:
+            return None
+
+
+def _read_places(
+    flow: Flow, entry: NodeEntry | None, answered: AnsweredRequest, turn: Turn
+) -> dict[str, ElementPlace] | None:
+    """Render the document with its marks, and read them; None if that gives another document than the call got."""
+    if entry is None:
+        return None
+    try:
+        marked = flow.render_with_places(answered.outcome.node, _copy_turn(turn), entry)
+        if strip_coverage_comments(marked).count("<") != answered.document.count(b"<"):
+            return None
+        places = read_element_places(marked.encode())
+    except (NeedsResult, *_UNREADABLE):
+        return None
+    return places if len(places) <= _MAX_PLACES else None
 
 
 def _find_program_places(flow: Flow, node: str) -> dict[str, ElementPlace]:

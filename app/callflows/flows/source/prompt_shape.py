@@ -64,6 +64,11 @@ def is_language_mapping(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict) and bool(value) and all(map(LANGUAGE_NAME_PATTERN.fullmatch, value))
 
 
+def is_prompt_part(value: object) -> bool:
+    """Return whether a value of a file is one step of a prompt: say, play or pause."""
+    return isinstance(value, dict) and bool(value) and value.keys() <= {*PROMPT_STEPS}
+
+
 def _read_part(part: object) -> object:
     """Return a part as a step. A text is spoken, except the bare word of a step."""
     return {"say": part} if is_language_mapping(part) or (isinstance(part, str) and part != "pause") else part

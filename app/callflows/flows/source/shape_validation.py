@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
+from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
 from callflows.text import find_nearest, format_suggestion
@@ -155,6 +156,10 @@ def _report_unknown_key(
 ) -> None:
     """Report a key that the model has not. ``missing_key``: the only required key that is missing, and probably meant."""
     known = _model_keys(model)
+    limit = find_platform_limit(str(name))
+    if limit is not None:
+        report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
+        return
     near = f"did you mean {missing_key!r}?" if missing_key else format_suggestion(str(name), known)
     fix = near or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)

@@ -93,6 +93,7 @@ LookupMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(LOOKUP_DURATI
 VariableValue = Annotated[str | list[str], pydantic.PlainValidator(_check_variable), schema_reference("variable")]
 NonEmptyTextList = Annotated[TextList, pydantic.Field(min_length=1), schema_reference("some texts")]
 NodeName = str
+RoundCount = Annotated[int, pydantic.Field(ge=1, le=20)]
 AttemptCount = Annotated[int, pydantic.Field(ge=1, le=10)]
 _JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import re
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
 import pydantic
 
@@ -16,12 +16,21 @@ from callflows.flows.country_code_check import suggest_country_code
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
+from callflows.flows.source.prompt_shape import is_prompt_part
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
-from callflows.flows.source.source_values import NodeName, NonEmptyTextList, RingingMs
+from callflows.flows.source.source_values import (
+    NodeName,
+    NonEmptyTextList,
+    RingingMs,
+    RoundCount,
+    SingleKey,
+    schema_reference,
+)
 from callflows.flows.steps.attribute_values import note_undocumented_attribute
 from callflows.flows.steps.goto_step import GotoStep
+from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.step_base import FlowStep, mapping_of
-from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_list, summarize_value
+from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_key, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.plausible_durations import RINGING_DURATION
 from callflows.language.value_kinds import NUMBER_KIND
@@ -74,7 +83,8 @@ class DialStep(FlowStep):
     caller_hears: ClassVar[str] = (
         "The ringing tone, then the person who answers. If nobody answers, the steps of `no_answer` (or `error`). "
         "After the conversation the call goes on at `answered`, or with the next step. "
-        "If the caller hangs up first, the call is over."
+        "If the caller hangs up first, the call is over. "
+        "With `rounds` they are rung again, with `between` in between; a key of `leave` leads elsewhere then."
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "dial",
@@ -88,6 +98,7 @@ class DialStep(FlowStep):
         "unknown-node",
         "duration-doubtful",
         "undocumented",
+        "platform-lacks",
     )
     plain_key: ClassVar[str] = "to"
     plausible_durations: ClassVar[Mapping[str, PlausibleDuration]] = {"timeout": RINGING_DURATION}
@@ -102,6 +113,13 @@ class DialStep(FlowStep):
     no_answer: NodeName = pydantic.Field("", description="The node to go on at if nobody answers.")
     busy: NodeName = pydantic.Field("", description="As no_answer: Opentact does not tell a document that a line is busy.")
     failed: NodeName = pydantic.Field("", description="As no_answer: Opentact does not tell a document that a call failed.")
+    rounds: RoundCount = pydantic.Field(1, description="How often they are rung, one round after the other.")
+    between: Annotated[Any, schema_reference("prompt")] = pydantic.Field(
+        None, description="What the caller hears between two rounds: a prompt, as {play: music.mp3}."
+    )
+    leave: dict[SingleKey, NodeName] = pydantic.Field(
+        {}, description="Keys with which the caller goes elsewhere between two rounds, as {1: message}."
+    )
     record: bool = pydantic.Field(default=False, description="Record the conversation.")
     goes_on: bool = pydantic.Field(
         default=False, description="Say that the next step is meant after a conversation, too: no warning of it."
@@ -125,7 +143,8 @@ class DialStep(FlowStep):
         how = {key: next((source[key] for source in sources if key in source), "") for key in ("ring", "timeout")}
         ring = {"in-turn": "in turn", "at-once": "at once"}.get(summarize_value(how["ring"]), "")
         record = "recorded" if is_true_text(keys.get("record")) else ""
-        return ", ".join(filter(None, [f"dial {', '.join(whom)}", ring, summarize_value(how["timeout"]), record]))
+        rounds = f"{summarize_value(keys['rounds'])} rounds" if "rounds" in keys else ""
+        return ", ".join(filter(None, [f"dial {', '.join(whom)}", ring, summarize_value(how["timeout"]), rounds, record]))
 
     @classmethod
     def list_ways(cls, value: Any) -> Iterable[StepWay]:  # noqa: ANN401 - as FlowStep has it
@@ -135,6 +154,8 @@ class DialStep(FlowStep):
                 yield StepWay(key.replace("_", " "), node)
         if error := keys.get("error"):
             yield StepWay("no answer", steps=error)
+        for key, node in mapping_of(keys.get("leave")).items():
+            yield StepWay(summarize_key(key), node)
 
     def compile_step(self, context: StepContext, path: SourcePath) -> None:
         """Write the Dial. With ``in-turn``, the Error of each Dial contains the Dial of the next target."""
@@ -159,7 +180,9 @@ class DialStep(FlowStep):
         timeout = self.timeout or next((group.timeout for group in groups if group.timeout is not None), None)
         if timeout is not None or self.timeout is not None:
             note_undocumented_attribute(Dial, "timeout", (*path, "timeout"), context)
-        if ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
+        if self._has_further_rounds(context, path, len(targets) if ring == "in-turn" else 1):
+            nobody = self._compile_further_rounds(context, path, timeout)
+        elif ring == "in-turn" and len(targets) > MAX_TARGETS_IN_TURN and not context.is_static:
             nobody, targets = self._compile_remaining_targets(context, path, timeout), targets[:MAX_TARGETS_IN_TURN]
         rounds = [[target] for target in targets] if ring == "in-turn" else [targets]
         for target in targets:
@@ -185,26 +208,79 @@ class DialStep(FlowStep):
     def _compile_remaining_targets(self, context: StepContext, path: SourcePath, timeout: int | None) -> StepContext:
         """Compile the targets after the first MAX_TARGETS_IN_TURN into a separate document, because depth is limited."""
         everybody = [member for name in self.to for member in self._group_members(context, name)]
-        rest: dict[str, Any] = {
-            "to": everybody[MAX_TARGETS_IN_TURN:],
-            "ring": "in-turn",
+        step = self._write_step(timeout, to=everybody[MAX_TARGETS_IN_TURN:], ring="in-turn")
+        return self._compile_in_own_node(context, path, [step], (*path, *_REMAINING_TARGETS), always_fetched=True)
+
+    def _write_step(self, timeout: int | None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - values of a file
+        """Return this dial as a step of a file, with changes."""
+        step: dict[str, Any] = {
+            "to": self.to,
+            "ring": self.ring or "",
             "no_answer": self._find_unanswered_node(),
             "answered": self.answered,
             "tag": self.tag,
+            "timeout": f"{timeout}ms" if timeout is not None else "",
+            "error": self.error if self.error is not None else "",
+            "record": "true" if self.record else "",
+            "meta": self.meta,
+            **self.extra,
+            **changes,
         }
-        rest |= {"timeout": f"{timeout}ms"} if timeout is not None else {}
-        rest |= {"error": self.error} if self.error is not None else {}
-        rest |= {"record": "true"} if self.record else {}
+        return {self.step_key: {key: value for key, value in step.items() if value != ""}}
+
+    def _compile_in_own_node(
+        self,
+        context: StepContext,
+        path: SourcePath,
+        steps: Sequence[Any],
+        steps_path: SourcePath,
+        *,
+        always_fetched: bool = False,
+    ) -> StepContext:
+        """Compile further steps for calls that nobody has answered, into a node of their own."""
         after = None if context.inside_branch else (context.node, context.step_index + 1)
-        given = {
-            self.step_key: {key: value for key, value in {**rest, "meta": self.meta, **self.extra}.items() if value != ""}
-        }
         branch = context.make_empty_branch()
-        branch.write_goto(
-            context.add_branch_node([given], (*path, *_REMAINING_TARGETS), after, always_fetched=True),
-            path,
-        )
+        branch.write_goto(context.add_branch_node(steps, steps_path, after, always_fetched=always_fetched), path)
         return branch
+
+    def _has_further_rounds(self, context: StepContext, path: SourcePath, target_count: int) -> bool:
+        """Return True if the targets are rung again. Reports keys that do not fit to the rounds."""
+        report = context.report
+        if self.rounds > 1 and context.is_static:
+            report.error((*path, "rounds"), "fallback-not-static", "the fallback rings once", "take it out", key=True)
+            return False
+        if self.rounds > 1 and target_count > MAX_TARGETS_IN_TURN:
+            message = f"rounds: in turn, at most {MAX_TARGETS_IN_TURN} people are rung again"
+            report.error((*path, "rounds"), "dial", message, "ring fewer, or all at once", key=True)
+            return False
+        for key in ("between", "leave"):
+            if self.rounds == 1 and getattr(self, key):
+                message = f"{key}: there is one round, and nothing between"
+                report.error((*path, key), "dial", message, "say how many there are, as rounds: 5", key=True)
+        if self.leave and not self.between:
+            message = "leave: the caller does not hear of the keys"
+            report.error((*path, "leave"), "dial", message, "name them in a text under between", key=True)
+            return False
+        return self.rounds > 1
+
+    def _compile_further_rounds(self, context: StepContext, path: SourcePath, timeout: int | None) -> StepContext:
+        """Compile what the caller hears after this round, and the next rounds, as steps of a node."""
+        here: SourcePath = (*path, "rounds", self.rounds)
+        between = [self.between] if is_prompt_part(self.between) else self.between
+        more = {"rounds": str(self.rounds - 1), "between": between or "", "leave": self.leave or ""}
+        again = self._write_step(timeout, **(more if self.rounds > 2 else {}))  # noqa: PLR2004 - this round, and the last
+        steps: list[Any] = []
+        if self.leave:
+            steps.append({MenuStep.step_key: {"prompt": between, "keys": self.leave, "attempts": "1"}})
+            context.report.alias_subtree((*path, "leave"), (*here, 0, MenuStep.step_key, "keys"))
+            context.report.alias_subtree((*path, "between"), (*here, 0, MenuStep.step_key, "prompt"))
+        elif between:
+            parts = between if isinstance(between, list) else [between]
+            steps += [part if is_prompt_part(part) else {"say": part} for part in parts]
+            for index in range(len(steps)):
+                context.report.alias_subtree((*path, "between"), (*here, index))
+        context.report.alias_subtree(path, (*here, len(steps), self.step_key))
+        return self._compile_in_own_node(context, path, [*steps, again], here)
 
     def _group_members(self, context: StepContext, name: str) -> list[str]:
         group = context.flow.groups.get(name)

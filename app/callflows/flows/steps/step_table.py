@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.flows.steps.choose_step import ChooseStep
@@ -16,6 +17,7 @@ from callflows.flows.steps.lookup_step import LookupStep
 from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
+from callflows.flows.steps.opt_out_step import OptOutStep
 from callflows.flows.steps.set_step import SetStep
 from callflows.flows.steps.sms_step import SmsStep
 from callflows.flows.steps.step_base import FlowStep, compile_flow_step
@@ -55,6 +57,7 @@ FLOW_STEPS: Final[Mapping[str, type[FlowStep]]] = {
         SmsStep,
         MailStep,
         NotifyStep,
+        OptOutStep,
     )
 }
 """The words of flows, in the order of the reference."""
@@ -109,6 +112,10 @@ def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[st
     if step_key in _EMPTY_STEP_KEYS:
         context.report.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
         return "", None, when
+    limit = find_platform_limit(step_key) if step_key not in STEP_COMPILERS else None
+    if limit is not None:
+        context.report.error((*path, step_key), "platform-lacks", limit.message, limit.fix, key=True)
+        return "", step[step_key], when
     if step_key not in STEP_COMPILERS:
         first = step_key.replace(":", " ").partition(" ")[0]
         meant = f"write {first}: {step_key[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
@@ -141,11 +148,9 @@ def suggest_step(step_key: str) -> str:
 
 
 _FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
-    (
-        "dial",
-    ): "transfer, connect, forward, ring, phone, bridge, queue, enqueue, hunt, hunt group, ring group, route, number, "
-    "agent, operator, staff, team, people, reception, desk, callee, extension, sip, conference, blind transfer, "
-    "warm transfer, call forward, forward to, transfer to, send to",
+    ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, "
+    "agent, operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, "
+    "call forward, forward to, transfer to, send to",
     ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
     ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
     ("pause",): "wait, sleep, delay, silence, wait for",

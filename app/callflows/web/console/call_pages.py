@@ -11,8 +11,6 @@ from urllib.parse import urlencode
 from starlette.exceptions import HTTPException
 
 from callflows.errors import JournalRejectionError
-from callflows.flows.source.positions import ProblemReport
-from callflows.flows.source.time_zones import find_timezone
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import (
     CALL_LOG_FIELDS,
@@ -83,7 +81,7 @@ class _CallPages:
         given = {name: request.query_params.get(name, "") for name in _FILTER_FIELDS}
         chosen = {name: value for name, value in given.items() if value}
         cursor = write_page_cursor((shown[-1]["started"], shown[-1]["id"])) if has_more else ""
-        return self._console.render(
+        return await self._console.render(
             request,
             session,
             "calls.html",
@@ -100,15 +98,14 @@ class _CallPages:
         )
 
     def _read_query(self, given: Mapping[str, str], limit: int) -> CallQuery:
-        """Return the query of a list of calls. A period begins at midnight in the zone of the flows."""
+        """Return the query of a list of calls. A period begins at midnight on the clock of the flows."""
         fields = {name: given.get(name, "") for name in (*_FILTER_FIELDS, "cursor")}
         period = fields.pop("period")
         if period not in PERIODS:
             raise HTTPException(400, f"period: use {', '.join(filter(None, PERIODS))}")
         if period:
-            zone = find_timezone(self._console.find_zone_name(fields["flow"]), (), ProblemReport("")) or UTC
-            today = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-            begin = today if period == "today" else today - timedelta(days=_PERIOD_DAYS[period])
+            begin = datetime.fromtimestamp(self._console.find_midnight(fields["flow"]), UTC)
+            begin -= timedelta(days=_PERIOD_DAYS.get(period, 0))
             fields["since"] = fields["since"] or begin.isoformat()
         return CallQuery.model_validate({**{name: value.strip() for name, value in fields.items()}, "limit": limit})
 
@@ -144,7 +141,7 @@ class _CallPages:
             picture = light_picture(
                 drawn, {node: _describe_count(count) for node, count in visited.items()}, dict.fromkeys(ways, "")
             )
-        return self._console.render(
+        return await self._console.render(
             request,
             session,
             "call.html",

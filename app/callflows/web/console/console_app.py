@@ -13,6 +13,10 @@ from starlette.routing import Route
 from callflows.web.console.call_pages import add_call_pages
 from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
 from callflows.web.console.console_frame import Console
+from callflows.web.console.flow_pages import add_flow_pages
+from callflows.web.console.health_page import add_health_page
+from callflows.web.console.inbox_pages import add_inbox_pages
+from callflows.web.console.now_pages import add_now_pages
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.problem_details import create_problem_response
 
@@ -29,8 +33,11 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
     """Create the console. Its paths begin with ``/console``."""
     console = Console(sources, door)
     _add_sign_in(console)
-    console.add_page("/", show_first_page)
+    add_now_pages(console)
     add_call_pages(console)
+    add_inbox_pages(console)
+    add_flow_pages(console)
+    add_health_page(console)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
@@ -47,10 +54,6 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
         routes=console.routes, exception_handlers={HTTPException: handle_http_error, Exception: handle_unexpected_error}
     )
     return _add_security_headers(app)
-
-
-async def show_first_page(_request: Request, _session: ConsoleSession) -> Response:
-    return RedirectResponse(f"{CONSOLE_PATH}/calls", 303)
 
 
 async def redirect_to_console(_request: Request) -> Response:

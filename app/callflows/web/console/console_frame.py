@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from callflows.flows.authoring.flow_outline import FlowOutlines
+from callflows.journal.inbox import InboxFilter
 from callflows.web.console.console_accounts import CONSOLE_ROLES
 from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path
 from callflows.web.console.page_rendering import PageRenderer, StaticFiles
+from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
+    from callflows.settings import IPNetwork
+    from callflows.setup.doctor.doctor_runner import DoctorResult
+    from callflows.telephony.ports import Effect
+    from callflows.web.answer_metrics import AnswerSummary
     from callflows.web.console.console_door import ConsoleDoor
     from callflows.web.console.console_sessions import ConsoleSession
 
     PageHandler = Callable[[Request, ConsoleSession], Awaitable[Response]]
 
 
-CONSOLE_MENU: Final = (("Calls", "/calls"),)
+CONSOLE_MENU: Final = (
+    ("Now", "/"),
+    ("Calls", "/calls"),
+    ("Flows", "/flows"),
+    ("Inbox", "/inbox"),
+    ("Numbers", "/numbers"),
+    ("Health", "/health"),
+)
 """The pages in the head of each page, with their paths."""
+_COUNT_LIFE_SECONDS: Final = 10.0
+_MAX_COUNTED: Final = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +58,13 @@ class ConsoleSources:
     get_loaded_flows: Callable[[], LoadedFlows]
     get_status: Callable[[], Mapping[str, Any]]
     flows_folder: Path
+    data_folder: Path
+    private_networks: Sequence[IPNetwork]
+    send_effect: Callable[[Effect], None] | None
+    """Sends a text; None if the server has no account of Opentact."""
+    summarize_answers: Callable[[], AnswerSummary]
+    run_doctor: Callable[[], Awaitable[Sequence[DoctorResult]]]
+    """Runs the checks of doctor that need no network."""
 
 
 class Console:
@@ -52,6 +76,7 @@ class Console:
         self.static_files = StaticFiles()
         self.routes: list[Route] = []
         self._renderer = PageRenderer(self.static_files)
+        self._new = (float("-inf"), 0)
         self._outlines: tuple[LoadedFlows, FlowOutlines] | None = None
 
     def add_page(self, path: str, handler: PageHandler, scope: str = "read", methods: Sequence[str] = ("GET",)) -> None:
@@ -63,22 +88,47 @@ class Console:
 
         self.routes.append(Route(path, serve_page, methods=[*methods]))
 
-    def render(self, request: Request, session: ConsoleSession, template: str, **values: Any) -> Response:  # noqa: ANN401 - values of templates
+    async def render(self, request: Request, session: ConsoleSession, template: str, **values: Any) -> Response:  # noqa: ANN401 - values of templates
         """Render a page with its head."""
+        new = await self._count_new()
+        values["menu"] = [(name, to, here, new if name == "Inbox" else 0) for name, to, here in self._list_menu(request)]
         return self._renderer.render_page(template, {**self._build_head(request, session), **values})
 
     def _build_head(self, request: Request, session: ConsoleSession | None) -> dict[str, Any]:
-        path = request.url.path.removeprefix(CONSOLE_PATH) or "/"
-        first = f"/{path.split('/')[1]}"
         return {
-            "menu": [(name, CONSOLE_PATH + to, to == first) for name, to in CONSOLE_MENU],
             "session": session,
             "scope": CONSOLE_ROLES[session.user.role] if session is not None else "",
             "path": request.url.path,
         }
 
+    @staticmethod
+    def _list_menu(request: Request) -> list[tuple[str, str, bool]]:
+        """Return the pages of the menu with their paths, and whether the request is for one."""
+        path = request.url.path.removeprefix(CONSOLE_PATH) or "/"
+        first = {"hours": "", "texts": "inbox"}.get(path.split("/")[1], path.split("/")[1])
+        return [(name, CONSOLE_PATH + to, to == f"/{first}") for name, to in CONSOLE_MENU]
+
+    async def _count_new(self) -> int:
+        """Count the new voicemails and texts, up to a hundred of each; as of a few seconds ago."""
+        counted_at, count = self._new
+        if time.monotonic() - counted_at > _COUNT_LIFE_SECONDS:
+            wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
+            count = len(await ask_journal(journal.list_voicemails(wanted)))
+            count += len(await ask_journal(journal.list_messages(wanted)))
+            self._new = time.monotonic(), count
+        return count
+
+    def forget_counts(self) -> None:
+        """Count again for the next page: somebody has changed something."""
+        self._new = (float("-inf"), 0)
+
+    def render_part(self, template: str, values: Mapping[str, Any]) -> str:
+        """Render a part of a page that is the same for everybody."""
+        return self._renderer.render_part(template, values)
+
     def redirect(self, path: str) -> Response:
         """Lead to another page after a change."""
+        self.forget_counts()
         return RedirectResponse(CONSOLE_PATH + path, 303)
 
     def render_sign_in(self, request: Request, refusal: str = "", status: int = 200) -> Response:
@@ -105,3 +155,19 @@ class Console:
     def find_zone_name(self, flow: str | None) -> str:
         """Return the name of a flow's zone: UTC if the flow has none, or is gone."""
         return self.get_outlines().find_outline(flow or "").zone_name
+
+    def find_zone_of_number(self, number: str) -> str:
+        """Return the name of the zone of the flow that answers a number."""
+        flow = self.sources.get_loaded_flows().book.find_answering_flow(number)
+        return self.find_zone_name(flow.name if flow is not None else "")
+
+    def find_flow_file(self, file: str) -> Path:
+        """Return the path of a flow's file; flows know only its name."""
+        return self.sources.flows_folder / Path(file).name
+
+    def find_midnight(self, flow: str = "") -> float:
+        """Return the beginning of today on the clock of a flow, or of the first flow that has a zone."""
+        flows = self.sources.get_loaded_flows().book.flows
+        zones = [one.zone for name, one in sorted(flows.items()) if one.zone is not None and flow in ("", name)]
+        today = datetime.now(zones[0] if zones else UTC)
+        return today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

@@ -30,3 +30,27 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("DOMContentLoaded", () => prepare(document));
+
+// Seconds of calls that are going on, and one polite sentence when a call comes, at most every five seconds.
+function tick() {
+  for (const part of document.querySelectorAll("[data-since]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(part.dataset.since)) / 1000));
+    part.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  }
+}
+let knownCalls = null, saidAt = 0;
+function announceCalls() {
+  const shown = [...document.querySelectorAll("#going [data-call]")], said = document.getElementById("said");
+  const fresh = knownCalls && shown.find((row) => !knownCalls.has(row.dataset.call));
+  knownCalls = new Set(shown.map((row) => row.dataset.call));
+  if (fresh && said && Date.now() - saidAt > 5000) {
+    said.textContent = fresh.dataset.words;
+    saidAt = Date.now();
+  }
+  tick();
+}
+if (document.querySelector("#going")) {
+  announceCalls();
+  setInterval(tick, 1000);
+  document.body.addEventListener("htmx:sseMessage", announceCalls);
+}

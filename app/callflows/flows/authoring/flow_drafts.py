@@ -1,0 +1,135 @@
+"""Drafts of flow files: check a text before it is a file, put it into the folder, or make a patch of it.
+
+A draft goes live as a whole file, at once, and only if nobody has changed the file meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from callflows.atomic_files import lock_file, replace_file_text
+from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError
+from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.loader.folder_loader import load_folder_options, read_bounded_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from callflows.errors import Problem
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
+    from callflows.flows.flow import Flow
+
+
+_YAML_SUFFIXES: Final = (".yaml", ".yml")
+
+
+class FlowSource(NamedTuple):
+    """The file of a flow and its text; ``digest`` is empty if there is no file yet."""
+
+    file: Path
+    text: str
+    digest: str
+
+
+class CheckedDraft(NamedTuple):
+    """A checked draft. ``flow`` is None if the draft has errors."""
+
+    flow: Flow | None
+    problems: Sequence[Problem]
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def hash_flow_text(text: str) -> str:
+    """Return the digest by which a later change of a file is noticed."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def find_draft_file(folder: Path, flow: str) -> Path:
+    """Return the YAML file of a flow; that of a new flow does not exist.
+
+    A flow in Python is a program, and has no draft.
+    """
+    files = [folder / f"{flow}{suffix}" for suffix in _YAML_SUFFIXES]
+    return next((file for file in files if file.exists()), files[0])
+
+
+def read_flow_source(folder: Path, flow: str) -> FlowSource:
+    """Read the file of a flow. Raises OSError if it cannot be read."""
+    file = find_draft_file(folder, flow)
+    try:
+        text = read_bounded_file(file).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return FlowSource(file, "", "")
+    return FlowSource(file, text, hash_flow_text(text))
+
+
+def check_draft(folder: Path, options: CompilerOptions, flow: str, text: str) -> CheckedDraft:
+    """Compile a text as if it were the file of a flow; problems have the place in that file."""
+    for_all, _ = load_folder_options(folder, options)
+    compiled = compile_flow(flow, text.encode(), str(find_draft_file(folder, flow)), for_all)
+    return CheckedDraft(compiled.flow, compiled.problems)
+
+
+def publish_draft(folder: Path, flow: str, draft: CheckedDraft, text: str, expected_digest: str) -> FlowSource:
+    """Write a checked draft as the file of a flow, whole and at once; return the source before.
+
+    Raises DraftRefusedError if the draft has errors, DraftConflictError if the file has not ``expected_digest`` any more,
+    and ReadOnlyFlowsError, with a patch, if the folder cannot be written.
+    """
+    if draft.flow is None or draft.errors:
+        raise DraftRefusedError(draft.errors)
+    with _lock_flow_file(folder, flow, text) as before:
+        if before.digest != expected_digest:
+            raise DraftConflictError(f"{before.file} has changed meanwhile: compare, and begin the draft again")
+        try:
+            replace_file_text(before.file.resolve(), text)
+        except OSError as error:
+            raise _refuse_to_write(before, text, error) from None
+    return before
+
+
+@contextlib.contextmanager
+def _lock_flow_file(folder: Path, flow: str, text: str) -> Iterator[FlowSource]:
+    """Yield the current source while no other process may write it."""
+    before = read_flow_source(folder, flow)
+    with contextlib.ExitStack() as stack:
+        try:
+            if not os.access(before.file.resolve().parent, os.W_OK, effective_ids=True):
+                raise PermissionError(13, "the folder is read-only")
+            stack.enter_context(lock_file(before.file.resolve()))
+        except OSError as error:
+            raise _refuse_to_write(before, text, error) from None
+        yield read_flow_source(folder, flow)
+
+
+def _refuse_to_write(before: FlowSource, text: str, error: OSError) -> ReadOnlyFlowsError:
+    reason = f"{before.file} cannot be written: {error.strerror or error}; apply the patch where the flows are kept"
+    return ReadOnlyFlowsError(reason, make_patch(before, text))
+
+
+def make_patch(before: FlowSource, text: str) -> str:
+    """Return a change as a patch for ``git apply``, with the path of the file in the folder above."""
+    path = f"{before.file.parent.name}/{before.file.name}"
+    old, new = (f"a/{path}" if before.digest else "/dev/null"), f"b/{path}"
+    head = "" if before.digest else "new file mode 100644\n"
+    return f"diff --git a/{path} b/{path}\n{head}{compare_sources(before.text, text, old, new)}"
+
+
+def compare_sources(before: str, after: str, before_name: str, after_name: str) -> str:
+    """Return the differences of two texts as a unified diff; empty if there are none."""
+    lines = difflib.unified_diff(_split_lines(before), _split_lines(after), before_name, after_name)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _split_lines(text: str) -> list[str]:
+    """Split at line feeds only, as git does."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    return lines[:-1] if text.endswith("\n") or not text else [*lines[:-1], lines[-1].removesuffix("\n")]

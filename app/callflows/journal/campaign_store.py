@@ -1,0 +1,264 @@
+"""Campaigns in the database: which numbers are to be called, which calls were begun, and how they ended.
+
+Every function runs in the transaction of a connection.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import func, insert, select, update
+
+from callflows.errors import JournalRejectionError
+from callflows.journal.journal_tables import (
+    CALLS_TABLE,
+    CAMPAIGN_CALLS_TABLE,
+    CAMPAIGN_NUMBERS_TABLE,
+    CAMPAIGNS_TABLE,
+    TURNS_TABLE,
+)
+from callflows.journal.state_order import split_hangup_cause
+from callflows.telephony.call_record import round_up_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from callflows.journal.stored_rows import JournalRow
+
+
+_ROWS_PER_STATEMENT: Final = 500
+_CLOCK_DIFFERENCE_SECONDS: Final = 10.0
+"""Seconds by which the clocks of Opentact and of this machine may differ."""
+
+
+class NumberState(StrEnum):
+    """State of a number in a campaign. The first three may change; the others are final."""
+
+    waiting = "waiting"
+    calling = "calling"
+    talking = "talking"
+    answered = "answered"
+    unanswered = "no answer"
+    failed = "failed"
+    unknown = "unknown"
+    opted_out = "opted out"
+    cancelled = "cancelled"
+
+
+OPEN_NUMBER_STATES: Final = (NumberState.waiting, NumberState.calling, NumberState.talking)
+
+
+class StoredCampaign(NamedTuple):
+    """A campaign; ``settings`` are plain data, ``at`` is its creation in seconds since 1970."""
+
+    name: str
+    flow: str
+    at: float
+    by: str
+    settings: Mapping[str, Any]
+
+
+class CampaignNumber(NamedTuple):
+    """A number of a campaign. ``values`` are those of its row in the list."""
+
+    position: int
+    number: str
+    values: Mapping[str, str]
+    state: NumberState
+    attempts: int
+    at: float | None
+    next: float
+    batch: str | None
+    reason: str
+
+
+class OutboundCall(NamedTuple):
+    """What Opentact's reports say of a call that it made."""
+
+    call: str
+    is_answered: bool
+    is_over: bool
+    cause: str
+
+
+def make_campaign_key(campaign: str, position: int, attempt: int) -> str:
+    """Return the key of one call of a campaign, as tickets carry it."""
+    return f"{campaign}/{position}/{attempt}"
+
+
+def store_campaign(
+    connection: Connection, campaign: StoredCampaign, numbers: Sequence[tuple[str, Mapping[str, str]]]
+) -> None:
+    """Store a new campaign with its numbers, in order. Raises JournalRejectionError if the name is taken."""
+    if load_campaign(connection, campaign.name) is not None:
+        raise JournalRejectionError(f"there is a campaign {campaign.name} already")
+    payload = json.dumps(campaign.settings, ensure_ascii=False)
+    connection.execute(
+        insert(CAMPAIGNS_TABLE).values(
+            name=campaign.name, flow=campaign.flow, at=campaign.at, by=campaign.by, payload=payload
+        )
+    )
+    rows = [
+        {
+            "campaign": campaign.name,
+            "position": position,
+            "number": number,
+            "payload": json.dumps(values, ensure_ascii=False),
+            "state": NumberState.waiting,
+            "attempts": 0,
+            "at": None,
+            "next": 0.0,
+            "batch": None,
+            "reason": "",
+        }
+        for position, (number, values) in enumerate(numbers, 1)
+    ]
+    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+        connection.execute(insert(CAMPAIGN_NUMBERS_TABLE), rows[start : start + _ROWS_PER_STATEMENT])
+
+
+def load_campaign(connection: Connection, name: str) -> StoredCampaign | None:
+    """Return a campaign; None if there is none of this name."""
+    row = connection.execute(select(CAMPAIGNS_TABLE).where(CAMPAIGNS_TABLE.c.name == name)).mappings().first()
+    return _read_campaign(row) if row is not None else None
+
+
+def list_campaigns(connection: Connection) -> list[StoredCampaign]:
+    """Return all campaigns, the newest first."""
+    rows = connection.execute(select(CAMPAIGNS_TABLE).order_by(CAMPAIGNS_TABLE.c.at.desc())).mappings()
+    return [_read_campaign(row) for row in rows]
+
+
+def _read_campaign(row: Any) -> StoredCampaign:  # noqa: ANN401 - a row
+    return StoredCampaign(row["name"], row["flow"], row["at"], row["by"], json.loads(row["payload"]))
+
+
+def count_numbers(connection: Connection, name: str) -> dict[NumberState, int]:
+    """Return how many numbers of a campaign are in each state."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    counted = select(table.c.state, func.count()).where(table.c.campaign == name).group_by(table.c.state)
+    found = {NumberState(state): count for state, count in connection.execute(counted)}
+    return {state: found[state] for state in NumberState if state in found}
+
+
+def list_numbers(connection: Connection, name: str, states: Iterable[NumberState] = NumberState) -> list[CampaignNumber]:
+    """Return the numbers of a campaign in some states, in the order of the list."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    wanted = select(table).where(table.c.campaign == name, table.c.state.in_([*states])).order_by(table.c.position)
+    return [
+        CampaignNumber(
+            row["position"], row["number"], json.loads(row["payload"]), NumberState(row["state"]), row["attempts"],
+            row["at"], row["next"], row["batch"], row["reason"],
+        )
+        for row in connection.execute(wanted).mappings()
+    ]  # fmt: skip
+
+
+def begin_attempt(connection: Connection, name: str, number: CampaignNumber, now: float) -> int:
+    """Count a call before Opentact is asked for it. Return the attempt from 1; 0 if another process was quicker."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    mine = (
+        (table.c.campaign == name)
+        & (table.c.position == number.position)
+        & (table.c.state == NumberState.waiting)
+        & (table.c.attempts == number.attempts)
+    )
+    values = {"state": NumberState.calling, "attempts": number.attempts + 1, "at": now, "batch": None, "reason": ""}
+    return number.attempts + 1 if connection.execute(update(table).where(mine).values(values)).rowcount else 0
+
+
+def change_number(connection: Connection, name: str, position: int, state: NumberState, **columns: Any) -> None:  # noqa: ANN401
+    """Change the state of a number, and other columns."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    mine = (table.c.campaign == name) & (table.c.position == position)
+    connection.execute(update(table).where(mine).values(state=state, **columns))
+
+
+def cancel_numbers(connection: Connection, name: str, reason: str) -> int:
+    """Take all waiting numbers out of a campaign; return how many there were."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    waiting = (table.c.campaign == name) & (table.c.state == NumberState.waiting)
+    return connection.execute(update(table).where(waiting).values(state=NumberState.cancelled, reason=reason)).rowcount
+
+
+def find_answered_calls(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Return the calls that asked this server for a document, by their keys."""
+    found: dict[str, str] = {}
+    for some in _split_list(keys):
+        wanted = select(CAMPAIGN_CALLS_TABLE.c.key, CAMPAIGN_CALLS_TABLE.c.call).where(CAMPAIGN_CALLS_TABLE.c.key.in_(some))
+        found |= {key: call or "" for key, call in connection.execute(wanted)}
+    return found
+
+
+def find_outbound_call(connection: Connection, sender: str, number: str, since: float) -> OutboundCall | None:
+    """Return the first call from a number of ours to another that Opentact reports since a moment; None without one."""
+    table = CALLS_TABLE
+    wanted = (
+        select(table)
+        .where(
+            table.c.number == number,
+            table.c.caller == sender,
+            table.c.direction == "out",
+            table.c.started >= since - _CLOCK_DIFFERENCE_SECONDS,
+        )
+        .order_by(table.c.started)
+    )
+    row = connection.execute(wanted).mappings().first()
+    return _read_outbound_call(row) if row is not None else None
+
+
+def load_outbound_call(connection: Connection, call: str) -> OutboundCall | None:
+    """Return what is reported of a call; None if nothing is."""
+    row = connection.execute(select(CALLS_TABLE).where(CALLS_TABLE.c.id == call)).mappings().first()
+    return _read_outbound_call(row) if row is not None else None
+
+
+def _read_outbound_call(row: Any) -> OutboundCall:  # noqa: ANN401 - a row
+    is_over = any(row[moment] is not None for moment in ("hangup", "destroy", "finished"))
+    return OutboundCall(row["id"], row["answer"] is not None, is_over, split_hangup_cause(row["cause"])[1])
+
+
+def iterate_report(connection: Connection, name: str) -> Iterator[JournalRow]:
+    """Yield a row for each number, with its answered call: the id, the seconds, the node of its last request."""
+    numbers = list_numbers(connection, name)
+    for some in _split_list(numbers):
+        keys = {make_campaign_key(name, one.position, one.attempts): one.position for one in some}
+        calls = {keys[key]: call for key, call in find_answered_calls(connection, [*keys]).items()}
+        seconds, nodes = _find_seconds(connection, [*calls.values()]), _find_last_nodes(connection, [*calls.values()])
+        for one in some:
+            call = calls.get(one.position, "")
+            yield {
+                "number": one.number,
+                "state": one.state.value,
+                "attempts": one.attempts,
+                "called": one.at,
+                "seconds": seconds.get(call),
+                "node": nodes.get(call, ""),
+                "call": call,
+                "reason": one.reason,
+                **one.values,
+            }
+
+
+def _find_seconds(connection: Connection, calls: Sequence[str]) -> dict[str, int]:
+    """Return how long calls lasted from the answer, as far as Opentact reported it."""
+    table = CALLS_TABLE
+    wanted = select(table.c.id, table.c.answer, table.c.hangup).where(
+        table.c.id.in_(calls), table.c.answer.isnot(None), table.c.hangup.isnot(None)
+    )
+    return {call: round_up_seconds(hangup - answer) for call, answer, hangup in connection.execute(wanted)}
+
+
+def _find_last_nodes(connection: Connection, calls: Sequence[str]) -> dict[str, str]:
+    """Return the node of the last request of each call."""
+    wanted = select(TURNS_TABLE.c.call, TURNS_TABLE.c.node).where(TURNS_TABLE.c.call.in_(calls)).order_by(TURNS_TABLE.c.at)
+    return {call: node.partition(".")[0] for call, node in connection.execute(wanted)}
+
+
+def _split_list(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), _ROWS_PER_STATEMENT):
+        yield values[start : start + _ROWS_PER_STATEMENT]

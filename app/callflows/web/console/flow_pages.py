@@ -1,0 +1,172 @@
+"""The pages of flows: the list, one flow with its traffic, its file and its versions, and the numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import time
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.exceptions import HTTPException
+
+from callflows.journal.call_ending import ENDING_WORDS
+from callflows.journal.call_story import format_moment
+from callflows.web.console.flow_picture import draw_flow, light_picture
+from callflows.web.journal_lists import ask_journal
+from callflows.web.operator_api import describe_flow_state, list_answered_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from callflows.flows.flow import Flow
+    from callflows.web.console.console_frame import Console
+    from callflows.web.console.console_sessions import ConsoleSession
+
+
+FLOW_VIEWS: Final = {"picture": "Picture", "file": "File", "versions": "Versions"}
+_TRAFFIC_DAYS: Final = 7
+_SECONDS_PER_DAY: Final = 86_400
+_MAX_NUMBERS: Final = 500
+_HUNG_UP_ENDINGS: Final = frozenset({"hung-up", "hung-up-in-menu"})
+_DIFF_CONTEXT_LINES: Final = 3
+
+
+def add_flow_pages(console: Console) -> None:
+    """Add the pages of flows and of numbers."""
+    pages = _FlowPages(console)
+    console.add_page("/flows", pages.show_flows)
+    console.add_page("/flows/{flow}", pages.show_flow)
+    console.add_page("/flows/{flow}/versions/{version}", pages.show_version)
+    console.add_page("/numbers", pages.show_numbers)
+
+
+class _FlowPages:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._journal = console.sources.journal
+
+    async def show_flows(self, request: Request, session: ConsoleSession) -> Response:
+        loaded = self._console.sources.get_loaded_flows()
+        flows = [describe_flow_state(name, loaded) for name in sorted(loaded.book.flows)]
+        unread = [name for name in loaded.broken_flows if name not in loaded.book.flows]
+        return await self._console.render(request, session, "flows.html", flows=flows, unread=unread)
+
+    async def show_flow(self, request: Request, session: ConsoleSession) -> Response:
+        name = request.path_params["flow"]
+        view = request.query_params.get("view", "picture")
+        if view not in FLOW_VIEWS:
+            raise HTTPException(404, "There is no such view of a flow.")
+        loaded = self._console.sources.get_loaded_flows()
+        flow = loaded.book.flows.get(name)
+        if flow is None:
+            raise HTTPException(404, "There is no such flow. Its file may be gone, or have another name.")
+        values: dict[str, Any] = {}
+        if view == "picture":
+            values = await self._collect_traffic(flow)
+        elif view == "versions":
+            rows = await ask_journal(self._journal.list_versions(name))
+            values = {"versions": [_describe_moments(row) for row in rows]}
+        problems = flow.problems or loaded.stale_flows.get(name, ())
+        return await self._console.render(
+            request,
+            session,
+            "flow.html",
+            flow=describe_flow_state(name, loaded),
+            problems=problems,
+            hours=flow.hours_names,
+            view=view,
+            views=FLOW_VIEWS,
+            lines=flow.source.decode("utf-8", "replace").splitlines(),
+            marked={problem.line: problem for problem in problems},
+            zone=self._console.find_zone_name(name),
+            **values,
+        )
+
+    async def _collect_traffic(self, flow: Flow) -> dict[str, Any]:
+        """Return the picture of a flow with the calls of the last days, and the same as lists."""
+        since = time.time() - _TRAFFIC_DAYS * _SECONDS_PER_DAY
+        ways = await ask_journal(self._journal.count_traffic(flow.name, since))
+        endings = await ask_journal(self._journal.count_ending_nodes(flow.name, since))
+        calls: dict[str, int] = {}
+        for _, node, count in ways:
+            calls[node] = calls.get(node, 0) + count
+        hung_up: dict[str, int] = {}
+        for node, kind, count in endings:
+            if kind in _HUNG_UP_ENDINGS and node:
+                hung_up[node] = hung_up.get(node, 0) + count
+        drawn = await asyncio.to_thread(draw_flow, flow.name, self._console.find_flow_file(flow.file), flow.source)
+        picture = None
+        if drawn is not None:
+            texts = {node: f"{count:,}" for node, count in calls.items()}
+            picture = light_picture(drawn, texts, {(before, node): "" for before, node, _ in ways if before})
+        return {
+            "picture": picture,
+            "boxes": drawn.diagram.boxes if drawn is not None else (),
+            "calls": calls,
+            "hung_up": hung_up,
+            "ways": sorted((way for way in ways if way[0]), key=lambda way: -way[2]),
+            "total": sum(count for before, _, count in ways if not before),
+            "days": _TRAFFIC_DAYS,
+            "endings": ENDING_WORDS,
+        }
+
+    async def show_version(self, request: Request, session: ConsoleSession) -> Response:
+        """Show the text of a version, and how it differs from the one before."""
+        name, version = request.path_params["flow"], request.path_params["version"]
+        stored = await ask_journal(self._journal.load_version(name, version))
+        if stored is None:
+            raise HTTPException(404, "There is no such version. It may have been erased with its calls.")
+        rows = await ask_journal(self._journal.list_versions(name))
+        earlier = [row for row in rows if (row["since"] or 0.0) < (stored["since"] or 0.0)]
+        before = await ask_journal(self._journal.load_version(name, earlier[0]["version"])) if earlier else None
+        return await self._console.render(
+            request,
+            session,
+            "version.html",
+            flow=name,
+            stored=_describe_moments(stored),
+            before=before["version"] if before is not None else "",
+            changes=_compare_texts(before["source"] or "", stored["source"] or "") if before is not None else [],
+            lines=(stored["source"] or "").splitlines(),
+            zone=self._console.find_zone_name(name),
+        )
+
+    async def show_numbers(self, request: Request, session: ConsoleSession) -> Response:
+        loaded = self._console.sources.get_loaded_flows()
+        numbers = list_answered_numbers(loaded.book)
+        shown = numbers[:_MAX_NUMBERS]
+        last = await ask_journal(self._journal.find_last_calls([number for number, _ in shown]))
+        rows = [
+            {
+                "number": number,
+                "flow": flow,
+                "file": PurePath(loaded.book.flows[flow].file).name,
+                "is_broken": bool(loaded.book.flows[flow].problems),
+                "last": format_moment(last.get(number)),
+            }
+            for number, flow in shown
+        ]
+        conflicts = [str(problem) for problem in loaded.claim_conflicts]
+        return await self._console.render(
+            request,
+            session,
+            "numbers.html",
+            rows=rows,
+            left=len(numbers) - len(shown),
+            conflicts=conflicts,
+            zone_of=self._console.find_zone_name,
+        )
+
+
+def _describe_moments(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "since": format_moment(row["since"]), "until": format_moment(row["until"])}
+
+
+def _compare_texts(before: str, after: str) -> Sequence[tuple[str, str]]:
+    """Return the lines of a unified difference, each with its mark: ``+``, ``-``, ``@`` or a space."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_DIFF_CONTEXT_LINES)
+    return [(line[:1], line[1:] if line[:1] != "@" else line) for line in [*lines][2:]]

@@ -1,0 +1,182 @@
+"""The inbox: voicemails with their sound, texts as conversations, and missed calls; handled or new, with notes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.exceptions import HTTPException
+
+from callflows.errors import JournalRejectionError
+from callflows.journal.call_story import build_named_row
+from callflows.journal.inbox import INBOX_STATES, MESSAGE_KIND, VOICEMAIL_KIND, InboxFilter
+from callflows.journal.stored_rows import CallFilter
+from callflows.telephony.phone_numbers import parse_e164
+from callflows.telephony.ports import Effect
+from callflows.text import MAX_SMS_CHARACTERS, clean_text
+from callflows.web.console.console_door import build_person_change, choose_next_path
+from callflows.web.console.recording_audio import RecordingFetcher
+from callflows.web.journal_lists import DEFAULT_LISTED_ROWS, ask_journal, read_page_cursor, write_page_cursor
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from callflows.web.console.console_frame import Console
+    from callflows.web.console.console_sessions import ConsoleSession
+
+
+_BOXES: Final = {"voicemails": "Voicemails", "texts": "Texts", "missed": "Missed calls"}
+_MISSED_ENDINGS: Final = ("nobody-answered", "no-message", "hung-up-in-menu", "hung-up", "fallback")
+_MISSED_DAYS: Final = 7
+_MAX_CONVERSATION: Final = 200
+_SMS_PART_CHARACTERS: Final = 153
+_SECONDS_PER_DAY: Final = 86_400
+
+
+def add_inbox_pages(console: Console) -> None:
+    """Add the inbox, the conversations, the sounds, and what people change there."""
+    pages = _InboxPages(console)
+    console.add_page("/inbox", pages.show_inbox)
+    console.add_page("/texts/{ours}/{other}", pages.show_conversation)
+    console.add_page("/texts/{ours}/{other}", pages.send_reply, "operate", ["POST"])
+    console.add_page("/recordings/{recording}/sound", pages.play_recording)
+    console.add_page("/inbox/{kind}/{id}/handled", pages.set_handled, "operate", ["POST"])
+    console.add_page("/inbox/{kind}/{id}/notes", pages.add_note, "operate", ["POST"])
+
+
+class _InboxPages:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._journal = console.sources.journal
+        self._fetcher = RecordingFetcher(console.sources.private_networks)
+
+    async def show_inbox(self, request: Request, session: ConsoleSession) -> Response:
+        box = request.query_params.get("box", "voicemails")
+        state = request.query_params.get("state", "new" if box != "missed" else "")
+        if box not in _BOXES or state not in ("", *INBOX_STATES):
+            raise HTTPException(400, "box: use voicemails, texts or missed; state: use new or handled")
+        cursor = read_page_cursor(request.query_params.get("cursor", ""))
+        wanted = InboxFilter(
+            flow=request.query_params.get("flow", "") if box == "voicemails" else "",
+            state=state,
+            after=cursor,
+            limit=DEFAULT_LISTED_ROWS + 1,
+        )
+        rows: list[dict[str, Any]]
+        if box == "voicemails":
+            rows = await ask_journal(self._journal.list_voicemails(wanted))
+        elif box == "texts":
+            rows = await ask_journal(self._journal.list_messages(wanted._replace(direction="in")))
+        else:
+            rows = await self._list_missed()
+        shown, more = rows[:DEFAULT_LISTED_ROWS], ""
+        if len(rows) > DEFAULT_LISTED_ROWS and box != "missed":
+            more = urlencode({"box": box, "state": state, "cursor": write_page_cursor(shown[-1]["cursor"])})
+        return await self._console.render(
+            request,
+            session,
+            "inbox.html",
+            boxes=_BOXES,
+            box=box,
+            state=state,
+            rows=shown,
+            more=more,
+            here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
+            zone_of=self._console.find_zone_name,
+        )
+
+    async def _list_missed(self) -> list[dict[str, Any]]:
+        """Return the calls of the last days that nobody took and that left no message, the newest first."""
+        since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
+        calls: list[dict[str, Any]] = []
+        for outcome in _MISSED_ENDINGS:
+            wanted = CallFilter(outcome=outcome, since=since, limit=DEFAULT_LISTED_ROWS)
+            calls += await ask_journal(self._journal.list_calls(wanted))
+        calls.sort(key=lambda call: call["started"] or 0.0, reverse=True)
+        return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls[:DEFAULT_LISTED_ROWS]]
+
+    async def show_conversation(self, request: Request, session: ConsoleSession) -> Response:
+        ours, other = request.path_params["ours"], request.path_params["other"]
+        return await self._render_conversation(request, session, ours, other)
+
+    async def _render_conversation(
+        self, request: Request, session: ConsoleSession, ours: str, other: str, refusal: str = "", text: str = ""
+    ) -> Response:
+        rows = await ask_journal(
+            self._journal.list_messages(InboxFilter(number=ours, party=other, limit=_MAX_CONVERSATION))
+        )
+        if not rows:
+            raise HTTPException(404, "There is no conversation between these numbers.")
+        return await self._console.render(
+            request,
+            session,
+            "conversation.html",
+            ours=ours,
+            other=other,
+            rows=rows[::-1],
+            refusal=refusal,
+            text=text,
+            has_stopped=await ask_journal(self._journal.is_opted_out(ours, other)),
+            can_send=self._console.sources.send_effect is not None,
+            max_characters=MAX_SMS_CHARACTERS,
+            zone=self._console.find_zone_of_number(ours),
+        )
+
+    async def send_reply(self, request: Request, session: ConsoleSession) -> Response:
+        fields = await self._console.door.read_form(request, session)
+        ours, other = request.path_params["ours"], request.path_params["other"]
+        text = clean_text(fields.get("text", "")).strip()
+        refusal = await self._explain_refused_reply(ours, other, text)
+        send = self._console.sources.send_effect
+        if refusal or send is None:
+            return await self._render_conversation(request, session, ours, other, refusal, text)
+        change = build_person_change(request, session.user)
+        await self._console.door.record_change(change, "text", f"text {ours} {other}", "", text)
+        send(Effect("sms", f"console/{uuid.uuid4().hex}", {"from": ours, "to": other, "text": text}))
+        return self._console.redirect(f"/texts/{quote(ours)}/{quote(other)}#end")
+
+    async def _explain_refused_reply(self, ours: str, other: str, text: str) -> str:
+        """Return the reason why a text may not be sent; empty if it may."""
+        book = self._console.sources.get_loaded_flows().book
+        if self._console.sources.send_effect is None:
+            return "This server has no account of Opentact: it cannot send texts."
+        if not parse_e164(ours) or not parse_e164(other) or book.find_answering_flow(ours) is None:
+            return "A text goes from a number of your flows to a phone number."
+        if not text or len(text) > MAX_SMS_CHARACTERS:
+            return f"A text has 1 to {MAX_SMS_CHARACTERS} characters."
+        if await ask_journal(self._journal.is_opted_out(ours, other)):
+            return "This number has sent STOP: no more texts may be sent to it."
+        return ""
+
+    async def play_recording(self, request: Request, _session: ConsoleSession) -> Response:
+        url = await ask_journal(self._journal.find_recording_url(request.path_params["recording"]))
+        if not url:
+            raise HTTPException(404, "There is no such recording.")
+        range_header = request.headers.get("range", "")
+        return await self._fetcher.serve_recording(request.path_params["recording"], url, range_header)
+
+    async def set_handled(self, request: Request, session: ConsoleSession) -> Response:
+        fields = await self._console.door.read_form(request, session)
+        kind, id_ = await self._require_thing(request)
+        change = build_person_change(request, session.user)
+        await ask_journal(self._journal.set_handled(kind, id_, change, handled=fields.get("handled") == "yes"))
+        return self._console.redirect(choose_next_path(fields.get("next")).removeprefix("/console"))
+
+    async def add_note(self, request: Request, session: ConsoleSession) -> Response:
+        fields = await self._console.door.read_form(request, session)
+        kind, id_ = await self._require_thing(request)
+        try:
+            change = build_person_change(request, session.user)
+            await ask_journal(self._journal.add_note(kind, id_, change, fields.get("text", "")))
+        except JournalRejectionError as error:
+            raise HTTPException(400, f"The note was not stored: {error}.") from None
+        return self._console.redirect(choose_next_path(fields.get("next")).removeprefix("/console"))
+
+    async def _require_thing(self, request: Request) -> tuple[str, str]:
+        kind, id_ = request.path_params["kind"], request.path_params["id"]
+        if kind not in (VOICEMAIL_KIND, MESSAGE_KIND) or not await ask_journal(self._journal.has_thing(kind, id_)):
+            raise HTTPException(404, "There is no such voicemail or text. It may have been erased.")
+        return kind, id_

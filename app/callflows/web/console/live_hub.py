@@ -1,0 +1,90 @@
+"""Live parts of pages by Server-Sent Events: one look at the journal a second for all watchers of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import StreamingResponse
+
+from callflows.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from starlette.responses import Response
+
+
+_LOG: Final = get_logger("console")
+MAX_WATCHERS: Final = 50
+"""Watchers of one process; further ones are told to come again."""
+_LOOK_INTERVAL_SECONDS: Final = 1.0
+_HEARTBEAT_SECONDS: Final = 15.0
+_RECHECK_SECONDS: Final = 60.0
+"""Seconds after which the session of a watcher is looked at again."""
+
+
+class LiveHub:
+    """Renders a part of a page while somebody watches, and sends it to all watchers when it has changed."""
+
+    def __init__(self, event: str, render: Callable[[], Awaitable[str]]) -> None:
+        """``render`` returns the part as HTML, the same for every person."""
+        self._event = event
+        self._render = render
+        self._queues: set[asyncio.Queue[str]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._last = ""
+
+    def watch(self, is_session_valid: Callable[[], Awaitable[bool]]) -> Response:
+        """Answer with the stream of changes."""
+        if len(self._queues) >= MAX_WATCHERS:
+            return StreamingResponse(iter(["retry: 30000\n\n"]), media_type="text/event-stream")
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._stream(is_session_valid), media_type="text/event-stream", headers=headers)
+
+    async def _stream(self, is_session_valid: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
+        # A slow browser misses changes in between, and gets the newest.
+        queue: asyncio.Queue[str] = asyncio.Queue(1)
+        self._queues.add(queue)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look_while_watched())
+        checked = time.monotonic()
+        try:
+            yield "retry: 2000\n\n"
+            while True:
+                try:
+                    async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                        part = await queue.get()
+                    yield _format_event(self._event, part)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                if time.monotonic() - checked > _RECHECK_SECONDS:
+                    checked = time.monotonic()
+                    if not await is_session_valid():
+                        return
+        finally:
+            self._queues.discard(queue)
+
+    async def _look_while_watched(self) -> None:
+        while self._queues:
+            began = time.monotonic()
+            try:
+                part = await self._render()
+            except Exception as error:  # noqa: BLE001 - watchers wait until the database is back
+                _LOG.warning("the live part of the console was not made", error=type(error).__name__)
+                part = self._last
+            if part != self._last:
+                self._last = part
+                for queue in self._queues:
+                    with contextlib.suppress(asyncio.QueueEmpty):
+                        queue.get_nowait()
+                    queue.put_nowait(part)
+            await asyncio.sleep(max(_LOOK_INTERVAL_SECONDS, 3 * (time.monotonic() - began)))
+        self._last = ""
+
+
+def _format_event(name: str, data: str) -> str:
+    lines = "".join(f"data: {line}\n" for line in data.splitlines())
+    return f"event: {name}\n{lines}\n"

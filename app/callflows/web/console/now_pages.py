@@ -1,0 +1,205 @@
+"""The first page: which lines are open and what callers hear, who is on the line, and how today's calls ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.exceptions import HTTPException
+
+from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_all_overrides, choose_override_folder
+from callflows.flows.hours.wall_clock import parse_override_end
+from callflows.journal.call_ending import ENDING_WORDS
+from callflows.journal.call_story import build_named_row
+from callflows.journal.stored_rows import CallFilter, find_call_end
+from callflows.telephony.call_record import LONGEST_CALL_SECONDS
+from callflows.web.console.console_door import build_person_change
+from callflows.web.console.hours_preview import HoursPreview, preview_hours
+from callflows.web.console.live_hub import LiveHub
+from callflows.web.journal_lists import ask_journal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from callflows.flows.flow import Flow
+    from callflows.web.console.console_frame import Console
+    from callflows.web.console.console_sessions import ConsoleSession
+
+
+_MAX_SHOWN_GOING: Final = 30
+_MAX_SHOWN_LATELY: Final = 8
+_COUNTS_LIFE_SECONDS: Final = 5.0
+_TAKES_EFFECT_SECONDS: Final = 3.0
+_STATES: Final = {"open": True, "closed": False}
+UNTIL_CHOICES: Final = {"1h": "for an hour", "4h": "for four hours", "18:00": "until 18:00", "": "until …"}
+"""Ends of an override to choose from, each with its words."""
+
+
+def add_now_pages(console: Console) -> None:
+    """Add the first page, its live part, and the pages on which the line is opened or closed."""
+    pages = _NowPages(console)
+    console.add_page("/", pages.show_now)
+    console.add_page("/live", pages.stream_live_part)
+    console.add_page("/hours/{flow}/{hours}", pages.show_switch, "operate")
+    console.add_page("/hours/{flow}/{hours}", pages.switch_hours, "operate", ["POST"])
+
+
+class _NowPages:
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._journal = console.sources.journal
+        self._hub = LiveHub("now", self._render_live_part)
+        self._counts: tuple[float, list[tuple[str, int, int]]] = (float("-inf"), [])
+
+    async def show_now(self, request: Request, session: ConsoleSession) -> Response:
+        return await self._console.render(request, session, "now.html", **await self._collect_values())
+
+    async def stream_live_part(self, request: Request, _session: ConsoleSession) -> Response:
+        async def is_session_valid() -> bool:
+            return await self._console.door.find_session(request) is not None
+
+        return self._hub.watch(is_session_valid)
+
+    async def _render_live_part(self) -> str:
+        return self._console.render_part("now_live.html", await self._collect_values())
+
+    async def _collect_values(self) -> dict[str, Any]:
+        now = time.time()
+        list_calls, outlines = self._journal.list_calls, self._console.get_outlines()
+        going = await ask_journal(
+            list_calls(CallFilter(is_going=True, since=now - LONGEST_CALL_SECONDS, limit=_MAX_SHOWN_GOING))
+        )
+        lately = await ask_journal(list_calls(CallFilter(limit=_MAX_SHOWN_LATELY + _MAX_SHOWN_GOING)))
+        going = [call for call in going if find_call_end(call) is None]
+        ids = {call["id"] for call in going}
+        over = [call for call in lately if call["id"] not in ids][:_MAX_SHOWN_LATELY]
+        paths = await ask_journal(self._journal.list_paths([*ids]))
+        counts = await self._count_today()
+        loaded = self._console.sources.get_loaded_flows()
+        return {
+            "hours": await asyncio.to_thread(self._list_hours),
+            "going": [{**self._build_row(call, outlines), "path": paths.get(call["id"], [])} for call in going],
+            "lately": [self._build_row(call, outlines) for call in over],
+            "totals": _sum_by_ending(counts),
+            "bars": _build_bars(counts),
+            "stale": loaded.stale_flows,
+            "broken": loaded.broken_flows,
+            "status": self._console.sources.get_status(),
+            "has_flows": bool(loaded.book.flows),
+            "zone_of": self._console.find_zone_name,
+        }
+
+    @staticmethod
+    def _build_row(call: dict[str, Any], outlines: Any) -> dict[str, Any]:  # noqa: ANN401 - FlowOutlines
+        return {**build_named_row(call, outlines), "name": call["name"] or ""}
+
+    async def _count_today(self) -> list[tuple[str, int, int]]:
+        counted_at, counts = self._counts
+        if time.monotonic() - counted_at > _COUNTS_LIFE_SECONDS:
+            counts = await ask_journal(self._journal.count_endings(self._console.find_midnight()))
+            self._counts = time.monotonic(), counts
+        return counts
+
+    def _list_hours(self) -> list[HoursPreview]:
+        now = datetime.now(UTC)
+        flows = self._console.sources.get_loaded_flows().book.flows
+        return [
+            preview_hours(flow, name, now)
+            for _, flow in sorted(flows.items())
+            if flow.resolve is not None and not flow.problems
+            for name in flow.hours_names
+        ]
+
+    def _find_flow(self, request: Request) -> tuple[Flow, str]:
+        flow = self._console.sources.get_loaded_flows().book.flows.get(request.path_params["flow"])
+        hours = request.path_params["hours"]
+        if flow is None or flow.resolve is None or flow.problems or hours not in flow.hours_names:
+            raise HTTPException(404, "There are no such opening hours now.")
+        return flow, hours
+
+    async def show_switch(self, request: Request, session: ConsoleSession) -> Response:
+        """Show what callers will hear before the line is opened or closed."""
+        flow, hours = self._find_flow(request)
+        now = datetime.now(UTC)
+        current = await asyncio.to_thread(preview_hours, flow, hours, now)
+        state = request.query_params.get("state") or ("closed" if current.is_open else "open")
+        if state not in _STATES:
+            raise HTTPException(400, "state: use open or closed")
+        until = request.query_params.get("other", "").strip() or request.query_params.get("until", "1h").strip()
+        refusal, supposed, ends = "", None, None
+        try:
+            ends = parse_override_end(until, now, flow.zone)
+            override = HoursOverride(flow.name, hours, _STATES[state], None, ends)
+            supposed = await asyncio.to_thread(preview_hours, flow, hours, now, override)
+        except ValueError as error:
+            refusal = str(error)
+        return await self._console.render(
+            request,
+            session,
+            "switch.html",
+            current=current,
+            supposed=supposed,
+            state=state,
+            until=until,
+            refusal=refusal,
+            choices=UNTIL_CHOICES,
+            ends=ends.astimezone(flow.zone or UTC) if ends is not None else None,
+            zone=flow.zone.key if flow.zone is not None else "UTC",
+        )
+
+    async def switch_hours(self, request: Request, session: ConsoleSession) -> Response:
+        """Open or close a line until a moment, or take that back."""
+        fields = await self._console.door.read_form(request, session)
+        flow, hours = self._find_flow(request)
+        now = datetime.now(UTC)
+        state = fields.get("state", "")
+        sources = self._console.sources
+        before = await asyncio.to_thread(preview_hours, flow, hours, now)
+        try:
+            if state == "normal":
+                folders = (sources.flows_folder, sources.data_folder)
+                taken = await asyncio.to_thread(cancel_all_overrides, folders, flow.name, hours, now)
+                said = f"{taken} override(s)", "normal"
+            elif state in _STATES:
+                ends = parse_override_end(fields.get("until", ""), now, flow.zone)
+                override = HoursOverride(flow.name, hours, _STATES[state], None, ends)
+                folder = choose_override_folder(sources.flows_folder, sources.data_folder)
+                await asyncio.to_thread(add_override, folder, override, now)
+                said = "", f"{state} until {ends.isoformat(' ', 'minutes')}"
+            else:
+                raise HTTPException(400, "state: use open, closed or normal")
+        except (ValueError, OSError) as error:
+            raise HTTPException(400, f"The hours were not changed: {error}") from None
+        change = build_person_change(request, session.user)
+        await self._console.door.record_change(change, "override", f"{flow.name} {hours}", *said)
+        await self._await_effect(flow.name, hours, before)
+        return self._console.redirect("/")
+
+    async def _await_effect(self, name: str, hours: str, before: HoursPreview) -> None:
+        """Wait a moment until the server has read the file, so that the next page shows how it is."""
+        end = time.monotonic() + _TAKES_EFFECT_SECONDS
+        while time.monotonic() < end:
+            flow = self._console.sources.get_loaded_flows().book.flows.get(name)
+            if flow is None or preview_hours(flow, hours, datetime.now(UTC)).override != before.override:
+                return
+            await asyncio.sleep(0.05)
+
+
+def _sum_by_ending(counts: list[tuple[str, int, int]]) -> list[tuple[str, str, int]]:
+    """Return the number of calls of each kind of ending, the most first, each with its words."""
+    totals: dict[str, int] = {}
+    for kind, _, count in counts:
+        totals[kind] = totals.get(kind, 0) + count
+    return [(kind, ENDING_WORDS.get(kind, kind), count) for kind, count in sorted(totals.items(), key=lambda one: -one[1])]
+
+
+def _build_bars(counts: list[tuple[str, int, int]]) -> list[tuple[int, int, int]]:
+    """Return a bar for each hour of the day: hour, calls, height in percent of the fullest hour."""
+    by_hour = [0] * 24
+    for _, hour, count in counts:
+        by_hour[min(max(hour, 0), 23)] += count
+    most = max(by_hour) or 1
+    return [(hour, count, round(100 * count / most)) for hour, count in enumerate(by_hour)]

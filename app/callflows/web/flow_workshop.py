@@ -1,0 +1,149 @@
+"""Changes of flows while the server runs: drafts, their checks and trials, going live, versions, rolling back.
+
+The HTTP API and the console use the same functions. A draft is only a text until it goes live: nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from callflows.errors import DraftConflictError
+from callflows.flows.authoring.flow_drafts import (
+    FlowSource,
+    check_draft,
+    compare_sources,
+    hash_flow_text,
+    publish_draft,
+    read_flow_source,
+)
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
+from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
+from callflows.web.command_process import TriedDraft
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from callflows.flows.authoring.flow_drafts import CheckedDraft
+    from callflows.flows.compiler.compiling_flow import CompilerOptions
+    from callflows.journal.inbox import PersonChange
+    from callflows.journal.journal_queries import JournalQueries
+    from callflows.web.command_process import CommandProcesses
+
+
+MAX_REPLAYED_CALLS: Final = 10_000
+
+
+class PublishedDraft(NamedTuple):
+    """A draft that has gone live: its version, the digest of the new file, and the source before."""
+
+    version: str
+    digest: str
+    before: FlowSource
+
+
+class FlowWorkshop:
+    """The drafts and versions of the flows of one folder."""
+
+    def __init__(
+        self, folder: Path, options: CompilerOptions, journal: JournalQueries, processes: CommandProcesses
+    ) -> None:
+        self._folder = folder
+        self._options = options
+        self._journal = journal
+        self._processes = processes
+
+    async def read_source(self, flow: str) -> FlowSource:
+        """Read the file of a flow. Raises LookupError for a name that no flow can have, and OSError."""
+        if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(flow):
+            raise LookupError(flow)
+        return await asyncio.to_thread(read_flow_source, self._folder, flow)
+
+    async def check_draft(self, flow: str, text: str) -> CheckedDraft:
+        """Compile a draft. Each problem has its place in the draft."""
+        return await asyncio.to_thread(check_draft, self._folder, self._options, flow, text)
+
+    async def test_draft(self, flow: str, text: str) -> dict[str, Any]:
+        """Run the scenarios of a draft; return the JSON of ``callflows test``.
+
+        Raises CommandBusyError and CommandFailedError, as the next ones do.
+        """
+        report: dict[str, Any] = await self._processes.run_for_json(
+            "test", "--format", "json", draft=TriedDraft(flow, text)
+        )
+        return report
+
+    async def ring_draft(self, flow: str, text: str, number: str, options: Mapping[str, str]) -> dict[str, Any]:
+        """Rehearse a call to a draft, or to the flow as it is if ``text`` is empty; return the JSON of ``callflows call``.
+
+        ``options`` are options of that command without their dashes, such as ``keys``.
+        """
+        arguments = [f"--{name}={value}" for name, value in {"keys": "", **options}.items()]
+        draft = TriedDraft(flow, text) if text else None
+        transcript: dict[str, Any] = await self._processes.run_for_json(
+            "call", number, "--format", "json", *arguments, draft=draft
+        )
+        return transcript
+
+    def replay_calls(self, filters: Mapping[str, str], draft: TriedDraft | None = None) -> AsyncIterator[str]:
+        """Replay past calls; yield lines of JSON: ``{"done": …, "total": …}``, and in the end the report.
+
+        ``filters`` are options of ``callflows replay`` without their dashes.
+        """
+        arguments = [f"--{name}={value}" for name, value in filters.items() if value]
+        return self._processes.stream_lines("replay", "--format", "jsonl", *arguments, draft=draft)
+
+    async def replay_call(self, call: str, draft: TriedDraft | None = None) -> dict[str, Any]:
+        """Tell what would happen now to a past call: both routes, and the first difference."""
+        described: dict[str, Any] = await self._processes.run_for_json("replay", call, "--format", "json", draft=draft)
+        return described
+
+    async def publish(
+        self, flow: str, text: str, expected_digest: str, change: PersonChange, action: str = GO_LIVE_ACTION
+    ) -> PublishedDraft:
+        """Check a draft and put it into the folder, whole and at once; the change is in the audit log.
+
+        Raises DraftRefusedError, DraftConflictError, ReadOnlyFlowsError, OSError, and JournalUnavailableError, before
+        anything is changed.
+        """
+        await self.read_source(flow)
+        versions = await self._journal.list_versions(flow)
+        draft = await self.check_draft(flow, text)
+        before = await asyncio.to_thread(publish_draft, self._folder, flow, draft, text, expected_digest)
+        version = draft.flow.version if draft.flow is not None else ""
+        live = versions[0]["version"] if versions else ""
+        await self._journal.add_audit_row(change, action, flow, live, version)
+        return PublishedDraft(version, hash_flow_text(text), before)
+
+    async def list_versions(self, flow: str, live_version: str) -> list[dict[str, Any]]:
+        """List the versions of a flow, newest first, with who made each live. Raises JournalUnavailableError."""
+        versions = await self._journal.list_versions(flow)
+        changes = await self._journal.list_audit_rows(FLOW_CHANGE_ACTIONS, flow)
+        return describe_flow_versions(versions, changes, live_version)
+
+    async def compare_versions(self, flow: str, version: str, against: str = "") -> str:
+        """Return the differences from a version to another one, or to the file as it is now, as a unified diff.
+
+        Raises LookupError if a version is unknown.
+        """
+        before = await self._load_version_source(flow, version)
+        if not against:
+            current = await self.read_source(flow)
+            return compare_sources(before, current.text, f"{flow} {version}", f"{flow} now")
+        after = await self._load_version_source(flow, against)
+        return compare_sources(before, after, f"{flow} {version}", f"{flow} {against}")
+
+    async def roll_back(self, flow: str, version: str, expected_digest: str, change: PersonChange) -> PublishedDraft:
+        """Make an earlier version live again. Raises LookupError if it is unknown, and the errors of ``publish``."""
+        text = await self._load_version_source(flow, version)
+        current = await self.read_source(flow)
+        if expected_digest and expected_digest != current.digest:
+            raise DraftConflictError(f"{current.file} has changed meanwhile: look at it, and roll back again")
+        return await self.publish(flow, text, current.digest, change, ROLLBACK_ACTION)
+
+    async def _load_version_source(self, flow: str, version: str) -> str:
+        row = await self._journal.load_version(flow, version)
+        if row is None:
+            raise LookupError(version)
+        return row["source"] or ""

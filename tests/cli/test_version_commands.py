@@ -1,0 +1,63 @@
+"""Versions of a flow in the terminal: who made each live, what has changed, and back to one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command_runner import run_command
+
+from callflows.flows.authoring import flow_drafts
+from callflows.flows.authoring.flow_drafts import check_draft
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.decisions import describe_decisions
+from callflows.flows.tickets import TicketSigner
+from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.sql_store import SqlStore
+from callflows.telephony.events import LiveFlowVersion
+
+OLD = "numbers: +12015550123\nnodes:\n  start:\n    - say: Hello.\n"
+NEW = OLD.replace("Hello.", "Welcome.")
+
+
+@pytest.fixture(autouse=True)
+def journal(tmp_path, monkeypatch):
+    """A journal with an old version of the flow and the one of the file."""
+    monkeypatch.setenv("CALLFLOWS_DATABASE_URL", f"sqlite:///{tmp_path}/journal.db")
+    monkeypatch.setenv("CALLFLOWS_FLOWS", str(tmp_path))
+    monkeypatch.setenv("CALLFLOWS_DATA", str(tmp_path))
+    (tmp_path / "acme.yaml").write_text(NEW, encoding="utf-8")
+    store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+    store.open()
+    for at, text in ((1.0, OLD), (2.0, NEW)):
+        flow = check_draft(tmp_path, CompilerOptions(TicketSigner([b"key"]), "Sorry."), "acme", text).flow
+        live = LiveFlowVersion("acme", flow.version, "acme.yaml", text, at, at + 1)
+        store.write_entries(build_journal_entries(live, describe_decisions))
+    store.close()
+
+
+def list_versions():
+    return json.loads(run_command("versions", "acme", "--format", "json").out)
+
+
+def test_a_version_is_listed_compared_and_comes_back_with_an_entry_in_the_audit_log(tmp_path):
+    new, old = list_versions()
+    assert (new["is_live"], old["is_live"]) == (True, False)
+    changes = run_command("versions", "acme", old["version"][:6]).out
+    assert "-    - say: Hello.\n+    - say: Welcome.\n" in changes
+    assert run_command("versions", "acme", old["version"], "--source").out == OLD
+    back = run_command("rollback", "acme", old["version"], "--yes")
+    assert (back.code, "+    - say: Hello." in back.err) == (0, True)
+    assert (tmp_path / "acme.yaml").read_text("utf-8") == OLD
+    new, old = list_versions()
+    assert (old["is_live"], old["action"], bool(old["who"])) == (True, "roll-back", True)
+    assert "has the text" in run_command("rollback", "acme", old["version"], "--yes").err
+
+
+def test_a_read_only_folder_gets_a_patch_and_an_unknown_version_is_named(tmp_path, monkeypatch):
+    _, old = list_versions()
+    assert run_command("rollback", "acme", "zzz", "--yes").code == 1
+    monkeypatch.setattr(flow_drafts.os, "access", lambda *_arguments, **_options: False)
+    refused = run_command("rollback", "acme", old["version"], "--yes")
+    assert (refused.code, "+    - say: Hello." in refused.out) == (1, True)
+    assert (tmp_path / "acme.yaml").read_text("utf-8") == NEW

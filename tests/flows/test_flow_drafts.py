@@ -1,0 +1,192 @@
+"""A draft is checked before it is a file, goes live as a whole, and single values change nothing else."""
+
+from __future__ import annotations
+
+import difflib
+
+import pytest
+
+from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError, ValueEditError
+from callflows.flows.authoring import flow_drafts
+from callflows.flows.authoring.flow_drafts import check_draft, hash_flow_text, publish_draft, read_flow_source
+from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.tickets import TicketSigner
+from waiting import run_process
+
+FLOW = """\
+# Our front desk.
+numbers: +12015550123
+timezone: America/New_York
+
+hours:
+  office:   # as on the door
+    mon-fri: 09:00-12:30, 13:30-18:00   # lunch
+    sat: 10:00-14:00
+    closed: [2026-12-24, 2026-12-31]
+    open:
+      2026-12-19: 10:00-16:00
+
+groups:
+  sales: {to: [ann@acme.sip.opentact.org, +12015550188], timeout: 25s}
+  support:
+    to:
+      - +12015550190   # Ben
+      - +12015550191   # Cleo
+    timeout: 15s
+  boss: +12015550111
+
+nodes:
+  start:
+    - when: not hours.office.open
+      goto: closed
+    - say: "Welcome to Acme."   # the greeting
+    - menu:
+        prompt: "For sales press 1. For support press 2."
+        keys: {1: sales, 2: support}
+        otherwise: closed
+  sales:
+    - dial: {to: sales, no_answer: closed}
+  support:
+    - dial: {to: support, no_answer: closed}
+  closed:
+    - say: >
+        We are closed.
+        Please call again.
+
+    - dial: boss
+"""
+OPTIONS = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
+
+
+def find_changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
+    lines = [*difflib.ndiff(before.splitlines(), after.splitlines())]
+    return [line[2:] for line in lines if line[0] == "-"], [line[2:] for line in lines if line[0] == "+"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "gone", "new"),
+    [
+        (
+            ValueEdit("set", ("nodes", "start", 1, "say"), "Hello, this is Acme: #1 in locks."),
+            ['    - say: "Welcome to Acme."   # the greeting'],
+            ['    - say: "Hello, this is Acme: #1 in locks."   # the greeting'],
+        ),
+        (
+            ValueEdit("set", ("nodes", "start", 2, "menu", "prompt"), "Sales is 1, support is 2"),
+            ['        prompt: "For sales press 1. For support press 2."'],
+            ['        prompt: "Sales is 1, support is 2"'],
+        ),
+        (
+            ValueEdit("set", ("hours", "office", "mon-fri"), "08:00-18:00"),
+            ["    mon-fri: 09:00-12:30, 13:30-18:00   # lunch"],
+            ["    mon-fri: 08:00-18:00   # lunch"],
+        ),
+        (ValueEdit("add", ("hours", "office", "sun"), "10:00-12:00"), [], ["    sun: 10:00-12:00"]),
+        (ValueEdit("remove", ("hours", "office", "sat")), ["    sat: 10:00-14:00"], []),
+        (
+            ValueEdit("add", ("hours", "office", "closed"), "2027-01-01"),
+            ["    closed: [2026-12-24, 2026-12-31]"],
+            ["    closed: [2026-12-24, 2026-12-31, 2027-01-01]"],
+        ),
+        (
+            ValueEdit("remove", ("hours", "office", "closed", 0)),
+            ["    closed: [2026-12-24, 2026-12-31]"],
+            ["    closed: [2026-12-31]"],
+        ),
+        (
+            ValueEdit("add", ("hours", "office", "open", "2027-01-02"), "10:00-16:00"),
+            [],
+            ["      2027-01-02: 10:00-16:00"],
+        ),
+        (
+            ValueEdit("remove", ("groups", "sales", "to", 1)),
+            ["  sales: {to: [ann@acme.sip.opentact.org, +12015550188], timeout: 25s}"],
+            ["  sales: {to: [ann@acme.sip.opentact.org], timeout: 25s}"],
+        ),
+        (ValueEdit("add", ("groups", "support", "to"), "+12015550192"), [], ["      - +12015550192"]),
+        (ValueEdit("remove", ("groups", "support", "to", 0)), ["      - +12015550190   # Ben"], []),
+        (
+            ValueEdit("add", ("groups", "boss"), "+12015550112"),
+            ["  boss: +12015550111"],
+            ["  boss: [+12015550111, +12015550112]"],
+        ),
+        (
+            ValueEdit("set", ("nodes", "closed", 0, "say"), "We are closed."),
+            ["    - say: >", "        We are closed.", "        Please call again."],
+            ["    - say: We are closed."],
+        ),
+    ],
+    ids=lambda value: "-".join(map(str, value.path)) + f"-{value.action}" if isinstance(value, ValueEdit) else "",
+)
+def test_a_changed_value_changes_only_its_own_lines_and_comments_stay(tmp_path, edit, gone, new):
+    assert check_draft(tmp_path, OPTIONS, "acme", FLOW).errors == []
+    changed = edit_values(FLOW, [edit])
+    assert find_changed_lines(FLOW, changed) == (gone, new)
+    assert check_draft(tmp_path, OPTIONS, "acme", changed).errors == []
+
+
+def test_what_people_may_change_is_listed_with_its_line():
+    values = {".".join(map(str, value.path)): value for value in list_editable_values(FLOW)}
+    assert values["nodes.start.1.say"][:1] + values["nodes.start.1.say"][2:] == ("text", "Welcome to Acme.", 26)
+    assert values["groups.support.to"].value == ["+12015550190", "+12015550191"]
+    assert (values["hours.office.closed"].kind, values["hours.office.open.2026-12-19"].kind) == ("dates", "hours")
+    assert [value.line for value in values.values()] == sorted(value.line for value in values.values())
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ValueEdit("set", ("nodes", "start", 9, "say"), "x"),
+        ValueEdit("set", ("groups", "support", "to"), "x"),
+        ValueEdit("remove", ("groups", "nobody")),
+    ],
+    ids=str,
+)
+def test_a_value_that_is_not_there_is_refused(edit):
+    with pytest.raises(ValueEditError):
+        edit_values(FLOW, [edit])
+
+
+def test_a_value_that_stands_in_two_places_by_an_alias_is_refused():
+    text = FLOW.replace('- say: "Welcome', '- say: &hello "Welcome').replace("- dial: boss", "- say: *hello")
+    with pytest.raises(ValueEditError, match="cannot be changed by itself"):
+        edit_values(text, [ValueEdit("set", ("nodes", "start", 1, "say"), "Hi.")])
+
+
+def test_a_draft_goes_live_as_a_whole_file_unless_the_file_has_changed(tmp_path):
+    file = tmp_path / "acme.yaml"
+    file.write_text(FLOW, encoding="utf-8")
+    begun = read_flow_source(tmp_path, "acme")
+    text = FLOW.replace("Welcome", "Hello")
+    draft = check_draft(tmp_path, OPTIONS, "acme", text)
+    assert publish_draft(tmp_path, "acme", draft, text, begun.digest).text == FLOW
+    assert file.read_text("utf-8") == text
+    with pytest.raises(DraftConflictError, match="has changed meanwhile"):
+        publish_draft(tmp_path, "acme", draft, text, begun.digest)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["acme.yaml"]
+
+
+def test_a_draft_with_an_error_is_refused_at_its_line(tmp_path):
+    text = FLOW.replace("2: support", "2: suport")
+    draft = check_draft(tmp_path, OPTIONS, "acme", text)
+    assert [(problem.line, problem.column, problem.rule) for problem in draft.errors] == [(29, 29, "unknown-node")]
+    with pytest.raises(DraftRefusedError, match="suport"):
+        publish_draft(tmp_path, "acme", draft, text, "")
+    assert not (tmp_path / "acme.yaml").exists()
+
+
+@pytest.mark.parametrize("ending", ["\n", ""])
+def test_a_folder_that_cannot_be_written_gives_a_patch_that_git_applies(tmp_path, monkeypatch, ending):
+    folder = tmp_path / "callflows"
+    folder.mkdir()
+    (folder / "acme.yaml").write_text(FLOW.rstrip("\n") + ending, encoding="utf-8")
+    begun = read_flow_source(folder, "acme")
+    monkeypatch.setattr(flow_drafts.os, "access", lambda *_arguments, **_options: False)
+    for flow, text, digest in (("acme", FLOW.replace("boss\n", "boss"), begun.digest), ("new", FLOW, "")):
+        with pytest.raises(ReadOnlyFlowsError, match="cannot be written: the folder is read-only") as refused:
+            publish_draft(folder, flow, check_draft(folder, OPTIONS, flow, text), text, digest)
+        if text == begun.text:
+            continue
+        run_process(["git", "apply"], cwd=tmp_path, input=refused.value.patch, check=True)
+        assert hash_flow_text((folder / f"{flow}.yaml").read_text("utf-8")) == hash_flow_text(text)

@@ -1,0 +1,98 @@
+"""Flows are changed over HTTP: a draft is checked, tried and goes live; versions are compared and come back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from test_operator_api import FLOW, Api
+
+from callflows.flows.authoring import flow_drafts
+
+DRAFT = FLOW.replace("- say: Hello.", "- hangup")
+
+
+@pytest.fixture
+def api(tmp_path):
+    api = Api(tmp_path)
+    with contextlib.closing(api.store):
+        yield api
+
+
+def send(api, request, body, scope="author"):
+    return api.ask(f"{request}\n\n{json.dumps(body)}", api.make_token(scope))
+
+
+def read_digest(api):
+    return api.ask("GET /api/v1/flows/front-desk/source", api.make_token("read")).json()["digest"]
+
+
+@pytest.mark.parametrize("scope", ["read", "operate"])
+@pytest.mark.parametrize(
+    "request_line",
+    ["POST /api/v1/flows/front-desk/check", "PUT /api/v1/flows/front-desk/source", "POST /api/v1/flows/front-desk/test"],
+)
+def test_drafts_need_the_scope_author(api, scope, request_line):
+    assert send(api, request_line, {"source": FLOW}, scope).status_code == 403
+    draft = {"flow": "front-desk", "source": FLOW}
+    assert send(api, "POST /api/v1/replay", {"draft": draft}, scope).status_code == 403
+
+
+def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refused(api, tmp_path):
+    digest, text = read_digest(api), FLOW.replace("Hello.", "Welcome.")
+    put = "PUT /api/v1/flows/front-desk/source"
+    published = send(api, put, {"source": text, "digest": digest}).json()
+    assert (tmp_path / "front-desk.yaml").read_text("utf-8") == text
+    (change,) = api.store.list_audit_rows(["go-live"], "front-desk")
+    assert (change["who"], change["origin"], change["after"]) == ("dashboard", "127.0.0.1", published["version"])
+    late = send(api, put, {"source": FLOW, "digest": digest})
+    assert (late.status_code, "has changed meanwhile" in late.json()["detail"]) == (409, True)
+    wrong = send(api, put, {"source": FLOW.replace("say", "sya"), "digest": read_digest(api)})
+    (problem,) = wrong.json()["problems"]
+    assert (wrong.status_code, problem["line"], problem["severity"]) == (400, 4, "error")
+    assert send(api, "PUT /api/v1/flows/..%2Fother/source", {"source": FLOW}).status_code == 404
+    assert send(api, "PUT /api/v1/flows/a.b/source", {"source": FLOW}).status_code == 404
+
+
+def test_where_the_folder_is_read_only_the_answer_has_the_patch(api, monkeypatch):
+    digest = read_digest(api)
+    monkeypatch.setattr(flow_drafts.os, "access", lambda *_arguments, **_options: False)
+    text = FLOW.replace("Hello.", "Welcome.")
+    refused = send(api, "PUT /api/v1/flows/front-desk/source", {"source": text, "digest": digest})
+    assert (refused.status_code, "+    - say: Welcome." in refused.json()["patch"]) == (409, True)
+    assert api.store.list_audit_rows(["go-live"], "front-desk") == []
+
+
+def test_a_version_is_compared_and_comes_back(api, tmp_path):
+    (first,) = api.ask("GET /api/v1/flows/front-desk/versions", api.make_token("read")).json()["items"]
+    assert (first["is_live"], first["who"]) == (True, "")
+    text = FLOW.replace("Hello.", "Welcome.")
+    send(api, "PUT /api/v1/flows/front-desk/source", {"source": text, "digest": read_digest(api)})
+    path = f"/api/v1/flows/front-desk/versions/{first['version']}"
+    assert "+    - say: Welcome." in api.ask(f"GET {path}/diff", api.make_token("read")).json()["diff"]
+    assert api.ask(f"POST {path}/rollback", api.make_token("operate")).status_code == 403
+    assert api.ask(f"POST {path}/rollback?digest=other", api.make_token("author")).status_code == 409
+    back = api.ask(f"POST {path}/rollback", api.make_token("author")).json()
+    assert (back["version"], (tmp_path / "front-desk.yaml").read_text("utf-8")) == (first["version"], FLOW)
+    (again,) = api.ask("GET /api/v1/flows/front-desk/versions", api.make_token("read")).json()["items"]
+    assert (again["who"], again["action"]) == ("dashboard", "roll-back")
+    assert api.ask("POST /api/v1/flows/front-desk/versions/none/rollback", api.make_token("author")).status_code == 404
+
+
+def test_a_draft_is_rung_tested_and_replayed_in_a_process_of_its_own(api):
+    ring = {"number": "+12015550123", "source": DRAFT}
+    rung = send(api, "POST /api/v1/flows/front-desk/ring", ring).json()
+    assert "steps" in rung, rung
+    assert [step["verb"] for step in rung["steps"]] == ["Hangup"]
+    tested = f"{FLOW}tests:\n  - name: greets\n    expect: [say: Hello.]\n"
+    report = send(api, "POST /api/v1/flows/front-desk/test", {"source": tested}).json()
+    assert [(one["name"], one["passed"]) for one in report["scenarios"]] == [("greets", True)]
+    lines = api.ask(
+        f"POST /api/v1/replay\n\n{json.dumps({'since': '2026-11-01'})}",
+        api.make_token("read"),
+        accept="application/x-ndjson",
+    ).text.splitlines()
+    assert json.loads(lines[-1])["calls"] == 4
+    wrong = send(api, "POST /api/v1/replay", {"since": "yesterday"}, "read")
+    assert (wrong.status_code, "--since: 'yesterday' is not a time" in wrong.json()["detail"]) == (400, True)
