@@ -84,8 +84,11 @@ def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0
     for one in itertools.islice(candidates, _MAX_CANDIDATES):
         if len(one) <= _MAX_WORD_CHARACTERS:
             plain.setdefault(_fold_word(one), one)
-    near = get_close_matches(_fold_word(word), plain, n=1, cutoff=min_similarity)
-    return plain[near[0]] if near else ""
+    folded = _fold_word(word)
+    near = get_close_matches(folded, plain, n=3, cutoff=min_similarity)
+    # Of words that are alike by their letters in order, the one with all the same letters was meant: two changed places.
+    swapped = [one for one in near if sorted(one) == sorted(folded)]
+    return plain[(swapped or near)[0]] if near else ""
 
 
 def format_known_words(words: Collection[str]) -> str:

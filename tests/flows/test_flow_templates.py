@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,8 +27,6 @@ from callflows.telephony.turn import Variables
 from waiting import run_bounded
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from callflows.flows.flow import Flow
     from callflows.telephony.turn import Turn
 
@@ -130,6 +129,13 @@ def test_there_are_templates_for_what_people_need():
     assert wanted <= {*NAMES}
 
 
+def test_the_page_of_examples_has_each_template_once():
+    page = (Path(__file__).parents[2] / "docs" / "examples.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == NAMES
+    numbers = {20: "Twenty", 24: "Twenty-four", 30: "Thirty"}
+    assert f"{numbers[len(NAMES)]} flows" in page
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dialect", ["reference", "classic"])
 def test_a_template_has_no_problem_in_any_dialect(name, dialect, tmp_path):
@@ -143,7 +149,7 @@ def test_a_template_says_what_it_is_and_where_the_number_goes(name, tmp_path):
     found = load_flow_templates()[name]
     assert 30 < len(found.summary) < 124
     text = create_flow(tmp_path, "acme", name, "+442079460123", {}).file.read_text()
-    assert re.search(r"^numbers: \[\+442079460123\] +# your number", text, re.MULTILINE)
+    assert re.search(r"^(numbers: \[|  )\+442079460123\b.*# your number", text, re.MULTILINE)
     assert "+12015550123" not in text
 
 

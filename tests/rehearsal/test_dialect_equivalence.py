@@ -76,12 +76,15 @@ COLLECTS = {"account-lookup": 6, "pin-line": 4, "text-address": 10}
 
 def told_apart(told, template):
     """Whether classic can tell what was pressed from everything else. It cannot, as its manual has it, where a code has too
-    few digits (it comes as an integer, and leading zeros are put back), and where the stop key, which it always has, is
-    pressed alone in a menu that has no branch for it: that is no input.
+    few digits (it comes as an integer, and leading zeros are put back if their number is known), and where the stop key,
+    which it always has, is pressed alone in a menu that has no branch for it: that is no input.
     """
     gathers = [step for step in told.steps if step["verb"] == "Gather"]
-    short = any(len(step["digits"]) < COLLECTS.get(template, 1) for step in gathers if step["result"] == "collected")
-    return not short and not any(step["digits"] == "#" and step["result"] == "no-match" for step in gathers)
+    collected = [step["digits"] for step in gathers if step["result"] == "collected"]
+    short = any(len(digits) < COLLECTS.get(template, 1) for digits in collected)
+    loses_zeros = template not in COLLECTS and any(digits[1:] and digits[0] == "0" for digits in collected)
+    is_stop_alone = any(step["digits"] == "#" and step["result"] == "no-match" for step in gathers)
+    return not (short or loses_zeros or is_stop_alone)
 
 
 @pytest.mark.parametrize("template", FLOW_TEMPLATES)

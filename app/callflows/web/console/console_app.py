@@ -18,6 +18,7 @@ from callflows.web.console.health_page import add_health_page
 from callflows.web.console.inbox_pages import add_inbox_pages
 from callflows.web.console.now_pages import add_now_pages
 from callflows.web.console.page_rendering import SECURITY_HEADERS
+from callflows.web.console.phone_page import add_phone_page
 from callflows.web.problem_details import create_problem_response
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
     add_inbox_pages(console)
     add_flow_pages(console)
     add_health_page(console)
+    add_phone_page(console)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it

@@ -25,7 +25,9 @@ SCHEMA_FILE_NAME: Final = ".callflows.schema.json"
 """The JSON Schema of flow files beside new flows, which name it in their first line for editors."""
 FLOW_NAME_PATTERN: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 RESERVED_FLOW_NAMES: Final = frozenset({"extensions", "overrides"})
-_NUMBERS_PATTERN: Final = re.compile(r"^numbers: \[\+[0-9]+\]( *)", re.MULTILINE)
+_NUMBERS_PATTERN: Final = re.compile(r"^(numbers: \[|numbers:\n  )\+[0-9]+", re.MULTILINE)
+"""The number of a template, or the first of those that have values of their own."""
+_SHARED_FILE_PATTERN: Final = re.compile(r"^include: ([\w-]+/[\w-]+\.yaml)\b", re.MULTILINE)
 _LIST_FILE_PATTERN: Final = re.compile(r"^  \w+: (lists/[\w-]+\.csv)$", re.MULTILINE)
 _SOUND_FILE_PATTERN: Final = re.compile(r"\bplay: ([\w-]+\.wav)\b")
 _FICTIONAL_NUMBERS: Final = ("+12015550123", *(f"+120155501{place:02}" for place in range(100)))
@@ -39,7 +41,7 @@ class FlowTemplate(NamedTuple):
 
 
 class CreatedFlow(NamedTuple):
-    """The new flow file, the new lists and sounds, and the number of the flow."""
+    """The new flow file, the new lists, sounds and shared files, and the number of the flow."""
 
     file: Path
     other_files: tuple[Path, ...]
@@ -50,9 +52,8 @@ def load_flow_templates() -> dict[str, FlowTemplate]:
     """Return the templates by name. The first line of each file is the summary."""
     files = [file for file in resources.files(__package__).iterdir() if file.name.endswith(".yaml")]
     found = {}
-    for file in sorted(files, key=lambda file: file.name):
+    for name, file in sorted((file.name.removesuffix(".yaml"), file) for file in files):
         text = file.read_text(encoding="utf-8")
-        name = file.name.removesuffix(".yaml")
         found[name] = FlowTemplate(name, text.partition("\n")[0].removeprefix("# "), text)
     return found
 
@@ -60,11 +61,11 @@ def load_flow_templates() -> dict[str, FlowTemplate]:
 def create_flow(
     folder: Path, name: str, template: str, number: str, files_by_number: Mapping[str, str], *, force: bool = False
 ) -> CreatedFlow:
-    """Write a flow from a template, its lists and sounds, and the schema with which editors help to write flows.
+    """Write a flow from a template, its lists, sounds and shared files, and the schema that editors use.
 
     ``files_by_number`` contains the flow file of each number in use. Without a ``number``, the flow gets a free one. An
-    existing list or sound is not replaced. Raises FlowCreationError without writing a flow if the template, name or number
-    cannot be used, or if a file cannot be written.
+    existing list, sound or shared file is not replaced. Raises FlowCreationError without writing a flow if the template,
+    name or number cannot be used, or if a file cannot be written.
     """
     known = load_flow_templates()
     if template not in known:
@@ -73,11 +74,11 @@ def create_flow(
     file = _choose_flow_file(folder, name, force=force)
     others = {number: other for number, other in files_by_number.items() if other != str(file)}
     claim = choose_free_number(number, others)
-    text = _NUMBERS_PATTERN.sub(lambda found: f"numbers: [{claim}]{found[1]}", known[template].text, count=1)
+    text = _NUMBERS_PATTERN.sub(lambda found: f"{found[1]}{claim}", known[template].text, count=1)
     beside = []
     try:
         sounds = [f"{SOUNDS_FOLDER}/{name}" for name in dict.fromkeys(_SOUND_FILE_PATTERN.findall(text))]
-        for written in [*_LIST_FILE_PATTERN.findall(text), *sounds]:
+        for written in [*_LIST_FILE_PATTERN.findall(text), *sounds, *_SHARED_FILE_PATTERN.findall(text)]:
             other = folder / written
             other.parent.mkdir(parents=True, exist_ok=True)
             if not other.exists():
