@@ -57,7 +57,11 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
     if START_NODE not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
-    report.problems += find_program_problems(source, str(file))
+    for problem in find_program_problems(source, str(file)):
+        if problem.severity != "note":
+            report.problems.append(problem)
+        elif all(problem.message != note.message for note in report.notes):
+            report.notes.append(problem)
     version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
     dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
     numbers = tuple(read_number_claims([*told["numbers"]], report))
