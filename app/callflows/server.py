@@ -134,7 +134,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
     app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
     app.include_router(
-        create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
+        create_webhook_router(installation.trust, installation.event_intake.take_from_webhook, settings.deadline_ms / 1000)
     )
     return CallDoor(app, installation.engine, installation.trust)
 
@@ -257,7 +257,7 @@ class Installation:
         from callflows.web.event_listener import EventListener  # noqa: PLC0415 - heavy, and needs an account
 
         return EventListener(
-            self.settings, self.opentact, self.journal, self.event_intake.act_then_store, self._find_oldest_unfinished
+            self.settings, self.opentact, self.journal, self.event_intake.take_from_stream, self._find_oldest_unfinished
         )
 
     def _find_oldest_unfinished(self) -> float | None:

@@ -115,9 +115,10 @@ def _refuse_to_write(before: FlowSource, text: str, error: OSError) -> ReadOnlyF
     return ReadOnlyFlowsError(reason, make_patch(before, text))
 
 
-def make_patch(before: FlowSource, text: str) -> str:
-    """Return a change as a patch for ``git apply``, with the path of the file in the folder above."""
-    path = f"{before.file.parent.name}/{before.file.name}"
+def make_patch(before: FlowSource, text: str, folder: Path | None = None) -> str:
+    """Return a change as a patch for ``git apply``, with the path of the file in the folder above that of the flows."""
+    inside = before.file.relative_to(folder.resolve()) if folder is not None else before.file.name
+    path = f"{(folder or before.file.parent).name}/{inside}"
     old, new = (f"a/{path}" if before.digest else "/dev/null"), f"b/{path}"
     head = "" if before.digest else "new file mode 100644\n"
     return f"diff --git a/{path} b/{path}\n{head}{compare_sources(before.text, text, old, new)}"
