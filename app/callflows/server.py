@@ -230,7 +230,7 @@ class Installation:
             run_doctor=self._run_local_doctor,
             open_rehearsal_network=self._open_rehearsal_network,
         )
-        return create_console_app(sources, door)
+        return create_console_app(sources, door, self.workshop)
 
     @contextlib.asynccontextmanager
     async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:
