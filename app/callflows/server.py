@@ -168,7 +168,13 @@ class Installation:
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
         processes = CommandProcesses(settings)
-        self.workshop = FlowWorkshop(settings.flows, create_compiler_options(settings), self.journal, processes)
+        self.workshop = FlowWorkshop(
+            settings.flows,
+            create_compiler_options(settings),
+            self.journal,
+            processes,
+            lambda: library.loaded_flows.book,
+        )
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
