@@ -51,6 +51,8 @@ def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refu
     wrong = send(api, put, {"source": FLOW.replace("say", "sya"), "digest": read_digest(api)})
     (problem,) = wrong.json()["problems"]
     assert (wrong.status_code, problem["line"], problem["severity"]) == (400, 4, "error")
+    taken = send(api, "PUT /api/v1/flows/other/source", {"source": FLOW}).json()["problems"]
+    assert [problem["rule"] for problem in taken] == ["number-claimed-twice"]
     assert send(api, "PUT /api/v1/flows/..%2Fother/source", {"source": FLOW}).status_code == 404
     assert send(api, "PUT /api/v1/flows/a.b/source", {"source": FLOW}).status_code == 404
 

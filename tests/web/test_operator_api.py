@@ -91,7 +91,8 @@ class Api:
         trust = RequestTrust(Settings(token=["t"] if needs_token else [], data=folder))
         settings = Settings(flows=folder, data=folder, database_url=f"sqlite:///{folder}/journal.db")
         options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
-        workshop = FlowWorkshop(folder, options, self.queries, CommandProcesses(settings, priority=0))
+        processes = CommandProcesses(settings, priority=0)
+        workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book)
         router = create_operator_router(self.queries, trust, lambda: loaded, dict, workshop, needs_token=needs_token)
         self.app.include_router(router)
 

@@ -30,11 +30,12 @@ from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, 
 from callflows.web.command_process import TriedDraft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from callflows.flows.authoring.flow_drafts import CheckedDraft
     from callflows.flows.compiler.compiling_flow import CompilerOptions
+    from callflows.flows.flow_book import FlowBook
     from callflows.journal.inbox import PersonChange
     from callflows.journal.journal_queries import JournalQueries
     from callflows.web.command_process import CommandProcesses
@@ -57,12 +58,18 @@ class FlowWorkshop:
     """The drafts and versions of the flows of one folder."""
 
     def __init__(
-        self, folder: Path, options: CompilerOptions, journal: JournalQueries, processes: CommandProcesses
+        self,
+        folder: Path,
+        options: CompilerOptions,
+        journal: JournalQueries,
+        processes: CommandProcesses,
+        get_flow_book: Callable[[], FlowBook],
     ) -> None:
         self._folder = folder
         self._options = options
         self._journal = journal
         self._processes = processes
+        self._get_flow_book = get_flow_book
 
     @property
     def override_folders(self) -> tuple[Path, Path]:
@@ -76,8 +83,8 @@ class FlowWorkshop:
         return await asyncio.to_thread(read_flow_source, self._folder, flow)
 
     async def check_draft(self, flow: str, text: str) -> CheckedDraft:
-        """Compile a draft. Each problem has its place in the draft."""
-        return await asyncio.to_thread(check_draft, self._folder, self._options, flow, text)
+        """Compile a draft beside the live flows. Each problem has its place in the draft."""
+        return await asyncio.to_thread(check_draft, self._folder, self._options, flow, text, self._get_flow_book())
 
     async def test_draft(self, flow: str, text: str) -> dict[str, Any]:
         """Run the scenarios of a draft; return the JSON of ``callflows test``.
