@@ -36,6 +36,8 @@ _REPLAYED_DAYS: Final = "7d"
 _REPLAYED_CALLS: Final = "200"
 _VALUE_FIELD: Final = "value "
 """Beginning of the name of a field for a value; the rest is the value's path as JSON."""
+_SHOWN_FIELD: Final = "shown "
+"""Beginning of the name of a field with the value that the page had shown."""
 
 
 def add_change_pages(console: Console, workshop: FlowWorkshop) -> None:
@@ -157,12 +159,15 @@ def _apply_values(text: str, fields: dict[str, str]) -> str:
     for name, value in fields.items():
         if not name.startswith(_VALUE_FIELD):
             continue
+        written, shown = value.replace("\r\n", "\n").strip(), fields.get(_SHOWN_FIELD + name, "").replace("\r\n", "\n")
+        if written == shown.strip():
+            continue  # the text of the file counts, where the same value may have been changed
         try:
             path = tuple(json.loads(name.removeprefix(_VALUE_FIELD)))
         except (ValueError, TypeError):
             continue
-        if isinstance(known.get(path), str) and known[path] != value.strip():
-            edits.append(ValueEdit("set", path, value.strip()))
+        if isinstance(known.get(path), str) and known[path] != written:
+            edits.append(ValueEdit("set", path, written))
     return edit_values(text, edits) if edits else text
 
 
