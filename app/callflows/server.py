@@ -168,7 +168,13 @@ class Installation:
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
         processes = CommandProcesses(settings)
-        self.workshop = FlowWorkshop(settings.flows, create_compiler_options(settings), self.journal, processes)
+        self.workshop = FlowWorkshop(
+            settings.flows,
+            create_compiler_options(settings),
+            self.journal,
+            processes,
+            lambda: library.loaded_flows.book,
+        )
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
@@ -224,7 +230,7 @@ class Installation:
             run_doctor=self._run_local_doctor,
             open_rehearsal_network=self._open_rehearsal_network,
         )
-        return create_console_app(sources, door)
+        return create_console_app(sources, door, self.workshop)
 
     @contextlib.asynccontextmanager
     async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:

@@ -149,3 +149,35 @@ def test_the_phone_rings_at_another_time_too(visit):
     assert "is no date and time" in page.get_by_role("alert").inner_text()
     page.goto("/console/phone?flow=front-desk&at=2026-12-24+18:00&from=anonymous&acts=1a")
     assert "The call is over" in page.locator("#end").inner_text()
+
+
+def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(visit, world):
+    page = visit()
+    page.goto("/console/flows/front-desk/edit")
+    source = page.get_by_label("The file")
+    whole = source.input_value()
+    source.fill(whole.replace("2: support", "2: suport"))
+    page.get_by_role("button", name="1. Check").click()
+    assert "did you mean 'support'?" in page.get_by_role("alert").inner_text()
+    page.get_by_label("The file").fill(whole.replace("2: support", "2: sales").replace("Welcome to Acme", "Hello at Acme"))
+    page.get_by_text("Texts and hours, without the rest of the file").click()
+    page.get_by_label(re.compile("^nodes, closed, say")).fill("We are closed today.")
+    page.get_by_role("button", name="3. Show the impact").click()
+    page.get_by_role("heading", name=re.compile("2 would go elsewhere")).wait_for(timeout=30_000)
+    page.get_by_role("button", name="4. Go live").click()
+    page.get_by_text("live", exact=True).first.wait_for()
+    file = world.settings.flows / "front-desk.yaml"
+    live = file.read_text()
+    assert all(part in live for part in ("# The front desk of Acme.", "2: sales", "Hello at Acme", "We are closed today."))
+    page.get_by_role("row").last.get_by_role("link").click()
+    page.get_by_role("button", name="Make this version live again").click()
+    page.get_by_role("link", name="Versions").wait_for()
+    assert file.read_text() == whole
+
+
+def test_what_would_happen_now_to_a_past_call_is_told(visit):
+    page = visit("vera")
+    page.goto("/console/calls?q=Bo")
+    page.locator("a.row").click()
+    page.get_by_role("link", name="what would happen now?").click(timeout=30_000)
+    page.get_by_role("heading", name="Now the same would happen").wait_for(timeout=30_000)

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from callflows.web.console.call_pages import add_call_pages
+from callflows.web.console.change_pages import add_change_pages
 from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
 from callflows.web.console.console_frame import Console
 from callflows.web.console.flow_pages import add_flow_pages
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from callflows.web.console.console_door import ConsoleDoor
     from callflows.web.console.console_frame import ConsoleSources
     from callflows.web.console.console_sessions import ConsoleSession
+    from callflows.web.flow_workshop import FlowWorkshop
 
 
-def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
+def create_console_app(sources: ConsoleSources, door: ConsoleDoor, workshop: FlowWorkshop) -> ASGIApp:
     """Create the console. Its paths begin with ``/console``."""
     console = Console(sources, door)
     _add_sign_in(console)
@@ -40,6 +42,7 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
     add_flow_pages(console)
     add_health_page(console)
     add_phone_page(console)
+    add_change_pages(console, workshop)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
