@@ -118,5 +118,6 @@ def escape_spreadsheet_formula(value: object) -> object:
     """
     if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
         return value
-    # Spreadsheets ignore spaces before a formula, and take the full-width signs for the plain ones.
-    return f"'{value}" if value.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS else value
+    # Spreadsheets ignore spaces and invisible signs before a formula, and take the full-width signs for the plain ones.
+    first = next((sign for sign in value if sign.isprintable() and not sign.isspace()), "")
+    return f"'{value}" if value[:1] in _FORMULA_STARTS or first in _FORMULA_STARTS else value

@@ -322,9 +322,12 @@ def _select_contacts(
 
 
 def _list_waiting(store: SqlStore, name: str) -> list[CampaignNumber]:
+    """Return the numbers that are to be called. A number that was forgotten is none any more."""
     from callflows.journal.campaign_store import NumberState, list_numbers
+    from callflows.telephony.phone_numbers import parse_e164
 
-    return store.run_reading(lambda connection: list_numbers(connection, name, [NumberState.waiting]))
+    waiting = store.run_reading(lambda connection: list_numbers(connection, name, [NumberState.waiting]))
+    return [one for one in waiting if parse_e164(one.number)]
 
 
 def _describe_plan(store: SqlStore, campaign: StoredCampaign, documents: OutboundDocuments) -> list[str]:
