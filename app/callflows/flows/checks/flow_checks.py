@@ -206,7 +206,7 @@ def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames)
     """Report opening hours that are used without a check of ``open``."""
     asked = {name for names in flow.graph.used_names.values() for name in names}
     sources = "\n".join(iterate_texts([flow.flow_file.nodes, flow.flow_file.messages, flow.flow_file.ended]))
-    for name in flow.context.hours:
+    for name in flow.sections.hours:
         opens = re.compile(rf"""\bhours\s*(?:\.\s*|\[\s*["']){name}(?:["']\s*\])?\s*(?:\.\s*|\[\s*["'])(?:open|status)\b""")
         if (
             f"hours.{name}" in asked

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callflows.flows.compiler.coverage_recorder import CoverageRecorder
-from callflows.flows.compiler.flow_context import FlowContext
 from callflows.flows.compiler.flow_graph import FlowGraph
+from callflows.flows.compiler.flow_sections import FlowSections
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.ticket_links import TicketLinks
@@ -168,7 +168,7 @@ class CompilingFlow(FlowFindings):
         self._digit_nodes = digit_nodes
         self.other_flows = other_flows
         find_overrides = make_override_lookup(options.suppositions, name, partial(options.overrides.get_overrides, name))
-        self.context = FlowContext(
+        self.sections = FlowSections(
             flow_file,
             report,
             self.folder,
@@ -178,13 +178,13 @@ class CompilingFlow(FlowFindings):
             options.suppositions,
             may_await_lists=options.may_await_lists,
         )
-        self.languages = self.context.languages
+        self.languages = self.sections.languages
         """Voices by the names of the flow's languages, the default language first."""
         self.set_default_language = _make_language_setter(next(iter(self.languages), ""))
-        self.groups = self.context.groups
-        self.directory = self.context.directory
-        self.voice = self.context.voice
-        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.context.scope}
+        self.groups = self.sections.groups
+        self.directory = self.sections.directory
+        self.voice = self.sections.voice
+        scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.sections.scope}
         if self.languages:
             scope[CALL_LANGUAGE] = SCOPE_LEAF
         self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"), stored.list_number_fields())
@@ -204,13 +204,13 @@ class CompilingFlow(FlowFindings):
 
     @property
     def dial_policy(self) -> DialPolicy:
-        return self.context.dial_policy
+        return self.sections.dial_policy
 
     def is_name_filled(self, name: str) -> bool:
         """Return whether a variable of the file, or a value that steps store, is never empty where it is used."""
         root, _, field = name.partition(".")
         if root == "variables":
-            return self.context.is_variable_filled(field.partition(".")[0])
+            return self.sections.is_variable_filled(field.partition(".")[0])
         if name not in self._filled_names:
             self._filled_names[name] = False  # also the answer for a value that is computed from itself
             stored = [value for value in self._stored.values if value.name == name]

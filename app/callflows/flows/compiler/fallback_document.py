@@ -10,7 +10,7 @@ from callflows.language import Hangup, Say
 
 if TYPE_CHECKING:
     from callflows.flows.compiler.compiling_flow import CompilingFlow
-    from callflows.flows.compiler.context import FlowNodes
+    from callflows.flows.compiler.step_context import FlowNodes
 
 
 FALLBACK_NODE: Final = "fallback:"

@@ -81,8 +81,8 @@ class FlowCompiler:
             claims=claims,
             fragments_by_node=fragments_by_node,
             fallback=fallback,
-            resolve=flow.context.resolve,
-            hours_names=tuple(flow.context.hours),
+            resolve=flow.sections.resolve,
+            hours_names=tuple(flow.sections.hours),
             sends_mail=flow.sends_mail,
             uses_network=flow.uses_network,
             needs_worker=flow.expression_compiler.needs_worker

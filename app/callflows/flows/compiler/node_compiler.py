@@ -31,8 +31,8 @@ from callflows.text import find_nearest, format_known_words
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from callflows.flows.compiler.context import FlowNodes, StepContext
     from callflows.flows.compiler.document_writer import DocumentWriter
+    from callflows.flows.compiler.step_context import FlowNodes, StepContext
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
     from callflows.flows.source.positions import ProblemReport, SourcePath

@@ -16,8 +16,8 @@ from callflows.telephony.call_record import ENDED_CALL_FIELDS, ENDED_VALUE
 from callflows.text import format_known_words, format_suggestion
 
 if TYPE_CHECKING:
-    from callflows.flows.compiler.context import FlowNodes
     from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.compiler.step_context import FlowNodes
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.source.positions import ProblemReport
     from callflows.telephony.turn import Turn

@@ -32,7 +32,7 @@ from callflows.telephony.ports import Effect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from callflows.flows.compiler.context import FlowNodes
+    from callflows.flows.compiler.step_context import FlowNodes
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.expressions.jinja_compiler import CompiledCondition
     from callflows.flows.messages.message_rules import MessageAction

@@ -12,7 +12,7 @@ from callflows.flows.steps.sms_step import SmsStep
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.context import FlowNodes
+    from callflows.flows.compiler.step_context import FlowNodes
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.source.positions import SourcePath
 
@@ -39,5 +39,5 @@ def make_rule_compiler(nodes: FlowNodes, node: str, scope: ExpressionScope) -> N
             flow.coverage_recorder.record_decision((node, step_index, *_DECISIONS_OF_COMMENTS[label]), label, path, key=key)
         return ""
 
-    expression_compiler = ExpressionCompiler({**scope, **flow.context.scope}, flow.voice.get("lang", "en-US"))
+    expression_compiler = ExpressionCompiler({**scope, **flow.sections.scope}, flow.voice.get("lang", "en-US"))
     return NodeCompiler(nodes, DocumentWriter(flow, node, record_coverage_point), expression_compiler)

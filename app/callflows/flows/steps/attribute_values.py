@@ -21,7 +21,7 @@ from callflows.language.value_kinds import (
 )
 
 if TYPE_CHECKING:
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
     from callflows.language.plausible_durations import PlausibleDuration

@@ -16,7 +16,7 @@ from callflows.flows.steps.step_summary import StepWay, summarize_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
 
 

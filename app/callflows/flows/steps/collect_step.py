@@ -40,7 +40,7 @@ from callflows.telephony.turn import Variables
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 

@@ -47,8 +47,8 @@ from callflows.text import format_suggestion, suggest_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.expressions.jinja_compiler import CompiledText
@@ -431,7 +431,7 @@ class DialStep(FlowStep):
         Returns None for any other target, and for a variable that no number has.
         """
         found = _ONE_VARIABLE.fullmatch(target.strip())
-        places = context.flow.context.find_number_values(found[1]) if found else {}
+        places = context.flow.sections.find_number_values(found[1]) if found else {}
         if found is None or not places:
             return None
         targets: dict[str | tuple[str, ...], tuple[str, ...]] = {}

@@ -11,8 +11,8 @@ from callflows.flows.source.source_values import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import RenderFunction
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 

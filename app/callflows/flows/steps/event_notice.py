@@ -10,7 +10,7 @@ from callflows.telephony.call_record import ENDED_VALUE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 

@@ -15,7 +15,7 @@ from callflows.flows.steps.step_summary import StepWay
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
 
 

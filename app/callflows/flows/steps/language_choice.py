@@ -12,8 +12,8 @@ from callflows.text import format_suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import Fragment
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
 
 

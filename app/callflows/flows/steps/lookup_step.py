@@ -29,8 +29,8 @@ from callflows.telephony.turn import Variables
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import RenderFunction
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.decisions import DecisionOrigin
     from callflows.flows.source.positions import SourcePath
     from callflows.language.plausible_durations import PlausibleDuration

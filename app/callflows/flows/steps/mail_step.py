@@ -18,8 +18,8 @@ from callflows.text import MAIL_ADDRESS_PATTERN
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import RenderFunction
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.flows.steps.notify_step import BuildNotice
     from callflows.telephony.turn import Turn

@@ -31,7 +31,7 @@ from callflows.language.verbs import DTMF, Default, Error, Gather, Say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.flows.source.prompt_shape import Prompt
 

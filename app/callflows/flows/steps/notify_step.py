@@ -17,7 +17,7 @@ from callflows.telephony.notices import ChatName, compose_notice
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 

@@ -14,7 +14,7 @@ from callflows.telephony.phone_numbers import parse_e164
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 

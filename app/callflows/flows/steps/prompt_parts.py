@@ -18,7 +18,7 @@ from callflows.text import format_suggestion
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.language import Say
 

@@ -23,7 +23,7 @@ from callflows.text import find_nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.flows.source.prompt_shape import Prompt, SpokenPart
     from callflows.language.plausible_durations import PlausibleDuration

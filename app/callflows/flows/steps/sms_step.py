@@ -19,8 +19,8 @@ from callflows.text import MAX_SMS_CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.context import StepContext
     from callflows.flows.compiler.fragments import RenderFunction
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.telephony.turn import Turn
 

@@ -10,7 +10,7 @@ from callflows.language.verbs import Error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
 

@@ -21,7 +21,7 @@ from callflows.text import find_nearest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.flows.source.prompt_shape import Prompt
     from callflows.flows.source.stored_values import StoredValue

@@ -29,7 +29,7 @@ from callflows.text import find_nearest, format_suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
 
 

@@ -33,7 +33,7 @@ from callflows.text import find_nearest, format_suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
 

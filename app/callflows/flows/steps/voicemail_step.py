@@ -20,7 +20,7 @@ from callflows.telephony.call_record import BEEP_TAG, VOICEMAIL_TAG
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.flows.compiler.context import StepContext
+    from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
     from callflows.language.plausible_durations import PlausibleDuration
     from callflows.telephony.turn import Turn

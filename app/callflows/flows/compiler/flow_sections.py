@@ -1,4 +1,4 @@
-"""The context of a flow's nodes: hours, caller lists, hunt groups, variables and the dial policy."""
+"""The sections of a flow file beside its nodes: hours, caller lists, hunt groups, variables and the dial policy."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _HOURS_SCOPE: Final[ScopeFields] = {
 }
 
 
-class FlowContext:
+class FlowSections:
     """``scope`` describes the names for expressions. ``resolve`` returns the values for a turn."""
 
     def __init__(
