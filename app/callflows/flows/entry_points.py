@@ -12,8 +12,15 @@ FLOW_SUFFIXES: Final = (".yaml", ".yml", ".py")
 """Endings of flow files."""
 START_NODE: Final = "start"
 """The node with which every flow begins."""
+BRANCH_NAME_SEPARATOR: Final = "."
+"""Stands in the name of a branch that became a node, between the name of its node and a number."""
 ENDED_NODE: Final = "ended:"
 """Node name of the steps after a call in the decision trail. The colon prevents a clash with real nodes."""
+
+
+def find_root_node(node: str) -> str:
+    """Return the node of the flow file in which a node stands: ``menu`` for its branch ``menu.2``, else the node itself."""
+    return node.partition(BRANCH_NAME_SEPARATOR)[0]
 
 
 class NodeEntry(NamedTuple):

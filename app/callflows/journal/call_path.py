@@ -10,6 +10,7 @@ import functools
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from callflows.flows.entry_points import find_root_node
 from callflows.flows.loader.place_tracer import read_stored_places
 from callflows.language import DTMF, Callback, Default, Error, Hangup
 from callflows.telephony.events import extract_executed_step
@@ -211,7 +212,7 @@ def build_turn_visit(turn: JournalRow, first: ElementPlace | None) -> NodeVisit:
     """Build the visit that a turn itself proves: to the node that answered. Of longer digits the way says only that."""
     pressed = turn["pressed"] or ""
     way = f"key {pressed}" if len(pressed) == 1 else "digits" if pressed else ""
-    node = turn["node"].partition(".")[0]
+    node = find_root_node(turn["node"])
     line, file = (first.node_line, first.file) if first is not None and first.node == node else (0, "")
     return NodeVisit(turn["at"], turn["flow"], turn["version"], node, way, line, turn["id"], file=file)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import func, insert, select, update
 
 from callflows.errors import JournalRejectionError
+from callflows.flows.entry_points import find_root_node
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     CAMPAIGN_CALLS_TABLE,
@@ -256,7 +257,7 @@ def _find_seconds(connection: Connection, calls: Sequence[str]) -> dict[str, int
 def _find_last_nodes(connection: Connection, calls: Sequence[str]) -> dict[str, str]:
     """Return the node of the last request of each call."""
     wanted = select(TURNS_TABLE.c.call, TURNS_TABLE.c.node).where(TURNS_TABLE.c.call.in_(calls)).order_by(TURNS_TABLE.c.at)
-    return {call: node.partition(".")[0] for call, node in connection.execute(wanted)}
+    return {call: find_root_node(node) for call, node in connection.execute(wanted)}
 
 
 def _split_list(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

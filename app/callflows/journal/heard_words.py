@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
+from callflows.flows.entry_points import find_root_node
 from callflows.language import (
     DTMF,
     Default,
@@ -77,7 +78,7 @@ def _read_elements(document: bytes) -> dict[str, Element]:
 
 
 def _build_words(at: float, who: str, text: str, node: str, *, sure: bool) -> dict[str, Any]:
-    return {"at": at, "who": who, "text": text, "node": node.partition(".")[0], "sure": sure}
+    return {"at": at, "who": who, "text": text, "node": find_root_node(node), "sure": sure}
 
 
 def _tell_reached(reached: Sequence[ReachedElement], elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:

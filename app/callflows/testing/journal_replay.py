@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callflows.errors import CallflowsError, UnknownCallError
 from callflows.flows.decisions import MAX_DECISION_CHARACTERS
+from callflows.flows.entry_points import find_root_node
 from callflows.flows.steps.lookup_step import LookupStep
 from callflows.journal.call_story import build_leg_rows, build_story_entries
 from callflows.journal.redaction import REDACTION_MASK
@@ -147,7 +148,7 @@ def _read_turn(turn: JournalRow, stored: StoredCall) -> RouteTurn:
     places = stored.places.get(turn["places"] or "", {})
     return RouteTurn(
         turn["flow"],
-        turn["node"].partition(".")[0],
+        find_root_node(turn["node"]),
         stored.files.get((turn["flow"], turn["version"]), ""),
         places if len(places) > 1 else None,
         json.loads(turn["trail"]),

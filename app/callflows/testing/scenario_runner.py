@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import FlowFileError, Problem
+from callflows.flows.entry_points import find_root_node
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.folder_loader import (
@@ -237,7 +238,7 @@ def make_nodes_fail(flow: Flow, failing_nodes: Sequence[str]) -> Flow:
     if not failing_nodes:
         return flow
     fragments_by_node = {
-        node: dict.fromkeys(entries, (_fail_node,)) if node.partition(".")[0] in failing_nodes else entries
+        node: dict.fromkeys(entries, (_fail_node,)) if find_root_node(node) in failing_nodes else entries
         for node, entries in flow.fragments_by_node.items()
     }
     return dataclasses.replace(flow, fragments_by_node=fragments_by_node, _prepared_fragments={})

@@ -18,7 +18,7 @@ from callflows.errors import (
     TooManyJobsError,
     TwimlError,
 )
-from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
+from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry, find_root_node
 from callflows.flows.flow import render_apology
 from callflows.flows.tickets import ANSWERS_ITSELF_FIELD, read_node_entry
 from callflows.journal.redaction import list_secret_texts, mask_secrets
@@ -195,7 +195,7 @@ class AnswerEngine:
         remembered = self._flow_versions.find_version(name, state.get("v", ""))
         flow = remembered or self._flow_versions.book.flows.get(name)
         if remembered is None:
-            node = node.partition(".")[0]  # branch numbers may differ between versions
+            node = find_root_node(node)  # branch numbers may differ between versions
         if flow is None or node not in flow.fragments_by_node:
             return self._answer_with_fallback(
                 name, node, NodeGoneError(f"the flow {name} has no node {node} any more"), turn

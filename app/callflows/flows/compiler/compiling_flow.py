@@ -13,7 +13,7 @@ from callflows.flows.compiler.flow_sections import FlowSections
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.ticket_links import TicketLinks
-from callflows.flows.entry_points import SilentWay, hash_flow_version
+from callflows.flows.entry_points import SilentWay, find_root_node, hash_flow_version
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.hours.overrides import ActiveOverrides
@@ -274,7 +274,7 @@ class CompilingFlow(FlowFindings):
             return ()
         ways = []
         for node, targets in self.graph.silent_edges.items():
-            place = self.report.get_position(("nodes", node.partition(".")[0]), key=True)
+            place = self.report.get_position(("nodes", find_root_node(node)), key=True)
             file = place.file or self.report.file
             ways += [SilentWay(node, target, file, place.line, place.column) for target in sorted(targets)]
         return tuple(ways)

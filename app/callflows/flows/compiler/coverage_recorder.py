@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from callflows.flows.compiler.fragments import PlaceMark
 from callflows.flows.coverage_points import CoveragePoint
+from callflows.flows.entry_points import find_root_node
 
 if TYPE_CHECKING:
     from callflows.flows.source.positions import ProblemReport, SourcePath
@@ -32,7 +33,7 @@ class CoverageRecorder:
         if not self._enabled:
             return ""
         place = self._report.get_position(path, key=key)
-        made = CoveragePoint(node.partition(".")[0].removesuffix(":"), place.line, place.column, label)
+        made = CoveragePoint(find_root_node(node).removesuffix(":"), place.line, place.column, label)
         self._points.update(dict.fromkeys(made.counted_points))
         return made.render_comment()
 
@@ -41,7 +42,7 @@ class CoverageRecorder:
         known = self._marks.get((node, label, path, key))
         if known is None:
             place = self._report.get_position(path, key=key)
-            point = CoveragePoint(node.partition(".")[0], place.line, place.column, label, self._name_file(place.file))
+            point = CoveragePoint(find_root_node(node), place.line, place.column, label, self._name_file(place.file))
             known = self._marks[node, label, path, key] = PlaceMark(point.render_comment())
         return known
 

@@ -20,7 +20,7 @@ from callflows.flows.compiler.progress import Progress
 from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.twiml_flow import TWIML_VALUE, compile_twiml_documents
 from callflows.flows.compiler.xml_templates import compile_template_documents
-from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.entry_points import BRANCH_NAME_SEPARATOR, START_NODE, NodeEntry, find_root_node
 from callflows.flows.flow import Flow
 from callflows.flows.messages.ended_calls import compile_ended_steps
 from callflows.flows.messages.message_rules_reader import compile_message_rules
@@ -247,9 +247,9 @@ class FlowCompiler:
         sources = self.flow.node_sources
         name = self._branch_nodes.get(path, "")
         if not name:
-            root = node.partition(".")[0]
+            root = find_root_node(node)
             self._branch_counts[root] += 1
-            name = self._branch_nodes[path] = f"{root}.{self._branch_counts[root]}"
+            name = self._branch_nodes[path] = f"{root}{BRANCH_NAME_SEPARATOR}{self._branch_counts[root]}"
             sources[name] = NodeSource(tuple(steps), path, continuation)
             self._always_fetched_nodes |= {name} if always_fetched else set()
         return name
