@@ -162,8 +162,8 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     page.get_by_label("The file").fill(whole.replace("2: support", "2: sales").replace("Welcome to Acme", "Hello at Acme"))
     page.get_by_text("Texts and hours, without the rest of the file").click()
     page.get_by_label(re.compile("^nodes, closed, say")).fill("We are closed today.")
-    page.get_by_role("button", name="3. Show the impact").click()
-    page.get_by_role("heading", name=re.compile("2 would go elsewhere")).wait_for(timeout=30_000)
+    page.get_by_role("button", name="3. Show the impact").click(timeout=60_000)
+    page.get_by_role("heading", name=re.compile("2 would go elsewhere")).wait_for(timeout=60_000)
     page.get_by_role("button", name="4. Go live").click()
     page.get_by_text("live", exact=True).first.wait_for()
     file = world.settings.flows / "front-desk.yaml"
@@ -179,5 +179,5 @@ def test_what_would_happen_now_to_a_past_call_is_told(visit):
     page = visit("vera")
     page.goto("/console/calls?q=Bo")
     page.locator("a.row").click()
-    page.get_by_role("link", name="what would happen now?").click(timeout=30_000)
-    page.get_by_role("heading", name="Now the same would happen").wait_for(timeout=30_000)
+    page.get_by_role("link", name="what would happen now?").click(timeout=60_000)
+    page.get_by_role("heading", name="Now the same would happen").wait_for(timeout=60_000)

@@ -110,6 +110,8 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
+    if call_filter.endings:
+        yield ENDINGS_TABLE.c.kind.in_(call_filter.endings)
     if call_filter.is_going:
         yield CALLS_TABLE.c.state < FIRST_ENDED_RANK
         yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going

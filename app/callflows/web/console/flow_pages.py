@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import time
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from callflows.web.console.console_sessions import ConsoleSession
 
 
+_Counts: TypeAlias = "list[tuple[str, str, int]]"
 FLOW_VIEWS: Final = {"picture": "Picture", "file": "File", "versions": "Versions"}
 _TRAFFIC_DAYS: Final = 7
 _SECONDS_PER_DAY: Final = 86_400
+_TRAFFIC_LIFE_SECONDS: Final = 60.0
 _MAX_NUMBERS: Final = 500
 _HUNG_UP_ENDINGS: Final = frozenset({"hung-up", "hung-up-in-menu"})
 _DIFF_CONTEXT_LINES: Final = 3
@@ -48,6 +50,7 @@ class _FlowPages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._journal = console.sources.journal
+        self._traffic: dict[str, tuple[float, _Counts, _Counts]] = {}
 
     async def show_flows(self, request: Request, session: ConsoleSession) -> Response:
         loaded = self._console.sources.get_loaded_flows()
@@ -88,9 +91,7 @@ class _FlowPages:
 
     async def _collect_traffic(self, flow: Flow) -> dict[str, Any]:
         """Return the picture of a flow with the calls of the last days, and the same as lists."""
-        since = time.time() - _TRAFFIC_DAYS * _SECONDS_PER_DAY
-        ways = await ask_journal(self._journal.count_traffic(flow.name, since))
-        endings = await ask_journal(self._journal.count_ending_nodes(flow.name, since))
+        ways, endings = await self._count_traffic(flow.name)
         calls: dict[str, int] = {}
         for _, node, count in ways:
             calls[node] = calls.get(node, 0) + count
@@ -113,6 +114,16 @@ class _FlowPages:
             "days": _TRAFFIC_DAYS,
             "endings": ENDING_WORDS,
         }
+
+    async def _count_traffic(self, flow: str) -> tuple[_Counts, _Counts]:
+        """Count the ways and the endings of a flow's calls of the last days; as of up to a minute ago."""
+        counted_at, ways, endings = self._traffic.get(flow, (float("-inf"), [], []))
+        if time.monotonic() - counted_at > _TRAFFIC_LIFE_SECONDS:
+            since = time.time() - _TRAFFIC_DAYS * _SECONDS_PER_DAY
+            ways = await ask_journal(self._journal.count_traffic(flow, since))
+            endings = await ask_journal(self._journal.count_ending_nodes(flow, since))
+            self._traffic[flow] = time.monotonic(), ways, endings
+        return ways, endings
 
     async def show_version(self, request: Request, session: ConsoleSession) -> Response:
         """Show the text of a version, and how it differs from the one before."""

@@ -91,12 +91,9 @@ class _InboxPages:
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
         since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
-        calls: list[dict[str, Any]] = []
-        for outcome in _MISSED_ENDINGS:
-            wanted = CallFilter(outcome=outcome, since=since, limit=DEFAULT_LISTED_ROWS)
-            calls += await ask_journal(self._journal.list_calls(wanted))
-        calls.sort(key=lambda call: call["started"] or 0.0, reverse=True)
-        return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls[:DEFAULT_LISTED_ROWS]]
+        wanted = CallFilter(endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
+        calls = await ask_journal(self._journal.list_calls(wanted))
+        return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls]
 
     async def show_conversation(self, request: Request, session: ConsoleSession) -> Response:
         ours, other = request.path_params["ours"], request.path_params["other"]
