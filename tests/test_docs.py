@@ -187,3 +187,16 @@ def test_the_receiver_of_webhooks_accepts_what_is_signed_and_nothing_else():
     assert not names["is_genuine"]({}, body)
     with pytest.raises(WebhookVerificationError):
         Webhook(key).verify(body + b" ", headers)
+
+
+def test_every_name_and_file_that_the_page_for_contributors_gives_is_there():
+    files = [file for folder in ("app", "tests", "docs") for file in (ROOT / folder).rglob("*.*") if file.is_file()]
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in files if file.suffix in {".py", ".html"})
+    known = {*re.findall(r"\w+", sources)}
+    told = re.findall(r"`([\w./]+)`", PAGES["docs/architecture.md"])
+    paths = {name for name in told if name.endswith((".py", ".html", ".md"))}
+    names = {name for name in {*told} - paths if "/" not in name}
+    assert len(paths) > 50
+    assert len(names) > 100
+    assert {path for path in paths if not any(str(file).endswith(f"/{path}") for file in files)} == set()
+    assert {name for name in names if not {*name.split(".")} <= known} == set()

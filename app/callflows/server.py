@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import multiprocessing
 import multiprocessing.connection
@@ -21,6 +22,7 @@ from fastapi import FastAPI
 
 from callflows.flows import decisions
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
+from callflows.flows.flow_book import FlowBook
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.loader.place_tracer import PlaceTracer
@@ -77,9 +79,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.flow_library import FlowLibrary
     from callflows.flows.loader.folder_loader import LoadedFlows
+    from callflows.rehearsal.platform_network import PlatformNetwork
     from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.web.event_listener import EventListener
 
@@ -132,7 +134,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
     app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
     app.include_router(
-        create_webhook_router(installation.trust, installation.event_intake.store_then_act, settings.deadline_ms / 1000)
+        create_webhook_router(installation.trust, installation.event_intake.take_from_webhook, settings.deadline_ms / 1000)
     )
     return CallDoor(app, installation.engine, installation.trust)
 
@@ -161,11 +163,18 @@ class Installation:
         self.library = library
         self.trust = RequestTrust(settings)
         signer = create_ticket_signer(settings)
+        self._compile_for_rehearsal = functools.lru_cache(maxsize=32)(library.compile_for_rehearsal)
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
         self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
         processes = CommandProcesses(settings)
-        self.workshop = FlowWorkshop(settings.flows, create_compiler_options(settings), self.journal, processes)
+        self.workshop = FlowWorkshop(
+            settings.flows,
+            create_compiler_options(settings),
+            self.journal,
+            processes,
+            lambda: library.loaded_flows.book,
+        )
         self.opentact = create_opentact_client(settings)
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
@@ -219,8 +228,20 @@ class Installation:
             send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
             summarize_answers=self.answer_metrics.summarize,
             run_doctor=self._run_local_doctor,
+            open_rehearsal_network=self._open_rehearsal_network,
         )
-        return create_console_app(sources, door)
+        return create_console_app(sources, door, self.workshop)
+
+    @contextlib.asynccontextmanager
+    async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:
+        """Open the engine of rehearsals with a flow that is loaded."""
+        from callflows.rehearsal.platform_network import HttpNetwork  # noqa: PLC0415 - heavy, and only for a page
+        from callflows.rehearsal_engine import open_rehearsal_engine  # noqa: PLC0415 - as above
+
+        book = FlowBook([await asyncio.to_thread(self._compile_for_rehearsal, self.library.loaded_flows.book.flows[name])])
+        signer = create_ticket_signer(self.settings)
+        async with open_rehearsal_engine(self.settings, book, signer) as engine, HttpNetwork(engine) as network:
+            yield network
 
     async def _run_local_doctor(self) -> Sequence[DoctorResult]:
         """Run the checks of doctor that need no network, with the flows that are loaded."""
@@ -242,7 +263,7 @@ class Installation:
         from callflows.web.event_listener import EventListener  # noqa: PLC0415 - heavy, and needs an account
 
         return EventListener(
-            self.settings, self.opentact, self.journal, self.event_intake.act_then_store, self._find_oldest_unfinished
+            self.settings, self.opentact, self.journal, self.event_intake.take_from_stream, self._find_oldest_unfinished
         )
 
     def _find_oldest_unfinished(self) -> float | None:

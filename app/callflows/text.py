@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 
 MAX_FIELD_CHARACTERS: Final = 256
@@ -46,9 +46,31 @@ MAX_SMS_CHARACTERS: Final = 918
 
 
 def format_suggestion(word: str, candidates: Iterable[str]) -> str:
-    """Return ``did you mean 'sales'?`` if one of the candidates is similar enough, else ""."""
-    near = find_nearest(word, candidates)
+    """Return ``did you mean 'sales'?`` if a candidate is similar enough, or is a part of the word as max of max_length."""
+    known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
+    near = find_nearest(word, known) or _find_part(word, known)
     return f"did you mean {near!r}?" if near else ""
+
+
+def _find_part(word: str, candidates: Iterable[str]) -> str:
+    """Return the longest candidate of which the word has all parts in a row, as ``no_answer`` of no-answer-node."""
+    folded = f"-{_fold_word(word)}-"
+    parts = [one for one in candidates if len(one) >= _MIN_PART_CHARACTERS and f"-{_fold_word(one)}-" in folded]
+    return max(parts, key=len, default="") if len(word) <= _MAX_WORD_CHARACTERS else ""
+
+
+def suggest_list(text: str, is_item: Callable[[str], object]) -> str:
+    """Return ``several are a list: [a, b]`` for a text of several items, however they are separated; else ""."""
+    for separator in (_LIST_SEPARATOR, _SPACES):
+        parts = [part for part in separator.split(text.strip()) if part]
+        if len(parts) > 1 and all(map(is_item, parts)):
+            return f"several are a list: [{', '.join(parts)}]"
+    return ""
+
+
+_LIST_SEPARATOR: Final = re.compile(r"\s*[,;/|&]\s*|\s+(?:and|or)\s+")
+_SPACES: Final = re.compile(r"\s+")
+_MIN_PART_CHARACTERS: Final = 3
 
 
 def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> str:
@@ -62,8 +84,11 @@ def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0
     for one in itertools.islice(candidates, _MAX_CANDIDATES):
         if len(one) <= _MAX_WORD_CHARACTERS:
             plain.setdefault(_fold_word(one), one)
-    near = get_close_matches(_fold_word(word), plain, n=1, cutoff=min_similarity)
-    return plain[near[0]] if near else ""
+    folded = _fold_word(word)
+    near = get_close_matches(folded, plain, n=3, cutoff=min_similarity)
+    # Of words that are alike by their letters in order, the one with all the same letters was meant: two changed places.
+    swapped = [one for one in near if sorted(one) == sorted(folded)]
+    return plain[(swapped or near)[0]] if near else ""
 
 
 def format_known_words(words: Collection[str]) -> str:
@@ -93,5 +118,6 @@ def escape_spreadsheet_formula(value: object) -> object:
     """
     if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
         return value
-    # Spreadsheets ignore spaces before a formula, and take the full-width signs for the plain ones.
-    return f"'{value}" if value.lstrip(" \u00a0\u3000")[:1] in _FORMULA_STARTS else value
+    # Spreadsheets ignore spaces and invisible signs before a formula, and take the full-width signs for the plain ones.
+    first = next((sign for sign in value if sign.isprintable() and not sign.isspace()), "")
+    return f"'{value}" if value[:1] in _FORMULA_STARTS or first in _FORMULA_STARTS else value

@@ -6,7 +6,6 @@ key of the menu changed beside the number of calls that pressed this key, the se
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import resource
 import sys
@@ -27,11 +26,14 @@ from callflows.rehearsal.rehearsed_call import Rehearsal  # noqa: E402
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script  # noqa: E402
 from callflows.testing.replay_runner import replay_calls  # noqa: E402
 from callflows.testing.scenario_runner import load_scenario_folders  # noqa: E402
+from waiting import run_bounded  # noqa: E402
 
 MONDAY = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 KEYS = ("1", "2", "1", "9,2", "", ",1", "1", "2", "hangup", "2,472910")
 CALLEES = ("answer", "no-answer", "busy")
 CHANGED = ("2: support", "2: sales")
+MAX_SECONDS = 1800.0
+"""Ten thousand calls need some minutes on a busy machine."""
 
 
 def build_rehearsals(number: str, count: int) -> list[Rehearsal]:
@@ -87,7 +89,7 @@ def count_calls_with_key(store: SqlStore, key: str) -> int:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(Path(folder), count))
+        run_bounded(measure(Path(folder), count), MAX_SECONDS)
 
 
 if __name__ == "__main__":

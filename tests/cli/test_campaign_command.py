@@ -48,6 +48,15 @@ def test_a_campaign_is_shown_before_anybody_is_called():
     assert "2 cancelled" in run_command("campaign", "list").out
 
 
+def test_a_forgotten_number_is_called_by_no_campaign():
+    run_command(*CREATE, "--profile", PROFILE)
+    assert run_command("forget", "+12015550901", "--yes").code == 0
+    dry = run_command("campaign", "run", "hello", "--dry-run").out
+    assert dry.startswith(f"campaign hello: call 1 number(s) from {NUMBER}")
+    assert "+12015550902, who answers" in dry
+    assert "2015550901" not in run_command("campaign", "report", "hello").out
+
+
 def test_nothing_starts_without_a_confirmation_or_a_server():
     run_command(*CREATE, "--profile", PROFILE)
     done = run_command("campaign", "run", "hello", "--yes")

@@ -236,6 +236,19 @@ def test_a_flow_that_is_no_static_document_is_refused_with_the_reasons(platform)
     assert platform.requests == []
 
 
+def test_a_flow_that_depends_on_the_call_is_asked_for_by_each_call_if_the_server_has_a_public_url(platform, monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", "https://flows.example.com")
+    numbers = ("+13125550147", "+13125550148")
+    done = called("calls", "bulk", *numbers, "--flow", "looking-up", *FROM, "--dry-run", "--format", "json")
+    assert done.code == 0, done.err
+    made = json.loads(done.out)
+    assert [batch["phones"] for batch in made] == [[number] for number in numbers]
+    urls = [batch["xml"].partition('url="')[2].partition('"')[0] for batch in made]
+    assert all(url.startswith("https://flows.example.com/call/looking-up/start?ticket=") for url in urls)
+    assert urls[0] != urls[1]
+    assert platform.requests == []
+
+
 def test_a_document_is_pushed_to_a_live_call(platform):
     done = called("calls", "push", "call-1", "reminder.xml")
     assert (done.code, done.out) == (0, "pushed to call-1\n")

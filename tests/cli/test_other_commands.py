@@ -199,6 +199,22 @@ def test_the_words_of_flows_are_listed_and_each_has_its_page():
     assert "did you mean 'dial'" in run_command("words", "transfer").err
 
 
+@pytest.mark.parametrize("key", ["numbers", "hours", "lists", "messages", "ended", "fallback"])
+def test_a_key_of_the_file_has_its_page_too(key):
+    page = run_command("words", key)
+    assert page.code == 0
+    assert page.out.startswith(f"# {key}\n")
+    assert f"{key}:" in page.out
+
+
+@pytest.mark.parametrize(("key", "owner"), [("keyword", "messages"), ("into", "lookup"), ("greeting", "voicemail")])
+def test_a_key_of_a_step_leads_to_the_page_of_the_step(key, owner):
+    done = run_command("words", key)
+    assert (done.code, done.out) == (2, "")
+    assert owner in done.err
+    assert "callflows words " in done.err
+
+
 @pytest.mark.parametrize("word", ["menu", "goto", "voicemail", "sms"])
 def test_a_word_of_flows_asked_for_as_a_verb_leads_to_the_words(word):
     done = run_command("verbs", word)

@@ -156,3 +156,5 @@ def test_a_scenario_has_the_answers_of_the_app(tmp_path, monkeypatch):
     done = run_command("test")
     assert done.out.splitlines()[-1] == "1 scenario(s), 0 failed", done.out + done.err
     assert done.code == 0
+    explored = run_command("test", "--explore", "--examples", "3")
+    assert (explored.code, "0 random caller(s), 0 flow(s) went wrong" in explored.out) == (0, True)

@@ -14,7 +14,7 @@ PAGES = (
     "/", "/calls", "/calls/CALL", "/calls/CALL?view=why", "/calls/CALL?view=reports", "/calls/CALL?view=documents",
     "/flows", "/flows/front-desk", "/flows/front-desk?view=file", "/flows/front-desk?view=versions",
     "/hours/front-desk/office", "/inbox", "/inbox?box=texts", "/inbox?box=missed", "/texts/+12015550123/+12015550931",
-    "/numbers", "/health",
+    "/numbers", "/health", "/phone", "/phone?flow=front-desk&acts=1", "/phone?flow=front-desk", "/flows/front-desk/edit",
 )  # fmt: skip
 
 

@@ -131,6 +131,8 @@ def test_people_have_roles_and_their_sessions_end_with_their_password(open_insta
     olga.sign_in("olga")
     refused = vera.ask("/console/calls/one/notes", {"form_token": vera.read_form_token(), "text": "x"})
     assert (refused.status_code, "this needs the role operator" in refused.text) == (403, True)
+    assert olga.ask("/console/flows/desk/edit").status_code == 403
+    assert vera.ask("/console/hours/desk/office").status_code == 403
     assert olga.ask("/console/calls/one/notes", {"form_token": olga.read_form_token(), "text": "x"}).status_code == 404
     write_console_user(installation.people, "olga", "operator", "another long password")
     assert olga.ask("/console/calls").status_code == 303

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import httpx
 from console_world import HOSTILE_NAME, PASSWORD
 
 
@@ -123,3 +124,60 @@ def test_a_text_is_answered_and_nothing_is_sent_after_stop(visit, world):
         if notice.count():
             break
     assert page.get_by_role("button", name="Send the text").count() == 0
+
+
+def test_a_flow_is_rung_in_the_browser_key_by_key(visit, world):
+    page = visit()
+    page.goto("/console/phone")
+    page.get_by_label("Caller's name").fill("Zoe")
+    page.get_by_role("button", name="Ring").click()
+    page.get_by_text("Welcome to Acme, Zoe.").wait_for()
+    page.keyboard.press("2")
+    page.get_by_text("It rings").wait_for()
+    page.get_by_role("link", name="No answer").click()
+    page.locator(".heard").get_by_text("Please leave a message after the tone").wait_for()
+    page.get_by_role("link", name="#", exact=True).click()
+    page.get_by_text("The call is over:").wait_for()
+    lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
+    assert {*lit} == {"start", "menu", "support", "message"}
+    assert httpx.get(f"{world.url}/api/v1/calls?q=Zoe", trust_env=False).json()["items"] == []
+
+
+def test_the_phone_rings_at_another_time_too(visit):
+    page = visit(java_script_enabled=False)
+    page.goto("/console/phone?flow=front-desk&at=tomorrow")
+    assert "is no date and time" in page.get_by_role("alert").inner_text()
+    page.goto("/console/phone?flow=front-desk&at=2026-12-24+18:00&from=anonymous&acts=1a")
+    assert "The call is over" in page.locator("#end").inner_text()
+
+
+def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(visit, world):
+    page = visit()
+    page.goto("/console/flows/front-desk/edit")
+    source = page.get_by_label("The file")
+    whole = source.input_value()
+    source.fill(whole.replace("2: support", "2: suport"))
+    page.get_by_role("button", name="1. Check").click()
+    assert "did you mean 'support'?" in page.get_by_role("alert").inner_text()
+    page.get_by_label("The file").fill(whole.replace("2: support", "2: sales").replace("Welcome to Acme", "Hello at Acme"))
+    page.get_by_text("Texts and hours, without the rest of the file").click()
+    page.get_by_label(re.compile("^nodes, closed, say")).fill("We are closed today.")
+    page.get_by_role("button", name="3. Show the impact").click()
+    page.get_by_role("heading", name=re.compile("2 would go elsewhere")).wait_for(timeout=30_000)
+    page.get_by_role("button", name="4. Go live").click()
+    page.get_by_text("live", exact=True).first.wait_for()
+    file = world.settings.flows / "front-desk.yaml"
+    live = file.read_text()
+    assert all(part in live for part in ("# The front desk of Acme.", "2: sales", "Hello at Acme", "We are closed today."))
+    page.get_by_role("row").last.get_by_role("link").click()
+    page.get_by_role("button", name="Make this version live again").click()
+    page.get_by_role("link", name="Versions").wait_for()
+    assert file.read_text() == whole
+
+
+def test_what_would_happen_now_to_a_past_call_is_told(visit):
+    page = visit("vera")
+    page.goto("/console/calls?q=Bo")
+    page.locator("a.row").click()
+    page.get_by_role("link", name="what would happen now?").click(timeout=30_000)
+    page.get_by_role("heading", name="Now the same would happen").wait_for(timeout=30_000)

@@ -125,7 +125,7 @@ def measure_kills(
                 kill_process(process)
         receiver.is_broken = False
         with run_serve(folder), contextlib.suppress(AssertionError):
-            wait_until(lambda: answered <= {*receiver.calls}, "all webhooks", seconds=120)
+            wait_until(lambda: answered <= {*receiver.calls}, "all webhooks", seconds=300)
     finally:
         receiver.close()
     return EffectFigures(len(answered), len(answered & {*receiver.calls}), len(receiver.calls) - len({*receiver.calls}))

@@ -7,8 +7,9 @@ import difflib
 import pytest
 
 from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError, ValueEditError
-from callflows.flows.authoring import flow_drafts
+from callflows.flows.authoring import flow_drafts, list_edits
 from callflows.flows.authoring.flow_drafts import check_draft, hash_flow_text, publish_draft, read_flow_source
+from callflows.flows.authoring.list_edits import ListEntry
 from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.tickets import TicketSigner
@@ -190,3 +191,18 @@ def test_a_folder_that_cannot_be_written_gives_a_patch_that_git_applies(tmp_path
             continue
         run_process(["git", "apply"], cwd=tmp_path, input=refused.value.patch, check=True)
         assert hash_flow_text((folder / f"{flow}.yaml").read_text("utf-8")) == hash_flow_text(text)
+
+
+LIST = "number;reason\r\n# sellers\r\n+1202555*;sells warranties\r\n+12015550177;rang at night\r\n"
+
+
+def test_an_entry_of_a_list_comes_and_goes_and_every_other_line_stays():
+    longer = list_edits.add_entry(LIST, ListEntry("+1 201 555 0178", "sells; loudly", "2026-12-24"))
+    assert longer == f'{LIST}+12015550178;"sells; loudly";2026-12-24\r\n'
+    assert [entry.entry for entry in list_edits.list_entries(longer)] == ["+1202555*", "+12015550177", "+12015550178"]
+    assert list_edits.remove_entry(longer, "+12015550178") == LIST
+    for wrong in ("+1202555*", "201 555 0178"):
+        with pytest.raises(ValueEditError):
+            list_edits.add_entry(LIST, ListEntry(wrong))
+    with pytest.raises(ValueEditError, match="is not in the list"):
+        list_edits.remove_entry(LIST, "+12015550100")

@@ -90,6 +90,15 @@ def test_a_mistake_in_a_shared_file_is_told_at_its_place_there(shared, place, ru
     assert (place, rule) in found, found
 
 
+def test_a_misspelt_key_of_a_shared_file_or_of_its_include_names_the_right_one(folder):
+    problems = compile_with(folder, f"{SHARED}ndoes: {{a: [hangup]}}\n").problems
+    assert [problem.fix for problem in problems if problem.rule == "include"] == ["did you mean 'nodes'?"]
+    wrong = compile_with(folder, flow=FLOW.replace("common/closed.yaml", "{file: common/closed.yaml, prefx: a_}")).problems[
+        0
+    ]
+    assert (wrong.line, wrong.column, wrong.fix) == (1, 37, "did you mean 'prefix'?")
+
+
 @pytest.mark.parametrize(
     "name", ["../other.yaml", "/etc/passwd", "closed.yaml", "common/closed.txt", "common", "{a: b}", "[common/a.yaml, [b]]"]
 )

@@ -95,9 +95,33 @@ def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(
     more = "from callflows import Pause as Wait\nRING = 25\n\n\ndef Other(timeout): return Hangup()\n\n\n"
     node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), {line})\n"
     source = f"{HEAD}{imports}{more}{node}"
-    problems = find_program_problems(source, "acme.py")
+    problems = [problem for problem in find_program_problems(source, "acme.py") if problem.severity != "note"]
     assert [problem.rule for problem in problems] == ["duration-doubtful"] * bool(found)
     assert all(found in problem.message and problem.line == source.count("\n") for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("verb", "severity", "found"),
+    [
+        ("Say('Hello', gender='robot')", "error", "<Say> gender: must be MALE or FEMALE"),
+        ("Say('Hello', loop=-1)", "error", "<Say> loop: must be a whole number"),
+        ("Dial('a@b.example', timeot=20_000)", "error", "<Dial> has no attribute timeot"),
+        ("Play(SOUND)", "warning", "neither an mp3 nor a wav file"),
+        ("Play('nowhere')", "error", "<Play> url: must be an http or https URL"),
+        ("Gather(DTMF('12', Hangup()), dtmf_length=1)", "warning", "12 has 2 keys, and the input ends after 1"),
+        ("Gather(DTMF('#', Hangup()), dtmf_stop='#')", "warning", "which ends the input"),
+        ("Dial('a@b.example', timeout=20_000)", "note", "the timeout of <Dial> is not documented"),
+        ("Say(text, gender='MALE')", "", ""),
+        ("Say(f'Hello {turn.caller.name}')", "", ""),
+        ("Play(f'https://a.example/{turn.caller.number}.ogg')", "", ""),
+    ],
+)
+def test_an_attribute_in_a_program_has_the_verdict_of_the_same_attribute_in_a_flow_file(verb, severity, found):
+    imports = "from callflows import DTMF, Dial, Gather, Play\nSOUND = 'https://a.example/hello.ogg'\n"
+    source = f"{HEAD}{imports}\n\n@acme.node\nasync def start(turn):\n    return Response({verb})\n"
+    problems = find_program_problems(source, "acme.py")
+    assert [(problem.severity, problem.line) for problem in problems] == [(severity, source.count("\n"))] * bool(found)
+    assert all(found in problem.message for problem in problems)
 
 
 def test_doubtful_times_of_a_program_are_warned_of_when_it_is_loaded():

@@ -386,7 +386,6 @@ def test_a_text_of_several_lines_in_quotes_is_still_one_text():
         ("Connect", "dial"),
         ("forward", "dial"),
         ("ring", "dial"),
-        ("queue", "dial"),
         ("call_forward", "dial"),
         ("email", "notify"),
         ("if", "choose"),

@@ -319,6 +319,12 @@ def test_the_command_asks_and_then_runs_a_campaign_to_its_end(tmp_path, monkeypa
             made = await asyncio.to_thread(run_command, *create, "--profile", profile, *hours)
             unconfirmed = await asyncio.to_thread(run_command, "campaign", "run", "hello")
             done = await asyncio.to_thread(run_command, "campaign", "run", "hello", "--yes")
+            bulk = await asyncio.to_thread(
+                run_command, "opentact", "calls", "bulk", "--flow", "desk", "--numbers", "people.csv",
+                "--from", NUMBER, "--profile", profile, "--yes",
+            )  # fmt: skip
+            assert (bulk.code, len(bulk.out.splitlines())) == (0, 2), bulk.err
+            assert f"call 2 number(s) from {NUMBER}, one by one: {ANN}, {BEN}" in bulk.err
             return made, unconfirmed, done
 
     made, unconfirmed, done = run_bounded(work())

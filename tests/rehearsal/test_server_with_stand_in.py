@@ -85,10 +85,19 @@ def store_messages(store: SqlStore) -> list[Any]:
 
 
 @contextlib.asynccontextmanager
-async def ours(tmp_path, flow: str = DESK, *, url: bool = True, envelope: str = "2024", seed: str = "tests", **given: Any):
+async def ours(
+    tmp_path,
+    flow: str = DESK,
+    *,
+    url: bool = True,
+    envelope: str = "2024",
+    seed: str = "tests",
+    pace: float = 200,
+    **given: Any,
+):
     (tmp_path / "flows").mkdir(exist_ok=True)
     (tmp_path / "flows" / "desk.yaml").write_text(flow, encoding="utf-8")
-    async with run_harness(number="", envelope=envelope, pace=200, seed=seed) as first:
+    async with run_harness(number="", envelope=envelope, pace=pace, seed=seed) as first:
         settings = Settings(
             _env_file=None,
             flows=tmp_path / "flows",
@@ -258,7 +267,8 @@ def test_texts_are_answered_by_rules_once_and_stop_is_honoured_across_restarts(t
 def test_a_parked_call_gets_its_document_pushed(envelope, tmp_path):
     async def work():
         given = {"control": "push", "public_url": "http://127.0.0.1:1"}
-        async with ours(tmp_path, url=False, envelope=envelope, **given) as server:
+        # A parked call waits for 30 simulated seconds; on a busy machine the push needs more than a moment of real time.
+        async with ours(tmp_path, url=False, envelope=envelope, pace=10, **given) as server:
             told = await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             return told, await server.until(the_call)
 

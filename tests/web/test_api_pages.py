@@ -50,6 +50,7 @@ def test_a_person_who_opens_the_server_reads_what_it_is(app):
 def test_the_description_has_every_path_once(app):
     api = json.loads(send_request(app, "/openapi.json").content)
     known = {"/call", "/call/{flow}/{node}", "/webhook", "/sms", "/healthz", "/readyz", "/metrics", "/media/{name}"}
+    known |= {"/recordings/{call}/{tag}/{signature}"}
     assert {path for path in api["paths"] if not path.startswith("/api/v1/")} == known
     operations = [operation for methods in api["paths"].values() for operation in methods.values()]
     names = [operation["operationId"] for operation in operations]

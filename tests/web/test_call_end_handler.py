@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.sandbox.job_runner import JobRunner
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.ports import Effect
+from callflows.web import call_end_handler
 from callflows.web.call_end_handler import COMPLETION_RETRY_SECONDS, SETTLE_SECONDS, TAKEOVER_SECONDS, CallEndHandler
 
 sys.path.append(str(Path(__file__).parents[1] / "journal"))
@@ -44,10 +46,15 @@ class Ours:
         self.waited = []
         self.then = {}
 
-    def replica(self, sleep=None):
+    def replica(self, sleep=None, *, receives_events=True):
         workshop = JobRunner(self.outside, InlineWorkers())
         return CallEndHandler(
-            self.door.flow_versions, self.journal, workshop, self.outside, receives_events=True, sleep=sleep or self._sleep
+            self.door.flow_versions,
+            self.journal,
+            workshop,
+            self.outside,
+            receives_events=receives_events,
+            sleep=sleep or self._sleep,
         )
 
     async def _sleep(self, seconds):
@@ -202,6 +209,28 @@ def test_a_call_whose_process_was_killed_before_its_effects_is_completed_by_the_
     run_bounded(work())
     assert ours.texts() == ["Sorry that we missed your call."]
     assert ours.waited == [SETTLE_SECONDS, SETTLE_SECONDS, TAKEOVER_SECONDS, SETTLE_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "texts"), [(60, ["Sorry that we missed your call."]), (-60, [])], ids=["just-over", "long-over"]
+)
+def test_a_call_whose_end_only_a_killed_process_knew_is_completed_once_unless_it_is_long_over(
+    ours, monkeypatch, seconds_left, texts
+):
+    """Webhooks are acknowledged, and not sent again."""
+    age = time.time() - END.occurred_at + seconds_left
+    monkeypatch.setattr(call_end_handler, "UNCOMPLETED_CALL_SECONDS", age)
+
+    async def work():
+        await known(ours)
+        replicas = [ours.replica(receives_events=False) for _ in range(2)]
+        for replica in replicas:
+            replica.start()
+        await wait_until_async(lambda: ours.waited.count(600.0) >= 4 and len(ours.texts()) == len(texts), "two sweeps each")
+        await over(*replicas)
+
+    run_bounded(work())
+    assert ours.texts() == texts
 
 
 def test_it_is_acted_on_when_the_database_is_back(ours, there):

@@ -34,7 +34,7 @@ def report(key):
 
 
 def heard(*acts, ways):
-    """What becomes of reports that come by these ways: (store_then_act or act_then_store, key)."""
+    """What becomes of reports that come by these ways: (take_from_webhook or take_from_stream, key)."""
     memory = Memory()
     hearing = EventIntake(memory, acts)
 
@@ -54,7 +54,8 @@ def test_a_report_that_comes_by_webhook_and_websocket_is_remembered_twice_and_ac
         acted.append(report.key)
 
     memory = heard(
-        act, ways=[("store_then_act", "a"), ("act_then_store", "a"), ("act_then_store", "b"), ("store_then_act", "b")]
+        act,
+        ways=[("take_from_webhook", "a"), ("take_from_stream", "a"), ("take_from_stream", "b"), ("take_from_webhook", "b")],
     )
     assert acted == ["a", "b"]
     assert len(memory.remembered) == 4
@@ -71,7 +72,7 @@ def test_a_flood_of_events_waits_for_room_and_each_is_acted_on():
         at_once -= 1
         acted.append(report.key)
 
-    heard(act, ways=[("act_then_store", f"{number}") for number in range(300)])
+    heard(act, ways=[("take_from_stream", f"{number}") for number in range(300)])
     assert sorted(acted, key=int) == [f"{number}" for number in range(300)]
     assert most == MAX_STREAM_EVENTS_IN_PROGRESS
 
@@ -85,7 +86,7 @@ def test_what_breaks_keeps_nothing_else_from_being_done():
     async def act(report):
         acted.append(report.key)
 
-    heard(breaks, act, ways=[("act_then_store", "a"), ("act_then_store", "b")])
+    heard(breaks, act, ways=[("take_from_stream", "a"), ("take_from_stream", "b")])
     assert acted == ["a", "b"]
 
 
@@ -101,9 +102,9 @@ def test_what_is_not_written_is_not_acted_on_so_that_it_is_when_it_comes_again()
     async def run():
         memory.broken = True
         with pytest.raises(JournalError):
-            await hearing.store_then_act(report("a"))
+            await hearing.take_from_webhook(report("a"))
         memory.broken = False
-        await hearing.store_then_act(report("a"))
+        await hearing.take_from_webhook(report("a"))
         await hearing.stop(5)
 
     run_bounded(run())
@@ -126,8 +127,8 @@ def test_where_texts_cannot_be_taken_now_that_is_said_and_they_are_taken_later_a
 
     async def run():
         with pytest.raises(JournalError):
-            await hearing.store_then_act(report("a"))
-        await hearing.store_then_act(report("b"))
+            await hearing.take_from_webhook(report("a"))
+        await hearing.take_from_webhook(report("b"))
         await hearing.stop(5)
 
     run_bounded(run())
@@ -147,7 +148,7 @@ def test_what_breaks_first_is_acknowledged_and_said_and_keeps_nothing_else_from_
     hearing = EventIntake(Memory(), [act], first_handlers=[breaks, act])
 
     async def run():
-        await hearing.store_then_act(report("a"), report("b"))
+        await hearing.take_from_webhook(report("a"), report("b"))
         await hearing.stop(5)
 
     with structlog.testing.capture_logs() as lines:
@@ -168,7 +169,7 @@ def test_it_is_acted_on_again_while_the_database_is_gone_and_only_then(monkeypat
 
         return act
 
-    heard(failing(JournalError, 3), failing(ValueError, 1), ways=[("act_then_store", "a")])
+    heard(failing(JournalError, 3), failing(ValueError, 1), ways=[("take_from_stream", "a")])
     assert tried == [JournalError] * 4 + [ValueError]
 
 
@@ -180,7 +181,7 @@ def test_what_is_not_acted_on_when_it_ends_is_told_with_its_moment():
 
     async def run():
         before = hearing.find_oldest_unfinished()
-        await hearing.act_then_store(report("a"))
+        await hearing.take_from_stream(report("a"))
         now = hearing.find_oldest_unfinished()
         await hearing.stop(0)
         return before, now
@@ -203,7 +204,7 @@ def test_of_reports_that_come_together_each_is_acted_on_though_one_cannot_be_now
 
     async def run():
         with pytest.raises(JournalError):
-            await hearing.store_then_act(report("a"), report("b"))
+            await hearing.take_from_webhook(report("a"), report("b"))
         await hearing.stop(5)
 
     run_bounded(run())
@@ -223,9 +224,9 @@ def test_texts_that_wait_for_the_database_keep_no_call_from_being_acted_on(monke
 
     async def run():
         for number in range(20):
-            await hearing.act_then_store(report(f"text-{number}"))
+            await hearing.take_from_stream(report(f"text-{number}"))
             await asyncio.sleep(0)
-        await hearing.act_then_store(report("call"))
+        await hearing.take_from_stream(report("call"))
         await hearing.stop(0.05)
 
     run_bounded(run())

@@ -48,7 +48,7 @@ class Ours:
         settings = Settings(_env_file=None, opentact_events_url=it.events_url)
         self.client = Opentact(TOKEN, url=it.server.rest_url, requests_per_second=1000)
         self.listening = EventListener(
-            settings, self.client, self.journal, self.hearing.act_then_store, self.hearing.find_oldest_unfinished
+            settings, self.client, self.journal, self.hearing.take_from_stream, self.hearing.find_oldest_unfinished
         )
 
     async def _act(self, _report):
@@ -128,7 +128,7 @@ def test_what_was_not_acted_on_yet_holds_back_the_moment_from_which_a_restart_se
             await until(lambda: first.connected and not first.listening.get_status()["missing_since"])
             first.slow = True
             old = time.time() - 600
-            await first.hearing.act_then_store(PlatformEvent("call_state", "old", old, {}))
+            await first.hearing.take_from_stream(PlatformEvent("call_state", "old", old, {}))
             await until(lambda: first.since() > 599)
             first.acting.set()
             await until(lambda: first.since() < 60)

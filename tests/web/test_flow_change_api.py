@@ -51,6 +51,8 @@ def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refu
     wrong = send(api, put, {"source": FLOW.replace("say", "sya"), "digest": read_digest(api)})
     (problem,) = wrong.json()["problems"]
     assert (wrong.status_code, problem["line"], problem["severity"]) == (400, 4, "error")
+    taken = send(api, "PUT /api/v1/flows/other/source", {"source": FLOW}).json()["problems"]
+    assert [problem["rule"] for problem in taken] == ["number-claimed-twice"]
     assert send(api, "PUT /api/v1/flows/..%2Fother/source", {"source": FLOW}).status_code == 404
     assert send(api, "PUT /api/v1/flows/a.b/source", {"source": FLOW}).status_code == 404
 
@@ -96,3 +98,59 @@ def test_a_draft_is_rung_tested_and_replayed_in_a_process_of_its_own(api):
     assert json.loads(lines[-1])["calls"] == 4
     wrong = send(api, "POST /api/v1/replay", {"since": "yesterday"}, "read")
     assert (wrong.status_code, "--since: 'yesterday' is not a time" in wrong.json()["detail"]) == (400, True)
+
+
+HOURS_FLOW = """\
+numbers: +12015550123
+timezone: America/New_York
+hours:
+  office: {mon-sun: 00:00-24:00}
+nodes:
+  start:
+    - when: not hours.office.open
+      goto: closed
+    - say: Welcome.
+  closed:
+    - say: We are closed.
+"""
+
+
+def test_a_line_is_closed_by_an_operator_after_the_sentence_was_shown_and_opened_again(tmp_path):
+    api = Api(tmp_path, flow=HOURS_FLOW)
+    with contextlib.closing(api.store):
+        path, operator = "/api/v1/flows/front-desk/hours/office", api.make_token("operate")
+        now = api.ask(f"GET {path}", operator).json()
+        assert (now["state"], now["callers_hear"]) == ("open", ["“Welcome.”", "hangs up"])
+        then = api.ask(f"GET {path}?state=closed&until=2h", operator).json()
+        assert (then["state"], then["callers_hear"]) == ("closed", ["“We are closed.”", "hangs up"])
+        assert send(api, f"PUT {path}", {"state": "closed", "until": "2h"}, "read").status_code == 403
+        assert send(api, f"PUT {path}", {"state": "closed", "until": "soon"}, "operate").status_code == 400
+        assert not (tmp_path / "overrides.yaml").exists()
+        done = send(api, f"PUT {path}", {"state": "closed", "until": "2h"}, "operate").json()
+        assert (done["state"], done["override_until"][:16]) == ("closed", then["override_until"][:16])
+        assert "state: closed" in (tmp_path / "overrides.yaml").read_text("utf-8")
+        assert send(api, f"PUT {path}", {"state": "normal"}, "operate").json()["removed"] == 1
+        changes = api.store.list_audit_rows(["override"], "front-desk office")
+        assert [change["who"] for change in changes] == ["dashboard", "dashboard"]
+        assert api.ask("GET /api/v1/flows/front-desk/hours/other", operator).status_code == 404
+
+
+def test_a_number_is_added_to_a_list_and_removed_with_entries_in_the_audit_log(tmp_path):
+    flow = FLOW.replace("nodes:", "lists: {spam: lists/spam.csv, far: ../far.csv}\nnodes:")
+    (tmp_path / "lists").mkdir()
+    file = tmp_path / "lists" / "spam.csv"
+    file.write_text("number,reason\n+12015550177,rang at night\n", encoding="utf-8")
+    (tmp_path.parent / "far.csv").touch()
+    api = Api(tmp_path, flow=flow)
+    with contextlib.closing(api.store):
+        path, author = "/api/v1/flows/front-desk/lists/spam", api.make_token("author")
+        entry = {"entry": "+12015550178", "reason": "sells"}
+        assert send(api, f"POST {path}", entry, "operate").status_code == 403
+        assert send(api, f"POST {path}", entry).status_code == 201
+        assert send(api, f"POST {path}", entry).status_code == 400
+        assert file.read_text("utf-8").endswith("rang at night\n+12015550178,sells,\n")
+        assert api.ask(f"DELETE {path}/+12015550177", author).json()["removed"]
+        items = api.ask(f"GET {path}", author).json()["items"]
+        assert [(item["entry"], item["reason"]) for item in items] == [("+12015550178", "sells")]
+        assert [row["before"] for row in api.store.list_audit_rows(["list"], "front-desk spam")] == ["+12015550177", ""]
+        assert api.ask("GET /api/v1/flows/front-desk/lists/far", author).status_code == 404

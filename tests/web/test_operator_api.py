@@ -79,8 +79,8 @@ def seed_store(store: SqlStore, version: str) -> None:
 class Api:
     """The API over a seeded journal."""
 
-    def __init__(self, folder: Path, *, needs_token: bool = True) -> None:
-        (folder / "front-desk.yaml").write_text(FLOW, encoding="utf-8")
+    def __init__(self, folder: Path, *, needs_token: bool = True, flow: str = FLOW) -> None:
+        (folder / "front-desk.yaml").write_text(flow, encoding="utf-8")
         loaded = load_flow_folder(folder, CompilerOptions(TicketSigner([b"key"]), "Sorry."))
         self.store = SqlStore(f"sqlite:///{folder}/journal.db")
         self.store.open()
@@ -91,7 +91,8 @@ class Api:
         trust = RequestTrust(Settings(token=["t"] if needs_token else [], data=folder))
         settings = Settings(flows=folder, data=folder, database_url=f"sqlite:///{folder}/journal.db")
         options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
-        workshop = FlowWorkshop(folder, options, self.queries, CommandProcesses(settings))
+        processes = CommandProcesses(settings, priority=0)
+        workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book)
         router = create_operator_router(self.queries, trust, lambda: loaded, dict, workshop, needs_token=needs_token)
         self.app.include_router(router)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -24,12 +25,15 @@ from callflows.cli.journal_output import LogFormat, build_terminal_change, open_
 from callflows.cli.platform_output import YES_OPTION, parse_number_argument, run_with_client
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from callflows.campaigns.contact_list import Contact, ContactList
     from callflows.campaigns.outbound_document import OutboundDocuments
     from callflows.flows.flow import Flow
     from callflows.journal.campaign_store import CampaignNumber, StoredCampaign
     from callflows.journal.sql_store import SqlStore
     from callflows.opentact.rest_api import Opentact
+    from callflows.opentact.rest_records import OpentactRecord
     from callflows.settings import Settings
 
 
@@ -196,6 +200,61 @@ def cancel_campaign(name: _NAME_ARGUMENT) -> None:
     print(f"{count} number(s) of {name} will not be called")
 
 
+def call_people_one_by_one(
+    people: Sequence[tuple[str, Mapping[str, str]]],
+    flow: str,
+    sender: str,
+    profile: str,
+    settings: Settings,
+    output: TableFormat,
+    *,
+    dry_run: bool,
+    is_confirmed: bool,
+) -> None:
+    """Have Opentact call people now, each with a document of their own. Nothing is stored: for ``opentact calls bulk``."""
+    from callflows.cli.platform_output import format_record_fields, print_json, print_records
+    from callflows.journal.campaign_store import make_campaign_key
+
+    documents = _make_documents(settings, flow, sender)
+    if not people:
+        exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
+    shown = ", ".join(
+        [*(number for number, _ in people[:_MAX_SHOWN_PEOPLE]), *["…"][: max(0, len(people) - _MAX_SHOWN_PEOPLE)]]
+    )
+    plan = [
+        f"call {len(people)} number(s) from {sender}, one by one: {shown}",
+        f"each call asks {settings.public_url} for the flow {flow}; this costs money",
+    ]
+    if dry_run:
+        made = [(number, documents.make_document(number, values, "bulk").decode()) for number, values in people]
+        if output is TableFormat.json:
+            print_json([{"phones": [number], "xml": document} for number, document in made])
+        else:
+            print("\n".join([*plan, *(f"{number}\n{document}" for number, document in made)]))
+        return
+    _check_server(settings)
+    confirm_plan(plan, is_confirmed=is_confirmed)
+
+    run_name = f"bulk-{secrets.token_hex(4)}"
+
+    async def call_all(client: Opentact) -> list[OpentactRecord]:
+        lease = await client.numbers.get_lease(sender)
+        batches = []
+        for position, (number, values) in enumerate(people, 1):
+            document = documents.make_document(number, values, make_campaign_key(run_name, position, 1))
+            batches.append(await client.calls.call_numbers(profile, [number], document.decode(), lease.uuid))
+            print_notice(f"{number}: called")
+        return batches
+
+    batches = run_with_client(call_all)
+    print_records(
+        batches, lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("phones", "state"))), output
+    )
+
+
+_MAX_SHOWN_PEOPLE: Final = 5
+
+
 def _parse_retry(text: str) -> float:
     found = _DURATION.fullmatch(text.strip())
     seconds = int(found[1]) * _UNIT_SECONDS[found[2]] if found else 0
@@ -263,9 +322,12 @@ def _select_contacts(
 
 
 def _list_waiting(store: SqlStore, name: str) -> list[CampaignNumber]:
+    """Return the numbers that are to be called. A number that was forgotten is none any more."""
     from callflows.journal.campaign_store import NumberState, list_numbers
+    from callflows.telephony.phone_numbers import parse_e164
 
-    return store.run_reading(lambda connection: list_numbers(connection, name, [NumberState.waiting]))
+    waiting = store.run_reading(lambda connection: list_numbers(connection, name, [NumberState.waiting]))
+    return [one for one in waiting if parse_e164(one.number)]
 
 
 def _describe_plan(store: SqlStore, campaign: StoredCampaign, documents: OutboundDocuments) -> list[str]:

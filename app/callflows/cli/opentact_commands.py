@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from callflows.cli.campaign_commands import call_people_one_by_one
 from callflows.cli.cli_options import (
     FLOWS_OPTION,
     TableFormat,
@@ -45,7 +46,7 @@ from callflows.opentact.rest_requests import build_rest_request, list_request_fi
 from callflows.text import MAX_SMS_CHARACTERS, replace_unprintable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from callflows.opentact.rest_api import Opentact
     from callflows.opentact.rest_operations import RestOperation
@@ -526,10 +527,17 @@ def call_bulk_command(  # noqa: PLR0913, PLR0917 - an option each
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
 ) -> None:
-    """Call many numbers, and run a flow's static document or an XML file with each."""
+    """Call many numbers, and run a flow or an XML file with each.
+
+    A flow that depends on the call is run by this server: each call asks for it, with the columns of the file as values.
+    """
     if not profile or not sender or bool(flow) == (xml is not None):
         exit_with_notice("callflows: --profile, --from, and one of --flow and --xml are needed", 2)
     settings, sender = load_command_settings(flows=flows), parse_number_argument(sender)
+    if xml is None and settings.public_url and _depends_on_call(flow, settings):
+        people, name = _read_called_people(phones or (), file), find_flow_file(flow, settings.flows).stem
+        call_people_one_by_one(people, name, sender, profile, settings, output, dry_run=dry_run, is_confirmed=yes)
+        return
     document = read_xml_document(xml, settings) if xml is not None else export_static_document(flow, settings)
     called = [
         *dict.fromkeys(
@@ -646,6 +654,31 @@ def export_static_document(flow: str, settings: Settings) -> bytes:
         return compile_static_document(find_flow_file(flow, settings.flows), build_command_options(settings))
     except FlowFileError as error:
         exit_with_notice(str(error), 1)
+
+
+def _depends_on_call(flow: str, settings: Settings) -> bool:
+    """Return whether a flow without errors has no static document."""
+    from callflows.errors import FlowFileError
+    from callflows.flows.static_export import compile_static_document
+
+    try:
+        compile_static_document(find_flow_file(flow, settings.flows), build_command_options(settings))
+    except FlowFileError as error:
+        return all(problem.rule == "not-static" for problem in error.problems)
+    return False
+
+
+def _read_called_people(phones: Sequence[str], file: Path | None) -> list[tuple[str, Mapping[str, str]]]:
+    """Return numbers with the values of their rows."""
+    from callflows.campaigns.contact_list import read_contact_list
+
+    people: dict[str, Mapping[str, str]] = {parse_number_argument(phone): {} for phone in phones}
+    if file is not None:
+        listed = read_contact_list(file)
+        for problem in listed.problems:
+            print_notice(problem)
+        people |= {contact.number: contact.values for contact in listed.contacts}
+    return [*people.items()]
 
 
 def _read_number_lines(file: Path) -> list[str]:

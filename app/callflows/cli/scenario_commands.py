@@ -141,7 +141,7 @@ def _print_test_results(
         print(line)
     width = max((len(one.file) for one in explored), default=0)
     for one in explored:
-        none = "  (no number leads to it, or there was no time)" if not one.caller_count else ""
+        none = "  (no number leads to it, an app answers it, or there was no time)" if not one.caller_count else ""
         print(f"{one.file:<{width}}  {one.caller_count:>4} random caller(s){none}")
     faults = [one.fault for one in explored if one.fault is not None]
     for fault in faults:

@@ -86,6 +86,8 @@ class Flow:
     """The text of the file."""
     included_files: Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
     """The included files with their content, by their names as seen from the flow's folder."""
+    asks_app: bool = False
+    """True if an app answers each turn (``twiml``): without the app, a rehearsal has nothing but the fallback."""
     received_names: tuple[str, ...] = ()
     """Names of the values that calls bring from outside: from another flow, or from a list of people to call."""
     misses_data: bool = False

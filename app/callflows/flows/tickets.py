@@ -39,6 +39,8 @@ if TYPE_CHECKING:
             """Return a ticket. Raises TicketError if the state is too large."""
 
 
+ANSWERS_ITSELF_FIELD: Final = "itself"
+"""Field of a ticket, set if Opentact said whether the app answers by itself: "1" or "". No request field has this name."""
 TICKET_LIFETIME_SECONDS: Final = 24 * 3600
 MAX_TICKET_STATE_BYTES: Final = 2048
 MIN_SECRET_KEY_CHARACTERS: Final = 32

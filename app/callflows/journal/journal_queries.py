@@ -145,6 +145,10 @@ class JournalQueries:
         rows = await self._run_query(self._store.list_held_effects, VOICEMAIL_TAG, before, limit)
         return select_held_effects(rows, VOICEMAIL_TAG)
 
+    async def list_uncompleted_calls(self, claim: str, since: float, limit: int) -> list[str]:
+        """List callers' calls that ended since a moment without a claim of their key. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.list_uncompleted_calls, claim, since, limit)
+
     async def hold_lease(self, name: str, holder: str, seconds: float, mark: float | None = None) -> bool:
         """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
 

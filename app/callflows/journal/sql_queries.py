@@ -12,6 +12,7 @@ from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fe
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
+    CLAIMS_TABLE,
     EFFECTS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
@@ -25,6 +26,7 @@ from callflows.journal.journal_tables import (
 )
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
 from callflows.journal.stored_rows import StoredCall, find_call_end
+from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, LAST_CALL_STATE
 
 if TYPE_CHECKING:
@@ -141,6 +143,18 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
     """Return effects of a kind that were requested before a moment and have no result yet, oldest first."""
     waits = (EFFECTS_TABLE.c.kind == kind) & EFFECTS_TABLE.c.settled.is_(None) & (EFFECTS_TABLE.c.at < before)
     return fetch_all_rows(connection, select(EFFECTS_TABLE).where(waits).order_by(EFFECTS_TABLE.c.at).limit(limit))
+
+
+def query_uncompleted_calls(connection: Connection, claim: str, since: float, limit: int) -> list[str]:
+    """Return the ids of calls that ended since a moment, and whose key nobody has claimed, the oldest first."""
+    table = CALLS_TABLE
+    ended = func.coalesce(table.c.destroy, table.c.hangup, table.c.finished, table.c.started)
+    is_ours = (table.c.direction == "in") | table.c.flow.isnot(None)
+    is_over = table.c.parent.is_(None) & is_ours & (table.c.state >= FIRST_ENDED_RANK)
+    is_recent = (table.c.started >= since - LONGEST_CALL_SECONDS) & (ended >= since)
+    is_claimed = exists().where((CLAIMS_TABLE.c.kind == claim) & (CLAIMS_TABLE.c.key == table.c.id))
+    wanted = select(table.c.id).where(is_over, is_recent, ~is_claimed).order_by(table.c.started).limit(limit)
+    return [*connection.scalars(wanted)]
 
 
 def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:

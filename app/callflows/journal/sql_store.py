@@ -339,6 +339,11 @@ class SqlStore:
         with self._open_read_connection() as connection:
             return sql_queries.query_held_effects(connection, kind, before, limit)
 
+    def list_uncompleted_calls(self, claim: str, since: float, limit: int) -> list[str]:
+        """Return the ids of calls that ended since a moment, and whose key nobody has claimed."""
+        with self._open_read_connection() as connection:
+            return sql_queries.query_uncompleted_calls(connection, claim, since, limit)
+
     def hold_lease(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
         """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
 

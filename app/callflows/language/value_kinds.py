@@ -326,11 +326,40 @@ def parse_duration(text: str, plausible: PlausibleDuration | None = None) -> int
 
 
 def _suggest_unit(number: str, plausible: PlausibleDuration) -> str:
-    """Return a suggestion for a number without a unit, or "" for any other text."""
+    """Return a suggestion for a number without a unit, or for a duration in words, as ``20 seconds`` or ``1:30``."""
     if not (number.isascii() and number.isdecimal()) or len(number) > _MAX_BARE_DIGITS:
-        return ""
+        spoken = _read_spoken_duration(number)
+        return f" (did you mean {format_duration(spoken)}?)" if spoken else ""
     likely = plausible.find_likely(int(number))
     return f" (did you mean {f'{number}s' if likely == int(number) * 1000 else format_duration(likely)}?)" if likely else ""
 
 
+def _read_spoken_duration(text: str) -> int:
+    """Return the milliseconds of a duration in words or on a clock, as ``1 min 30 sec``; 0 if unclear."""
+    words = text.strip().lower()
+    clock = _CLOCK_DURATION.fullmatch(words)
+    if clock:
+        return (int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + int(clock[3])) * 1000
+    for word, amount in _AMOUNT_WORDS.items():
+        words = re.sub(rf"\b{word}\b", amount, words)
+    parts = [*_DURATION_PART.finditer(words)]
+    if not parts or _DURATION_PART.sub("", words).strip(" .,") not in ("", "and"):
+        return 0
+    total = sum(Decimal(part[1].replace(",", ".")) * _UNIT_MILLISECONDS[_find_unit(part[2])] for part in parts)
+    return int(total) if total == int(total) and total < _NUMBER_LIMIT else 0
+
+
+def _find_unit(word: str) -> str:
+    return "ms" if word.startswith(("ms", "mil")) else word[0]
+
+
+_CLOCK_DURATION: Final = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,2})(?::|\s*m(?:in)?\.?\s*)([0-5][0-9])")
+_DURATION_PART: Final = re.compile(
+    r"([0-9]{1,6}(?:[.,][0-9]{1,3})?)\s*-?\s*"
+    r"(milliseconds?|millis|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
+)
+_AMOUNT_WORDS: Final = {
+    "half an?": "0.5", "an?": "1", "one": "1", "two": "2", "three": "3", "five": "5", "ten": "10", "fifteen": "15",
+    "twenty": "20", "thirty": "30", "sixty": "60",
+}  # fmt: skip
 _MAX_BARE_DIGITS: Final = 10

@@ -42,7 +42,7 @@ _TEN_DIGITS_WITHOUT_PLUS: Final = re.compile(
     r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){2}[ ().\-]*[2-9](?:[ ().\-]*[0-9]){6}[ ().\-]*"
 )
 _NUMBER_PATTERN: Final = re.compile(
-    r"(?:tel:|sips?:)?((?:\((?=\+|00))?\+?[0-9][0-9 ()./\-]{0,40})(?:[@;].*)?", re.IGNORECASE
+    r"(?:tel:|sips?:)?((?:\((?=\+|00))?\+?[0-9][0-9 ()./\-]{0,40})(?:@.*|;[ ]*[a-z].*)?", re.IGNORECASE
 )
 _INTERNATIONAL_PREFIX: Final = re.compile(r"\(?\+?00[ ()./\-]*(?=[1-9])")
 """No country code begins with 0: 0033… is +33…."""

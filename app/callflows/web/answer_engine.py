@@ -20,7 +20,7 @@ from callflows.errors import (
 )
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.flow import render_apology
-from callflows.flows.tickets import read_node_entry
+from callflows.flows.tickets import ANSWERS_ITSELF_FIELD, read_node_entry
 from callflows.journal.redaction import list_secret_texts, mask_secrets
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.job_runner import run_until_resolved
@@ -186,12 +186,12 @@ class AnswerEngine:
         except ExpiredTicketError as error:
             return self._answer_with_fallback(name, node, error)
         carried = state.get("t", {})
-        fields.update({key: value for key, value in carried.items() if key != "itself"})
+        fields.update({key: value for key, value in carried.items() if key != ANSWERS_ITSELF_FIELD})
         turn = self._build_turn(fields, body, get_base_url)
         turn.earlier_values = Variables(state.get("s", {}))
         turn.reset_progress()
-        if "itself" in carried:
-            turn.auto_answer = bool(carried["itself"])
+        if ANSWERS_ITSELF_FIELD in carried:
+            turn.auto_answer = bool(carried[ANSWERS_ITSELF_FIELD])
         remembered = self._flow_versions.find_version(name, state.get("v", ""))
         flow = remembered or self._flow_versions.book.flows.get(name)
         if remembered is None:

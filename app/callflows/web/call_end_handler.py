@@ -39,6 +39,9 @@ COMPLETION_RETRY_SECONDS: Final = (5.0, 15.0, 60.0, 300.0, *[900.0] * 16)
 """Delays in seconds between attempts while the database is unavailable or does not know the call: four hours."""
 _SWEEP_INTERVAL_SECONDS: Final = 600.0
 _MAX_EFFECTS_PER_SWEEP: Final = 100
+_MAX_CALLS_PER_SWEEP: Final = 1_000
+UNCOMPLETED_CALL_SECONDS: Final = 3_600.0
+"""Time after its end in which a call is completed that a killed process has left: a later text-back is worse than none."""
 
 
 class CallEndHandler:
@@ -84,10 +87,14 @@ class CallEndHandler:
         call = platform_event.call
         if call is None or not call.uuid or platform_event.state not in ENDED_CALL_STATES:
             return
-        uuid = call.uuid
-        if uuid not in self._completing_calls and (call.is_inbound_call or call.is_outbound_call):
-            task = asyncio.create_task(self._complete_when_settled(uuid, is_outbound=call.is_outbound_call))
-            self._completing_calls[uuid] = min(platform_event.occurred_at, time.time()), task
+        if call.is_inbound_call or call.is_outbound_call:
+            at = min(platform_event.occurred_at, time.time())
+            self._begin_completion(call.uuid, at, is_outbound=call.is_outbound_call)
+
+    def _begin_completion(self, uuid: str, at: float, *, is_outbound: bool = False) -> None:
+        if uuid not in self._completing_calls:
+            task = asyncio.create_task(self._complete_when_settled(uuid, is_outbound=is_outbound))
+            self._completing_calls[uuid] = at, task
             task.add_done_callback(lambda _: self._completing_calls.pop(uuid, None))
 
     def find_oldest_unfinished(self) -> float | None:
@@ -152,9 +159,8 @@ class CallEndHandler:
             self._effect_sender.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
 
     def start(self) -> None:
-        """Start the sweep for overdue effects in the running loop."""
-        if self._receives_events:
-            self._sweep_task = asyncio.create_task(self._run_sweeps())
+        """Start the sweep for calls that nobody completed, and for overdue effects, in the running loop."""
+        self._sweep_task = asyncio.create_task(self._run_sweeps())
 
     async def stop(self) -> None:
         """Cancel all work.
@@ -171,19 +177,31 @@ class CallEndHandler:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run_sweeps(self) -> None:
-        """Queue effects whose call's end was never reported."""
+        """Complete calls that a killed process has left, and queue effects whose call's end was never reported."""
         await self._sleep(SETTLE_SECONDS)  # the tables may still have to be created
         while True:
             try:
-                overdue = time.time() - LONGEST_CALL_SECONDS
-                for effect in (
-                    *await self._journal.list_held_effects(overdue, _MAX_EFFECTS_PER_SWEEP),
-                    *self._effect_sender.list_held_effects("", overdue),
-                ):
-                    _LOG.warning(
-                        "Opentact did not report the end of a call: the voicemail is reported without its recording"
-                    )
-                    self._effect_sender.queue_effect(effect)
+                await self._complete_left_calls()
+                if self._receives_events:
+                    await self._queue_overdue_effects()
             except JournalError as error:
                 _LOG.warning("the effects that wait for the end of calls cannot be read", reason=str(error))
             await self._sleep(_SWEEP_INTERVAL_SECONDS)
+
+    async def _complete_left_calls(self) -> None:
+        """Complete calls whose end was reported to a killed process: Opentact reports it once. Raises JournalError."""
+        now = time.time()
+        for uuid in await self._journal.list_uncompleted_calls(
+            "completed", now - UNCOMPLETED_CALL_SECONDS, _MAX_CALLS_PER_SWEEP
+        ):
+            self._begin_completion(uuid, now)
+
+    async def _queue_overdue_effects(self) -> None:
+        """Queue effects whose call's end was never reported. Raises JournalError."""
+        overdue = time.time() - LONGEST_CALL_SECONDS
+        for effect in (
+            *await self._journal.list_held_effects(overdue, _MAX_EFFECTS_PER_SWEEP),
+            *self._effect_sender.list_held_effects("", overdue),
+        ):
+            _LOG.warning("Opentact did not report the end of a call: the voicemail is reported without its recording")
+            self._effect_sender.queue_effect(effect)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_PROCESS_SECONDS: Final = 600.0
 MAX_COMMANDS_AT_ONCE: Final = 2
 """Commands of one server process that run at once; further ones are refused."""
-_LOWEST_PRIORITY: Final = 19
+LOWEST_PRIORITY: Final = 19
 _MAX_LINE_BYTES: Final = 64_000_000
 _MAX_MESSAGE_CHARACTERS: Final = 4_000
 
@@ -43,8 +43,10 @@ class TriedDraft(NamedTuple):
 class CommandProcesses:
     """Starts the commands of one server process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, priority: int = LOWEST_PRIORITY) -> None:
+        """``priority`` is that of ``nice``, 0 for the priority of the server."""
         self._settings = settings
+        self._priority = priority
         self._running = 0
 
     async def run_for_json(self, *arguments: str, draft: TriedDraft | None = None) -> Any:  # noqa: ANN401 - JSON
@@ -85,7 +87,7 @@ class CommandProcesses:
         messages = asyncio.create_task(process.stderr.read())
         try:
             with contextlib.suppress(ProcessLookupError):  # it may have ended already
-                os.setpriority(os.PRIO_PROCESS, process.pid, _LOWEST_PRIORITY)
+                os.setpriority(os.PRIO_PROCESS, process.pid, self._priority)
             async with asyncio.timeout(MAX_PROCESS_SECONDS):
                 async for line in process.stdout:
                     yield line.decode()

@@ -56,7 +56,7 @@ class EventIntake:
         self._waiting_since: float | None = None
         """Moment of the websocket's event that waits for room."""
 
-    async def store_then_act(self, *platform_events: PlatformEvent) -> None:
+    async def take_from_webhook(self, *platform_events: PlatformEvent) -> None:
         """Store events durably, then run the first handlers; start the others.
 
         Raises JournalError if an event is not stored, or if a first handler cannot reach the database.
@@ -71,7 +71,7 @@ class EventIntake:
         if gone is not None:
             raise gone
 
-    async def act_then_store(self, platform_event: PlatformEvent) -> None:
+    async def take_from_stream(self, platform_event: PlatformEvent) -> None:
         """Run handlers as soon as there is room; the event is stored soon."""
         self._journal.record_soon(platform_event)
         self._waiting_since = min(platform_event.occurred_at, time.time())

@@ -19,6 +19,7 @@ from callflows.errors import (
     ReadOnlyFlowsError,
     ValueEditError,
 )
+from callflows.flows.authoring.list_edits import ListEntry
 from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.journal.api_tokens import TokenOwner
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 
 _FlowName = Annotated[str, Path(description="the name of a flow")]
+_ListName = Annotated[str, Path(description="the name of a list of the flow")]
+_EntryName = Annotated[str, Path(description="the number or prefix, as the list has it")]
 _Version = Annotated[str, Path(description="a version, as the flow lists it")]
 _Source = Annotated[str, Field(max_length=MAX_FLOW_FILE_BYTES, description="the whole text of the flow file")]
 _LINES_TYPE: Final = "application/x-ndjson"
@@ -110,9 +113,10 @@ def add_flow_change_routes(
     router: APIRouter, workshop: FlowWorkshop, get_loaded_flows: Callable[[], LoadedFlows], require_scope: RequireScope
 ) -> None:
     """Add the routes of drafts, replays and versions."""
-    inject = _OwnerInjection(require_scope)
+    inject = OwnerInjection(require_scope)
     _add_draft_routes(router, workshop, inject)
     _add_trial_routes(router, workshop, inject)
+    _add_list_routes(router, workshop, inject)
     _add_version_routes(router, workshop, get_loaded_flows, inject)
 
     @router.post("/replay", summary="Past calls, run through the flows as they are now or through a draft")
@@ -133,7 +137,7 @@ def add_flow_change_routes(
         return answer_json(json.loads(await _run(_read_last_line(lines))))
 
 
-class _OwnerInjection:
+class OwnerInjection:
     """Makes FastAPI pass the owner of the token of a request, which must have a scope."""
 
     def __init__(self, require_scope: RequireScope) -> None:
@@ -198,7 +202,7 @@ async def _require_name(workshop: FlowWorkshop, flow: str) -> Any:  # noqa: ANN4
         raise HTTPException(503, f"the file cannot be read: {error.strerror}") from None
 
 
-def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: _OwnerInjection) -> None:
+def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerInjection) -> None:
     @router.get("/flows/{flow}/source", summary="The file of a flow, with its digest and the values that forms change")
     @inject.with_scope("read")
     async def read_flow_file(flow: _FlowName, owner: TokenOwner) -> Response:  # noqa: ARG001 - has the scope
@@ -236,7 +240,7 @@ def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: _OwnerI
         return await _publish(workshop.publish(flow, body.source, body.digest, build_token_change(request, owner)), flow)
 
 
-def _add_trial_routes(router: APIRouter, workshop: FlowWorkshop, inject: _OwnerInjection) -> None:
+def _add_trial_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerInjection) -> None:
     @router.post("/flows/{flow}/test", summary="Run the scenarios of a draft")
     @inject.with_scope("author")
     async def test_flow_draft(flow: _FlowName, body: DraftBody, owner: TokenOwner) -> Response:  # noqa: ARG001
@@ -280,8 +284,56 @@ def build_token_change(request: Request, owner: TokenOwner) -> PersonChange:
     return PersonChange(owner.name, address, time.time())
 
 
+class ListEntryBody(_Body):
+    """An entry of a caller list: a number, a prefix with ``*``, or anonymous."""
+
+    entry: str = Field(min_length=1, max_length=100)
+    reason: str = Field("", max_length=200)
+    until: str = Field("", max_length=40, description="the last day, as 2026-12-24")
+
+
+def _add_list_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerInjection) -> None:
+    @router.get("/flows/{flow}/lists/{name}", summary="The entries of a caller list")
+    @inject.with_scope("read")
+    async def list_caller_entries(flow: _FlowName, name: _ListName, owner: TokenOwner) -> Response:  # noqa: ARG001
+        entries = await _run_list_work(workshop.list_callers(flow, name))
+        return answer_json({"items": [entry._asdict() for entry in entries], "next": None})
+
+    @router.post("/flows/{flow}/lists/{name}", summary="Add an entry to a caller list", status_code=201)
+    @inject.with_scope("author")
+    async def add_caller_entry(
+        request: Request, flow: _FlowName, name: _ListName, body: ListEntryBody, owner: TokenOwner
+    ) -> Response:
+        entry = ListEntry(body.entry, body.reason, body.until)
+        change = build_token_change(request, owner)
+        refusal = await _run_list_work(workshop.change_callers(flow, name, "add", entry, change))
+        return refusal or JSONResponse(body.model_dump(), status_code=201, headers=NO_STORE_HEADERS)
+
+    @router.delete("/flows/{flow}/lists/{name}/{entry}", summary="Remove an entry of a caller list")
+    @inject.with_scope("author")
+    async def remove_caller_entry(
+        request: Request, flow: _FlowName, name: _ListName, entry: _EntryName, owner: TokenOwner
+    ) -> Response:
+        change = build_token_change(request, owner)
+        refusal = await _run_list_work(workshop.change_callers(flow, name, "remove", ListEntry(entry), change))
+        return refusal or answer_json({"entry": entry, "removed": True})
+
+
+async def _run_list_work(work: Awaitable[Any]) -> Any:  # noqa: ANN401 - entries, or a response that refuses
+    try:
+        return await ask_journal(work)
+    except LookupError:
+        raise HTTPException(404, "there is no such list") from None
+    except ValueEditError as error:
+        raise HTTPException(400, str(error)) from None
+    except ReadOnlyFlowsError as error:
+        return _create_problem(409, str(error), patch=error.patch)
+    except (OSError, UnicodeDecodeError) as error:
+        raise HTTPException(409, f"the list was not changed: {error}") from None
+
+
 def _add_version_routes(
-    router: APIRouter, workshop: FlowWorkshop, get_loaded_flows: Callable[[], LoadedFlows], inject: _OwnerInjection
+    router: APIRouter, workshop: FlowWorkshop, get_loaded_flows: Callable[[], LoadedFlows], inject: OwnerInjection
 ) -> None:
     @router.get("/flows/{flow}/versions", summary="The versions of a flow, with who made each live")
     @inject.with_scope("read")

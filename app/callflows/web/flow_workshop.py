@@ -6,7 +6,7 @@ The HTTP API and the console use the same functions. A draft is only a text unti
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from callflows.errors import DraftConflictError
 from callflows.flows.authoring.flow_drafts import (
@@ -17,23 +17,34 @@ from callflows.flows.authoring.flow_drafts import (
     publish_draft,
     read_flow_source,
 )
+from callflows.flows.authoring.list_edits import (
+    ListEntry,
+    add_entry,
+    change_list,
+    list_entries,
+    read_list_source,
+    remove_entry,
+)
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.included_files import read_own_source
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
 from callflows.web.command_process import TriedDraft
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from callflows.flows.authoring.flow_drafts import CheckedDraft
     from callflows.flows.compiler.compiling_flow import CompilerOptions
+    from callflows.flows.flow_book import FlowBook
     from callflows.journal.inbox import PersonChange
     from callflows.journal.journal_queries import JournalQueries
     from callflows.web.command_process import CommandProcesses
 
 
 MAX_REPLAYED_CALLS: Final = 10_000
+LIST_ACTION: Final = "list"
+"""The action of the audit log for a changed entry of a caller list."""
 
 
 class PublishedDraft(NamedTuple):
@@ -48,12 +59,23 @@ class FlowWorkshop:
     """The drafts and versions of the flows of one folder."""
 
     def __init__(
-        self, folder: Path, options: CompilerOptions, journal: JournalQueries, processes: CommandProcesses
+        self,
+        folder: Path,
+        options: CompilerOptions,
+        journal: JournalQueries,
+        processes: CommandProcesses,
+        get_flow_book: Callable[[], FlowBook],
     ) -> None:
         self._folder = folder
         self._options = options
         self._journal = journal
         self._processes = processes
+        self._get_flow_book = get_flow_book
+
+    @property
+    def override_folders(self) -> tuple[Path, Path]:
+        """The folder of the flows, and the one for overrides if the former is read-only."""
+        return self._folder, self._options.data_folder or self._folder
 
     async def read_source(self, flow: str) -> FlowSource:
         """Read the file of a flow. Raises LookupError for a name that no flow can have, and OSError."""
@@ -62,8 +84,8 @@ class FlowWorkshop:
         return await asyncio.to_thread(read_flow_source, self._folder, flow)
 
     async def check_draft(self, flow: str, text: str) -> CheckedDraft:
-        """Compile a draft. Each problem has its place in the draft."""
-        return await asyncio.to_thread(check_draft, self._folder, self._options, flow, text)
+        """Compile a draft beside the live flows. Each problem has its place in the draft."""
+        return await asyncio.to_thread(check_draft, self._folder, self._options, flow, text, self._get_flow_book())
 
     async def test_draft(self, flow: str, text: str) -> dict[str, Any]:
         """Run the scenarios of a draft; return the JSON of ``callflows test``.
@@ -116,6 +138,27 @@ class FlowWorkshop:
         live = versions[0]["version"] if versions else ""
         await self._journal.add_audit_row(change, action, flow, live, version)
         return PublishedDraft(version, hash_flow_text(text), before)
+
+    async def list_callers(self, flow: str, name: str) -> list[ListEntry]:
+        """List the entries of a caller list. Raises LookupError and OSError."""
+        source = await asyncio.to_thread(read_list_source, self._folder, flow, name)
+        return await asyncio.to_thread(lambda: [*list_entries(source.text)])
+
+    async def change_callers(
+        self, flow: str, name: str, action: Literal["add", "remove"], entry: ListEntry, change: PersonChange
+    ) -> None:
+        """Add an entry to a caller list, or remove it; the change is in the audit log.
+
+        Raises LookupError, ValueEditError, ReadOnlyFlowsError, OSError and JournalUnavailableError.
+        """
+
+        def change_text(text: str) -> str:
+            return add_entry(text, entry) if action == "add" else remove_entry(text, entry.entry)
+
+        await self._journal.list_versions(flow)  # without the journal nothing is changed
+        await asyncio.to_thread(change_list, self._folder, flow, name, change_text)
+        values = ("", entry.entry) if action == "add" else (entry.entry, "")
+        await self._journal.add_audit_row(change, LIST_ACTION, f"{flow} {name}", *values)
 
     async def list_versions(self, flow: str, live_version: str) -> list[dict[str, Any]]:
         """List the versions of a flow, newest first, with who made each live. Raises JournalUnavailableError."""

@@ -24,6 +24,7 @@ from callflows.journal.inbox import (
     VOICEMAIL_KIND,
 )
 from callflows.web.flow_change_api import add_flow_change_routes, build_token_change
+from callflows.web.hours_api import add_hours_routes
 from callflows.web.journal_lists import (
     NO_STORE_HEADERS,
     CallQuery,
@@ -89,6 +90,7 @@ def create_operator_router(
     _add_inbox_routes(router, journal, door)
     _add_flow_routes(router, journal, door, get_loaded_flows)
     add_flow_change_routes(router, workshop, get_loaded_flows, door.require_scope)
+    add_hours_routes(router, journal, workshop, get_loaded_flows, door.require_scope)
 
     @router.get("/health", summary="State of the server", dependencies=[Depends(door.require_read)])
     async def read_health() -> Response:

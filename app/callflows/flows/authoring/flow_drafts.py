@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callflows.errors import Problem
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
+    from callflows.flows.flow_book import FlowBook
 
 
 _YAML_SUFFIXES: Final = (".yaml", ".yml")
@@ -71,11 +72,20 @@ def read_flow_source(folder: Path, flow: str) -> FlowSource:
     return FlowSource(file, text, hash_flow_text(text))
 
 
-def check_draft(folder: Path, options: CompilerOptions, flow: str, text: str) -> CheckedDraft:
-    """Compile a text as if it were the file of a flow; problems have the place in that file."""
+def check_draft(
+    folder: Path, options: CompilerOptions, flow: str, text: str, others: FlowBook | None = None
+) -> CheckedDraft:
+    """Compile a text as if it were the file of a flow; problems have the place in that file.
+
+    ``others`` are the live flows: a number that one of them has is an error.
+    """
     for_all, _ = load_folder_options(folder, options)
     compiled = compile_flow(flow, text.encode(), str(find_draft_file(folder, flow)), for_all)
-    return CheckedDraft(compiled.flow, compiled.problems)
+    problems = [*compiled.problems]
+    if others is not None and compiled.flow is not None:
+        conflicts = others.with_flows({flow: compiled.flow}).find_conflicts()
+        problems += [conflict for conflict in conflicts if conflict.file == compiled.flow.file]
+    return CheckedDraft(compiled.flow, problems)
 
 
 def publish_draft(folder: Path, flow: str, draft: CheckedDraft, text: str, expected_digest: str) -> FlowSource:
@@ -115,9 +125,10 @@ def _refuse_to_write(before: FlowSource, text: str, error: OSError) -> ReadOnlyF
     return ReadOnlyFlowsError(reason, make_patch(before, text))
 
 
-def make_patch(before: FlowSource, text: str) -> str:
-    """Return a change as a patch for ``git apply``, with the path of the file in the folder above."""
-    path = f"{before.file.parent.name}/{before.file.name}"
+def make_patch(before: FlowSource, text: str, folder: Path | None = None) -> str:
+    """Return a change as a patch for ``git apply``, with the path of the file in the folder above that of the flows."""
+    inside = before.file.relative_to(folder.resolve()) if folder is not None else before.file.name
+    path = f"{(folder or before.file.parent).name}/{inside}"
     old, new = (f"a/{path}" if before.digest else "/dev/null"), f"b/{path}"
     head = "" if before.digest else "new file mode 100644\n"
     return f"diff --git a/{path} b/{path}\n{head}{compare_sources(before.text, text, old, new)}"

@@ -176,8 +176,17 @@ def render_step_page(name: str) -> str:
     elif key in FlowFile.model_fields:
         parts = [*_render_file_key(key, FlowFile.model_fields[key], build_flow_schema())]
     else:
+        owners = _find_owners(key)
+        if owners:
+            raise LookupError(f"{name!r} is a key of {', '.join(owners)}: callflows words {owners[0]}")
         raise LookupError(f"there is no step {name!r}; {suggest_step(name) or format_known_words(STEP_COMPILERS)}")
     return "\n\n".join(part for part in parts if part).removeprefix("##") + "\n"
+
+
+def _find_owners(key: str) -> list[str]:
+    """Return the steps and keys of the file that have a key, in the order of the reference."""
+    names = [*FlowFile.model_fields, *FLOW_STEPS]
+    return [name for name in names if f"\n| `{key}` |" in render_step_page(name)]
 
 
 def load_example(kind: str, name: str) -> str:

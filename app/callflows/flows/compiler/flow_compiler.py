@@ -105,6 +105,7 @@ class FlowCompiler:
             },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
+            asks_app=flow.flow_file.document_origin == TWIML_VALUE,
             received_names=tuple(flow.flow_file.receives),
             uses_current_time=flow.graph.first_time_use is not None,
             template_file=str(flow.folder / flow.flow_file.template) if flow.flow_file.template else "",

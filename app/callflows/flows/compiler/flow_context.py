@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import re
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOURS_SCOPE: Final[ScopeFields] = {
     "open": SCOPE_LEAF,
     "status": SCOPE_LEAF,

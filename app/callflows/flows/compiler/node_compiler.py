@@ -25,6 +25,7 @@ from callflows.flows.steps.step_table import (
     steps_need_own_node,
 )
 from callflows.language import Callback, Error
+from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import find_nearest, format_known_words
 
 if TYPE_CHECKING:
@@ -334,7 +335,14 @@ class NodeCompiler:
         if node not in nodes:
             near = find_nearest(node, nodes)
             fix = f"did you mean {near!r}?" if near else format_known_words(self.flow.flow_file.nodes)
-            self.report.error(path, "unknown-node", f"no node is named {node!r}", fix)
+            message = f"no node is named {node!r}" if node else f"{path[-1]}: the name of a node is missing"
+            if not near and node in STEP_COMPILERS:
+                fix = f"a step is not a node: add a node under nodes:, as {node}: [{node}]"
+            elif not near and parse_e164(node):
+                fix = "a number is not a node: add a node that dials it, as sales: [dial: +12015550188]"
+            if not node:
+                fix = f"write it after the colon; within braces each key has its own, as {{1: end, 2: end}}: {fix}"
+            self.report.error(path, "unknown-node", message, fix)
             self.flow.graph.edges[self.node].update([near] if near else [])
             return False
         self.flow.graph.edges[self.node].add(node)

@@ -1,37 +1,105 @@
-"""Reads the source of a Python flow for mistakes that can be seen before a call: times that look like seconds."""
+"""Reads the source of a Python flow for mistakes in the attributes of verbs that can be seen before a call."""
 
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from callflows.errors import Problem
-from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
+from callflows.errors import Problem, VerbBuildError
+from callflows.language import DTMF, Gather
+from callflows.language.attribute_doubts import find_attribute_doubts, find_branch_doubts, find_element_doubts
+from callflows.language.element import describe_unknown_attribute
+from callflows.language.verbs import ELEMENT_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from callflows.language.attribute_doubts import AttributeDoubt
+    from callflows.language.element import Element
+
 
 _PACKAGES: Final = ("callflows", "callflows.language")
 """The packages from which programs import the classes of verbs."""
-_VERB_NAMES: Final = frozenset(verb for verb, _ in PLAUSIBLE_ATTRIBUTE_DURATIONS)
+_VERB_NAMES: Final = frozenset(ELEMENT_CLASSES)
+_OWN_ARGUMENTS: Final = frozenset({"extra"})
+"""Arguments that are no attributes: ``extra`` has those of extensions, which are judged when the document is written."""
 
 
 def find_program_problems(source: str, file: str) -> list[Problem]:
-    """Return the warnings about a program that can be parsed, with their places."""
+    """Return what can be said before a call about the attributes of verbs in a program that can be parsed, by place.
+
+    Values that are written out are judged, also those of constants such as ``RING = 20``; every other value is known
+    only when a call arrives.
+    """
     tree = ast.parse(source)
     verbs, constants = _find_verb_names(tree), _find_constants(tree)
-    problems = []
+    problems: dict[Problem, None] = {}
     for call in ast.walk(tree):
-        verb = verbs.get(ast.unparse(call.func)) if isinstance(call, ast.Call) and _is_name(call.func) else None
-        for name, value in _iterate_arguments(call) if isinstance(call, ast.Call) and verb is not None else ():
-            plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((str(verb), name))
-            milliseconds = _evaluate_number(value, constants)
-            if plausible is not None and milliseconds is not None and not plausible.contains(milliseconds):
-                message, fix = describe_doubtful_milliseconds(f"{name} of {verb}", milliseconds, plausible)
-                place = (value.lineno, value.col_offset + 1)
-                problems.append(Problem(file, *place, "warning", "duration-doubtful", message, fix))
+        name = verbs.get(ast.unparse(call.func)) if isinstance(call, ast.Call) and _is_name(call.func) else None
+        if isinstance(call, ast.Call) and name is not None:
+            for node, doubt in _judge_verb(call, ELEMENT_CLASSES[name], verbs, constants):
+                place = (node.lineno, node.col_offset + 1)
+                problems[Problem(file, *place, doubt.severity, doubt.rule, doubt.message, doubt.fix)] = None
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
+class _ProgramDoubt(NamedTuple):
+    severity: Literal["error"]
+    rule: str
+    message: str
+    fix: str = ""
+
+
+def _judge_verb(
+    call: ast.Call, cls: type[Element], verbs: Mapping[str, str], constants: Mapping[str, ast.expr]
+) -> Iterator[tuple[ast.expr, AttributeDoubt | _ProgramDoubt]]:
+    """Yield mistakes in the arguments of a verb, and doubts about them."""
+    yield from ((call, doubt) for doubt in find_element_doubts(cls))
+    values: dict[str, object] = {}
+    for name, node in _iterate_arguments(call, cls, constants):
+        value = values[name] = _evaluate_constant(node, constants)
+        if name in _OWN_ARGUMENTS:
+            continue
+        error = _find_argument_error(cls, name, value)
+        if error:
+            yield node, _ProgramDoubt("error", "verb", f"{error}: the call gets the fallback here")
+            continue
+        for doubt in find_attribute_doubts(cls, name, value):
+            yield node, doubt._replace(message=f"{doubt.message.replace(f'{name} is', f'{name} of {cls.__name__} is', 1)}")
+    if cls is Gather:
+        branches = [(keys, node) for node in call.args for keys in [_find_branch_keys(node, verbs, constants)] if keys]
+        length, stop = values.get("dtmf_length"), values.get("dtmf_stop")
+        for keys, doubt in find_branch_doubts((keys for keys, _ in branches), length, stop):
+            yield next(node for own, node in branches if own == keys), doubt
+
+
+def _find_argument_error(cls: type[Element], name: str, value: object) -> str:
+    """Return why the verb refuses the argument; an empty text if the value is fine, or not known yet."""
+    check = cls.spec.value_checks.get(name)
+    if check is None:
+        return describe_unknown_attribute(cls.spec, name)
+    if value is None:
+        return ""
+    try:
+        check(value)
+    except ValueError as error:
+        return str(error) if type(error) is VerbBuildError else f"<{cls.spec.name}> {name}: {error}"
+    return ""
+
+
+def _find_branch_keys(node: ast.expr, verbs: Mapping[str, str], constants: Mapping[str, ast.expr]) -> str:
+    """Return the keys of a DTMF that is written out within a Gather."""
+    if isinstance(node, ast.Call) and _is_name(node.func) and verbs.get(ast.unparse(node.func)) == DTMF.__name__:
+        keys = next(
+            (
+                _evaluate_constant(part, constants)
+                for name, part in _iterate_arguments(node, DTMF, constants)
+                if name == "value"
+            ),
+            "",
+        )
+        return keys if isinstance(keys, str) else ""
+    return ""
 
 
 def _is_name(node: ast.expr) -> bool:
@@ -71,8 +139,13 @@ def _find_constants(tree: ast.Module) -> Mapping[str, ast.expr]:
     return {name: values[0] for name, values in assigned.items() if len(values) == 1 and values[0] is not None}
 
 
-def _iterate_arguments(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the named arguments of a call, also those in ``**{"timeout": 20}``."""
+def _iterate_arguments(
+    call: ast.Call, cls: type[Element], constants: Mapping[str, ast.expr]
+) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the attributes in a call: a plain text, the named ones, and those in ``**{"timeout": 20}``."""
+    first = call.args[0] if call.args else None
+    if first is not None and cls.spec.positional_name and isinstance(_evaluate_constant(first, constants), str):
+        yield cls.spec.positional_name, first
     for keyword in call.keywords:
         if keyword.arg is not None:
             yield keyword.arg, keyword.value
@@ -82,18 +155,20 @@ def _iterate_arguments(call: ast.Call) -> Iterator[tuple[str, ast.expr]]:
                     yield str(key.value), value
 
 
-def _evaluate_number(node: ast.expr, constants: Mapping[str, ast.expr], depth: int = 0) -> int | None:
-    """Return the whole number that an expression is, as ``20``, ``20 * 1000`` or the name of a constant."""
+def _evaluate_constant(node: ast.expr, constants: Mapping[str, ast.expr], depth: int = 0) -> str | int | float | None:
+    """Return the value that an expression is, as ``20``, ``20 * 1000``, a text or the name of a constant."""
     if depth > _MAX_DEPTH:
         return None
     match node:
-        case ast.Constant(value=int() as value) if not isinstance(value, bool):
+        case ast.Constant(value=str() | int() | float() as value):
             return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
         case ast.Name(id=name) if name in constants:
-            return _evaluate_number(constants[name], constants, depth + 1)
+            return _evaluate_constant(constants[name], constants, depth + 1)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            factors = [_evaluate_number(part, constants, depth + 1) for part in (left, right)]
-            return factors[0] * factors[1] if factors[0] is not None and factors[1] is not None else None
+            first, second = (_evaluate_constant(part, constants, depth + 1) for part in (left, right))
+            return first * second if isinstance(first, int) and isinstance(second, int) else None
     return None
 
 

@@ -11,6 +11,7 @@ from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLO
 from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.compiler.target_guard import TargetGuard, find_texts_in_program
+from callflows.flows.compiler.ticket_links import carry_all_fields
 from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry, hash_flow_version
@@ -21,7 +22,6 @@ from callflows.flows.source.positions import ProblemReport, SourcePosition
 from callflows.flows.source.time_zones import find_timezone
 from callflows.flows.tickets import make_ticket_state
 from callflows.sandbox.deferred_jobs import get_job_result
-from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
 from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
@@ -33,18 +33,6 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-_CARRIED_FIELDS: Final = (
-    "from",
-    "to",
-    "name",
-    "started",
-    "attestation",
-    "call",
-    "sca",
-    "calls",
-    CALL_BEGAN_FIELD,
-    CAMPAIGN_FIELD,
-)
 _URL_TOKEN: Final = re.compile("ticket-[0-9a-f]{32}")
 _UNANSWERED_MARK: Final = "unanswered-"
 """Stands before the token of a URL that a call requests while its line is not answered."""
@@ -69,7 +57,11 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
     if START_NODE not in told["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
-    report.problems += find_program_problems(source, str(file))
+    for problem in find_program_problems(source, str(file)):
+        if problem.severity != "note":
+            report.problems.append(problem)
+        elif all(problem.message != note.message for note in report.notes):
+            report.notes.append(problem)
     version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
     dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
     numbers = tuple(read_number_claims([*told["numbers"]], report))
@@ -169,9 +161,7 @@ def _sign_urls(
     options: CompilerOptions,
 ) -> str:
     """Return the content of a Python flow's document with signed URLs."""
-    carried = {name: turn.request_fields[name] for name in _CARRIED_FIELDS if turn.request_fields.get(name)}
-    if turn.auto_answer is not None:
-        carried["itself"] = "1" if turn.auto_answer else ""
+    carried = carry_all_fields(turn)
 
     def make_ticket(token: re.Match[str]) -> str:
         name = token[0].removeprefix(_UNANSWERED_MARK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.compiler.flow_graph import find_request_fields
-from callflows.flows.tickets import make_ticket_state
+from callflows.flows.tickets import ANSWERS_ITSELF_FIELD, make_ticket_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD, OUTBOUND_CARRIED_FIELDS
 from callflows.telephony.turn import Variables
 
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
+_ALL_CARRIED_FIELDS: Final = (
+    "from",
+    "to",
+    "name",
+    "started",
+    "attestation",
+    "call",
+    "sca",
+    "calls",
+    CALL_BEGAN_FIELD,
+    CAMPAIGN_FIELD,
+)
+"""Request fields in the tickets of code that may ask for any: a program, or an app on another server."""
 _CLASSIC_CARRIED_FIELDS: Final = ("call", "from", "to")
 """Request fields that a classic Gather's callback lacks: the call ID, the caller and the called number."""
 
@@ -94,11 +107,19 @@ class TicketLinks:
             if CAMPAIGN_FIELD in told:
                 carried |= {name: told[name] for name in OUTBOUND_CARRIED_FIELDS}
             if asks and turn.auto_answer is not None:
-                carried["itself"] = "1" if turn.auto_answer else ""
+                carried[ANSWERS_ITSELF_FIELD] = "1" if turn.auto_answer else ""
             kept = _select_carried_values(turn.values, keeps[node]) if keeps[node] else {}
             return f"{turn.base_url}{path}{ticket(carried, kept, secrets)}"
 
         return render_signed_url
+
+
+def carry_all_fields(turn: Turn) -> dict[str, str]:
+    """Return the fields for the ticket of code that may ask for any field of the call."""
+    carried = {name: turn.request_fields[name] for name in _ALL_CARRIED_FIELDS if turn.request_fields.get(name)}
+    if turn.auto_answer is not None:
+        carried[ANSWERS_ITSELF_FIELD] = "1" if turn.auto_answer else ""
+    return carried
 
 
 def _select_carried_values(values: Variables, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pydantic
 from callflows.errors import DocumentReadError, TicketError, TwimlError
 from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+from callflows.flows.compiler.ticket_links import carry_all_fields
 from callflows.flows.compiler.twiml_translation import TwimlContext, TwimlPlace, TwimlTranslation, make_recorded_tag
 from callflows.flows.decisions import DecisionOrigin
 from callflows.flows.entry_points import START_NODE, NodeEntry
@@ -35,7 +36,6 @@ from callflows.flows.twiml.twiml_document import read_twiml
 from callflows.language import Answer, Response, from_xml, to_xml
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.call_record import VOICEMAIL_TAG
-from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
 from callflows.telephony.phone_numbers import mask_number, parse_e164
 from callflows.telephony.ports import Effect
 
@@ -53,18 +53,6 @@ TWIML_VALUE: Final = "twiml"
 """Name of the state in tickets."""
 RECORDING_URL_PREFIX: Final = "/recordings/"
 """Path of the links to recordings that an app gets before Opentact has reported them."""
-_CARRIED_FIELDS: Final = (
-    "from",
-    "to",
-    "name",
-    "started",
-    "attestation",
-    "call",
-    "sca",
-    "calls",
-    CALL_BEGAN_FIELD,
-    CAMPAIGN_FIELD,
-)
 _MAX_COOKIE_CHARACTERS: Final = 800
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 _STATUS_FORBIDDEN: Final = 403
@@ -296,9 +284,7 @@ class TwimlRunner:
         return self._fallback[1:] if line_answered and answers else self._fallback
 
     def _make_url(self, turn: Turn, state: _TwimlState, entry: NodeEntry) -> str:
-        carried = {name: turn.request_fields[name] for name in _CARRIED_FIELDS if turn.request_fields.get(name)}
-        if turn.auto_answer is not None:
-            carried["itself"] = "1" if turn.auto_answer else ""
+        carried = carry_all_fields(turn)
         target = f"{self._name}/{START_NODE}"
         make_ticket = self._options.signer.make_ticket_factory(target, make_ticket_state(self._version, entry))
         return f"{turn.base_url}/call/{target}?ticket={make_ticket(carried, {TWIML_VALUE: state.pack()})}"

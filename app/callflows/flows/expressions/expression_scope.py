@@ -75,9 +75,12 @@ class ScopeChecker:
             if id(node) not in within:
                 root, keys = _split_field_chain(node, within)
                 uses |= self._check_field_chain(root, keys, own, node.lineno)
+        compared = {
+            id(operand.expr) for comparison in find_syntax_nodes(tree, (nodes.Compare,)) for operand in comparison.ops
+        }
         for name in find_name_nodes(tree, "load"):
             if name.name not in own and id(name) not in within:
-                self._require_name(name)
+                self._require_name(name, is_compared=id(name) in compared)
                 uses.add(name.name)
         return frozenset(uses)
 
@@ -100,12 +103,19 @@ class ScopeChecker:
             said = f"{said}.{key}"
         return {said if root.name not in NAMED_SCOPE_ROOTS else ".".join(said.split(".")[:2])}
 
-    def _require_name(self, name: nodes.Name) -> ScopeFields:
+    def _require_name(self, name: nodes.Name, *, is_compared: bool = False) -> ScopeFields:
         """Return the fields of a name. Raises ExpressionError for an unknown name."""
         if name.name not in self._scope:
-            near = format_suggestion(name.name, [*self._scope]) or format_known_words(self._scope)
-            raise ExpressionError(f"there is no {name.name!r}", near, name.lineno)
+            near = self._suggest_field(name.name) or format_suggestion(name.name, [*self._scope])
+            quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
+            fix = near or f"{format_known_words(self._scope)}{quotes}"
+            raise ExpressionError(f"there is no {name.name!r}", fix, name.lineno)
         return self._scope[name.name]
+
+    def _suggest_field(self, name: str) -> str:
+        """Suggest the name in full for a field that stands alone, as ``ended.missed`` for ``missed``."""
+        owners = [root for root, fields in self._scope.items() if fields and name in fields]
+        return f"did you mean {f'{owners[0]}.{name}'!r}?" if owners else ""
 
     def _check_filters_and_tests(self, tree: nodes.Node) -> None:
         """Raise ExpressionError for unknown filters and tests. Jinja reports some only during a call."""
@@ -173,7 +183,10 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
     fields = f"it has {', '.join(sorted(fields_of_name))}"
     if key is None:
         raise ExpressionError(f"a field of {name} must be named", fields, line)
-    raise ExpressionError(f"{name} has no {key!r}", format_suggestion(key, sorted(fields_of_name)) or fields, line)
+    fix = format_suggestion(key, sorted(fields_of_name)) or fields
+    if key == "closed" and "open" in fields_of_name:
+        fix = f"write not {name}.open"
+    raise ExpressionError(f"{name} has no {key!r}", fix, line)
 
 
 def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:

@@ -123,7 +123,7 @@ class ExpressionCompiler:
                 )
             tree.set_environment(self._environment)
         except TemplateSyntaxError as error:
-            raise ExpressionError(error.message or "not an expression") from None
+            raise ExpressionError(error.message or "not an expression", _suggest_syntax(source)) from None
         uses = self._scope_checker.check_names(tree, is_condition=not is_value)
         holds = build_value_function(tree, self._lang) or self._compile_worker_value(
             tree, "value", source, uses, self._lang
@@ -241,6 +241,26 @@ class ExpressionCompiler:
             raise ExpressionError(*_describe_text_error(error), line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
+
+
+def _suggest_syntax(source: str) -> str:
+    """Return the fix for signs and words of other languages in an expression, as ``&&`` or ``$caller``."""
+    plain = _QUOTED_TEXT.sub("''", source)
+    found = {match.start(): fix for pattern, fix in _SYNTAX_FIXES.items() if (match := re.search(pattern, plain))}
+    return found[min(found)] if found else ""
+
+
+_QUOTED_TEXT: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
+_SYNTAX_FIXES: Final = {
+    r"&&": "write and",
+    r"\|\|": "write or",
+    r"!(?!=)": "write not",
+    r"===|<>": "write == or !=",
+    r"\$": "names stand without $, as caller.number",
+    r"\bis\s+(?:not\s+)?''": "compare with == or !=",
+    r"[=~]~": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
+    r"[;?]": "an expression is one condition, with and, or, not",
+}
 
 
 def _describe_text_error(error: TemplateSyntaxError) -> tuple[str, str]:

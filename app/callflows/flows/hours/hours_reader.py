@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from callflows.flows.hours.opening_hours import DatedWindows, DateRange, OpeningHours, OpeningWindow
 from callflows.flows.hours.public_holidays import find_last_holiday_year, parse_holiday_place
 from callflows.flows.hours.spoken_times import ENGLISH_WEEKDAYS
-from callflows.flows.hours.wall_clock import MINUTES_PER_DAY, format_clock_time, parse_clock_time, parse_iso_date
+from callflows.flows.hours.wall_clock import (
+    MINUTES_PER_DAY,
+    format_clock_time,
+    parse_clock_time,
+    parse_iso_date,
+    suggest_date,
+)
 from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.text import format_suggestion
 
@@ -142,7 +148,7 @@ def _suggest_day_fix(key: str, part: str) -> str:
     if _parse_window(key) is not None:
         return "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
     if parse_iso_date(key) is not None:
-        return "dates stand under open or closed"
+        return f"dates stand under open or closed; several dates are a list, as closed: [2026-12-24, {key}]"
     return format_suggestion(part, [*WEEKDAY_NAMES, *DAY_GROUPS, *SPECIAL_HOURS_KEYS, "mon-fri"]) or _DAYS_FIX
 
 
@@ -200,6 +206,10 @@ def _read_window(
 ) -> OpeningWindow | None:
     found = _parse_window(text)
     if found is None:
+        if not text.strip():
+            fix = f'each key has its own hours, as {key}: 09:00-17:00; days with the same hours are one key: "mon,tue"'
+            report.error(path, "hours-window", f"{key}: has no hours", fix)
+            return None
         fix = "write closed, alone" if text.lower() == "closed" else _suggest_window(text) or _WINDOW_FIX
         report.error(path, "hours-window", f"{key}: {text!r} is no window", fix)
         return None
@@ -369,7 +379,7 @@ def _read_date_range(text: str, path: SourcePath, report: ProblemReport, *, key:
     """Read ``2026-12-24``, or two dates with a dash between; report an error and return None if invalid."""
     ends = [parse_iso_date(part) for part in _DATE_RANGE_SEPARATOR.split(text.strip())]
     if len(ends) > 2 or ends[0] is None or ends[-1] is None:  # noqa: PLR2004 - a first and a last
-        fix = _DATE_FIX
+        fix = suggest_date(text) or _DATE_FIX
         if key and _parse_window(text) is not None:
             fix = "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
         report.error(path, "hours-date", f"{text!r} is no date", fix, key=key)

@@ -52,6 +52,43 @@ def parse_iso_date(text: str) -> date | None:
         return None
 
 
+def suggest_date(text: str) -> str:
+    """Suggest the date that is meant by another notation, as ``24 Dec 2026``, ``12/24/2026``; both readings if unclear."""
+    numbers = _NUMERIC_DATE.fullmatch(text.strip())
+    if numbers:
+        year = int(numbers["y"] or numbers["y2"] or numbers["y3"])
+        if numbers["y2"]:
+            first, second = int(numbers["a"]), int(numbers["b"])
+            readings = [(first, second), (second, first)]  # month and day, day and month
+        else:
+            readings = [(int(numbers["m"] or numbers["m3"]), int(numbers["d"] or numbers["d3"]))]
+    else:
+        worded = _WORDED_DATE.fullmatch(text.strip().lower())
+        if worded is None or (worded["month"] or worded["month2"])[:3] not in _MONTHS:
+            return ""
+        month = _MONTHS.index((worded["month"] or worded["month2"])[:3]) + 1
+        day = int(worded["day"] or worded["day2"])
+        if not worded["year"]:
+            return f"write it with its year, as YYYY-{month:02}-{day:02}"
+        year, readings = int(worded["year"]), [(month, day)]
+    written = dict.fromkeys(f"{year:04}-{month:02}-{day:02}" for month, day in readings)
+    valid = [one for one in written if parse_iso_date(one) is not None]
+    return f"did you mean {' or '.join(valid)}?" if valid else ""
+
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NUMERIC_DATE: Final = re.compile(
+    r"(?P<y>[0-9]{4})[-/. ](?P<m>[0-9]{1,2})[-/. ](?P<d>[0-9]{1,2})"
+    r"|(?P<a>[0-9]{1,2})[-/. ](?P<b>[0-9]{1,2})[-/. ](?P<y2>[0-9]{4})"
+    r"|(?P<y3>20[0-9]{2})(?P<m3>[01][0-9])(?P<d3>[0-3][0-9])"
+)
+_WORDED_DATE: Final = re.compile(
+    r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,?\s+)?"
+    r"(?:(?P<day>[0-9]{1,2})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<month>[a-z]{3,9})\.?"
+    r"|(?P<month2>[a-z]{3,9})\.?\s+(?P<day2>[0-9]{1,2})(?:st|nd|rd|th)?),?(?:\s+(?P<year>[0-9]{4}))?"
+)
+
+
 def make_wall_time(day: date, minute: int) -> datetime:
     """Return the naive wall time of a minute of a day; the minutes may exceed the day."""
     return datetime(day.year, day.month, day.day) + timedelta(minutes=minute)  # noqa: DTZ001 - wall time has no zone

@@ -129,6 +129,11 @@ class FlowLibrary:
         self._conflict_problems: dict[str, list[Problem]] = {}
         self.refresh(on_progress)
 
+    def compile_for_rehearsal(self, flow: Flow) -> Flow:
+        """Return the same version of a flow with the marks of its nodes, which only rehearsals have; or the flow itself."""
+        options = dataclasses.replace(self._options, records_coverage=True)
+        return compile_flow(flow.name, flow.source, flow.file, options).flow or flow
+
     @property
     def awaits_lists(self) -> bool:
         """Return whether a flow waits for a big caller list: then a refresh is due soon."""

@@ -8,7 +8,7 @@ from callflows.flows.country_code_check import suggest_written_number
 from callflows.flows.messages.message_rules import make_text_effect
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.telephony.phone_numbers import parse_e164
-from callflows.text import format_suggestion
+from callflows.text import format_suggestion, suggest_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,11 @@ def compile_forwards(
             forward_numbers[here] = target
             yield _forward_to_number(compiler, parse_e164(target), str(index))
         else:
-            near = format_suggestion(target, [*compiler.flow.groups]) or suggest_written_number(target, _FORWARD_TARGET_FIX)
+            near = (
+                suggest_list(target, parse_e164)
+                or format_suggestion(target, [*compiler.flow.groups])
+                or suggest_written_number(target, _FORWARD_TARGET_FIX)
+            )
             compiler.report.error(
                 here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path  # noqa: TC003 - read by pydantic
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
@@ -15,7 +16,7 @@ from callflows.flows.source.number_values import split_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
 from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
-from callflows.text import find_nearest
+from callflows.text import find_nearest, suggest_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -195,11 +196,30 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
             path = ("numbers",)
         number = parse_claimed_number(written.strip())
         if not number:
-            fix = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
-            report.error(path, "number", f"numbers: {written!r} is not a number", suggest_written_number(written, fix))
+            fix = suggest_list(written, parse_claimed_number) or _suggest_prefix(written)
+            otherwise = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
+            fix = fix or suggest_written_number(written, otherwise)
+            report.error(path, "number", f"numbers: {written!r} is not a number", fix)
             continue
         place = report.get_position(path)
         yield NumberClaim(number, place.file or report.file, place.line, place.column)
+
+
+def _suggest_prefix(written: str) -> str:
+    """Return the fix for several numbers that are written as one, as ``+1 201 555 01xx`` or ``+12015550101-09``."""
+    several = _NUMBER_RANGE.fullmatch(written.strip())
+    if several is None:
+        return ""
+    first, last = (re.sub("[^0-9]", "", several[name] or "") for name in ("first", "last"))
+    end = first[: len(first) - len(last)] + last
+    shared = itertools.takewhile(lambda digits: digits[0] == digits[1], zip(first, end, strict=False))
+    common = "".join(digit for digit, _ in shared)
+    return f"all numbers that begin alike are a prefix, as +{common}*; others are a list"
+
+
+_NUMBER_RANGE: Final = re.compile(
+    r"\+?(?P<first>[1-9][0-9 ().]{5,20})(?:[xX?*#_]+|\s*(?:-|\u2013|\.\.+|\bto\b)\s*\+?(?P<last>[0-9]{1,15}))"
+)
 
 
 def build_number_claims(numbers: Mapping[SourcePath, str], report: ProblemReport) -> tuple[NumberClaim, ...]:

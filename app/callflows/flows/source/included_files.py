@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES, iterate_texts, read_yaml
-from callflows.text import format_suggestion
+from callflows.text import format_known_words, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,8 @@ NODE_KEYS: Final = frozenset(
     ("goto", "node", "any", "answered", "busy", "failed", "no_answer", "no_input", "no_match", "otherwise")
 )
 """Keys of steps that have a node; ``no_input`` and ``no_match`` have a text or a node."""
+_ITEM_KEYS: Final = ("file", "prefix")
+"""Keys of an item of ``include`` that is a mapping."""
 _KEYS_OF_CHOICES: Final = "keys"
 """Key of a mapping whose values are nodes."""
 _GROUP_KEYS: Final = frozenset(("dial", "to"))
@@ -94,7 +96,13 @@ def _include_files(data: dict[str, Any], report: ProblemReport, stored_files: Ma
     included: dict[str, set[str]] = {}
     for index, item in enumerate(items):
         path: SourcePath = ("include", index) if isinstance(written, list) else ("include",)
+        unknown = [key for key in item if key not in _ITEM_KEYS] if isinstance(item, dict) else []
+        for key in unknown:
+            near = format_suggestion(str(key), _ITEM_KEYS) or format_known_words(_ITEM_KEYS)
+            report.error((*path, key), "include", f"include: there is no key {key!r}", near, key=True)
         message = _find_item_problem(item, items[:index])
+        if unknown:
+            continue
         if message:
             report.error(path, "include", f"include: {message}", "as common/closed.yaml, or {file: …, prefix: shop_}")
             continue
@@ -115,9 +123,6 @@ def _find_item_problem(item: object, earlier: list[Any]) -> str:
     name, prefix = item, ""
     if isinstance(item, dict):
         name, prefix = item.get("file"), item.get("prefix", "")
-        unknown = next((key for key in item if key not in ("file", "prefix")), "")
-        if unknown:
-            return f"there is no key {unknown!r}"
         if not isinstance(prefix, str) or (prefix and not _PREFIX_PATTERN.fullmatch(prefix)):
             return f"the prefix {prefix!r} must begin with a letter, and have letters, digits and _"
     if not isinstance(name, str):
@@ -226,8 +231,11 @@ def _read_parts(content: bytes, report: ProblemReport) -> dict[str, dict[str, An
     parts: dict[str, dict[str, Any]] = {}
     for section, values in data.items() if isinstance(data, dict) else ():
         if section not in INCLUDED_SECTIONS:
-            message = f"{section!r} cannot be included: it stands in the flow file"
-            report.error((section,), "include", message, f"there are {', '.join(INCLUDED_SECTIONS)}", key=True)
+            near = format_suggestion(str(section), INCLUDED_SECTIONS)
+            message = "there is no such key" if near else "it cannot be included: it stands in the flow file"
+            report.error(
+                (section,), "include", f"{section}: {message}", near or format_known_words(INCLUDED_SECTIONS), key=True
+            )
         elif isinstance(values, dict):
             parts[section] = values
         elif values not in ("", None):

@@ -75,8 +75,12 @@ def _validate_partly(model: type[Any], data: object, path: SourcePath, report: P
         return model.model_validate(data)
     except pydantic.ValidationError as errors:
         wrong = errors.errors(include_url=False)
+    renamed = _find_renamed_keys(model, wrong)
     for error in wrong:
-        if error["type"] == "missing" or error["input"] is not UNREADABLE_VALUE:
+        if error["loc"] in renamed:
+            if renamed[error["loc"]]:
+                _report_unknown_key(model, error["loc"][-1], (*path, *error["loc"]), report, renamed[error["loc"]])
+        elif error["type"] == "missing" or error["input"] is not UNREADABLE_VALUE:
             where = (*path, *(part for part in error["loc"] if part != "[key]"))
             _report_shape_error(_find_model_at(model, error["loc"][:-1]), error, where, report)
     if not isinstance(data, dict):
@@ -89,6 +93,23 @@ def _validate_partly(model: type[Any], data: object, path: SourcePath, report: P
         return model.model_validate({**data, **instead})
     except pydantic.ValidationError:
         return None
+
+
+def _find_renamed_keys(model: type[Any], wrong: Sequence[Any]) -> dict[tuple[Any, ...], str]:
+    """Return the places of the only missing and the only unknown key of a mapping: one mistake, so one message.
+
+    The place of the unknown key has the missing key, the place of the missing key an empty text.
+    """
+    renamed: dict[tuple[Any, ...], str] = {}
+    for outer in dict.fromkeys(error["loc"][:-1] for error in wrong):
+        own = [error for error in wrong if error["loc"][:-1] == outer]
+        missing = [error for error in own if error["type"] == "missing"]
+        unknown = [error for error in own if error["type"] == "extra_forbidden"]
+        if len(missing) == len(unknown) == 1 and outer[:1] != ("nodes",) and model.__name__ != "FlowFile":
+            known = _model_keys(_find_model_at(model, outer))
+            if not find_nearest(str(unknown[0]["loc"][-1]), known):
+                renamed |= {unknown[0]["loc"]: str(missing[0]["loc"][-1]), missing[0]["loc"]: ""}
+    return renamed
 
 
 def _drop_value(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
@@ -115,13 +136,32 @@ def _model_keys(model: type[Any]) -> list[str]:
     return [field.alias or key for key, field in model.model_fields.items() if not field.exclude]
 
 
-def _report_unknown_key(model: type[Any], name: object, where: SourcePath, report: ProblemReport) -> None:
+_MAPPING_EXAMPLES: Final = {
+    "keys": "each key names a node, as {1: sales, 2: support}",
+    "dial_policy": "as dial_policy: {regions: [US]}",
+    "languages": "as languages: {en: en-US, es: es-US}",
+    "groups": "as groups: {sales: [+12015550188]}",
+    "hours": "as hours: {office: {mon-fri: 09:00-17:00}}",
+    "lists": "as lists: {vip: vip.csv}",
+    "variables": "as variables: {site: Newark}",
+    "voice": "as voice: {lang: en-US, gender: FEMALE}",
+}
+_TEXT_EXAMPLES: Final = {"lists": "name a file of numbers, as vip: lists/vip.csv"}
+_NODE_KEYS: Final = frozenset({"otherwise", "no_answer", "answered", "busy", "failed", "goto"})
+"""Keys whose value is the name of a node."""
+
+
+def _report_unknown_key(
+    model: type[Any], name: object, where: SourcePath, report: ProblemReport, missing_key: str = ""
+) -> None:
+    """Report a key that the model has not. ``missing_key``: the only required key that is missing, and probably meant."""
     known = _model_keys(model)
     limit = find_platform_limit(str(name))
     if limit is not None:
         report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
         return
-    fix = format_suggestion(str(name), known) or f"there are {', '.join(known)}"
+    near = f"did you mean {missing_key!r}?" if missing_key else format_suggestion(str(name), known)
+    fix = near or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
 
@@ -131,18 +171,22 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
         case "extra_forbidden":
             _report_unknown_key(model, name, where, report)
         case "missing":
-            report.error(where[:-1], "missing-key", f"{name} is missing")
+            fix = "the parts of the call stand under nodes:, as nodes: {start: [say: Hello]}" if name == "nodes" else ""
+            report.error(where[:-1], "missing-key", f"{name} is missing", fix)
         case "list_type":
             report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
         case "dict_type" | "model_type" | "model_attributes_type":
-            fix = "as key: value, without -"
+            fix = _MAPPING_EXAMPLES.get(name, "as key: value, without -")
             if isinstance(error["input"], list):
                 fix = (
                     f"take the - before each name under {name}: away, as {name}: {{start: […]}}" if name == "nodes" else fix
                 )
             report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
-            report.error(where, "shape", f"{name}: must be a text")
+            fix = _TEXT_EXAMPLES.get(str(where[0]), "")
+            if name in _NODE_KEYS or where[-2:-1] == ("keys",):
+                fix = "write the name of a node; its steps stand there, under nodes:"
+            report.error(where, "shape", f"{name}: must be a text", fix)
         case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case _:
@@ -159,7 +203,8 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
             words = re.findall("'([^']*)'", more["expected"])
             return f"must be {more['expected']}, not {shown}", format_suggestion(str(given), words)
         case "value_error":
-            return str(more["error"]), ""
+            message, *fixes = more["error"].args
+            return str(message), str(fixes[0]) if fixes else ""
         case "bool_parsing" | "bool_type":
             return f"must be true or false, not {shown}", format_suggestion(str(given), ("true", "false"))
         case "int_parsing" | "int_type" | "int_from_float":

@@ -61,10 +61,28 @@ def parse_dtmf_keys(value: object) -> object:
         return value
     key = KEY_WORDS.get(value, value)
     if not re.fullmatch("[0-9*#]+", key):
-        raise ValueError(f"{value!r} is not a key: 0-9, star and hash are")
+        raise ValueError(f"{value!r} is not a key: 0-9, star and hash are", _suggest_key(value))
     return key
 
 
+def _suggest_key(text: str) -> str:
+    """Suggest the keys that are meant by words, as ``one`` or ``pound``, or by several keys in one, as ``1-2``."""
+    keys = [
+        _KEY_NAMES.get(part.lower(), part)
+        for part in re.split(r"\s*(?:[,;/|&\u2013-]|\b(?:or|and|to|through)\b)\s*|\s+", text.strip())
+        if part.lower() not in ("key", "press", "")
+    ]
+    if not keys or not all(re.fullmatch("[0-9*#]|star|hash", key) for key in keys):
+        return ""
+    if len(keys) > 1:
+        return f"each key stands by itself, as {{{', '.join(f'{key}: …' for key in keys)}}}"
+    return f"did you mean {keys[0]}?"
+
+
+_KEY_NAMES: Final = {
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
+    "nine": "9", "pound": "hash", "square": "hash", "hashtag": "hash", "#": "hash", "asterisk": "star", "*": "star",
+}  # fmt: skip
 KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
 SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
 DurationMs = Annotated[int, pydantic.BeforeValidator(_DurationReader()), MILLISECONDS_KIND]

@@ -131,6 +131,9 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     lines = text.splitlines()
     if mark is not None and mark.line < len(lines) and _UNQUOTED_BRACES.search(lines[mark.line]):
         fix = _QUOTE_BRACES_FIX
+    elif mark is not None and "cannot start any token" in said and text[mark.index : mark.index + 1] in _TEXT_SIGNS:
+        sign = text[mark.index]
+        problem, fix = f"no text begins with {sign} without quotes", f'quote the text, as "{sign}…"'
     report.error((), "yaml", f"this is not YAML: {problem}", fix)
 
 
@@ -205,6 +208,7 @@ _QUOTED_PART: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '[^']*' """, re.VERBOS
 _VALUE_BRACES: Final = re.compile(r"(?P<braces>\{\{|\{%)")
 _LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
 """Everything before the first word of a line: a block collection can only begin inside this text or right after."""
+_TEXT_SIGNS: Final = frozenset("@`%")
 _UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
 _QUOTE_BRACES_FIX: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
 _QUOTE_HASH_FIX: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
@@ -215,6 +219,7 @@ _YAML_ERROR_FIXES: Final = {
     "undefined alias": "write star for the * key; a text that begins with * must be quoted",
     "another document": "a file is one flow: take the line --- out",
     "cannot start any token": "indent with spaces, not tabs; quote a text that begins with a special character",
+    "block sequence entries are not allowed": 'a text that begins with "- " must be quoted; a list begins on the next line',
     "mapping values are not allowed": 'a text with ": " in it must be quoted',
     "did not find expected ',' or '}'": _QUOTE_HASH_FIX,
     "did not find expected node content": _QUOTE_HASH_FIX,
@@ -321,7 +326,10 @@ class _YamlConverter:
         cut_path = (*path, f"{key},{rest}")
         self._report.positions[cut_path] = place
         message = f"the comma ends the text of {key!r}, and {rest!r:.60} is taken for a key"
-        self._report.error(cut_path, "yaml", message, f'within braces quote a text with a comma: {key}: "…, {rest:.40}"')
+        fix = f'within braces quote a text with a comma: {key}: "…, {rest:.40}"'
+        if not re.search(r"[^\W\d_]", rest):
+            fix = f"several are a list: {key}: […, {rest:.40}]"
+        self._report.error(cut_path, "yaml", message, fix)
 
     def _merge_items(self, node: yaml.MappingNode, path: SourcePath) -> list[tuple[yaml.Node, yaml.Node]]:
         """Return the items of a mapping, including mappings merged with ``<<``. The mapping's own items win."""

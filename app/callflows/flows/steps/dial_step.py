@@ -42,7 +42,7 @@ from callflows.telephony.phone_numbers import (
     mask_number,
     parse_e164,
 )
-from callflows.text import format_suggestion
+from callflows.text import format_suggestion, suggest_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -409,7 +409,12 @@ class DialStep(FlowStep):
         try:
             made = LiteralTarget(To(_replace_international_prefix(target.strip())))
         except VerbBuildError as error:
-            near = _suggest_number(target) or format_suggestion(target, context.flow.groups) or _TARGET_FIX
+            near = (
+                suggest_list(target, lambda part: parse_e164(part) or "@" in part)
+                or _suggest_number(target)
+                or format_suggestion(target.removeprefix("groups."), context.flow.groups)
+                or _TARGET_FIX
+            )
             context.report.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
         context.flow.record_literal_target(target.strip(), where)

@@ -96,9 +96,13 @@ def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[st
             else "a step with when needs something to do"
         )
         fix = (
-            "write each as a step of its own, or indent what belongs to the first"
-            if step_keys
-            else "as goto: closed below it"
+            _TWO_WAYS_FIX
+            if {"then", "else"} & step.keys()
+            else (
+                "write each as a step of its own, or indent what belongs to the first"
+                if step_keys
+                else "as goto: closed below it"
+            )
         )
         context.report.error(path, "shape", said, fix)
         return "", None, when
@@ -198,6 +202,7 @@ def _correct_when_spelling(step: dict[str, Any], path: SourcePath, context: Step
     return {"when" if key == strange else key: value for key, value in step.items()}
 
 
+_TWO_WAYS_FIX: Final = "two ways are a choose: [{when: caller.anonymous, goto: closed}, {goto: menu}]"
 _WORDS_FOR_WHEN: Final = frozenset({"if", "condition", "cond"})
 
 

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from callflows.web.console.call_pages import add_call_pages
+from callflows.web.console.change_pages import add_change_pages
 from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
 from callflows.web.console.console_frame import Console
 from callflows.web.console.flow_pages import add_flow_pages
@@ -18,6 +19,7 @@ from callflows.web.console.health_page import add_health_page
 from callflows.web.console.inbox_pages import add_inbox_pages
 from callflows.web.console.now_pages import add_now_pages
 from callflows.web.console.page_rendering import SECURITY_HEADERS
+from callflows.web.console.phone_page import add_phone_page
 from callflows.web.problem_details import create_problem_response
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from callflows.web.console.console_door import ConsoleDoor
     from callflows.web.console.console_frame import ConsoleSources
     from callflows.web.console.console_sessions import ConsoleSession
+    from callflows.web.flow_workshop import FlowWorkshop
 
 
-def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
+def create_console_app(sources: ConsoleSources, door: ConsoleDoor, workshop: FlowWorkshop) -> ASGIApp:
     """Create the console. Its paths begin with ``/console``."""
     console = Console(sources, door)
     _add_sign_in(console)
@@ -38,6 +41,8 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor) -> ASGIApp:
     add_inbox_pages(console)
     add_flow_pages(console)
     add_health_page(console)
+    add_phone_page(console)
+    add_change_pages(console, workshop)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it

@@ -42,7 +42,7 @@ ATTEMPTS_PER_HOUR: Final = 50
 """Attempts to sign in from all addresses together."""
 _MAX_FORM_BYTES: Final = 2_500_000
 """A form may have a whole flow file."""
-_MAX_FORM_FIELDS: Final = 200
+_MAX_FORM_FIELDS: Final = 4_000
 _LINK_CLAIM: Final = "console link"
 _ENDED_CLAIM: Final = "console session ended"
 

@@ -21,12 +21,14 @@ from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
+    from callflows.rehearsal.platform_network import PlatformNetwork
     from callflows.settings import IPNetwork
     from callflows.setup.doctor.doctor_runner import DoctorResult
     from callflows.telephony.ports import Effect
@@ -42,6 +44,7 @@ CONSOLE_MENU: Final = (
     ("Calls", "/calls"),
     ("Flows", "/flows"),
     ("Inbox", "/inbox"),
+    ("Phone", "/phone"),
     ("Numbers", "/numbers"),
     ("Health", "/health"),
 )
@@ -65,6 +68,8 @@ class ConsoleSources:
     summarize_answers: Callable[[], AnswerSummary]
     run_doctor: Callable[[], Awaitable[Sequence[DoctorResult]]]
     """Runs the checks of doctor that need no network."""
+    open_rehearsal_network: Callable[[str], AbstractAsyncContextManager[PlatformNetwork]]
+    """Opens the engine with a flow as it is, and with a simulated outside."""
 
 
 class Console:

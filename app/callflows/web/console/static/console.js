@@ -54,3 +54,10 @@ if (document.querySelector("#going")) {
   setInterval(tick, 1000);
   document.body.addEventListener("htmx:sseMessage", announceCalls);
 }
+
+// The phone: the keyboard presses its keys, and the browser may speak the last words of the line.
+document.addEventListener("keydown", (event) => {
+  if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = [...document.querySelectorAll(".keypad [data-key]")].find((one) => one.dataset.key === event.key);
+  if (key) location.assign(key.href);
+});
