@@ -80,3 +80,19 @@ def test_a_version_with_a_shared_file_comes_back_as_the_text_of_its_own_file(tmp
     assert run_command("rollback", "acme", flow.version, "--yes").code == 0
     assert (tmp_path / "acme.yaml").read_text("utf-8") == text
     assert [row["version"] for row in list_versions() if row["is_live"]] == [flow.version]
+
+
+def test_a_draft_is_checked_beside_the_files_that_it_needs_and_at_its_place(tmp_path):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "spam.csv").write_text("+12015550177,,\n", encoding="utf-8")
+    (tmp_path / "away").mkdir()
+    draft = tmp_path / "away" / "acme.yaml"
+    listed = NEW.replace("nodes:", "lists: {spam: lists/spam.csv}\nnodes:").replace(
+        "- say", "- {when: caller in lists.spam, hangup: {tag: spam}}\n    - say"
+    )
+    draft.write_text(listed, encoding="utf-8")
+    assert run_command("check", "--draft", str(draft)).out == ""
+    draft.write_text(f"{listed}    - goto: meun\n", encoding="utf-8")
+    wrong = run_command("check", "--draft", str(draft))
+    assert (wrong.code, wrong.out.startswith(f"{tmp_path}/acme.yaml:7:13: error: no node is named 'meun'")) == (1, True)
+    assert (tmp_path / "acme.yaml").read_text("utf-8") == NEW

@@ -148,3 +148,11 @@ def test_a_call_that_goes_on_is_not_compared(journal):
         connection.execute(text("UPDATE calls SET state = '3 live', destroy = NULL, hangup = NULL WHERE parent IS NULL"))
     report = journal.replay(REPLAY_FLOW)
     assert (report["not_compared"], report["unknown"][0]["examples"]) == (1, [id_])
+
+
+def test_a_damaged_call_is_counted_and_the_others_are_compared(journal):
+    _, damaged = journal.record([build_call("1"), build_call("2")])
+    with create_engine(f"sqlite:///{journal.store.sqlite_file}").begin() as connection:
+        connection.execute(text("UPDATE turns SET document = x'00' WHERE call = :id"), {"id": damaged})
+    report = journal.replay(REPLAY_FLOW)
+    assert (report["same"], report["not_compared"], report["unknown"][0]["examples"]) == (1, 1, [damaged])

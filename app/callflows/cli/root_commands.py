@@ -15,6 +15,7 @@ import typer
 from callflows.cli.call_commands import call
 from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
+    DRAFT_OPTION,
     FLOWS_OPTION,
     TableFormat,
     build_command_options,
@@ -206,6 +207,7 @@ def check(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Flow files, XML documents, or folders of them. Default: --flows.")
     ] = None,
+    draft: DRAFT_OPTION = None,
     flows: FLOWS_OPTION = None,
     output: Annotated[ProblemFormat, typer.Option("--format", help="The output format.")] = ProblemFormat.text,
     strict: Annotated[bool, typer.Option("--strict", help="Fail also if there are only warnings.")] = False,  # noqa: FBT002 - an option
@@ -221,18 +223,36 @@ def check(
         _print_rule_pages(explain, output)
         return
     settings = load_command_settings(flows=flows)
+    if draft is not None and paths:
+        exit_with_notice("callflows: --draft is a file of the folder of --flows: leave out the paths", 2)
     with show_progress("checking") as on_progress:
-        problems = check_paths(
-            paths or [settings.flows],
-            build_command_options(settings),
-            settings.flows,
-            on_progress,
-            check_scenarios,
+        problems = (
+            _check_draft_file(draft, settings)
+            if draft is not None
+            else check_paths(
+                paths or [settings.flows],
+                build_command_options(settings),
+                settings.flows,
+                on_progress,
+                check_scenarios,
+            )
         )
-    problems = [*problems, *_check_operation_files(paths or [settings.flows], settings)]
+    if draft is None:
+        problems = [*problems, *_check_operation_files(paths or [settings.flows], settings)]
     _print_problems(problems, output)
     worst = {problem.severity for problem in problems} - {"note"}
     raise typer.Exit(1 if "error" in worst or (strict and worst) else 0)
+
+
+def _check_draft_file(draft: Path, settings: Settings) -> list[Problem]:
+    """Return the problems of a draft beside the other flows of the folder, at its place in the folder."""
+    from callflows.flows.loader.folder_loader import load_flow_folder
+    from callflows.testing.scenario_reader import check_scenarios
+
+    loaded = load_flow_folder(settings.flows, build_command_options(settings, draft))
+    problems = [problem for problem in loaded.problems if problem.file == str(settings.flows / draft.name)]
+    flow = loaded.book.flows.get(draft.stem)
+    return [*problems, *(check_scenarios(flow) if flow is not None and not flow.problems else ())]
 
 
 def _check_operation_files(paths: list[Path], settings: Settings) -> list[Problem]:

@@ -202,11 +202,19 @@ async def replay_calls(
     async with open_call_replayer(folder, settings) as replayer:
         for start in range(0, len(calls), _CALLS_AT_ONCE):
             for stored in store.load_calls(calls[start : start + _CALLS_AT_ONCE]):
-                report.add_call(await replayer.replay_call(stored))
+                report.add_call(await _replay_safely(replayer, stored))
                 if on_progress is not None:
                     on_progress(report.count, len(calls))
                 await asyncio.sleep(0)
     return report.build_report()
+
+
+async def _replay_safely(replayer: CallReplayer, stored: StoredCall) -> ReplayedCall:
+    """Replay a call; a defect is counted, so that one call does not spoil the report about all others."""
+    try:
+        return await replayer.replay_call(stored)
+    except Exception as error:  # noqa: BLE001 - rows of a journal may be damaged in any way
+        return ReplayedCall(stored.call, unknown=f"the replay failed, please report it: {type(error).__name__}: {error}")
 
 
 class ReplayReport:
