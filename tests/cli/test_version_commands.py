@@ -11,6 +11,7 @@ from callflows.flows.authoring import flow_drafts
 from callflows.flows.authoring.flow_drafts import check_draft
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
+from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
@@ -61,6 +62,24 @@ def test_a_read_only_folder_gets_a_patch_and_an_unknown_version_is_named(tmp_pat
     refused = run_command("rollback", "acme", old["version"], "--yes")
     assert (refused.code, "+    - say: Hello." in refused.out) == (1, True)
     assert (tmp_path / "acme.yaml").read_text("utf-8") == NEW
+
+
+def test_a_version_with_a_shared_file_comes_back_as_the_text_of_its_own_file(tmp_path):
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "more.yaml").write_text("nodes:\n  more: [say: More.]\n", encoding="utf-8")
+    text = "include: common/more.yaml\nnumbers: +12015550123\nnodes:\n  start:\n    - say: Before.\n    - goto: more\n"
+    flow = check_draft(tmp_path, CompilerOptions(TicketSigner([b"key"]), "Sorry."), "acme", text).flow
+    stored = join_stored_source(flow.source, flow.included_files).decode()
+    live = LiveFlowVersion("acme", flow.version, "acme.yaml", stored, 3.0, 4.0)
+    store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+    store.open()
+    store.write_entries(build_journal_entries(live, describe_decisions))
+    store.close()
+    shown = run_command("versions", "acme", flow.version, "--source").out
+    assert shown == f"{text}--- # included: common/more.yaml\nnodes:\n  more: [say: More.]\n"
+    assert run_command("rollback", "acme", flow.version, "--yes").code == 0
+    assert (tmp_path / "acme.yaml").read_text("utf-8") == text
+    assert [row["version"] for row in list_versions() if row["is_live"]] == [flow.version]
 
 
 def test_a_draft_is_checked_beside_the_files_that_it_needs_and_at_its_place(tmp_path):

@@ -62,6 +62,7 @@ def test_a_number_of_one_country_never_becomes_a_number_of_another(written):
         ("201-555-0188", "write +12015550188 if it is North American, else put its own country code"),
         ("6175550188", "write +16175550188 if it is North American, else put its own country code"),
         ("44 20 7946 0018", "write +442079460018 if its first digits are its country's code"),
+        ("612 345 678", "as +12015550123"),
     ],
 )
 def test_a_number_without_its_country_is_refused_with_the_number_that_is_meant(written, fix):

@@ -42,6 +42,7 @@ def versions(
     Versions are those of the call log. Who is empty if the file was changed in the folder.
     """
     from callflows.flows.authoring.flow_drafts import compare_sources, read_flow_source
+    from callflows.flows.source.included_files import read_own_source
     from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions
 
     settings = load_command_settings(flows=flows)
@@ -59,17 +60,21 @@ def versions(
             print(old["source"] or "", end="")
             return
         if against:
-            new_text, new_name = _load_version(store, flow, rows, against)["source"] or "", against
+            old_text, new_name = old["source"] or "", against
+            new_text = _load_version(store, flow, rows, against)["source"] or ""
         else:
-            new_text, new_name = read_flow_source(settings.flows, flow).text, "now"
-    print(compare_sources(old["source"] or "", new_text, f"{flow} {old['version']}", f"{flow} {new_name}"), end="")
+            old_text, new_name = read_own_source(old["source"] or ""), "now"
+            new_text = read_flow_source(settings.flows, flow).text
+    print(compare_sources(old_text, new_text, f"{flow} {old['version']}", f"{flow} {new_name}"), end="")
 
 
 def _find_live_version(flow: str, rows: list[JournalRow], text: str, store: SqlStore) -> str:
     """Return the newest version whose text is that of the file; empty if the file is newer than all."""
+    from callflows.flows.source.included_files import read_own_source
+
     for row in rows:
         stored = store.load_version(flow, row["version"])
-        if stored is not None and stored["source"] == text:
+        if stored is not None and read_own_source(stored["source"] or "") == text:
             return str(row["version"])
     return ""
 
@@ -107,6 +112,7 @@ def rollback(
     from callflows.cli.cli_options import confirm_plan
     from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError
     from callflows.flows.authoring.flow_drafts import check_draft, compare_sources, publish_draft, read_flow_source
+    from callflows.flows.source.included_files import read_own_source
     from callflows.journal.flow_history import ROLLBACK_ACTION
 
     settings = load_command_settings(flows=flows)
@@ -115,7 +121,7 @@ def rollback(
         if store is None:
             raise typer.Exit(1)
         old = _load_version(store, flow, rows, version)
-        text, current = old["source"] or "", read_flow_source(settings.flows, flow)
+        text, current = read_own_source(old["source"] or ""), read_flow_source(settings.flows, flow)
         changes = compare_sources(current.text, text, f"{flow} now", f"{flow} {old['version']}")
         if not changes:
             print_notice(f"callflows: {current.file} has the text of {old['version']} already")

@@ -21,7 +21,12 @@ def suggest_written_number(text: str, otherwise: str) -> str:
     if lacks_country_code(text):
         return suggest_country_code(text)
     with_plus = parse_e164(f"+{text.strip()}") if text.strip()[:1] in _FIRST_DIGITS else ""
-    return f"write {with_plus} if its first digits are its country's code" if with_plus else otherwise
+    if not with_plus:
+        return otherwise
+    import phonenumbers  # noqa: PLC0415 - heavy, and only needed for a message
+
+    is_valid = phonenumbers.is_valid_number(phonenumbers.parse(with_plus, None))
+    return f"write {with_plus} if its first digits are its country's code" if is_valid else otherwise
 
 
 def explain_invalid_number(text: str) -> str:

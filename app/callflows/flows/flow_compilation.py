@@ -15,7 +15,7 @@ from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_flow_file
-from callflows.flows.source.included_files import split_stored_source
+from callflows.flows.source.included_files import end_last_line, split_stored_source
 from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
 from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names, read_received_names
 
@@ -102,11 +102,11 @@ def read_flow(
     if dependencies is not None:
         dependencies.update(flow_file.included_files)
     made_for = (options.dialect, options.apology, options.extensions.kinds, options.standalone)
-    # A stored source with its included files has lost empty lines at the end of each, and is the same version.
-    own_text = split_stored_source(text)[0].rstrip(b"\n") if flow_file.included_files else text
+    # A stored source with its included files is the same version.
+    own_text = end_last_line(split_stored_source(text)[0]) if flow_file.included_files else text
     version = hash_flow_version(own_text, made_for)
     for content in flow_file.included_files.values():
-        version = hash_flow_version(version, content.rstrip(b"\n"))
+        version = hash_flow_version(version, end_last_line(content))
     stored = find_stored_names(flow_file.nodes, read_received_names(flow_file.receives, report))
     files = set() if dependencies is None else dependencies
     return CompilingFlow(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from callflows.flows.country_code_check import explain_invalid_number
-from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, lacks_country_code, parse_e164
+from callflows.flows.country_code_check import read_written_party
+from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, parse_e164
 
 
 def explain_invalid_caller(caller_text: str) -> str:
@@ -14,13 +14,14 @@ def explain_invalid_caller(caller_text: str) -> str:
 
     platform 1.7: a SIP user's address is a login name; a caller may be anonymous or empty.
     """
-    address = extract_sip_address(caller_text)
-    if (
-        is_anonymous(caller_text)
-        or (parse_e164(address) and not lacks_country_code(address))
-        or _SIP_USER_PATTERN.fullmatch(address)
-    ):
-        return "" if not lacks_country_code(address) else explain_invalid_number(address)
+    if is_anonymous(caller_text):
+        return ""
+    try:
+        address = read_written_party(extract_sip_address(caller_text))
+    except ValueError as error:
+        return str(error)
+    if parse_e164(address) or _SIP_USER_PATTERN.fullmatch(address):
+        return ""
     return (
         f"{caller_text!r} is not a caller: write a number as +12015550999, a SIP user as ann, "
         "or an empty text for an anonymous caller"

@@ -26,6 +26,7 @@ from callflows.flows.authoring.list_edits import (
     remove_entry,
 )
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
+from callflows.flows.source.included_files import read_own_source
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
 from callflows.web.command_process import TriedDraft
 
@@ -173,13 +174,13 @@ class FlowWorkshop:
         before = await self._load_version_source(flow, version)
         if not against:
             current = await self.read_source(flow)
-            return compare_sources(before, current.text, f"{flow} {version}", f"{flow} now")
+            return compare_sources(read_own_source(before), current.text, f"{flow} {version}", f"{flow} now")
         after = await self._load_version_source(flow, against)
         return compare_sources(before, after, f"{flow} {version}", f"{flow} {against}")
 
     async def roll_back(self, flow: str, version: str, expected_digest: str, change: PersonChange) -> PublishedDraft:
         """Make an earlier version live again. Raises LookupError if it is unknown, and the errors of ``publish``."""
-        text = await self._load_version_source(flow, version)
+        text = read_own_source(await self._load_version_source(flow, version))
         current = await self.read_source(flow)
         if expected_digest and expected_digest != current.digest:
             raise DraftConflictError(f"{current.file} has changed meanwhile: look at it, and roll back again")

@@ -53,9 +53,10 @@ def read_flow_data(text: bytes, report: ProblemReport) -> tuple[Any, dict[Path, 
 
 def join_stored_source(text: bytes, files: Mapping[str, bytes]) -> bytes:
     """Return the text of a flow file followed by those of the included files, so that it can be read without them."""
-    parts = [text.rstrip(b"\n")] if files else [text]
-    parts += [_STORED_FILE_LINE % name.encode() + content.rstrip(b"\n") for name, content in files.items()]
-    return b"\n".join(parts) + (b"\n" if files else b"")
+    if not files:
+        return text
+    included = (_STORED_FILE_LINE % name.encode() + end_last_line(content) for name, content in files.items())
+    return b"".join([end_last_line(text), *included])
 
 
 def split_stored_source(source: bytes) -> tuple[bytes, dict[str, bytes]]:
@@ -67,9 +68,19 @@ def split_stored_source(source: bytes) -> tuple[bytes, dict[str, bytes]]:
     return text, dict(zip(names, parts[1::2], strict=True))
 
 
+def read_own_source(source: str) -> str:
+    """Return the text of the flow file itself, without the included files of a stored source."""
+    return split_stored_source(source.encode())[0].decode()
+
+
+def end_last_line(text: bytes) -> bytes:
+    """Return a text that ends with a line break."""
+    return text if text.endswith(b"\n") else text + b"\n"
+
+
 _STORED_FILE_MARK: Final = b"\n--- # included: "
 _STORED_FILE_LINE: Final = b"--- # included: %s\n"
-_STORED_FILE_PATTERN: Final = re.compile(b"\n--- # included: ([^\n]+)\n")
+_STORED_FILE_PATTERN: Final = re.compile(b"^--- # included: ([^\n]+)\n", re.MULTILINE)
 
 
 def _include_files(data: dict[str, Any], report: ProblemReport, stored_files: Mapping[str, bytes]) -> dict[Path, bytes]:
