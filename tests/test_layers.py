@@ -111,4 +111,4 @@ def test_a_step_sees_of_the_compiler_only_its_context_and_the_fragments():
         for imported in imports
         if imported.startswith(compiler)
     }
-    assert seen == {"context", "fragments"}
+    assert seen == {"fragments", "step_context"}
