@@ -10,8 +10,15 @@ from flow_harness import compile_text
 from shipped_flows import TEMPLATE_FILES
 
 WORD = re.compile("[A-Za-z_]{3,}")
-RENAMED = {"unknown-node", "expression", "template", "dial-target", "number", "no-start"}
+RENAMED = {
+    *("unknown-node", "node-as-text", "comment-in-text", "no-way-out", "number-values"),
+    *("expression", "template", "dial-target", "number", "no-start"),
+}
 """Rules on what leads to a name that was spelt otherwise where it is given."""
+
+
+ELSEWHERE = {"number-values", "unused", "sound-missing", "list-missing"}
+"""Rules on other lines with the same name, and on files beside the flow, which are not there in these tests."""
 
 
 def misspelt(line: str) -> list[str]:
@@ -31,6 +38,7 @@ def test_of_mistakes_in_every_line_at_once_each_is_said(file):
         for written in misspelt(line)[:1]:
             alone = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
             here = {(problem.line, problem.rule) for problem in alone if problem.line == index + 1}
+            here = {(line_number, rule) for line_number, rule in here if rule not in ELSEWHERE}
             if any(problem.severity == "error" and problem.line == index + 1 for problem in alone):
                 wrong[index] = written
                 expected |= here
@@ -50,7 +58,7 @@ def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
             problems = compile_text("\n".join([*lines[:index], written, *lines[index + 1 :]])).problems
             if any(problem.severity == "error" for problem in problems):
                 elsewhere = [one for one in problems if one.line != index + 1 and str(one) not in known]
-                assert {one.rule for one in elsewhere} <= RENAMED, (written, [*map(str, elsewhere)])
+                assert {one.rule for one in elsewhere} <= RENAMED | ELSEWHERE, (written, [*map(str, elsewhere)])
 
 
 @pytest.mark.parametrize(

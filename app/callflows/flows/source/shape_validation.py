@@ -33,7 +33,7 @@ def validate_shape(model: type[Any], data: object, path: SourcePath, report: Pro
     try:
         made = model.model_validate(data)
     except pydantic.ValidationError:
-        made = _validate_partly(model, _correct_misspelt_keys(model, data, path, report), path, report)
+        made = _validate_partly(model, correct_misspelt_keys(model, data, path, report), path, report)
     for key, plausible in getattr(model, "plausible_durations", {}).items() if made is not None else ():
         value = getattr(made, key)
         if key in made.model_fields_set and value is not None and isinstance(data, dict):
@@ -53,7 +53,7 @@ def warn_about_duration(
     report.warning(path, "duration-doubtful", f"{name}: {found[0]} is very {extent}", fix)
 
 
-def _correct_misspelt_keys(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> object:
+def correct_misspelt_keys(model: type[Any], data: Any, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
     """Return ``data`` with clearly misspelt keys corrected. Reports each misspelt key."""
     if not isinstance(data, dict):
         return data

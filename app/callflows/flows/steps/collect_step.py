@@ -84,7 +84,7 @@ class CollectStep(QuestionStep):
         "way-not-taken",
         "directory",
     )
-    instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?"}
+    instead: ClassVar[Mapping[str, Any]] = {"into": "unread", "digits": "1", "prompt": "?", "directory": True}
     alternatives: ClassVar[tuple[str, ...]] = ("digits", "directory")
     resumes_call: ClassVar[bool] = True
     into: ValueName = pydantic.Field(description="The name of the value that holds the digits.")

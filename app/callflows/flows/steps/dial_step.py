@@ -164,6 +164,7 @@ class DialStep(FlowStep):
         ring = self.ring or next((group.ring for group in groups), "at-once")
         nobody = self._compile_no_answer(context, path)
         if not targets:
+            self._check_between(context, path)
             return
         if (
             nobody is None
@@ -262,6 +263,11 @@ class DialStep(FlowStep):
             report.error((*path, "leave"), "dial", message, "name them in a text under between", key=True)
             return False
         return self.rounds > 1
+
+    def _check_between(self, context: StepContext, path: SourcePath) -> None:
+        """Check what callers hear between the rounds of a dial that rings nobody, because its targets are wrong."""
+        if self._has_further_rounds(context, path, 1):
+            self._compile_further_rounds(context, path, self.timeout)
 
     def _compile_further_rounds(self, context: StepContext, path: SourcePath, timeout: int | None) -> StepContext:
         """Compile what the caller hears after this round, and the next rounds, as steps of a node."""

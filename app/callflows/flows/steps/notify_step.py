@@ -35,7 +35,7 @@ class WebhookNotice(pydantic.BaseModel):
     """A webhook to be sent, or a message to a chat."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
+    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "as": "slack"}
     url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
     as_: Annotated[ChatName | None, pydantic.Field(alias="as")] = pydantic.Field(None, description=_CHAT_DESCRIPTION)
@@ -49,7 +49,7 @@ class NotifyStep(FlowStep):
     is_possible_after_call: ClassVar[bool] = True
     caller_hears: ClassVar[str] = "Nothing; the webhook is sent in the background."
     check_rules: ClassVar[tuple[str, ...]] = ("value", "template")
-    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/"}
+    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "as": "slack"}
     plain_key: ClassVar[str] = "url"
     url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
