@@ -7,7 +7,6 @@ printed: of answers a second, and of the 99th percentile. Loopback only; ends by
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -29,6 +28,7 @@ from rehearsed_journal import write_rehearsed_calls  # noqa: E402
 from replay import build_rehearsals  # noqa: E402
 
 from callflows.journal.sql_store import SqlStore  # noqa: E402
+from waiting import join_thread, run_bounded  # noqa: E402
 
 ROUNDS, SECONDS, CALLERS, RECORDED_CALLS = 8, 4.0, 4, 1_000
 PATH = "/call?from=%2B12015550999&to=12015550123"
@@ -52,7 +52,7 @@ def measure_answers(port: int) -> tuple[float, float]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        join_thread(thread)
     return len(took) / SECONDS, statistics.quantiles(took, n=100)[98] * 1000
 
 
@@ -74,7 +74,7 @@ class Replay(threading.Thread):
         """Close the connection, as whoever looks at something else does: the server ends the replay."""
         with contextlib.suppress(OSError, AttributeError):
             self._connection.sock.shutdown(socket.SHUT_RDWR)
-        self.join(10)
+        join_thread(self, 10)
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
         shutil.copy(ROOT / "callflows" / "front-desk.yaml", folder / "flows")
         store = SqlStore(f"sqlite:///{folder}/callflows.db")
         store.open()
-        asyncio.run(write_rehearsed_calls(store, folder / "flows", build_rehearsals("+12015550123", RECORDED_CALLS)))
+        run_bounded(write_rehearsed_calls(store, folder / "flows", build_rehearsals("+12015550123", RECORDED_CALLS)), 600)
         store.close()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
