@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import re
@@ -78,7 +79,7 @@ class Installation:
         return self.door
 
     def list_audit(self) -> list[tuple[str, str]]:
-        with sqlite3.connect(self.database) as database:
+        with contextlib.closing(sqlite3.connect(self.database)) as database, database:
             return [*database.execute("SELECT who, action FROM audit ORDER BY at")]
 
 
@@ -215,7 +216,7 @@ def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_so
         installation = open_installation(
             console_password=SecretStr(PASSWORD), private_lookups=(ipaddress.ip_network("127.0.0.0/8"),)
         )
-        with sqlite3.connect(installation.database) as database:
+        with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
             for name in ("one", "page"):
                 row = (name, "call", 1.0, f"{records.url}/{name}.wav", "{}")
                 database.execute("INSERT INTO recordings (id, call, at, url, raw) VALUES (?, ?, ?, ?, ?)", row)
