@@ -104,3 +104,11 @@ def test_each_chat_gets_the_text_in_its_own_shape(chat):
     }
     assert found[chat]() == text
     assert (request.method, request.path_suffix) == (("PUT", "/msg_1") if chat == "matrix" else ("POST", ""))
+
+
+def test_a_text_of_a_caller_calls_nobody_together_in_a_chat():
+    text = "<!channel> <!subteam^S1> @everyone"
+    assert json.loads(build_chat_request("slack", text, "msg_1").body) == {"text": "&lt;!channel> <!subteam^S1> @everyone"}
+    assert json.loads(build_chat_request("discord", text, "msg_1").body)["allowed_mentions"] == {
+        "parse": ["users", "roles"]
+    }

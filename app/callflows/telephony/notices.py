@@ -7,6 +7,7 @@ or ``ended``. People who read a mail or a chat get the same facts as sentences.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from callflows.telephony.phone_numbers import PhoneNumber
@@ -110,6 +111,19 @@ def build_chat_request(chat: str, text: str, message_id: str) -> ChatRequest:
     return ChatRequest(method, suffix, content_type, body)
 
 
+def _build_slack_message(text: str) -> dict[str, Any]:
+    """Return a message of Slack. A caller's text must not call everybody: ``<!channel>`` is shown as written."""
+    return {"text": _SLACK_BROADCAST.sub("&lt;!", text)}
+
+
+_SLACK_BROADCAST: Final = re.compile("<!(?=channel|here|everyone)")
+
+
+def _build_discord_message(text: str) -> dict[str, Any]:
+    """Return a message of Discord. A caller's text must not call everybody: ``@everyone`` notifies nobody."""
+    return {"content": text[:_MAX_DISCORD_CHARACTERS], "allowed_mentions": {"parse": ["users", "roles"]}}
+
+
 def _build_adaptive_card(text: str) -> dict[str, Any]:
     """Return the message of a Teams workflow that posts a card."""
     block = {"type": "TextBlock", "text": text.replace("\n", "\n\n"), "wrap": True}
@@ -125,9 +139,9 @@ def _build_adaptive_card(text: str) -> dict[str, Any]:
 
 _JSON: Final = "application/json"
 _CHATS: Final[Mapping[str, tuple[Callable[[str], dict[str, Any] | bytes], str, str]]] = {
-    "slack": (lambda text: {"text": text}, "POST", _JSON),
+    "slack": (_build_slack_message, "POST", _JSON),
     "teams": (_build_adaptive_card, "POST", _JSON),
-    "discord": (lambda text: {"content": text[:_MAX_DISCORD_CHARACTERS]}, "POST", _JSON),
+    "discord": (_build_discord_message, "POST", _JSON),
     "matrix": (lambda text: {"msgtype": "m.text", "body": text}, "PUT", _JSON),
     "ntfy": (lambda text: text.encode("utf-8", "replace"), "POST", "text/plain; charset=utf-8"),
 }
