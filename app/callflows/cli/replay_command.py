@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callflows.journal.sql_store import SqlStore
+    from callflows.journal.stored_rows import CallFilter
     from callflows.settings import Settings
     from callflows.testing.replay_runner import ReplayProgress
     from callflows.testing.scenario_runner import ScenarioFolder
@@ -110,8 +111,8 @@ def _load_flows(settings: Settings, draft: Path | None) -> ScenarioFolder:
 
 
 def _replay_many(
-    store: SqlStore, call_filter: Any, folder: ScenarioFolder, settings: Settings, output: ReplayFormat
-) -> Any:  # noqa: ANN401 - a CallFilter, and JSON
+    store: SqlStore, call_filter: CallFilter, folder: ScenarioFolder, settings: Settings, output: ReplayFormat
+) -> dict[str, Any]:
     import asyncio
 
     from callflows.testing.replay_runner import replay_calls
