@@ -93,7 +93,7 @@ class CampaignRunner:
         self._active: set[int] = set()
         self._last_begun = float("-inf")
         self._refusals = 0
-        self._told_wait = False
+        self._has_reported_wait = False
 
     async def run(self) -> None:
         """Call all numbers that are left. Raises CampaignError if that must stop; it may go on later."""
@@ -138,7 +138,7 @@ class CampaignRunner:
     # Calls that were begun
 
     async def _settle_calls(self) -> None:
-        """Find out how the calls went that were begun."""
+        """Store the results of begun calls, as far as they are known."""
         keys = {
             position: make_campaign_key(self._name, position, self._numbers[position].attempts) for position in self._active
         }
@@ -214,14 +214,14 @@ class CampaignRunner:
             _, position = heapq.heappop(self._waiting)
             await self._look_at_number(self._numbers[position], now)
         if self._waiting and not self._active and self._waiting[0][0] > self._get_time() + _LEASE_SECONDS:
-            if not self._told_wait:
+            if not self._has_reported_wait:
                 at = time.strftime("%a %H:%M", time.localtime(self._waiting[0][0]))
                 self._tell(
                     f"nobody may be called before {at}, by this machine's clock; Ctrl-C ends this, and run goes on later"
                 )
-            self._told_wait = True
+            self._has_reported_wait = True
         else:
-            self._told_wait = False
+            self._has_reported_wait = False
 
     async def _look_at_number(self, number: CampaignNumber, now: float) -> None:
         """Call a number now, put it off, or leave it alone."""

@@ -64,7 +64,11 @@ class StoredCampaign(NamedTuple):
 
 
 class CampaignNumber(NamedTuple):
-    """A number of a campaign. ``values`` are those of its row in the list."""
+    """A number of a campaign; ``values`` are the columns of its row in the list.
+
+    ``at`` is the moment of the last call, ``next`` the earliest moment of the next call, in seconds since 1970; ``batch``
+    is the id that Opentact gave the last call.
+    """
 
     position: int
     number: str

@@ -112,7 +112,7 @@ def build_chat_request(chat: str, text: str, message_id: str) -> ChatRequest:
 
 
 def _build_slack_message(text: str) -> dict[str, Any]:
-    """Return a message of Slack. A caller's text must not call everybody: ``<!channel>`` is shown as written."""
+    """Return a message of Slack. ``<!channel>`` in a stranger's text notifies nobody."""
     return {"text": _SLACK_BROADCAST.sub("&lt;!", text)}
 
 
@@ -120,7 +120,7 @@ _SLACK_BROADCAST: Final = re.compile("<!(?=channel|here|everyone)")
 
 
 def _build_discord_message(text: str) -> dict[str, Any]:
-    """Return a message of Discord. A caller's text must not call everybody: ``@everyone`` notifies nobody."""
+    """Return a message of Discord. ``@everyone`` in a stranger's text notifies nobody."""
     return {"content": text[:_MAX_DISCORD_CHARACTERS], "allowed_mentions": {"parse": ["users", "roles"]}}
 
 

@@ -30,10 +30,10 @@ def create_recording_router(journal: Journal, signer: TicketSigner) -> APIRouter
         if not signer.is_signed_permanently(f"{call}/{tag}", re.sub(r"\.(?:mp3|wav|json)$", "", signature)):
             raise HTTPException(403, "the link was not signed here")
         try:
-            found = await journal.load_finished_call(call)
+            finished_call = await journal.load_finished_call(call)
         except JournalError:
             raise HTTPException(503, "the database cannot be asked") from None
-        recordings = found.record.recordings if found is not None else ()
+        recordings = finished_call.record.recordings if finished_call is not None else ()
         url = next((recording.url for recording in recordings if recording.tag == tag and recording.url), "")
         if not url:
             raise HTTPException(404, "Opentact has not reported this recording")

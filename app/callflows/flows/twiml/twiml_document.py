@@ -26,7 +26,7 @@ MAX_TWIML_ELEMENTS: Final = 1000
 MAX_GATHERED_DIGITS: Final = 40
 """Number of digits that a Gather takes without numDigits."""
 ENDLESS_LOOP: Final = 100
-"""How often a verb runs that TwiML repeats without end."""
+"""Number of times that a verb runs that TwiML repeats without end."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class TwimlGather(TwimlRequest):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TwimlTarget:
-    """Whom a Dial rings: ``number`` is a number or a SIP address as a flow file has it, else there is a ``problem``."""
+    """A party that a Dial rings: ``number`` is a number or SIP address as in a flow file, else there is a ``problem``."""
 
     text: str
     number: str
@@ -373,8 +373,8 @@ _VOICE_LANGUAGE: Final = re.compile(r"(?:Google|Azure)\.([a-z]{2,3}-[A-Z]{2})\b.
 
 def _find_language_of_voice(voice: str) -> str:
     """Return the language in the name of a voice, as Google.es-US-Wavenet-A."""
-    found = _VOICE_LANGUAGE.fullmatch(voice)
-    return found[1] if found else ""
+    match = _VOICE_LANGUAGE.fullmatch(voice)
+    return match[1] if match else ""
 
 
 def _read_method(element: Any) -> str:  # noqa: ANN401 - lxml's element
