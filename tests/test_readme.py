@@ -168,7 +168,7 @@ def test_the_document_shown_is_what_the_shipped_front_desk_answers_on_a_weekday(
 
 
 def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
-    section = README.partition("Twelve templates are a beginning")[2].partition("```sh\n")[2].partition("```")[0]
+    section = README.partition("are a beginning: a front desk")[2].partition("```sh\n")[2].partition("```")[0]
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 4
     for command in commands:

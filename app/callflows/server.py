@@ -342,6 +342,9 @@ class Installation:
             )
         if not settings.token:
             _LOG.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
+        mailing = sorted(flow.name for flow in loaded.book.flows.values() if flow.sends_mail)
+        if mailing and not settings.smtp_url.get_secret_value():
+            _LOG.warning("CALLFLOWS_SMTP_URL is not set: the mails of these flows are not sent", flows=mailing)
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
             _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 

@@ -315,7 +315,7 @@ def test_a_zone_that_is_none_is_an_error(zone):
         ("caller.name.upper", "upper"),
         ("caller['nmae']", "nmae"),
         ("caller.__class__", "no '__class__'"),
-        ("caller.number | nofilter", "nofilter"),
+        ("caller.number | nofilter", "there is no filter 'nofilter' (there are abs, "),
         ("caller.number is notest", "notest"),
         ("caller.name if caller.anonymous | nofilter else caller.name", "nofilter"),
         ("range(3)", "call has no place"),

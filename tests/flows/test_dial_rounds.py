@@ -86,6 +86,7 @@ def test_without_a_key_to_leave_nothing_waits_for_one():
         ("between: Hold.", "between: there is one round, and nothing between"),
         ("rounds: 3, leave: {1: end}", "leave: the caller does not hear of the keys"),
         ("rounds: 0", "rounds: must be at least 1, not '0'"),
+        ("rounds: many, between: Hold., leave: {1: end}", "rounds: must be a whole number, not 'many'"),
         ("rounds: 3, between: Press 1., leave: {1: endd}", "no node is named 'endd'"),
         (
             "screen: {say: A call for you., accept: 1}",

@@ -110,6 +110,11 @@ def test_a_flow_that_others_go_on_in_needs_no_numbers_and_its_nodes_are_reached(
         ("biling/pay", "no flow is named 'biling'", "did you mean 'billing'?"),
         ("billing/payy", "the flow 'billing' has no node 'payy'", "did you mean 'pay'?"),
         ("desk/gone", "desk/gone is a node of this flow", "write gone"),
+        (
+            "billing",
+            "no node is named 'billing'",
+            "a flow beside this one has that name: write its node, too, as billing/start",
+        ),
     ],
 )
 def test_a_flow_or_a_node_that_is_not_there_is_an_error_at_its_place(target, message, fix, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items
 
 from callflows.journal.sql_store import SqlStore
+from callflows.journal.story_words import describe_story_entry
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnswerOutcome, EffectResult, PlatformEvent
 
@@ -124,4 +125,5 @@ def test_the_text_after_a_missed_call_is_in_the_story_of_the_call_with_its_resul
     write_items(store, build_answered_request(BEGAN, call="one"), ended(), result)
     (effect,) = [entry for entry in load_call_story(store, "one")["story"] if entry["what"] == "caused"]
     assert (effect["kind"], effect["result"], effect["reason"]) == ("sms", "failed", "Opentact said no")
+    assert describe_story_entry(effect) == "sms, failed: Opentact said no"
     assert effect["payload"] == payload

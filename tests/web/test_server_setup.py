@@ -14,6 +14,7 @@ from in_process_server import (
     OPENTACT_ADDRESS,
     build_settings,
     is_apology,
+    list_callback_urls,
     list_spoken_texts,
     read_document,
     send_request,
@@ -94,6 +95,15 @@ def test_the_shipped_flows_are_served(capsys, tmp_path):
     app = create_app(build_settings(flows=copy_shipped_flows(tmp_path)))
     assert read_document(send_request(app, "/call", params=CALL_FIELDS))
     assert '"level": "error"' not in log_of(app, capsys)
+
+
+def test_flows_that_send_mails_without_a_mail_server_are_named_at_the_start(tmp_path, capsys):
+    mailing = DESK.replace("    - say: Hello", "    - mail: office@example.com\n    - say: Hello", 1)
+    (tmp_path / "desk.yaml").write_text(mailing, encoding="utf-8")
+    for url, warned in (("", [["desk"]]), ("smtp://mail.example.com", [])):
+        app = create_app(build_settings(flows=tmp_path, smtp_url=url, mail_from="phone@example.com" if url else ""))
+        lines = [json.loads(line) for line in log_of(app, capsys).splitlines()]
+        assert [line["flows"] for line in lines if line["event"].startswith("CALLFLOWS_SMTP_URL is not set")] == warned
 
 
 # Flows that are wrong
@@ -215,3 +225,12 @@ def test_the_numbers_of_a_broken_file_are_answered_by_nobody_else(tmp_path):
     app = create_app(build_settings(flows=tmp_path))
     assert "We are mending this." in send_request(app, "/call", params={"from": "+12015550999", "to": "12015550401"}).text
     assert "Acme." in send_request(app, "/call", params={"from": "+12015550999", "to": "12015550402"}).text
+
+
+def test_the_log_says_that_a_flow_to_which_a_call_goes_on_has_mistakes(tmp_path, capsys):
+    (tmp_path / "desk.yaml").write_text("numbers: rest\nnodes: {start: [goto: billing/pay]}\n", encoding="utf-8")
+    (tmp_path / "billing.yaml").write_text("nodes: {pay: [goto: nowhere], start: [hangup]}\n", encoding="utf-8")
+    app = create_app(build_settings(flows=tmp_path))
+    (url,) = list_callback_urls(send_request(app, "/call", params=CALL_FIELDS))
+    assert is_apology(send_request(app, url, params=None))
+    assert "the flow billing has mistakes, and no good version of it is in use" in log_of(app, capsys)

@@ -197,9 +197,10 @@ class AnswerEngine:
         if remembered is None:
             node = find_root_node(node)  # branch numbers may differ between versions
         if flow is None or node not in flow.fragments_by_node:
-            return self._answer_with_fallback(
-                name, node, NodeGoneError(f"the flow {name} has no node {node} any more"), turn
-            )
+            message = f"the flow {name} has no node {node} any more"
+            if flow is not None and flow.problems:
+                message = f"the flow {name} has mistakes, and no good version of it is in use"
+            return self._answer_with_fallback(name, node, NodeGoneError(message), turn)
         entry = read_node_entry(state, is_same_version=remembered is not None)
         return self._answer_from_flow(flow, node, turn, entry)
 

@@ -70,7 +70,7 @@ class FlowDiagram(NamedTuple):
     message_lines: tuple[DiagramLine, ...] = ()
     ended_call_lines: tuple[DiagramLine, ...] = ()
     opening_lines: tuple[str, ...] = ()
-    """When the flow is open in the coming week, as ready lines of the outline."""
+    """The opening hours of the coming week, as ready lines of the outline."""
 
 
 # From files

@@ -14,7 +14,7 @@ from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.progress import INSIDE_VERB
 from callflows.flows.compiler.text_compiler import TextCompiler
 from callflows.flows.coverage_points import strip_coverage_comments
-from callflows.flows.entry_points import NodeEntry
+from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.yaml_source import iterate_texts
 from callflows.flows.steps.step_table import (
@@ -340,6 +340,8 @@ class NodeCompiler:
                 fix = f"a step is not a node: add a node under nodes:, as {node}: [{node}]"
             elif not near and parse_e164(node):
                 fix = "a number is not a node: add a node that dials it, as sales: [dial: +12015550188]"
+            elif not near and self.flow.other_flows.has_flow(node):
+                fix = f"a flow beside this one has that name: write its node, too, as {node}/{START_NODE}"
             if not node:
                 fix = f"write it after the colon; within braces each key has its own, as {{1: end, 2: end}}: {fix}"
             self.report.error(path, "unknown-node", message, fix)

@@ -66,6 +66,10 @@ class OtherFlows:
         self._dependencies = dependencies
         self._known: dict[str, OtherFlow | None] = {}
 
+    def has_flow(self, name: str) -> bool:
+        """Return True if the folder has another flow of that name. No file is read."""
+        return name != self._own_name and name in self._list_flow_names()
+
     def find_flow(self, name: str) -> OtherFlow | None:
         """Return a flow of the folder; None if there is no such file, or if it cannot be read."""
         if name not in self._known:

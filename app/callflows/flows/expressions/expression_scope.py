@@ -123,7 +123,8 @@ class ScopeChecker:
             known = [*(self._environment.filters if isinstance(word, nodes.Filter) else self._environment.tests)]
             if word.name not in known:
                 said = type(word).__name__.lower()
-                raise ExpressionError(f"there is no {said} {word.name!r}", format_suggestion(word.name, known), word.lineno)
+                fix = format_suggestion(word.name, known) or format_known_words(sorted(known))
+                raise ExpressionError(f"there is no {said} {word.name!r}", fix, word.lineno)
             if isinstance(word, nodes.Filter) and word.name in PLAIN_FILTERS:
                 _check_filter_arguments(word)
 

@@ -255,7 +255,7 @@ class DialStep(FlowStep):
             report.error((*path, "rounds"), "dial", message, "ring fewer, or all at once", key=True)
             return False
         for key in ("between", "leave"):
-            if self.rounds == 1 and getattr(self, key):
+            if self.rounds == 1 and getattr(self, key) and not report.has_error_at((*path, "rounds")):
                 message = f"{key}: there is one round, and nothing between"
                 report.error((*path, key), "dial", message, "say how many there are, as rounds: 5", key=True)
         if self.leave and not self.between:

@@ -1,4 +1,4 @@
-"""The event that webhooks, chat messages and mails tell of, and the keys that the latter two share."""
+"""The event that webhooks, chat messages and mails tell of, and texts for the people who read it."""
 
 from __future__ import annotations
 

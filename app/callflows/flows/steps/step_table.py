@@ -127,23 +127,23 @@ def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[st
     return step_key, step[step_key], when
 
 
-def suggest_field_step(step_key: str) -> str:
-    """Return ``did you mean 'dial'?`` for a step_key that other phone systems use for a step, else an empty text."""
-    folded = re.sub(r"[\s_-]+", " ", step_key).strip().casefold()
+def suggest_field_step(word: str) -> str:
+    """Return ``did you mean 'dial'?`` for a word that other phone systems use for a step, else an empty text."""
+    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
     steps = [step for step in _STEPS_BY_FIELD_WORD.get(folded, ()) if step == "when" or step in STEP_COMPILERS]
     if not steps and folded.endswith("s"):
         return suggest_field_step(folded[:-1])
     return f"did you mean {' or '.join(map(repr, steps))}?" if steps else ""
 
 
-def suggest_step(step_key: str) -> str:
-    """Return a suggestion for a step_key that is no step: the step or key of the same meaning, or of a similar spelling."""
-    folded = re.sub(r"[\s_-]+", " ", step_key).strip().casefold()
+def suggest_step(word: str) -> str:
+    """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
+    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
     key = next((key for key, words in _FIELD_WORDS_BY_FILE_KEY.items() if {folded, folded[:-1]} & {*words.split(", ")}), "")
     return (
-        suggest_field_step(step_key)
+        suggest_field_step(word)
         or (f"did you mean the key {key!r} of the file?" if key else "")
-        or format_suggestion(step_key, STEP_COMPILERS)
+        or format_suggestion(word, STEP_COMPILERS)
     )
 
 
@@ -181,7 +181,7 @@ _FIELD_WORDS_BY_FILE_KEY: Final[Mapping[str, str]] = {
     "numbers": "numbers, did, phone number",
 }
 _STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
-    step_key: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for step_key in words.split(", ")
+    word: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for word in words.split(", ")
 }
 """Steps by the words of other phone systems and of everyday speech."""
 
