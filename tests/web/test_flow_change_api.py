@@ -57,7 +57,7 @@ def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refu
     assert send(api, "PUT /api/v1/flows/a.b/source", {"source": FLOW}).status_code == 404
 
 
-def test_where_the_folder_is_read_only_the_answer_has_the_patch(api, monkeypatch):
+def test_a_read_only_folder_is_answered_with_the_patch(api, monkeypatch):
     digest = read_digest(api)
     monkeypatch.setattr(flow_drafts.os, "access", lambda *_arguments, **_options: False)
     text = FLOW.replace("Hello.", "Welcome.")
