@@ -57,18 +57,21 @@ def measure_answers(port: int) -> tuple[float, float]:
 
 
 class Replay(threading.Thread):
-    """Replays all calls by the HTTP API, again and again until it is stopped."""
+    """Replays all calls once by the HTTP API, unless it is stopped before."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+        self.status = 200
 
     def run(self) -> None:
         body = json.dumps({"since": "2026-11-01", "limit": RECORDED_CALLS})
         with contextlib.suppress(OSError, http.client.HTTPException, AttributeError, ValueError):
             headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
             self._connection.request("POST", "/api/v1/replay", body, headers)
-            self._connection.getresponse().read()
+            response = self._connection.getresponse()
+            self.status = response.status
+            response.read()
 
     def stop(self) -> None:
         """Close the connection, as whoever looks at something else does: the server ends the replay."""
@@ -104,6 +107,7 @@ def main() -> None:
                 replay.start()
                 beside = measure_answers(port)
                 replay.stop()
+                assert replay.status == 200, "the server refuses to replay: the numbers would be those without a replay"
                 rates.append(beside[0] / alone[0])
                 delays.append(beside[1] / alone[1])
                 print(f"alone {alone[0]:.0f}/s, {alone[1]:.1f} ms; beside a replay {beside[0]:.0f}/s, {beside[1]:.1f} ms")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +13,9 @@ from callflows.flows.authoring import flow_drafts, list_edits
 from callflows.flows.authoring.flow_drafts import check_draft, hash_flow_text, publish_draft, read_flow_source
 from callflows.flows.authoring.list_edits import ListEntry
 from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
+from callflows.flows.caller_lists.caller_list_reader import read_caller_list
 from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.source.positions import ProblemReport
 from callflows.flows.tickets import TicketSigner
 from waiting import run_process
 
@@ -218,7 +221,7 @@ def test_a_list_on_a_read_only_file_system_gives_a_patch_that_git_applies(tmp_pa
     assert (folder / "spam.csv").read_text("utf-8") == "+12015550177,,\n+12015550178,,\n"
 
 
-LIST = "number;reason\r\n# sellers\r\n+1202555*;sells warranties\r\n+12015550177;rang at night\r\n"
+LIST = "number;reason;until\r\n# sellers\r\n+1202555*;sells warranties\r\n+12015550177;rang at night\r\n"
 
 
 def test_an_entry_of_a_list_comes_and_goes_and_every_other_line_stays():
@@ -229,5 +232,24 @@ def test_an_entry_of_a_list_comes_and_goes_and_every_other_line_stays():
     for wrong in ("+1202555*", "201 555 0178"):
         with pytest.raises(ValueEditError):
             list_edits.add_entry(LIST, ListEntry(wrong))
+    with pytest.raises(ValueEditError, match="is no date"):
+        list_edits.add_entry(LIST, ListEntry("+12015550178", "", "2026-12-24\n+12015550179"))
     with pytest.raises(ValueEditError, match="is not in the list"):
         list_edits.remove_entry(LIST, "+12015550100")
+
+
+def test_an_entry_goes_into_the_columns_that_the_header_names(tmp_path):
+    text = "\ufeffname,phone,expires\nAnn,+12015550177,2026-12-01\n"
+    assert [*list_edits.list_entries(text)] == [ListEntry("+12015550177", "", "2026-12-01", 2)]
+    longer = list_edits.add_entry(text, ListEntry("+12015550178", "", "2026-12-24"))
+    assert longer == f"{text},+12015550178,2026-12-24\n"
+    file = tmp_path / "spam.csv"
+    file.write_text(longer, encoding="utf-8")
+    report = ProblemReport("acme.yaml")
+    now = datetime(2026, 12, 24, 12, tzinfo=UTC)
+    callers = read_caller_list("spam", file, report, ("lists", "spam"), now)
+    assert report.problems == []
+    listed = callers.at_moment(now, None)
+    assert ["+12015550177" in listed, "+12015550178" in listed] == [False, True]
+    with pytest.raises(ValueEditError, match="has no column 'reason'"):
+        list_edits.add_entry(text, ListEntry("+12015550178", "sells"))

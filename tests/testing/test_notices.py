@@ -95,14 +95,14 @@ def test_each_chat_gets_the_text_in_its_own_shape(chat):
     if chat == "ntfy":
         assert (body, request.content_type) == (text, "text/plain; charset=utf-8")
         return
-    said = json.loads(body)
-    found = {
-        "slack": lambda: said["text"],
-        "discord": lambda: said["content"],
-        "matrix": lambda: said["body"] * (said["msgtype"] == "m.text"),
-        "teams": lambda: said["attachments"][0]["content"]["body"][0]["text"].replace("\n\n\n\n", "\n\n"),
+    posted = json.loads(body)
+    texts = {
+        "slack": lambda: posted["text"],
+        "discord": lambda: posted["content"],
+        "matrix": lambda: posted["body"] * (posted["msgtype"] == "m.text"),
+        "teams": lambda: posted["attachments"][0]["content"]["body"][0]["text"].replace("\n\n\n\n", "\n\n"),
     }
-    assert found[chat]() == text
+    assert texts[chat]() == text
     assert (request.method, request.path_suffix) == (("PUT", "/msg_1") if chat == "matrix" else ("POST", ""))
 
 

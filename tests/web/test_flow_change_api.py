@@ -57,7 +57,7 @@ def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refu
     assert send(api, "PUT /api/v1/flows/a.b/source", {"source": FLOW}).status_code == 404
 
 
-def test_where_the_folder_is_read_only_the_answer_has_the_patch(api, monkeypatch):
+def test_a_read_only_folder_is_answered_with_the_patch(api, monkeypatch):
     digest = read_digest(api)
     monkeypatch.setattr(flow_drafts.os, "access", lambda *_arguments, **_options: False)
     text = FLOW.replace("Hello.", "Welcome.")
@@ -151,7 +151,7 @@ def test_a_number_is_added_to_a_list_and_removed_with_entries_in_the_audit_log(t
         assert send(api, f"POST {path}", entry, "operate").status_code == 403
         assert send(api, f"POST {path}", entry).status_code == 201
         assert send(api, f"POST {path}", entry).status_code == 400
-        assert file.read_text("utf-8").endswith("rang at night\n+12015550178,sells,\n")
+        assert file.read_text("utf-8").endswith("rang at night\n+12015550178,sells\n")
         assert api.ask(f"DELETE {path}/+12015550177", author).json()["removed"]
         items = api.ask(f"GET {path}", author).json()["items"]
         assert [(item["entry"], item["reason"]) for item in items] == [("+12015550178", "sells")]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from callflows.errors import Problem
+    from callflows.flows.authoring.flow_drafts import FlowSource
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.web.flow_workshop import FlowWorkshop
 
@@ -128,13 +129,13 @@ def add_flow_change_routes(
         if draft is not None:
             await _require_valid_draft(workshop, draft.flow, draft.source)
         if body.call:
-            return answer_json(await _run(workshop.replay_call(body.call, draft)))
+            return answer_json(await _run_command(workshop.replay_call(body.call, draft)))
         filters = body.model_dump(exclude={"call", "draft"}, mode="json")
         lines = workshop.replay_calls({name: str(value) for name, value in filters.items()}, draft)
         if _LINES_TYPE in request.headers.get("accept", ""):
-            first = await _run(anext(lines))
+            first = await _run_command(anext(lines))
             return StreamingResponse(_join_lines(first, lines), media_type=_LINES_TYPE, headers=NO_STORE_HEADERS)
-        return answer_json(json.loads(await _run(_read_last_line(lines))))
+        return answer_json(json.loads(await _run_command(_read_last_line(lines))))
 
 
 class OwnerInjection:
@@ -154,7 +155,7 @@ class OwnerInjection:
         return inject
 
 
-async def _run(work: Awaitable[Any]) -> Any:  # noqa: ANN401 - JSON
+async def _run_command(work: Awaitable[Any]) -> Any:  # noqa: ANN401 - JSON
     """Await a command; a busy server is status 429, a wrong field 400."""
     try:
         return await work
@@ -187,13 +188,14 @@ def _describe_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 
 async def _require_valid_draft(workshop: FlowWorkshop, flow: str, source: str) -> None:
-    await _require_name(workshop, flow)
+    await _read_flow_source(workshop, flow)
     draft = await workshop.check_draft(flow, source)
     if draft.errors:
         raise HTTPException(400, "; ".join(map(str, draft.errors)))
 
 
-async def _require_name(workshop: FlowWorkshop, flow: str) -> Any:  # noqa: ANN401 - a FlowSource
+async def _read_flow_source(workshop: FlowWorkshop, flow: str) -> FlowSource:
+    """Read the file of a flow; a name that no flow can have is status 404."""
     try:
         return await workshop.read_source(flow)
     except LookupError:
@@ -206,7 +208,7 @@ def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
     @router.get("/flows/{flow}/source", summary="The file of a flow, with its digest and the values that forms change")
     @inject.with_scope("read")
     async def read_flow_file(flow: _FlowName, owner: TokenOwner) -> Response:  # noqa: ARG001 - has the scope
-        source = await _require_name(workshop, flow)
+        source = await _read_flow_source(workshop, flow)
         if not source.digest:
             raise HTTPException(404, "there is no such flow file; a flow in Python has none that can be changed here")
         values = [value._asdict() for value in list_editable_values(source.text)]
@@ -217,7 +219,7 @@ def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
     @router.post("/flows/{flow}/check", summary="Check a draft")
     @inject.with_scope("author")
     async def check_flow_draft(flow: _FlowName, body: DraftBody, owner: TokenOwner) -> Response:  # noqa: ARG001
-        await _require_name(workshop, flow)
+        await _read_flow_source(workshop, flow)
         draft = await workshop.check_draft(flow, body.source)
         version = draft.flow.version if draft.flow is not None else ""
         return answer_json({"flow": flow, "version": version, "problems": _describe_problems(draft.problems)})
@@ -225,7 +227,7 @@ def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
     @router.post("/flows/{flow}/edit", summary="Change values of a flow's file or of a draft; gives the new text")
     @inject.with_scope("author")
     async def edit_flow_values(flow: _FlowName, body: EditsBody, owner: TokenOwner) -> Response:  # noqa: ARG001
-        current = await _require_name(workshop, flow)
+        current = await _read_flow_source(workshop, flow)
         edits = [ValueEdit(edit.action, (*edit.path,), edit.value) for edit in body.edits]
         try:
             source = edit_values(body.source or current.text, edits)
@@ -236,7 +238,7 @@ def _add_draft_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
     @router.put("/flows/{flow}/source", summary="Make a draft live: the whole file, at once")
     @inject.with_scope("author")
     async def publish_flow_draft(request: Request, flow: _FlowName, body: PublishBody, owner: TokenOwner) -> Response:
-        await _require_name(workshop, flow)
+        await _read_flow_source(workshop, flow)
         return await _publish(workshop.publish(flow, body.source, body.digest, build_token_change(request, owner)), flow)
 
 
@@ -245,7 +247,7 @@ def _add_trial_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
     @inject.with_scope("author")
     async def test_flow_draft(flow: _FlowName, body: DraftBody, owner: TokenOwner) -> Response:  # noqa: ARG001
         await _require_valid_draft(workshop, flow, body.source)
-        return answer_json(await _run(workshop.test_draft(flow, body.source)))
+        return answer_json(await _run_command(workshop.test_draft(flow, body.source)))
 
     @router.post("/flows/{flow}/ring", summary="Rehearse a call to a flow or a draft; nothing is sent")
     @inject.with_scope("author")
@@ -253,7 +255,7 @@ def _add_trial_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
         if body.source:
             await _require_valid_draft(workshop, flow, body.source)
         options = {"from": body.from_, "keys": body.keys, "callee": body.callee} | ({"at": body.at} if body.at else {})
-        return answer_json(await _run(workshop.ring_draft(flow, body.source, body.number, options)))
+        return answer_json(await _run_command(workshop.ring_draft(flow, body.source, body.number, options)))
 
 
 async def _publish(work: Awaitable[Any], flow: str) -> Response:

@@ -118,7 +118,7 @@ class FlowWorkshop:
         return self._processes.stream_lines("replay", "--format", "jsonl", *arguments, draft=draft)
 
     async def replay_call(self, call: str, draft: TriedDraft | None = None) -> dict[str, Any]:
-        """Tell what would happen now to a past call: both routes, and the first difference."""
+        """Replay a past call; return the JSON of ``callflows replay``: both routes, and the first difference."""
         described: dict[str, Any] = await self._processes.run_for_json(
             "replay", "--format", "json", "--", call, draft=draft
         )
@@ -129,8 +129,8 @@ class FlowWorkshop:
     ) -> PublishedDraft:
         """Check a draft and put it into the folder, whole and at once; the change is in the audit log.
 
-        Raises DraftRefusedError, DraftConflictError, ReadOnlyFlowsError, OSError, and JournalUnavailableError, before
-        anything is changed.
+        Raises DraftRefusedError, DraftConflictError, ReadOnlyFlowsError, OSError, and JournalUnavailableError. Nothing has
+        changed then, unless the database goes away after the file was written: only the entry in the audit log is missing.
         """
         await self.read_source(flow)
         versions = await self._journal.list_versions(flow)

@@ -1,4 +1,4 @@
-"""The part of the HTTP API that opens and closes lines by hand: the sentence first, an end by itself, and back."""
+"""The part of the HTTP API that opens and closes lines by hand, with a preview of the words that callers hear."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HoursName = Annotated[str, Path(description="the name of opening hours")]
 
 
 class OverrideBody(BaseModel):
-    """The wanted state of opening hours. ``normal`` takes overrides back."""
+    """The desired state of opening hours; ``normal`` removes the overrides."""
 
     model_config = ConfigDict(extra="forbid")
     state: Literal["open", "closed", "normal"]
@@ -80,8 +80,8 @@ def add_hours_routes(
         override = None if body.state == "normal" else _build_override(known, hours, body.state, body.until, now)
         try:
             if override is None:
-                taken = await asyncio.to_thread(cancel_all_overrides, folders, flow, hours, now)
-                values = f"{taken} override(s)", "normal"
+                removed_count = await asyncio.to_thread(cancel_all_overrides, folders, flow, hours, now)
+                values = f"{removed_count} override(s)", "normal"
             else:
                 folder = await asyncio.to_thread(choose_override_folder, *folders)
                 await asyncio.to_thread(add_override, folder, override, now)
@@ -91,7 +91,7 @@ def add_hours_routes(
         change = build_token_change(request, owner)
         await ask_journal(journal.add_audit_row(change, "override", f"{flow} {hours}", *values))
         if override is None:
-            return answer_json({"flow": flow, "hours": hours, "removed": taken})
+            return answer_json({"flow": flow, "hours": hours, "removed": removed_count})
         return answer_json(_describe_hours(await asyncio.to_thread(preview_hours, known, hours, now, override)))
 
 

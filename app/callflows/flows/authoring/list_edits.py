@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from callflows.atomic_files import lock_file, replace_file_text
 from callflows.errors import ValueEditError
 from callflows.flows.authoring.flow_drafts import FlowSource, build_write_refusal, hash_flow_text, read_flow_source
+from callflows.flows.caller_lists.caller_list_reader import (
+    INVISIBLE_LIST_CHARACTERS,
+    detect_list_delimiter,
+    find_list_columns,
+    parse_list_expiry,
+)
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.suppositions import normalize_list_entry
@@ -16,6 +22,8 @@ from callflows.flows.suppositions import normalize_list_entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from callflows.flows.caller_lists.caller_list_reader import ListColumns
 
 
 MAX_EDITED_LIST_BYTES: Final = 5_000_000
@@ -32,43 +40,57 @@ class ListEntry(NamedTuple):
 
 
 def list_entries(text: str) -> Iterator[ListEntry]:
-    """Yield the entries of a list with their lines; a heading and comments are none."""
-    for line, row in _read_rows(text):
-        entry = normalize_list_entry(row[0].strip()) if row else ""
+    """Yield the entries of a list with their lines; a header and comments are none."""
+    delimiter, columns = _find_list_form(text)
+    for number, line in _number_row_lines(text):
+        row = _split_row(line, delimiter)
+        written, reason, until = (row[at].strip() if 0 <= at < len(row) else "" for at in columns[:3])
+        entry = normalize_list_entry(written.strip(INVISIBLE_LIST_CHARACTERS))
         if entry:
-            reason, until = (*(part.strip() for part in row[1:3]), "", "")[:2]
-            yield ListEntry(entry, reason, until, line)
+            yield ListEntry(entry, reason, until, number)
 
 
-def _read_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    delimiter = find_list_delimiter(text)
-    for number, line in enumerate(text.split("\n"), 1):
+def _number_row_lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            yield number, next(csv.reader([line.rstrip("\r")], delimiter=delimiter))
+            yield number, line.rstrip("\r")
 
 
-def find_list_delimiter(text: str) -> str:
-    """Return the delimiter of the first row that has one; a comma if none has."""
-    for line in text.splitlines():
-        found = [delimiter for delimiter in ",;\t" if delimiter in line]
-        if found and not line.lstrip().startswith("#"):
-            return min(found, key=line.index)
-    return ","
+def _split_row(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+
+
+def _find_list_form(text: str) -> tuple[str, ListColumns]:
+    """Return the delimiter and the columns of a list."""
+    first = next((line for _, line in _number_row_lines(text)), "")
+    delimiter = detect_list_delimiter(first)
+    return delimiter, find_list_columns(_split_row(first, delimiter) if first else [])
 
 
 def add_entry(text: str, new: ListEntry) -> str:
     """Return the text of a list with one more entry at its end. Raises ValueEditError."""
-    entry = normalize_list_entry(new.entry)
+    entry, until = normalize_list_entry(new.entry), new.until.strip()
     if not entry:
         raise ValueEditError(f"{new.entry!r} is no number with its country code, no prefix with *, and not anonymous")
     if any(known.entry == entry for known in list_entries(text)):
         raise ValueEditError(f"{entry} is in the list already")
-    row = io.StringIO()
-    fields = [entry, " ".join(new.reason.split()), new.until.strip()]
-    csv.writer(row, delimiter=find_list_delimiter(text), lineterminator="").writerow(fields)
+    try:
+        parse_list_expiry(until)
+    except ValueError:
+        raise ValueEditError(f"until: {new.until!r:.60} is no date: write it as 2026-12-24") from None
+    delimiter, columns = _find_list_form(text)
+    row = [""] * (max(columns[:3]) + 1)
+    for name, at, cell in zip(columns._fields, columns, (entry, " ".join(new.reason.split()), until), strict=False):
+        if at >= 0:
+            row[at] = cell
+        elif cell:
+            # The reader of lists passes over a cell without a column: the entry would hold for ever.
+            raise ValueEditError(f"the header of the list has no column {name!r}: add the column in the file")
+    line = io.StringIO()
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(row)
     end = "\r\n" if "\r\n" in text else "\n"
     between = "" if not text or text.endswith("\n") else end
-    return f"{text}{between}{row.getvalue()}{end}"
+    return f"{text}{between}{line.getvalue()}{end}"
 
 
 def remove_entry(text: str, entry: str) -> str:

@@ -37,7 +37,7 @@ _MAX_LINE_BYTES: Final = 8192
 _MAX_REASON_CHARACTERS: Final = 200
 _MAX_PROBLEMS_PER_RULE: Final = 20  # per rule, for one list
 _LIST_FILE_FIX: Final = "lists are named relative to the flow file"
-_INVISIBLE_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
+INVISIBLE_LIST_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\u2060\ufeff'"
 """Characters left around numbers by spreadsheets and web pages; an apostrophe marks text in a spreadsheet."""
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
 _PLAIN_ROW_TEMPLATE: Final = rb"(?:\+?(1[2-9][0-9]{9})|\+([2-9][0-9]{6,14}))((?:%b[^\"\r\n]*)?)\r?\n?"
@@ -143,11 +143,22 @@ class _CsvLines:
         return text
 
 
-class _ListColumns(NamedTuple):
+class ListColumns(NamedTuple):
+    """The place of each column in the rows of a list; -1 for a column that the header does not have."""
+
     number: int = 0
     reason: int = 1
     until: int = 2
     has_header: bool = False
+
+
+def find_list_columns(first_row: list[str]) -> ListColumns:
+    """Return the columns that the first row names if it is a header; otherwise number, reason, until."""
+    cells = [cell.strip().casefold() for cell in first_row]
+    found = {kind: at for kind, names in _COLUMN_HEADINGS.items() for at, cell in enumerate(cells) if cell in names}
+    if "number" not in found:
+        return ListColumns()
+    return ListColumns(found["number"], found.get("reason", -1), found.get("until", -1), has_header=True)
 
 
 class _CallerListReader:
@@ -160,7 +171,7 @@ class _CallerListReader:
         self._anonymous: CallerListRow | None = None
         self._shared_rows: dict[tuple[str, str], CallerListRow] = {}
         self._last_expiry = -math.inf
-        self._columns = _ListColumns()
+        self._columns = ListColumns()
         self._lines: _CsvLines
         self._plain_row: re.Pattern[bytes] | None = None
         """Matches a whole row of a number in E.164 and an end without quotes; None before the first row is read."""
@@ -180,11 +191,13 @@ class _CallerListReader:
         first = next(source, None)
         if first is None:
             return
-        delimiter = _detect_delimiter(first)
+        delimiter = detect_list_delimiter(first)
         rows = csv.reader(itertools.chain([first], source), delimiter=delimiter, skipinitialspace=True, strict=True)
         try:
             for index, row in enumerate(rows):
-                if index or not self._read_header(row):
+                if not index:
+                    self._columns = find_list_columns(row)
+                if index or not self._columns.has_header:
                     self._read_row(row)
                 if not index and self._columns.number == 0:
                     self._delimiter = delimiter
@@ -196,15 +209,6 @@ class _CallerListReader:
                 f"this is not CSV: {error}",
                 "a quote is not closed, or stands within a text",
             ) from None
-
-    def _read_header(self, row: list[str]) -> bool:
-        """Return whether the first row is a header; a header sets the order of the columns."""
-        cells = [cell.strip().casefold() for cell in row]
-        found = {kind: at for kind, names in _COLUMN_HEADINGS.items() for at, cell in enumerate(cells) if cell in names}
-        if "number" not in found:
-            return False
-        self._columns = _ListColumns(found["number"], found.get("reason", -1), found.get("until", -1), has_header=True)
-        return True
 
     def _take_plain_row(self, line: bytes) -> bool:
         """Take a row of a number in E.164, without quotes, and without the csv module: this makes big lists quick.
@@ -253,7 +257,7 @@ class _CallerListReader:
             return
         entry = self._make_row(reason, until)
         if entry is not None:
-            self._add_row(written.strip(_INVISIBLE_CHARACTERS), entry)
+            self._add_row(written.strip(INVISIBLE_LIST_CHARACTERS), entry)
 
     def _make_row(self, reason: str, until: str) -> CallerListRow | None:
         """Return a row, or None with an error for an invalid date."""
@@ -268,7 +272,7 @@ class _CallerListReader:
         """Return a row. Rows with equal content share one object, up to a limit. Raises ValueError for an invalid date."""
         known = self._shared_rows.get((reason, until))
         if known is None:
-            known = CallerListRow(clean_text(reason[:_MAX_REASON_CHARACTERS]), _parse_expiry(until))
+            known = CallerListRow(clean_text(reason[:_MAX_REASON_CHARACTERS]), parse_list_expiry(until))
             self._last_expiry = max(self._last_expiry, known.end_timestamp)
             if len(self._shared_rows) < _MAX_SHARED_ROWS:
                 self._shared_rows[reason, until] = known
@@ -346,14 +350,14 @@ class _CallerListReader:
             self._report.warning(path, "list-stale", said, "nobody is in it any more: renew it, or take it out")
 
 
-def _detect_delimiter(line: str) -> str:
+def detect_list_delimiter(line: str) -> str:
     """Return the delimiter after the first cell; numbers contain no delimiter."""
     found = _DELIMITER.match(line)
     return found[1] if found else ","
 
 
 @functools.lru_cache(maxsize=4096)
-def _parse_expiry(text: str) -> datetime | None:
+def parse_list_expiry(text: str) -> datetime | None:
     """Parse the expiry of a row; None means never. Raises ValueError."""
     if not text or text.casefold() == "never":
         return None
