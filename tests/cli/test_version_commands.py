@@ -64,6 +64,16 @@ def test_a_read_only_folder_gets_a_patch_and_an_unknown_version_is_named(tmp_pat
     assert (tmp_path / "acme.yaml").read_text("utf-8") == NEW
 
 
+def test_a_version_whose_number_another_flow_has_today_does_not_come_back(tmp_path):
+    _, old = list_versions()
+    moved = NEW.replace("50123", "50124")
+    (tmp_path / "acme.yaml").write_text(moved, encoding="utf-8")
+    (tmp_path / "night.yaml").write_text(NEW, encoding="utf-8")
+    refused = run_command("rollback", "acme", old["version"], "--yes")
+    assert (refused.code, "+12015550123 is claimed already, at" in refused.err) == (1, True)
+    assert (tmp_path / "acme.yaml").read_text("utf-8") == moved
+
+
 def test_a_version_with_a_shared_file_comes_back_as_the_text_of_its_own_file(tmp_path):
     (tmp_path / "common").mkdir()
     (tmp_path / "common" / "more.yaml").write_text("nodes:\n  more: [say: More.]\n", encoding="utf-8")

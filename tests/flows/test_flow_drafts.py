@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 
 import pytest
 
@@ -191,6 +192,30 @@ def test_a_folder_that_cannot_be_written_gives_a_patch_that_git_applies(tmp_path
             continue
         run_process(["git", "apply"], cwd=tmp_path, input=refused.value.patch, check=True)
         assert hash_flow_text((folder / f"{flow}.yaml").read_text("utf-8")) == hash_flow_text(text)
+
+
+def test_a_draft_takes_no_name_of_a_program(tmp_path):
+    (tmp_path / "acme.py").write_text("", encoding="utf-8")
+    draft = check_draft(tmp_path, OPTIONS, "acme", FLOW)
+    assert [problem.rule for problem in draft.errors] == ["name-twice"]
+    with pytest.raises(DraftRefusedError, match=r"acme\.py is named so already"):
+        publish_draft(tmp_path, "acme", draft, FLOW, "")
+
+
+def test_a_list_on_a_read_only_file_system_gives_a_patch_that_git_applies(tmp_path, monkeypatch):
+    folder = tmp_path / "callflows"
+    folder.mkdir()
+    (folder / "acme.yaml").write_text(f"lists: {{spam: spam.csv}}\n{FLOW}", encoding="utf-8")
+    (folder / "spam.csv").write_text("+12015550177,,\n", encoding="utf-8")
+
+    def refuse_lock(file):
+        raise OSError(errno.EROFS, "Read-only file system", str(file))
+
+    monkeypatch.setattr(list_edits, "lock_file", refuse_lock)
+    with pytest.raises(ReadOnlyFlowsError, match="Read-only file system") as refused:
+        list_edits.change_list(folder, "acme", "spam", lambda text: list_edits.add_entry(text, ListEntry("+12015550178")))
+    run_process(["git", "apply"], cwd=tmp_path, input=refused.value.patch, check=True)
+    assert (folder / "spam.csv").read_text("utf-8") == "+12015550177,,\n+12015550178,,\n"
 
 
 LIST = "number;reason\r\n# sellers\r\n+1202555*;sells warranties\r\n+12015550177;rang at night\r\n"

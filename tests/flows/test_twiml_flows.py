@@ -144,6 +144,7 @@ def test_a_text_message_leaves_only_for_numbers_of_the_policy_and_from_a_number_
         ("<Dial>+12015550123</Dial>", "is a number of ours"),
         ("<Response/>", "nothing that a caller would hear"),
         ("<Pause/>", "nothing that a caller would hear"),
+        ("<Play>ftp://old.example.com/hello.mp3</Play>", "nothing that a caller would hear; <Play> is left out"),
         ("<Response><Say>", "no TwiML"),
         ("<Response><!DOCTYPE x><Say/></Response>", "no TwiML"),
     ],

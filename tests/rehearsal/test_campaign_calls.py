@@ -8,6 +8,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import insert
 from stand_in_harness import NUMBER, TOKEN, run_customer_server
 from test_server_with_stand_in import ours
 
@@ -22,11 +23,15 @@ from callflows.installation_parts import create_ticket_signer
 from callflows.journal.campaign_store import (
     NumberState,
     StoredCampaign,
+    cancel_numbers,
     iterate_report,
     list_numbers,
     load_campaign,
+    make_campaign_key,
     store_campaign,
 )
+from callflows.journal.erasure import compile_mention_pattern
+from callflows.journal.journal_tables import CAMPAIGN_CALLS_TABLE
 from callflows.journal.sql_store import SqlStore
 from callflows.opentact import Opentact
 from callflows.web import call_end_handler
@@ -233,6 +238,57 @@ def test_a_killed_campaign_goes_on_and_calls_nobody_twice(tmp_path):
     assert called == [ANN, BEN]
     assert states[ANN] == states[BEN] == (NumberState.answered, 1)
     assert states[CARL] == (NumberState.unknown, 1)
+
+
+def test_who_answers_late_or_is_forgotten_while_a_campaign_waits_is_not_called_again(tmp_path):
+    async def work(stack):
+        it = await dialler(stack, tmp_path, attempts=2, retry_seconds=3600.0)
+        called = []
+
+        async def call_unseen(number, _document):
+            called.append(number)
+            return "batch"
+
+        running = asyncio.create_task(it.run(call_unseen))
+        await it.wait_for_line(f"{BEN}: called")
+        it.at = 130.0
+        await it.wait_for_line(f"{BEN}: no answer: nothing is reported of the call; attempt 2 follows")
+
+        answered_call = {"key": make_campaign_key("reminder", 1, 1), "call": "0532f383-4c97-4935-8747-227c77ed108c"}
+        await asyncio.to_thread(
+            it.store.run_writing, lambda connection: connection.execute(insert(CAMPAIGN_CALLS_TABLE).values(answered_call))
+        )
+        await asyncio.to_thread(it.store.forget_number, BEN, compile_mention_pattern(BEN), lambda _count: None)
+        it.at = 3800.0
+        await running
+        return called, it.states()
+
+    called, states = run_with_stack(work)
+    assert called == [ANN, BEN]
+    assert states[ANN] == (NumberState.answered, 1)
+
+
+def test_a_cancelled_campaign_does_not_repeat_the_calls_that_ring(tmp_path):
+    async def work(stack):
+        it = await dialler(stack, tmp_path, attempts=2, retry_seconds=3600.0, calls_at_once=1)
+        called = []
+
+        async def call_unseen(number, _document):
+            called.append(number)
+            return "batch"
+
+        running = asyncio.create_task(it.run(call_unseen))
+        await it.wait_for_line(f"{ANN}: called")
+        count = await asyncio.to_thread(
+            it.store.run_writing, lambda connection: cancel_numbers(connection, "reminder", "cancelled by Zoë")
+        )
+        it.at = 130.0
+        await running
+        return called, count, it.states()
+
+    called, count, states = run_with_stack(work)
+    assert (called, count) == ([ANN], 1)
+    assert states == {ANN: (NumberState.cancelled, 1), BEN: (NumberState.cancelled, 0)}
 
 
 def test_two_processes_cannot_run_one_campaign(tmp_path):

@@ -96,6 +96,9 @@ def test_a_draft_is_rung_tested_and_replayed_in_a_process_of_its_own(api):
         accept="application/x-ndjson",
     ).text.splitlines()
     assert json.loads(lines[-1])["calls"] == 4
+    for call in ("none", "--draft=/tmp/front-desk.yaml"):
+        unknown = send(api, "POST /api/v1/replay", {"call": call}, "read")
+        assert (unknown.status_code, f"no record of a call '{call}'" in unknown.json()["detail"]) == (400, True)
     wrong = send(api, "POST /api/v1/replay", {"since": "yesterday"}, "read")
     assert (wrong.status_code, "--since: 'yesterday' is not a time" in wrong.json()["detail"]) == (400, True)
 

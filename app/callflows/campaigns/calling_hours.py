@@ -48,8 +48,9 @@ class CallingHours(NamedTuple):
 
     def _is_open(self, zones: tuple[str, ...], moment: datetime) -> bool:
         for zone in zones:
-            there = moment.astimezone(ZoneInfo(zone))
-            if there.weekday() not in self.days or not self.first <= there.hour * 60 + there.minute < self.end:
+            local_time = moment.astimezone(ZoneInfo(zone))
+            minutes = local_time.hour * 60 + local_time.minute
+            if local_time.weekday() not in self.days or not self.first <= minutes < self.end:
                 return False
         return True
 
@@ -83,11 +84,11 @@ def parse_calling_hours(window: str, days: str, zone: str = "") -> CallingHours:
 
 
 def _parse_days(text: str) -> set[int]:
-    found: set[int] = set()
+    days: set[int] = set()
     for part in re.split("[ ,]+", text.strip().lower()):
         begin, _, end = part.partition("-")
         if begin not in WEEKDAY_NAMES or (end or begin) not in WEEKDAY_NAMES:
             raise CampaignError(f"--days: {part!r} is no day: write days as mon-fri, or mon,wed,sat")
         first, last = WEEKDAY_NAMES.index(begin), WEEKDAY_NAMES.index(end or begin)
-        found |= {(first + step) % 7 for step in range((last - first) % 7 + 1)}
-    return found
+        days |= {(first + step) % 7 for step in range((last - first) % 7 + 1)}
+    return days

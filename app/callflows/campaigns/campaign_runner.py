@@ -33,6 +33,7 @@ from callflows.journal.campaign_store import (
     list_numbers,
     load_outbound_call,
     make_campaign_key,
+    put_number_back,
 )
 from callflows.telephony.phone_numbers import parse_e164
 
@@ -144,8 +145,8 @@ class CampaignRunner:
         answered = await self._query(find_answered_calls, [*keys.values()]) if keys else {}
         for position, key in keys.items():
             number = self._numbers[position]
-            if key in answered:
-                await self._settle_answered_call(number, answered[key])
+            if key in answered or number.state is NumberState.talking:  # the rows of an answered call may be erased
+                await self._settle_answered_call(number, answered.get(key, ""))
             else:
                 await self._settle_unanswered_call(number)
             if self._numbers[position].state not in OPEN_NUMBER_STATES[1:]:
@@ -185,9 +186,22 @@ class CampaignRunner:
             self._tell(f"{number.number}: no answer: {reason}")
             return
         later = self._get_time() + self._settings.retry_seconds
-        await self._change(number, NumberState.waiting, reason=reason, next=later)
-        heapq.heappush(self._waiting, (later, number.position))
-        self._tell(f"{number.number}: no answer: {reason}; attempt {number.attempts + 1} follows")
+        if await self._put_back(number, reason=reason, next=later):
+            self._tell(f"{number.number}: no answer: {reason}; attempt {number.attempts + 1} follows")
+
+    async def _put_back(self, number: CampaignNumber, **columns: Any) -> bool:  # noqa: ANN401
+        """Let a number wait for another call. Return False if the campaign was cancelled while the number was called."""
+
+        def put_back(connection: Any) -> NumberState:  # noqa: ANN401 - SQLAlchemy's
+            return put_number_back(connection, self._name, number.position, **columns)
+
+        state = await asyncio.to_thread(self._store.run_writing, put_back)
+        self._numbers[number.position] = number._replace(state=state, **columns)
+        if state is not NumberState.waiting:
+            self._tell(f"{number.number}: cancelled")
+            return False
+        heapq.heappush(self._waiting, (self._numbers[number.position].next, number.position))
+        return True
 
     # Calls to begin
 
@@ -218,6 +232,10 @@ class CampaignRunner:
             await self._change(number, NumberState.opted_out, reason="the person wants no calls")
             self._tell(f"{number.number}: opted out")
             return
+        if await self._was_answered_late(number):
+            await self._change(number, NumberState.answered, reason="")
+            self._tell(f"{number.number}: answered, after the call counted as not answered")
+            return
         moment = self._hours.find_next_moment(number.number, now)
         if moment is None:
             await self._change(number, NumberState.failed, reason="its time zone is not known, and --zone is not given")
@@ -225,6 +243,11 @@ class CampaignRunner:
             heapq.heappush(self._waiting, (moment, number.position))
         else:
             await self._begin_call(number, now)
+
+    async def _was_answered_late(self, number: CampaignNumber) -> bool:
+        """Return whether the last call was answered after ``RING_SECONDS``, or after an event that meant another call."""
+        key = make_campaign_key(self._name, number.position, number.attempts)
+        return bool(number.attempts) and key in await self._query(find_answered_calls, [key])
 
     async def _begin_call(self, number: CampaignNumber, now: float) -> None:
         """Count the call, then ask Opentact for it. Raises CampaignError if no further call makes sense."""
@@ -234,7 +257,7 @@ class CampaignRunner:
 
         attempt = await asyncio.to_thread(self._store.run_writing, count_attempt)
         if not attempt:
-            return  # it was cancelled
+            return  # the number was cancelled or forgotten
         begun = number._replace(state=NumberState.calling, attempts=attempt, at=now, batch=None, reason="")
         self._numbers[number.position] = begun
         self._last_begun = now
@@ -260,11 +283,10 @@ class CampaignRunner:
             raise CampaignError(f"{error}: {begun.number} was perhaps called; run the campaign again later") from None
         if isinstance(error, OpentactRateLimitError):
             later = self._get_time() + (error.retry_after or _RATE_LIMIT_WAIT_SECONDS)
-            await self._change(begun, NumberState.waiting, attempts=before.attempts, at=before.at, next=later)
-            heapq.heappush(self._waiting, (later, begun.position))
+            await self._put_back(begun, attempts=before.attempts, at=before.at, next=later)
             return
         if isinstance(error, (OpentactUnavailableError, OpentactBalanceError, OpentactAuthenticationError)):
-            await self._change(begun, NumberState.waiting, attempts=before.attempts, at=before.at)
+            await self._put_back(begun, attempts=before.attempts, at=before.at)
             raise CampaignError(f"{error}; run the campaign again later") from None
         await self._change(begun, NumberState.failed, reason=str(error))
         self._tell(f"{begun.number}: failed: {error}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSettings:
-    """How people are called.
+    """The sender of a campaign, its repetitions, pace and hours.
 
     ``sender`` is the number that they see, ``profile`` the id of an outbound voice profile. Each is called up to
     ``attempts`` times until somebody answers, ``retry_seconds`` apart. ``calls_per_minute`` and ``calls_at_once`` limit
@@ -59,8 +59,8 @@ def describe_campaign_plan(
     """Return what a campaign will do, in lines for people. ``opted_out`` are the numbers that want no calls."""
     settings = read_campaign_settings(campaign.settings)
     hours = settings.parse_hours()
-    called = [one for one in waiting if one.number not in opted_out]
-    moments = collections.Counter(hours.find_next_moment(one.number, max(now, one.next)) for one in called)
+    called = [number for number in waiting if number.number not in opted_out]
+    moments = collections.Counter(hours.find_next_moment(number.number, max(now, number.next)) for number in called)
     may_call = sum(count for moment, count in moments.items() if moment is not None)
     lines = [
         f"campaign {campaign.name}: call {may_call} number(s) from {settings.sender} with the flow {flow.name}",
@@ -85,7 +85,7 @@ _MAX_SHOWN_MOMENTS: Final = 5
 
 
 def _describe_columns(flow: Flow, numbers: Sequence[CampaignNumber]) -> list[str]:
-    columns = {name for one in numbers[:1] for name in one.values}
+    columns = {name for number in numbers[:1] for name in number.values}
     if flow.file.endswith(".py"):
         return [f"the flow sees {', '.join(sorted(columns))}"] if columns else []
     received = {name.lower(): name for name in flow.received_names}

@@ -90,13 +90,13 @@ def _read_headings(file: Path, cells: Sequence[str]) -> list[str] | None:
 
 
 def _find_number_column(file: Path, headings: Sequence[str], name: str) -> int:
-    wanted = [name.strip().lower().replace(" ", "_")] if name else _NUMBER_HEADINGS
-    found = next((heading for heading in wanted if heading in headings), "")
-    if not found:
+    candidates = [name.strip().lower().replace(" ", "_")] if name else _NUMBER_HEADINGS
+    number_heading = next((heading for heading in candidates if heading in headings), "")
+    if not number_heading:
         raise CampaignError(
-            f"{file}:1: no column is named {' or '.join(wanted[:3])}: name the column of the numbers with --column"
+            f"{file}:1: no column is named {' or '.join(candidates[:3])}: name the column of the numbers with --column"
         )
-    return headings.index(found)
+    return headings.index(number_heading)
 
 
 def _read_contacts(

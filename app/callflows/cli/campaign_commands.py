@@ -164,7 +164,7 @@ def report_campaign(
     name: _NAME_ARGUMENT,
     output: Annotated[LogFormat, typer.Option("--format", help="The output format.")] = LogFormat.text,
 ) -> None:
-    """Show what became of each number: its state, calls, seconds, the last node, and the values of its row."""
+    """Show the result of each number: its state, calls, seconds, the last node, and the values of its row."""
     from callflows.cli.journal_output import print_json_lines
     from callflows.journal.call_story import format_moment
     from callflows.journal.campaign_store import iterate_report
@@ -187,7 +187,7 @@ def report_campaign(
 
 @campaign_app.command("cancel", epilog="Example: callflows campaign cancel reminder")
 def cancel_campaign(name: _NAME_ARGUMENT) -> None:
-    """Call nobody any more who was not called yet. Calls that ring already are not ended."""
+    """Call nobody any more. Calls that ring already are not ended, and not repeated."""
     from callflows.journal.campaign_store import cancel_numbers
 
     with open_store() as store:
@@ -226,11 +226,11 @@ def call_people_one_by_one(
         f"each call asks {settings.public_url} for the flow {flow}; this costs money",
     ]
     if dry_run:
-        made = [(number, documents.make_document(number, values, "bulk").decode()) for number, values in people]
+        shown_calls = [(number, documents.make_document(number, values, "bulk").decode()) for number, values in people]
         if output is TableFormat.json:
-            print_json([{"phones": [number], "xml": document} for number, document in made])
+            print_json([{"phones": [number], "xml": document} for number, document in shown_calls])
         else:
-            print("\n".join([*plan, *(f"{number}\n{document}" for number, document in made)]))
+            print("\n".join([*plan, *(f"{number}\n{document}" for number, document in shown_calls)]))
         return
     _check_server(settings)
     confirm_plan(plan, is_confirmed=is_confirmed)
@@ -256,8 +256,8 @@ _MAX_SHOWN_PEOPLE: Final = 5
 
 
 def _parse_retry(text: str) -> float:
-    found = _DURATION.fullmatch(text.strip())
-    seconds = int(found[1]) * _UNIT_SECONDS[found[2]] if found else 0
+    match = _DURATION.fullmatch(text.strip())
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2]] if match else 0
     if seconds < _SHORTEST_RETRY_SECONDS:
         exit_with_notice(f"callflows: --retry: {text!r} is no time of at least 5m: write it as 30m, 2h, 1d", 2)
     return float(seconds)
@@ -322,19 +322,19 @@ def _select_contacts(
 
 
 def _list_waiting(store: SqlStore, name: str) -> list[CampaignNumber]:
-    """Return the numbers that are to be called. A number that was forgotten is none any more."""
+    """Return the numbers that are to be called, without forgotten ones."""
     from callflows.journal.campaign_store import NumberState, list_numbers
     from callflows.telephony.phone_numbers import parse_e164
 
     waiting = store.run_reading(lambda connection: list_numbers(connection, name, [NumberState.waiting]))
-    return [one for one in waiting if parse_e164(one.number)]
+    return [number for number in waiting if parse_e164(number.number)]
 
 
 def _describe_plan(store: SqlStore, campaign: StoredCampaign, documents: OutboundDocuments) -> list[str]:
     from callflows.campaigns.campaign_settings import describe_campaign_plan
 
     waiting = _list_waiting(store, campaign.name)
-    opted_out = {one.number for one in waiting if store.is_opted_out(documents.sender, one.number)}
+    opted_out = {number.number for number in waiting if store.is_opted_out(documents.sender, number.number)}
     return describe_campaign_plan(campaign, documents.flow, waiting, opted_out, time.time())
 
 
@@ -352,7 +352,7 @@ def _format_states(counts: dict[str, int]) -> str:
 def _rehearse_first_call(
     store: SqlStore, campaign: StoredCampaign, documents: OutboundDocuments, settings: Settings
 ) -> list[str]:
-    """Return what the first person will hear who presses nothing, from a call without effects."""
+    """Return the transcript of a call to the first person, who presses nothing; the call has no effects."""
     import asyncio
 
     from callflows.cli.cli_options import build_command_options
@@ -363,9 +363,9 @@ def _rehearse_first_call(
     first = next(iter(_list_waiting(store, campaign.name)), None)
     if first is None:
         return []
-    here = documents._replace(signer=build_command_options(settings).signer, base_url=LOCAL_ENGINE_ORIGIN)
+    local_documents = documents._replace(signer=build_command_options(settings).signer, base_url=LOCAL_ENGINE_ORIGIN)
     rehearsal = build_rehearsal(settings, documents.sender, first.number, "", "answer", strict=False)
-    rehearsal.url, rehearsal.method = here.make_url(first.number, first.values, "rehearsal"), "GET"
+    rehearsal.url, rehearsal.method = local_documents.make_url(first.number, first.values, "rehearsal"), "GET"
     rehearsal.answers_itself = True  # the person has answered
     transcript = asyncio.run(ring_number(rehearsal, settings)).transcript
     return [f"{first.number}, who answers and presses nothing, hears:", *format_transcript(transcript)]

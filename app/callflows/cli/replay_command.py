@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callflows.journal.sql_store import SqlStore
+    from callflows.journal.stored_rows import CallFilter
     from callflows.settings import Settings
     from callflows.testing.replay_runner import ReplayProgress
     from callflows.testing.scenario_runner import ScenarioFolder
@@ -65,9 +66,9 @@ def replay(
     output: Annotated[ReplayFormat, typer.Option("--format", help="The output format.")] = ReplayFormat.text,
     flows: FLOWS_OPTION = None,
 ) -> None:
-    """Run past calls through the flows as they are now, or through a draft. Lists which would go elsewhere, and why.
+    """Run past calls through the current flows, or through a draft. Lists the calls that would go elsewhere, and why.
 
-    A call has the keys, the answers of the rung parties and the results of lookups that are known of it, at its time.
+    A call has its known keys, answers of rung parties and results of lookups, at its time.
     Nothing is sent, and nobody is rung. What is not known is counted and named, and never guessed. Exits with 1 if a call
     would go elsewhere.
     """
@@ -76,14 +77,14 @@ def replay(
     settings = load_command_settings(flows=flows)
     folder = _load_flows(settings, draft)
     moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
-    wanted = CallFilter(
+    call_filter = CallFilter(
         normalize_number_filter(number, "--number"), flow=flow, since=moments[0], until=moments[1], limit=limit
     )
     with open_store() as store:
         if call is not None:
             _replay_one(store, call, folder, settings, output)
             return
-        report = _replay_many(store, wanted, folder, settings, output) if store is not None else _build_empty_report()
+        report = _replay_many(store, call_filter, folder, settings, output) if store is not None else _build_empty_report()
     if output is ReplayFormat.text:
         for line in _format_report(report):
             print(line)
@@ -109,14 +110,16 @@ def _load_flows(settings: Settings, draft: Path | None) -> ScenarioFolder:
     return folder
 
 
-def _replay_many(store: SqlStore, wanted: Any, folder: ScenarioFolder, settings: Settings, output: ReplayFormat) -> Any:  # noqa: ANN401 - a CallFilter, and JSON
+def _replay_many(
+    store: SqlStore, call_filter: CallFilter, folder: ScenarioFolder, settings: Settings, output: ReplayFormat
+) -> dict[str, Any]:
     import asyncio
 
     from callflows.testing.replay_runner import replay_calls
 
     with show_progress("replaying") as on_progress:
-        told: ReplayProgress | None = _print_progress if output is ReplayFormat.jsonl else on_progress
-        return asyncio.run(replay_calls(store, wanted, folder, settings, told))
+        report_progress: ReplayProgress | None = _print_progress if output is ReplayFormat.jsonl else on_progress
+        return asyncio.run(replay_calls(store, call_filter, folder, settings, report_progress))
 
 
 def _print_progress(done: int, total: int) -> None:

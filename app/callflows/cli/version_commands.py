@@ -1,4 +1,4 @@
-"""``callflows versions`` and ``callflows rollback``: what a flow was, who changed it, and back to it."""
+"""``callflows versions`` and ``callflows rollback``: the earlier versions of a flow, and the way back to one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from callflows.cli.cli_options import (
     load_command_settings,
     print_notice,
     print_table,
+    show_progress,
 )
 from callflows.cli.completion import complete_flow
 from callflows.cli.journal_output import build_terminal_change, open_store
@@ -112,6 +113,7 @@ def rollback(
     from callflows.cli.cli_options import confirm_plan
     from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError
     from callflows.flows.authoring.flow_drafts import check_draft, compare_sources, publish_draft, read_flow_source
+    from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.flows.source.included_files import read_own_source
     from callflows.journal.flow_history import ROLLBACK_ACTION
 
@@ -127,7 +129,10 @@ def rollback(
             print_notice(f"callflows: {current.file} has the text of {old['version']} already")
             return
         confirm_plan(changes.splitlines(), is_confirmed=yes)
-        draft = check_draft(settings.flows, build_command_options(settings), flow, text)
+        options = build_command_options(settings)
+        with show_progress("loading") as on_progress:
+            others = load_flow_folder(settings.flows, options, on_progress).book
+        draft = check_draft(settings.flows, options, flow, text, others)
         try:
             publish_draft(settings.flows, flow, draft, text, current.digest)
         except DraftRefusedError as error:

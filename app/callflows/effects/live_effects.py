@@ -157,11 +157,11 @@ class LiveEffects:
     def _create_clients(self) -> tuple[GuardedClient, GuardedClient]:
         from callflows.effects.guarded_http import GuardedClient  # noqa: PLC0415 - loads httpx, which is heavy
 
-        asking, telling = (
+        lookup_client, webhook_client = (
             GuardedClient(self._guard, *bounds, tls_context=self._tls_context)
             for bounds in (_LOOKUP_CONNECTIONS, _WEBHOOK_CONNECTIONS)
         )
-        return asking, telling
+        return lookup_client, webhook_client
 
     async def _get_lookup_client(self) -> GuardedClient:
         return (await self._get_clients())[0]

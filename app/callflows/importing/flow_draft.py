@@ -29,7 +29,7 @@ SILENT_PROMPT: Final = "."
 
 
 class ImportOutcome(StrEnum):
-    """How much of a part of the original is in the flow."""
+    """The share of a part of the original that the flow has."""
 
     mapped = "mapped"
     with_loss = "with loss"

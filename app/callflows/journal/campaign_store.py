@@ -78,7 +78,7 @@ class CampaignNumber(NamedTuple):
 
 
 class OutboundCall(NamedTuple):
-    """What Opentact's reports say of a call that it made."""
+    """A call that Opentact made, as its events report it."""
 
     call: str
     is_answered: bool
@@ -142,63 +142,83 @@ def count_numbers(connection: Connection, name: str) -> dict[NumberState, int]:
     """Return how many numbers of a campaign are in each state."""
     table = CAMPAIGN_NUMBERS_TABLE
     counted = select(table.c.state, func.count()).where(table.c.campaign == name).group_by(table.c.state)
-    found = {NumberState(state): count for state, count in connection.execute(counted)}
-    return {state: found[state] for state in NumberState if state in found}
+    counts = {NumberState(state): count for state, count in connection.execute(counted)}
+    return {state: counts[state] for state in NumberState if state in counts}
 
 
 def list_numbers(connection: Connection, name: str, states: Iterable[NumberState] = NumberState) -> list[CampaignNumber]:
     """Return the numbers of a campaign in some states, in the order of the list."""
     table = CAMPAIGN_NUMBERS_TABLE
-    wanted = select(table).where(table.c.campaign == name, table.c.state.in_([*states])).order_by(table.c.position)
+    query = select(table).where(table.c.campaign == name, table.c.state.in_([*states])).order_by(table.c.position)
     return [
         CampaignNumber(
             row["position"], row["number"], json.loads(row["payload"]), NumberState(row["state"]), row["attempts"],
             row["at"], row["next"], row["batch"], row["reason"],
         )
-        for row in connection.execute(wanted).mappings()
+        for row in connection.execute(query).mappings()
     ]  # fmt: skip
 
 
 def begin_attempt(connection: Connection, name: str, number: CampaignNumber, now: float) -> int:
-    """Count a call before Opentact is asked for it. Return the attempt from 1; 0 if another process was quicker."""
+    """Count a call before Opentact is asked for it.
+
+    Return the attempt from 1; 0 if another process was quicker, or the number was cancelled or forgotten meanwhile.
+    """
     table = CAMPAIGN_NUMBERS_TABLE
-    mine = (
+    unchanged_number = (
         (table.c.campaign == name)
         & (table.c.position == number.position)
+        & (table.c.number == number.number)
         & (table.c.state == NumberState.waiting)
         & (table.c.attempts == number.attempts)
     )
     values = {"state": NumberState.calling, "attempts": number.attempts + 1, "at": now, "batch": None, "reason": ""}
-    return number.attempts + 1 if connection.execute(update(table).where(mine).values(values)).rowcount else 0
+    changed = connection.execute(update(table).where(unchanged_number).values(values)).rowcount
+    return number.attempts + 1 if changed else 0
 
 
 def change_number(connection: Connection, name: str, position: int, state: NumberState, **columns: Any) -> None:  # noqa: ANN401
     """Change the state of a number, and other columns."""
     table = CAMPAIGN_NUMBERS_TABLE
-    mine = (table.c.campaign == name) & (table.c.position == position)
-    connection.execute(update(table).where(mine).values(state=state, **columns))
+    same_number = (table.c.campaign == name) & (table.c.position == position)
+    connection.execute(update(table).where(same_number).values(state=state, **columns))
+
+
+def put_number_back(connection: Connection, name: str, position: int, **columns: Any) -> NumberState:  # noqa: ANN401
+    """Let a number that was called wait for another call, unless it was cancelled meanwhile; return its new state."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    uncancelled = (table.c.campaign == name) & (table.c.position == position) & (table.c.reason == "")
+    values = {"state": NumberState.waiting, **columns}
+    if connection.execute(update(table).where(uncancelled).values(values)).rowcount:
+        return NumberState.waiting
+    change_number(connection, name, position, NumberState.cancelled)
+    return NumberState.cancelled
 
 
 def cancel_numbers(connection: Connection, name: str, reason: str) -> int:
-    """Take all waiting numbers out of a campaign; return how many there were."""
+    """Take all waiting numbers out of a campaign; return their count. Numbers that ring now are not called again."""
     table = CAMPAIGN_NUMBERS_TABLE
     waiting = (table.c.campaign == name) & (table.c.state == NumberState.waiting)
+    # put_number_back reads this reason: begin_attempt has cleared it
+    ringing = (table.c.campaign == name) & (table.c.state == NumberState.calling)
+    connection.execute(update(table).where(ringing).values(reason=reason))
     return connection.execute(update(table).where(waiting).values(state=NumberState.cancelled, reason=reason)).rowcount
 
 
 def find_answered_calls(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
     """Return the calls that asked this server for a document, by their keys."""
-    found: dict[str, str] = {}
-    for some in _split_list(keys):
-        wanted = select(CAMPAIGN_CALLS_TABLE.c.key, CAMPAIGN_CALLS_TABLE.c.call).where(CAMPAIGN_CALLS_TABLE.c.key.in_(some))
-        found |= {key: call or "" for key, call in connection.execute(wanted)}
-    return found
+    table = CAMPAIGN_CALLS_TABLE
+    calls: dict[str, str] = {}
+    for some_keys in _split_list(keys):
+        query = select(table.c.key, table.c.call).where(table.c.key.in_(some_keys))
+        calls |= {key: call or "" for key, call in connection.execute(query)}
+    return calls
 
 
 def find_outbound_call(connection: Connection, sender: str, number: str, since: float) -> OutboundCall | None:
     """Return the first call from a number of ours to another that Opentact reports since a moment; None without one."""
     table = CALLS_TABLE
-    wanted = (
+    query = (
         select(table)
         .where(
             table.c.number == number,
@@ -208,7 +228,7 @@ def find_outbound_call(connection: Connection, sender: str, number: str, since: 
         )
         .order_by(table.c.started)
     )
-    row = connection.execute(wanted).mappings().first()
+    row = connection.execute(query).mappings().first()
     return _read_outbound_call(row) if row is not None else None
 
 
@@ -226,38 +246,38 @@ def _read_outbound_call(row: Any) -> OutboundCall:  # noqa: ANN401 - a row
 def iterate_report(connection: Connection, name: str) -> Iterator[JournalRow]:
     """Yield a row for each number, with its answered call: the id, the seconds, the node of its last request."""
     numbers = list_numbers(connection, name)
-    for some in _split_list(numbers):
-        keys = {make_campaign_key(name, one.position, one.attempts): one.position for one in some}
+    for some_numbers in _split_list(numbers):
+        keys = {make_campaign_key(name, number.position, number.attempts): number.position for number in some_numbers}
         calls = {keys[key]: call for key, call in find_answered_calls(connection, [*keys]).items()}
         seconds, nodes = _find_seconds(connection, [*calls.values()]), _find_last_nodes(connection, [*calls.values()])
-        for one in some:
-            call = calls.get(one.position, "")
+        for number in some_numbers:
+            call = calls.get(number.position, "")
             yield {
-                "number": one.number,
-                "state": one.state.value,
-                "attempts": one.attempts,
-                "called": one.at,
+                "number": number.number,
+                "state": number.state.value,
+                "attempts": number.attempts,
+                "called": number.at,
                 "seconds": seconds.get(call),
                 "node": nodes.get(call, ""),
                 "call": call,
-                "reason": one.reason,
-                **one.values,
+                "reason": number.reason,
+                **number.values,
             }
 
 
 def _find_seconds(connection: Connection, calls: Sequence[str]) -> dict[str, int]:
     """Return how long calls lasted from the answer, as far as Opentact reported it."""
     table = CALLS_TABLE
-    wanted = select(table.c.id, table.c.answer, table.c.hangup).where(
+    query = select(table.c.id, table.c.answer, table.c.hangup).where(
         table.c.id.in_(calls), table.c.answer.isnot(None), table.c.hangup.isnot(None)
     )
-    return {call: round_up_seconds(hangup - answer) for call, answer, hangup in connection.execute(wanted)}
+    return {call: round_up_seconds(hangup - answer) for call, answer, hangup in connection.execute(query)}
 
 
 def _find_last_nodes(connection: Connection, calls: Sequence[str]) -> dict[str, str]:
     """Return the node of the last request of each call."""
-    wanted = select(TURNS_TABLE.c.call, TURNS_TABLE.c.node).where(TURNS_TABLE.c.call.in_(calls)).order_by(TURNS_TABLE.c.at)
-    return {call: find_root_node(node) for call, node in connection.execute(wanted)}
+    query = select(TURNS_TABLE.c.call, TURNS_TABLE.c.node).where(TURNS_TABLE.c.call.in_(calls)).order_by(TURNS_TABLE.c.at)
+    return {call: find_root_node(node) for call, node in connection.execute(query)}
 
 
 def _split_list(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -249,13 +249,13 @@ def _complete_form(effect: Effect, form: dict[str, str], record: CallRecord) -> 
     recording = next((recording for recording in record.recordings if recording.tag == tag), None)
     if recording is None:
         return form
-    told = {
+    parameters = {
         "RecordingUrl": form.get("RecordingUrl") or recording.url,
         "RecordingDuration": "" if recording.seconds is None else str(round_up_seconds(recording.seconds)),
         "TranscriptionText": recording.transcript,
         "TranscriptionStatus": "completed" if recording.transcript else "",
     }
-    return {**form, **{name: value for name, value in told.items() if value}}
+    return {**form, **{name: value for name, value in parameters.items() if value}}
 
 
 def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:

@@ -105,8 +105,8 @@ def build_chat_request(chat: str, text: str, message_id: str) -> ChatRequest:
     """Return the request by which a chat takes a text. ``message_id`` is the same for each attempt."""
     build, method, content_type = _CHATS[chat]
     suffix = f"/{message_id}" if chat == "matrix" else ""
-    made = build(text)
-    body = made if isinstance(made, bytes) else json.dumps(made, ensure_ascii=False).encode("utf-8", "replace")
+    content = build(text)
+    body = content if isinstance(content, bytes) else json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
     return ChatRequest(method, suffix, content_type, body)
 
 

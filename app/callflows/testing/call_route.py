@@ -43,7 +43,7 @@ _ROUTING_OUTCOMES: Final = (True, False, "allowed", "refused")
 
 
 class RoutePoint(NamedTuple):
-    """A point of a route. ``kind``: flow, node, asks, key, rings, result, records, end. Digits of an input are no text.
+    """A point of a route. ``kind`` is flow, node, asks, key, rings, result, records or end.
 
     ``turn`` (from 1), ``path``, ``node`` and ``line`` are the place of the point, which comparisons ignore.
     """
@@ -75,7 +75,7 @@ class RouteTurn(NamedTuple):
 
 
 class CallRoute(NamedTuple):
-    """A route as far as it is known. ``unknown`` says what is not known then; it is empty if the call came to its end."""
+    """A route as far as it is known. ``unknown`` names the fact that is missing after it; empty if the call ended there."""
 
     points: Sequence[RoutePoint]
     turns: Sequence[RouteTurn]
@@ -86,32 +86,32 @@ class CallRoute(NamedTuple):
         return not self.unknown
 
 
-class _Unknown(CallEnd):
-    """What would happen next is not known."""
+class _UnknownFact(CallEnd):
+    """Ends a replay, because a fact that decides what happens next is not known; the reason names the fact."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("caller-hung-up", reason)
 
 
-class KnownFacts(NamedTuple):
-    """What is known of a recorded call.
+class RecordedFacts(NamedTuple):
+    """The known facts of a recorded call.
 
-    ``acts`` are the keys in the order of the questions, ``legs`` the rung parties and whether they answered, in order;
-    ``lookups`` the results by variable, ``lookup_rules`` the requests by variable. ``counts_calls`` tells whether the
-    caller's number of calls that day is known.
+    ``caller_actions`` are the keys in the order of the questions. ``leg_results`` are the rung parties in order, each with
+    ``answer``, ``busy`` or ``no-answer``. ``lookups`` are results, ``lookup_rules`` requests, by variable.
+    ``has_calls_today`` is True if the caller's number of calls that day is known.
     """
 
-    acts: Sequence[ScriptedAction]
-    legs: Sequence[tuple[str, str]]
+    caller_actions: Sequence[ScriptedAction]
+    leg_results: Sequence[tuple[str, str]]
     lookups: Mapping[str, Any]
     lookup_rules: Mapping[str, str]
-    counts_calls: bool
+    has_calls_today: bool
 
 
 class KnownCaller:
     """Both parties of a replayed call. They do what is known of the call, and end the replay if nothing is known."""
 
-    def __init__(self, facts: KnownFacts, wrong_key_menus: Sequence[frozenset[str]] | None = None) -> None:
+    def __init__(self, facts: RecordedFacts, wrong_key_menus: Sequence[frozenset[str]] | None = None) -> None:
         """``wrong_key_menus`` has the keys of each menu in which the real caller pressed another key, in order.
 
         None is for the recorded call itself, whose menus are noted.
@@ -119,12 +119,12 @@ class KnownCaller:
         self.wrong_key_menus: list[frozenset[str]] = []
         self._known_menus = None if wrong_key_menus is None else collections.deque(wrong_key_menus)
         self._wrong_inputs: set[tuple[int, str]] = set()
-        self._acts = collections.deque(facts.acts)
-        self._legs: list[tuple[str, collections.deque[str]]] = []
-        for party, result in facts.legs:
-            known = next((results for other, results in self._legs if other == party), None)
+        self._caller_actions = collections.deque(facts.caller_actions)
+        self._results_by_party: list[tuple[str, collections.deque[str]]] = []
+        for party, result in facts.leg_results:
+            known = next((results for other, results in self._results_by_party if other == party), None)
             if known is None:
-                self._legs.append((party, collections.deque([result])))
+                self._results_by_party.append((party, collections.deque([result])))
             else:
                 known.append(result)
         self.documents: list[bytes] = []
@@ -146,30 +146,35 @@ class KnownCaller:
         if window.kind != "keys" or window.verb != "Gather" or window.continues_input:
             return None
         self.heard.append((self.turn, {"verb": "asks", "path": window.path}))
-        act = self._acts.popleft() if self._acts else None
-        if not isinstance(act, ScriptedPress):
-            raise _Unknown(_UNKNOWN_KEY)
-        if act == WRONG_KEY:
+        action = self._caller_actions.popleft() if self._caller_actions else None
+        if not isinstance(action, ScriptedPress):
+            raise _UnknownFact(_UNKNOWN_KEY)
+        if action == WRONG_KEY:
             return KeyInput(self._find_wrong_key(window.path))
-        return KeyInput(act.keys) if act.keys else None
+        return KeyInput(action.keys) if action.keys else None
 
     def _find_wrong_key(self, gather_path: str) -> str:
-        """Return a key without a branch. Raises _Unknown if the key of the real caller might have one here."""
+        """Return a key without a branch. Raises _UnknownFact if the key of the real caller might have one here."""
         gather = dict(walk_elements(from_xml(self.documents[-1])))[gather_path]
         keys = frozenset(str(child.attributes["value"]) for child in gather.children if isinstance(child, DTMF))
         known = keys if self._known_menus is None else self._known_menus.popleft() if self._known_menus else frozenset()
         wrong = next((key for key in _KEYS if key not in keys | known and key != gather.attributes.get("dtmf_stop")), "")
         if not keys <= known or not wrong:
-            raise _Unknown("which key without a meaning the caller pressed")
+            raise _UnknownFact("which key without a meaning the caller pressed")
         self.wrong_key_menus.append(keys)
         self._wrong_inputs.add((self.turn, gather_path))
         return wrong
 
     async def ring_targets(self, targets: Sequence[str], path: str) -> DialResult:  # noqa: ARG002 - as the Protocol says
         """Return the known result of ringing these targets."""
-        known = [(target, results) for target in targets for party, results in self._legs if is_same_target(target, party)]
+        known = [
+            (target, results)
+            for target in targets
+            for party, results in self._results_by_party
+            if is_same_target(target, party)
+        ]
         if not known:
-            raise _Unknown("whether anybody answers who was not rung in that call")
+            raise _UnknownFact("whether anybody answers who was not rung in that call")
         words = [(target, results.popleft() if len(results) > 1 else results[0]) for target, results in known]
         for target, word in words:
             if word == "answer":
@@ -190,11 +195,11 @@ class RecordedDocuments:
     async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:  # noqa: ARG002 - as the Protocol says
         number = self._caller.turn
         if number >= len(self._documents):
-            raise _Unknown("the next document, which the call never asked for")
+            raise _UnknownFact("the next document, which the call never asked for")
         path, document = self._documents[number]
         if number and _find_place_in_url(url) != _find_place_in_url(path):
             self.has_strayed = True
-            raise _Unknown("the way between two documents")
+            raise _UnknownFact("the way between two documents")
         self._caller.documents.append(document)
         return NetworkReply(REPLY_STATUS_OK, document, 0.0)
 
@@ -207,7 +212,7 @@ def _find_place_in_url(url: str) -> str:
 class ReplayNetwork:
     """The network of a replayed call: our own engine. Ends the replay if an answer needs what is not known."""
 
-    def __init__(self, caller: KnownCaller, facts: KnownFacts, engine: PlatformNetwork) -> None:
+    def __init__(self, caller: KnownCaller, facts: RecordedFacts, engine: PlatformNetwork) -> None:
         self._caller = caller
         self._facts = facts
         self._engine = engine
@@ -221,17 +226,17 @@ class ReplayNetwork:
         return reply
 
     def _require_known_values(self, steps: Sequence[TranscriptStep], decisions: Iterable[Mapping[str, Any]]) -> None:
-        """Raise _Unknown if the answer was made from a value that the recorded call does not tell."""
+        """Raise _UnknownFact if the answer was made from a value that the recorded call does not tell."""
         for step in steps:
             if step["verb"] == LookupStep.step_key and step["into"] not in self._facts.lookups:
-                raise _Unknown(f"the result of the lookup {step['into']}")
+                raise _UnknownFact(f"the result of the lookup {step['into']}")
         for decision in decisions:
             if decision["step_key"] == LookupStep.step_key:
                 name = read_lookup_name(decision)
                 if self._facts.lookup_rules.get(name, decision["rule"]) != decision["rule"]:
-                    raise _Unknown(f"the result of the lookup {name}, which asks another address")
-            if _CALLS_TODAY_NAME in decision["values"] and not self._facts.counts_calls:
-                raise _Unknown("the caller's number of calls that day")
+                    raise _UnknownFact(f"the result of the lookup {name}, which asks another address")
+            if _CALLS_TODAY_NAME in decision["values"] and not self._facts.has_calls_today:
+                raise _UnknownFact("the caller's number of calls that day")
 
 
 def read_lookup_name(decision: Mapping[str, Any]) -> str:
@@ -348,7 +353,7 @@ class RouteDifference(NamedTuple):
 def find_route_difference(was: CallRoute, now: CallRoute) -> RouteDifference | None:
     """Return the first difference of two routes as far as both are known; None if there is none."""
     pairs = zip(was.points, now.points, strict=False)
-    common = next((index for index, (one, other) in enumerate(pairs) if not one.is_same(other)), None)
+    common = next((index for index, (old, new) in enumerate(pairs) if not old.is_same(new)), None)
     if common is None:
         common = min(len(was.points), len(now.points))
         shorter = was if len(was.points) == common else now
@@ -438,7 +443,7 @@ def _describe_outcome(outcome: str) -> str:
 def describe_route(route: CallRoute, limit: int | None = None, *, is_whole: bool = True) -> list[str]:
     """Return the first points of a route as words, each a place or something that happened.
 
-    A question without an answer is told only if the route ends there, and ``is_whole``.
+    A question without an answer has a word only if the route ends there, and ``is_whole``.
     """
     words: list[str] = []
     points = route.points[:limit]

@@ -30,7 +30,7 @@ _BRANCH_NAMES: Final = frozenset(element.spec.name for element in GATHER_BRANCHE
 class InferredKeys(NamedTuple):
     """Actions of the caller. If ``unknown_from`` names a place, later keys are unknown and the caller hangs up there."""
 
-    acts: list[ScriptedAction]
+    actions: list[ScriptedAction]
     unknown_from: str = ""
 
 
@@ -47,7 +47,7 @@ def infer_keys(story: Mapping[str, Any], *, tells_wrong_keys: bool = False) -> I
 
     With ``tells_wrong_keys``, a key without a branch is WRONG_KEY; otherwise the keys are unknown from there.
     """
-    acts: list[ScriptedAction] = []
+    actions: list[ScriptedAction] = []
     entries = story["story"]
     asked = [entry for entry in entries if entry["what"] == "asked"]
     documents = {entry["turn"]: entry["document"] for entry in entries if entry["what"] == "answered"}
@@ -57,14 +57,14 @@ def infer_keys(story: Mapping[str, Any], *, tells_wrong_keys: bool = False) -> I
     try:
         for number, entry in enumerate(asked, 1):
             if number > 1 and comes_from_gather(entry):
-                acts.append(ScriptedPress(_read_request_keys(entry, number)))
+                actions.append(ScriptedPress(_read_request_keys(entry, number)))
             steps = {path: succeeded for (turn, path), succeeded in ran.items() if turn == number}
             following = asked[number]["url"].partition("?")[0] if number < len(asked) else ""
-            trace = _DocumentTrace(steps, following, legs, number, acts, tells_wrong_keys=tells_wrong_keys)
-            trace.infer_acts(documents[number])
+            trace = _DocumentTrace(steps, following, legs, number, actions, tells_wrong_keys=tells_wrong_keys)
+            trace.infer_actions(documents[number])
     except _UnknownKeys as where:
-        return InferredKeys([*acts, ScriptedHangUp()], str(where))
-    return InferredKeys(acts)
+        return InferredKeys([*actions, ScriptedHangUp()], str(where))
+    return InferredKeys(actions)
 
 
 def comes_from_gather(request_entry: Mapping[str, Any]) -> bool:
@@ -132,7 +132,7 @@ class _DocumentTrace:
         next_place: str,
         legs: Sequence[tuple[str, bool]],
         turn_number: int,
-        acts: list[ScriptedAction],
+        actions: list[ScriptedAction],
         *,
         tells_wrong_keys: bool,
     ) -> None:
@@ -140,10 +140,10 @@ class _DocumentTrace:
         self._next_place = next_place
         self._legs = legs
         self._turn_number = turn_number
-        self._acts = acts
+        self._actions = actions
         self._tells_wrong_keys = tells_wrong_keys
 
-    def infer_acts(self, document: str) -> None:
+    def infer_actions(self, document: str) -> None:
         """Add the keys pressed in the document to the actions. Raises _UnknownKeys."""
         response = _read_document(document)
         if response is None:
@@ -174,15 +174,15 @@ class _DocumentTrace:
         }
         taken = self._find_executed_branch(branches, path)
         if taken == path:  # the call went on after the Gather
-            self._acts.append(self._name_wrong_key(path) if self._steps.get(path, True) else ScriptedPress(""))
+            self._actions.append(self._name_wrong_key(path) if self._steps.get(path, True) else ScriptedPress(""))
             return True
         if taken is not None and branches[taken].spec.name == "Default":
-            self._acts.append(self._name_wrong_key(path))
+            self._actions.append(self._name_wrong_key(path))
             return self._walk_commands(branches[taken].children, f"{taken}.")
         if taken is None:
             raise self._build_unknown_keys(path)
         branch = branches[taken]
-        self._acts.append(ScriptedPress(str(branch.attributes.get("value", "")) if branch.spec.name == "DTMF" else ""))
+        self._actions.append(ScriptedPress(str(branch.attributes.get("value", "")) if branch.spec.name == "DTMF" else ""))
         return self._walk_commands(branch.children, f"{taken}.")
 
     def _name_wrong_key(self, path: str) -> ScriptedPress:

@@ -1,7 +1,7 @@
 """Rehearses a recorded call again, with the same parties, time, keys, callees and lookup results.
 
-``build_replay`` gives a call for a scenario, in which unknown callees do not answer. ``read_recorded_call`` gives what is
-known of a call, to compare its route with that of other flows.
+``build_replay`` returns a call for a scenario, in which unknown callees do not answer. ``read_recorded_call`` returns the
+known facts of a call, to compare its route with that of other flows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
 from callflows.rehearsal.simulated_outside import FAILED_LOOKUP_ANSWER
 from callflows.telephony.call_states import ENDED_CALL_STATES
-from callflows.testing.call_route import KnownFacts, RouteTurn, describe_failure, read_lookup_name
+from callflows.testing.call_route import RecordedFacts, RouteTurn, describe_failure, read_lookup_name
 from callflows.testing.infer_keys import find_dial_targets, infer_keys, is_same_target
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
     asked = [entry for entry in story["story"] if entry["what"] == "asked"]
     decided = [entry for entry in story["story"] if entry["what"] == "decided"]
     calls = next((entry["told"].get("calls", "") for entry in asked), "")
-    acts, unknown = infer_keys(story)
+    actions, unknown = infer_keys(story)
     behaviours = {leg["to"]: _infer_callee_behaviour(leg) for leg in story["legs"]}
     rung = {
         target: word
@@ -69,7 +69,7 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
         name=call["name"],
         attestation=call["attestation"],
         at=datetime.fromisoformat(call["started"]) if call["started"] else None,
-        caller=ScriptedCaller(acts),
+        caller=ScriptedCaller(actions),
         callees=ScriptedCallees({**behaviours, **rung, "else": "no-answer"}),
         lookups={
             name: value
@@ -92,7 +92,7 @@ class RecordedCall(NamedTuple):
     """
 
     rehearsal: Rehearsal
-    facts: KnownFacts
+    facts: RecordedFacts
     documents: Sequence[tuple[str, bytes]]
     turns: Sequence[RouteTurn]
     reached: Collection[tuple[int, str]] | None
@@ -108,15 +108,15 @@ def read_recorded_call(stored: StoredCall) -> RecordedCall:
         raise UnknownCallError("the documents of the call are not kept")
     entries, legs = build_story_entries(stored), build_leg_rows(stored)
     decided = [entry for entry in entries if entry["what"] == "decided"]
-    told = [json.loads(turn["told"]) for turn in stored.turns]
-    calls = str(next((fields["calls"] for fields in told if "calls" in fields), ""))
+    request_fields = [json.loads(turn["told"]) for turn in stored.turns]
+    calls = str(next((fields["calls"] for fields in request_fields if "calls" in fields), ""))
     looked_up = [entry for entry in decided if entry["step_key"] == LookupStep.step_key]
-    facts = KnownFacts(
-        acts=infer_keys({"story": entries, "legs": legs}, tells_wrong_keys=True).acts,
-        legs=[(leg["to"], _infer_callee_behaviour(leg)) for leg in legs],
+    facts = RecordedFacts(
+        caller_actions=infer_keys({"story": entries, "legs": legs}, tells_wrong_keys=True).actions,
+        leg_results=[(leg["to"], _infer_callee_behaviour(leg)) for leg in legs],
         lookups=dict(result for entry in looked_up for result in _read_lookup_result(entry) if _is_whole(result[1])),
         lookup_rules={read_lookup_name(entry): entry["rule"] for entry in looked_up},
-        counts_calls=calls.isdecimal(),
+        has_calls_today=calls.isdecimal(),
     )
     method = stored.turns[0]["method"]
     rehearsal = Rehearsal(

@@ -54,7 +54,7 @@ class ScenarioCase:
     scenario: Scenario
     number: str
     at: datetime
-    acts: tuple[ScriptedAction, ...]
+    caller_actions: tuple[ScriptedAction, ...]
     callee: Any
     lookups: dict[str, Any]
     expectations: Expectations
@@ -71,7 +71,7 @@ class ScenarioCase:
             name=self.scenario.caller_name,
             attestation=self.scenario.attestation or "",
             at=self.at,
-            caller=ScriptedCaller(self.acts),
+            caller=ScriptedCaller(self.caller_actions),
             callees=ScriptedCallees(self.callee),
             lookups=self.lookups,
             calls_today=self.scenario.calls_today,
@@ -137,10 +137,10 @@ def build_scenario_case(
 ) -> ScenarioCase:
     """Build the case of a scenario, and report its problems."""
     place = report.get_position(path)
-    acts: tuple[ScriptedAction, ...] = ()
+    caller_actions: tuple[ScriptedAction, ...] = ()
     callee = _expand_callee_groups(scenario.callee, flow_names)
     try:
-        acts = parse_caller_script(scenario.keys)
+        caller_actions = parse_caller_script(scenario.keys)
     except ScenarioError as error:
         report.error((*path, "keys"), "test-script", error.message, error.fix)
     try:
@@ -163,7 +163,7 @@ def build_scenario_case(
         scenario=scenario,
         number=_choose_number(flow, scenario, path, report),
         at=_parse_moment(scenario.at, flow.zone or UTC, (*path, "at"), report),
-        acts=acts,
+        caller_actions=caller_actions,
         callee=callee,
         lookups={name: parse_plain_data(value) for name, value in scenario.lookups.items()},
         expectations=parse_expectations(

@@ -58,15 +58,17 @@ class CommandProcesses:
         """Run a command and yield the lines that it prints. The command ends if the caller stops reading.
 
         Raises CommandBusyError if too many commands run, and CommandFailedError, with the messages of the command, if it
-        ends with another code than 0 and 1.
+        prints no line, or ends with another code than 0 and 1.
         """
         if self._running >= MAX_COMMANDS_AT_ONCE:
             raise CommandBusyError
         self._running += 1
         try:
             with contextlib.ExitStack() as stack:
-                options = [*arguments, *_write_draft(stack, draft)] if draft is not None else arguments
-                async for line in self._run_process(options):
+                command, *others = arguments
+                options = _write_draft(stack, draft) if draft is not None else ()
+                # The draft stands before the others, which may end with "--" and a text that is no option.
+                async for line in self._run_process([command, *options, *others]):
                     yield line
         finally:
             self._running -= 1
@@ -88,11 +90,13 @@ class CommandProcesses:
         try:
             with contextlib.suppress(ProcessLookupError):  # it may have ended already
                 os.setpriority(os.PRIO_PROCESS, process.pid, self._priority)
+            has_output = False
             async with asyncio.timeout(MAX_PROCESS_SECONDS):
                 async for line in process.stdout:
+                    has_output = True
                     yield line.decode()
                 code = await process.wait()
-            if code not in (0, 1):
+            if code not in (0, 1) or not has_output:
                 raise CommandFailedError((await messages).decode("utf-8", "replace")[:_MAX_MESSAGE_CHARACTERS].strip())
         except TimeoutError:
             raise CommandFailedError(f"the command was ended after {MAX_PROCESS_SECONDS:.0f} s") from None

@@ -30,7 +30,7 @@ from callflows.web.journal_lists import NO_STORE_HEADERS, answer_json, ask_journ
 from callflows.web.problem_details import create_problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from fastapi import APIRouter
 
@@ -252,30 +252,23 @@ def _add_trial_routes(router: APIRouter, workshop: FlowWorkshop, inject: OwnerIn
     async def ring_flow_draft(flow: _FlowName, body: RingBody, owner: TokenOwner) -> Response:  # noqa: ARG001
         if body.source:
             await _require_valid_draft(workshop, flow, body.source)
-        if body.number.startswith("-"):
-            raise HTTPException(400, "number: write it with its country code, as +12015550123")
         options = {"from": body.from_, "keys": body.keys, "callee": body.callee} | ({"at": body.at} if body.at else {})
         return answer_json(await _run(workshop.ring_draft(flow, body.source, body.number, options)))
 
 
 async def _publish(work: Awaitable[Any], flow: str) -> Response:
-    """Await a change of a flow file; what refuses it is told as problem details."""
+    """Await a change of a flow file; a refusal is answered with problem details."""
     try:
         published = await ask_journal(work)
     except DraftRefusedError as error:
-        return _create_problem(400, str(error), problems=_describe_problems(error.problems))
+        return create_problem_response(400, str(error), problems=_describe_problems(error.problems))
     except DraftConflictError as error:
-        return _create_problem(409, str(error))
+        return create_problem_response(409, str(error))
     except ReadOnlyFlowsError as error:
-        return _create_problem(409, str(error), patch=error.patch)
+        return create_problem_response(409, str(error), patch=error.patch)
     except LookupError:
         raise HTTPException(404, "there is no such version") from None
     return answer_json({"flow": flow, "version": published.version, "digest": published.digest})
-
-
-def _create_problem(status: int, detail: str, **members: Any) -> Response:  # noqa: ANN401 - JSON
-    body: Mapping[str, Any] = json.loads(bytes(create_problem_response(status, detail).body))
-    return JSONResponse({**body, **members}, status_code=status, media_type="application/problem+json")
 
 
 def build_token_change(request: Request, owner: TokenOwner) -> PersonChange:
@@ -326,7 +319,7 @@ async def _run_list_work(work: Awaitable[Any]) -> Any:  # noqa: ANN401 - entries
     except ValueEditError as error:
         raise HTTPException(400, str(error)) from None
     except ReadOnlyFlowsError as error:
-        return _create_problem(409, str(error), patch=error.patch)
+        return create_problem_response(409, str(error), patch=error.patch)
     except (OSError, UnicodeDecodeError) as error:
         raise HTTPException(409, f"the list was not changed: {error}") from None
 

@@ -105,7 +105,7 @@ class FlowWorkshop:
         arguments = [f"--{name}={value}" for name, value in {"keys": "", **options}.items()]
         draft = TriedDraft(flow, text) if text else None
         transcript: dict[str, Any] = await self._processes.run_for_json(
-            "call", number, "--format", "json", *arguments, draft=draft
+            "call", "--format", "json", *arguments, "--", number, draft=draft
         )
         return transcript
 
@@ -119,7 +119,9 @@ class FlowWorkshop:
 
     async def replay_call(self, call: str, draft: TriedDraft | None = None) -> dict[str, Any]:
         """Tell what would happen now to a past call: both routes, and the first difference."""
-        described: dict[str, Any] = await self._processes.run_for_json("replay", call, "--format", "json", draft=draft)
+        described: dict[str, Any] = await self._processes.run_for_json(
+            "replay", "--format", "json", "--", call, draft=draft
+        )
         return described
 
     async def publish(

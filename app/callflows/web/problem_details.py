@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from fastapi.exceptions import RequestValidationError
@@ -49,6 +49,7 @@ def _list_allowed_methods(request: Request) -> set[str]:
     }
 
 
-def create_problem_response(status: int, detail: str) -> Response:
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+def create_problem_response(status: int, detail: str, **members: Any) -> Response:  # noqa: ANN401 - JSON
+    """Return a response with problem details; ``members`` are further members of the JSON object."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
     return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.atomic_files import lock_file, replace_file_text
-from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError
+from callflows.errors import DraftConflictError, DraftRefusedError, Problem, ReadOnlyFlowsError
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.folder_loader import load_folder_options, read_bounded_file
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from callflows.errors import Problem
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow import Flow
     from callflows.flows.flow_book import FlowBook
@@ -77,10 +76,15 @@ def check_draft(
 ) -> CheckedDraft:
     """Compile a text as if it were the file of a flow; problems have the place in that file.
 
-    ``others`` are the live flows: a number that one of them has is an error.
+    ``others`` are the live flows: a number that one of them has is an error. A text beside a program of the same name is
+    an error, too.
     """
+    file, program = find_draft_file(folder, flow), folder / f"{flow}.py"
+    if program.exists() and not file.exists():
+        problem = Problem(str(file), 1, 1, "error", "name-twice", f"{program} is named so already", "change the program")
+        return CheckedDraft(None, [problem])
     for_all, _ = load_folder_options(folder, options)
-    compiled = compile_flow(flow, text.encode(), str(find_draft_file(folder, flow)), for_all)
+    compiled = compile_flow(flow, text.encode(), str(file), for_all)
     problems = [*compiled.problems]
     if others is not None and compiled.flow is not None:
         conflicts = others.with_flows({flow: compiled.flow}).find_conflicts()
@@ -102,7 +106,7 @@ def publish_draft(folder: Path, flow: str, draft: CheckedDraft, text: str, expec
         try:
             replace_file_text(before.file.resolve(), text)
         except OSError as error:
-            raise _refuse_to_write(before, text, error) from None
+            raise build_write_refusal(before, text, error) from None
     return before
 
 
@@ -116,13 +120,14 @@ def _lock_flow_file(folder: Path, flow: str, text: str) -> Iterator[FlowSource]:
                 raise PermissionError(13, "the folder is read-only")
             stack.enter_context(lock_file(before.file.resolve()))
         except OSError as error:
-            raise _refuse_to_write(before, text, error) from None
+            raise build_write_refusal(before, text, error) from None
         yield read_flow_source(folder, flow)
 
 
-def _refuse_to_write(before: FlowSource, text: str, error: OSError) -> ReadOnlyFlowsError:
+def build_write_refusal(before: FlowSource, text: str, error: OSError, folder: Path | None = None) -> ReadOnlyFlowsError:
+    """Return the error for a file that cannot be written, with a patch; ``folder`` is as for ``make_patch``."""
     reason = f"{before.file} cannot be written: {error.strerror or error}; apply the patch where the flows are kept"
-    return ReadOnlyFlowsError(reason, make_patch(before, text))
+    return ReadOnlyFlowsError(reason, make_patch(before, text, folder))
 
 
 def make_patch(before: FlowSource, text: str, folder: Path | None = None) -> str:

@@ -7,8 +7,8 @@ import io
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.atomic_files import lock_file, replace_file_text
-from callflows.errors import ReadOnlyFlowsError, ValueEditError
-from callflows.flows.authoring.flow_drafts import FlowSource, hash_flow_text, make_patch, read_flow_source
+from callflows.errors import ValueEditError
+from callflows.flows.authoring.flow_drafts import FlowSource, build_write_refusal, hash_flow_text, read_flow_source
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.suppositions import normalize_list_entry
@@ -106,7 +106,6 @@ def change_list(folder: Path, flow: str, name: str, change: Callable[[str], str]
         with lock_file(before.file):
             before = read_list_source(folder, flow, name)
             replace_file_text(before.file, change(before.text))
-    except PermissionError as error:
-        reason = f"{before.file} cannot be written: {error.strerror}; apply the patch where the flows are kept"
-        raise ReadOnlyFlowsError(reason, make_patch(before, change(before.text), folder)) from None
+    except OSError as error:
+        raise build_write_refusal(before, change(before.text), error, folder) from None
     return before

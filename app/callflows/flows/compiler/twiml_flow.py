@@ -1,7 +1,7 @@
 """Flows with ``twiml``: an app of Twilio's answers each turn, and its document is translated before it is sent.
 
-The state of the call travels in the tickets, under the name ``twiml``: where the call goes on (``TwimlPlace``), the
-call's SID, the cookies of the app, and the number of recordings so far.
+The state of the call travels in the tickets, under the name ``twiml``: the continuation of the call (``TwimlPlace``),
+its SID, the cookies of the app, and the number of recordings so far.
 """
 
 from __future__ import annotations
@@ -333,12 +333,13 @@ class TwimlRunner:
             parameters["RecordingUrl"] = self._make_recording_url(turn, call, tag)
         account = self._options.twilio_account
         form = {**build_call_parameters(turn, account.sid, state.call_sid, "completed"), **parameters}
-        told = {"url": place.url, "form": {**form, "Digits": "hangup"}, "recording": tag, "unless": make_recorded_tag(tag)}
-        turn.effects.append(self._make_effect(turn, VOICEMAIL_TAG, tag, told))
+        hangup_form = {**form, "Digits": "hangup"}
+        payload = {"url": place.url, "form": hangup_form, "recording": tag, "unless": make_recorded_tag(tag)}
+        turn.effects.append(self._make_effect(turn, VOICEMAIL_TAG, tag, payload))
         if verb.status_url:
             url = normalize_app_url(urljoin(state.place.url, verb.status_url))
-            status = {"url": url, "form": {**form, "RecordingStatus": "completed"}, "recording": tag}
-            turn.effects.append(self._make_effect(turn, VOICEMAIL_TAG, f"{tag}/status", status))
+            payload = {"url": url, "form": {**form, "RecordingStatus": "completed"}, "recording": tag}
+            turn.effects.append(self._make_effect(turn, VOICEMAIL_TAG, f"{tag}/status", payload))
         return tag, parameters
 
     def _make_recording_url(self, turn: Turn, call: str, tag: str) -> str:

@@ -63,7 +63,7 @@ class TwimlContext:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TwimlPlace:
-    """Where a call goes on: at a URL of the app with ``parameters``, at verbs that are left over, or at the fallback.
+    """The continuation of a call: at a URL of the app with ``parameters``, at verbs that are left over, or at the fallback.
 
     ``awaited_digits`` is the number of digits of a Gather, 0 if unlimited, None without a Gather. A caller who enters none
     goes on at the verbs, unless ``posts_empty``.
@@ -171,8 +171,9 @@ class TwimlTranslation:
             self.notes.append("<Say>: the tags in the text are left out: Opentact knows no SSML")
         given: dict[str, Any] = {"lang": verb.language, "gender": verb.gender}
         loop: dict[str, Any] = {"loop": verb.loop} if verb.loop > 1 else {}
+        say = Say(text, **{name: value for name, value in given.items() if value}, **loop)
         self._is_audible = True
-        yield Say(text, **{name: value for name, value in given.items() if value}, **loop)
+        yield say
 
     def _translate_play(self, verb: TwimlPlay) -> Iterator[Play]:
         if verb.keys:
@@ -182,8 +183,9 @@ class TwimlTranslation:
         loop: dict[str, Any] = {"loop": verb.loop} if verb.loop > 1 else {}
         url = urljoin(self._context.document_url, verb.url)
         tag = self._context.find_recording(url)
+        play = Play(record=tag, **loop) if tag else Play(url, **loop)  # raises VerbBuildError: then nobody hears anything
         self._is_audible = True
-        yield Play(record=tag, **loop) if tag else Play(url, **loop)
+        yield play
 
     def _translate_gather(self, verb: TwimlGather, rest: Sequence[TwimlVerb]) -> bool:
         if not verb.takes_keys:
