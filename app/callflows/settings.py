@@ -42,6 +42,7 @@ _CHAT_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9.\-]+=[!-~]+")
 _DATABASE_URL_PATTERN = re.compile(r"sqlite:///\S.*|postgres(ql)?://\S+/\S+")
 SHORTEST_MESSAGE_SECONDS: Final = 1.0
 MIN_PASSWORD_CHARACTERS: Final = 10
+MAX_PASSWORD_CHARACTERS: Final = 200
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -243,8 +244,11 @@ class Settings(BaseSettings):
     @field_validator("console_password")
     @classmethod
     def _check_console_password(cls, password: SecretStr) -> SecretStr:
-        if 0 < len(password.get_secret_value()) < MIN_PASSWORD_CHARACTERS:
+        length = len(password.get_secret_value())
+        if 0 < length < MIN_PASSWORD_CHARACTERS:
             raise ValueError(f"must have at least {MIN_PASSWORD_CHARACTERS} characters: strangers may try to guess it")
+        if length > MAX_PASSWORD_CHARACTERS:
+            raise ValueError(f"must have at most {MAX_PASSWORD_CHARACTERS} characters: the form takes no more")
         return password
 
     @property

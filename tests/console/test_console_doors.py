@@ -15,9 +15,10 @@ import pytest
 from pydantic import SecretStr
 
 from callflows.installation_parts import load_secret_keys
+from callflows.journal.sql_store import SqlStore
 from callflows.server import create_app
 from callflows.settings import Settings
-from callflows.web.console.console_accounts import read_console_users, write_console_user
+from callflows.web.console.console_accounts import SHARED_NAME, ConsoleAccounts, read_console_users, write_console_user
 from callflows.web.console.console_door import ATTEMPTS_PER_MINUTE
 from callflows.web.console.console_sessions import SESSION_COOKIE, SessionSigner
 from callflows.web.console.page_rendering import SECURITY_HEADERS
@@ -67,20 +68,14 @@ class Installation:
         self.settings = Settings(
             _env_file=None, flows=folder / "flows", data=folder / "data", console_users=self.people, **settings
         )
-        self.door = create_app(self.settings)
-        self.app = self._start_journal()
-
-    def _start_journal(self) -> Any:
-        from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - the tables, without the whole server
-
-        store = SqlStore(self.settings.journal_url)
+        self.app = create_app(self.settings)
+        store = SqlStore(self.settings.journal_url)  # the tables, without starting the whole server
         store.open()
         store.close()
-        return self.door
 
-    def list_audit(self) -> list[tuple[str, str]]:
+    def list_audit(self) -> list[tuple[str, str, str]]:
         with contextlib.closing(sqlite3.connect(self.database)) as database, database:
-            return [*database.execute("SELECT who, action FROM audit ORDER BY at")]
+            return [*database.execute("SELECT who, action, origin FROM audit ORDER BY at")]
 
 
 @pytest.fixture
@@ -108,7 +103,7 @@ def test_a_link_of_serve_signs_in_once_and_only_on_this_machine(open_installatio
     moved = Browser(installation.app)
     moved.cookies = here.cookies
     assert moved.ask("/console/calls").status_code == 404
-    assert installation.list_audit() == [("this machine", "signed in")]
+    assert installation.list_audit() == [("this machine", "signed in", "console, 127.0.0.1")]
 
 
 def test_the_shared_password_opens_and_a_wrong_one_does_not(open_installation):
@@ -165,7 +160,32 @@ def test_who_signs_out_is_out_wherever_a_copy_of_the_cookie_is(open_installation
     thief.cookies = httpx.Cookies(browser.cookies)
     browser.ask("/console/logout", {"form_token": browser.read_form_token()})
     assert thief.ask("/console/calls").status_code == 303
-    assert [action for _, action in installation.list_audit()] == ["signed in", "signed out"]
+    assert [action for _, action, _ in installation.list_audit()] == ["signed in", "signed out"]
+
+
+def test_the_audit_log_has_the_address_of_the_person_and_not_of_the_trusted_proxy(open_installation):
+    proxies = (ipaddress.ip_network("10.0.0.0/8"),)
+    installation = open_installation(console_password=SecretStr(PASSWORD), trusted_proxies=proxies)
+    browser = Browser(installation.app, "10.0.0.7")
+    reply = browser.ask("/console/login", {"password": PASSWORD}, x_forwarded_for="203.0.113.77", x_forwarded_proto="https")
+    assert "secure" in reply.headers["set-cookie"].lower()
+    assert installation.list_audit() == [("console", "signed in", "console, 203.0.113.77")]
+
+
+def test_a_wrong_password_still_leads_to_the_wanted_page_later(open_installation):
+    browser = Browser(open_installation(console_password=SecretStr(PASSWORD)).app)
+    reply = browser.ask("/console/login", {"password": "not this one", "next": "/console/calls?q=Bo"})
+    assert (reply.status_code, 'name="next" value="/console/calls?q=Bo"' in reply.text) == (403, True)
+
+
+def test_a_cookie_does_not_let_its_holder_guess_the_password(open_installation):
+    installation = open_installation(console_password=SecretStr(PASSWORD))
+    user = ConsoleAccounts(PASSWORD, installation.people).find_user(SHARED_NAME)
+    keys = load_secret_keys(installation.settings)
+    signed = SessionSigner(keys).read_session(SessionSigner(keys).sign_session(user))
+    assert SessionSigner([b"another key", *keys]).has_current_stamp(signed, user)
+    assert not SessionSigner([b"another key"]).has_current_stamp(signed, user)
+    assert not SessionSigner(keys).has_current_stamp(signed, user._replace(stamp="of another password"))
 
 
 def test_attempts_are_limited_also_with_the_right_password_and_for_all_processes(open_installation):
@@ -212,12 +232,14 @@ def test_a_script_of_others_is_the_one_in_the_table(name):
 
 def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_sound(open_installation):
     sound = b"RIFF" + bytes(range(200))
-    with serve_pages({"/one.wav": sound, "/page.wav": b"<html>not a sound"}) as records:
+    telephone_mp3 = b"\xff\xe3" + bytes(range(200))
+    pages = {"/one.wav": sound, "/mp3.wav": telephone_mp3, "/page.wav": b"<html>not a sound"}
+    with serve_pages(pages) as records:
         installation = open_installation(
             console_password=SecretStr(PASSWORD), private_lookups=(ipaddress.ip_network("127.0.0.0/8"),)
         )
         with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
-            for name in ("one", "page"):
+            for name in ("one", "mp3", "page"):
                 row = (name, "call", 1.0, f"{records.url}/{name}.wav", "{}")
                 database.execute("INSERT INTO recordings (id, call, at, url, raw) VALUES (?, ?, ?, ?, ?)", row)
         browser = Browser(installation.app)
@@ -230,6 +252,7 @@ def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_so
         assert part.headers["content-range"] == f"bytes 4-7/{len(sound)}"
         assert browser.ask("/console/recordings/one/sound", range="bytes=-2").content == sound[-2:]
         assert browser.ask("/console/recordings/one/sound", range="bytes=999-").status_code == 416
+        assert browser.ask("/console/recordings/mp3/sound").headers["content-type"] == "audio/mpeg"
         assert browser.ask("/console/recordings/page/sound").status_code == 502
         assert browser.ask("/console/recordings/none/sound").status_code == 404
-        assert len(records.requests) == 2
+        assert len(records.requests) == 3

@@ -13,6 +13,7 @@ import weakref
 import zlib
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
 
 import httpcore
 import httpx
@@ -89,6 +90,20 @@ class GuardedClient:
         host = url.raw_host.decode("ascii")
         self._guard.check_host(host)
         return url.copy_with(host=host.removesuffix("."), fragment=None)
+
+    def find_redirect_target(self, url: httpx.URL, answer: HTTPAnswer) -> httpx.URL | None:
+        """Return the target of a redirect; None for other answers. Raises BlockedRequestError for a forbidden target."""
+        if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
+            return None
+        try:
+            target = self.parse_url(urljoin(str(url), answer.headers["location"]))
+        except BlockedRequestError as refused:
+            raise BlockedRequestError(f"it redirects, but {refused}") from None
+        except ValueError:
+            raise BlockedRequestError("it redirects to a URL that cannot be read") from None
+        if url.scheme == "https" and target.scheme == "http":
+            raise BlockedRequestError("it redirects from https to http")
+        return target
 
     def get_host_semaphore(self, host: str) -> asyncio.Semaphore:
         """Return the semaphore to hold during a request, so that a slow host cannot occupy all connections."""

@@ -13,7 +13,6 @@ import re
 import time
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urljoin
 
 from callflows.errors import BlockedRequestError, OutboundRequestError
 from callflows.log import get_logger
@@ -100,7 +99,7 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
             answer = await client.send_request(
                 method, url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
             )
-        target = _find_redirect_target(client, url, answer)
+        target = client.find_redirect_target(url, answer)
         if target is None:
             return answer
         if method not in {"GET", "HEAD"} and answer.status in {301, 302, 303}:
@@ -112,21 +111,6 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
                 raise OutboundRequestError("it redirects a request with a body to another server")
         url = target
     raise OutboundRequestError(f"it redirects more than {_MAX_REDIRECTS} times")
-
-
-def _find_redirect_target(client: GuardedClient, url: httpx.URL, answer: HTTPAnswer) -> httpx.URL | None:
-    """Return the target URL of a redirect, None for other answers. Raises BlockedRequestError for a forbidden target."""
-    if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
-        return None
-    try:
-        target = client.parse_url(urljoin(str(url), answer.headers["location"]))
-    except BlockedRequestError as refused:
-        raise BlockedRequestError(f"it redirects, but {refused}") from None
-    except ValueError:
-        raise BlockedRequestError("it redirects to a URL that cannot be read") from None
-    if url.scheme == "https" and target.scheme == "http":
-        raise BlockedRequestError("it redirects from https to http")
-    return target
 
 
 def _is_same_server(current: httpx.URL, target: httpx.URL) -> bool:

@@ -275,8 +275,7 @@ async def _publish(work: Awaitable[Any], flow: str) -> Response:
 
 def build_token_change(request: Request, owner: TokenOwner) -> PersonChange:
     """Return who changes something by a request, for the audit log."""
-    address = request.client.host if request.client is not None else "unknown address"
-    return PersonChange(owner.name, address, time.time())
+    return PersonChange(owner.name, request.state.source_address, time.time())
 
 
 class ListEntryBody(_Body):

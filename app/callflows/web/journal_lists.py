@@ -1,9 +1,8 @@
-"""What the HTTP API and the console share to ask the journal: fields, cursors, pages of lists as JSON or CSV, outages."""
+"""Questions to the journal by the HTTP API and the console: fields, cursors, pages of lists as JSON or CSV, outages."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import io
 import json
@@ -79,7 +78,7 @@ def read_page_cursor(text: str) -> tuple[float, str] | None:
     try:
         at, id_ = json.loads(base64.urlsafe_b64decode(f"{text}==="))
         return float(at), str(id_)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise HTTPException(400, "cursor: take it from the field next of the page before") from None
 
 

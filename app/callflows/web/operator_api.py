@@ -52,8 +52,8 @@ API_ROOT: Final = "/api/v1"
 _PROBLEM: Final[dict[str, Any]] = {"content": {"application/problem+json": {}}}
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"description": "A field has a value that is not valid", **_PROBLEM},
-    401: {"description": "The token is missing, wrong, over or revoked", **_PROBLEM},
-    403: {"description": "The token has not this scope", **_PROBLEM},
+    401: {"description": "The token is missing, wrong, expired or revoked", **_PROBLEM},
+    403: {"description": "The token does not have this scope", **_PROBLEM},
     404: {"description": "There is no such thing", **_PROBLEM},
     503: {"description": "The database is away: ask again", **_PROBLEM},
 }
@@ -116,6 +116,7 @@ class _Door:
         return await self.require_scope(request, "operate")
 
     async def require_scope(self, request: Request, scope: str) -> TokenOwner:
+        request.state.source_address = self._trust.describe_source(request.scope)
         kind, _, token = find_header(request.scope, b"authorization").partition(" ")
         if not token and not self._needs_token and self._trust.is_local(request.scope):
             if find_header(request.scope, b"sec-fetch-site") not in ("", "same-origin", "none"):

@@ -89,6 +89,10 @@ class RequestTrust:
                 break
         return address
 
+    def describe_source(self, scope: Mapping[str, Any]) -> str:
+        """Return the source address as text, for limits and the audit log."""
+        return str(self.find_source_address(scope) or "unknown address")
+
     def is_encrypted(self, scope: Mapping[str, Any]) -> bool:
         """Report whether the person's side of a request is https, as far as a trusted proxy or PUBLIC_URL says so."""
         return self.create_base_url_getter(scope)().startswith("https:")

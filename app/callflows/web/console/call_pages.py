@@ -21,7 +21,6 @@ from callflows.journal.call_story import (
 )
 from callflows.journal.inbox import CALL_KIND
 from callflows.journal.story_words import describe_story_entry, indent_document, skip_repeated_entries
-from callflows.web.console.console_door import build_person_change
 from callflows.web.console.flow_picture import DrawnFlow, count_ways, draw_flow, light_picture
 from callflows.web.journal_lists import (
     DEFAULT_LISTED_ROWS,
@@ -175,7 +174,7 @@ class _CallPages:
         call = request.path_params["call"]
         if not await ask_journal(self._journal.has_thing(CALL_KIND, call)):
             raise HTTPException(404, "There is no such call.")
-        change = build_person_change(request, session.user)
+        change = self._console.door.build_person_change(request, session.user)
         try:
             await ask_journal(self._journal.add_note(CALL_KIND, call, change, fields.get("text", "")))
         except JournalRejectionError as error:

@@ -18,7 +18,6 @@ from callflows.errors import (
 from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.web.command_process import TriedDraft
-from callflows.web.console.console_door import build_person_change
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class _ChangePages:
         try:
             text = _apply_values(text, fields)
             if fields.get("do") == "live":
-                change = build_person_change(request, session.user)
+                change = self._console.door.build_person_change(request, session.user)
                 await ask_journal(self._workshop.publish(flow, text, digest, change))
                 return self._console.redirect(f"/flows/{flow}?view=versions")
             found = await self._examine(flow, text, fields.get("do", "check"))
@@ -131,7 +130,7 @@ class _ChangePages:
         """Make an earlier version live again."""
         await self._console.door.read_form(request, session)
         flow, version = request.path_params["flow"], request.path_params["version"]
-        change = build_person_change(request, session.user)
+        change = self._console.door.build_person_change(request, session.user)
         try:
             await ask_journal(self._workshop.roll_back(flow, version, "", change))
         except LookupError:

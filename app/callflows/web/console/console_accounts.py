@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -13,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from callflows.atomic_files import lock_file, replace_file_text
 from callflows.errors import SettingsError
-from callflows.settings import MIN_PASSWORD_CHARACTERS
+from callflows.settings import MAX_PASSWORD_CHARACTERS, MIN_PASSWORD_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,9 @@ SHARED_NAME: Final = "console"
 """The name in the audit log of everybody who knows the shared password."""
 THIS_MACHINE: Final = "this machine"
 """The name of a person who came by the link that ``serve`` prints."""
-MAX_PASSWORD_CHARACTERS: Final = 200
 _NAME_PATTERN: Final = re.compile(r"[\w.@+-]{1,64}")
-_FILE_HEADER: Final = "# People of the console: name, role, hash of the password. callflows user writes this file.\n"
+_FILE_COLUMNS: Final = ("name", "role", "hash of the password")
+_FILE_HEADER: Final = f"# People of the console: {', '.join(_FILE_COLUMNS)}. callflows user writes this file.\n"
 _HASHER: Final = PasswordHasher()
 
 
@@ -57,9 +58,10 @@ def read_console_users(file: Path) -> dict[str, StoredUser]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        name, role, hash_, *rest = (*line.split(), "", "", "")
-        if rest[3:] or any(rest) or role not in CONSOLE_ROLES or not hash_.startswith("$argon2"):
+        parts = line.split()
+        if len(parts) != len(_FILE_COLUMNS) or parts[1] not in CONSOLE_ROLES or not parts[2].startswith("$argon2"):
             raise SettingsError(f"{file}:{number}: a line is a name, a role and a hash: write it with callflows user add")
+        name, role, hash_ = parts
         users[name] = StoredUser(role, hash_)
     return users
 
@@ -103,12 +105,12 @@ def _normalize_password(password: str) -> str:
 
 
 class ConsoleAccounts:
-    """Decides who a person is, by name and password. The file is read again when it has changed."""
+    """Finds people by name and password. The file is read again when it has changed."""
 
     def __init__(self, shared_password: str, file: Path) -> None:
         self._shared_password = _normalize_password(shared_password)
         self._file = file
-        self._read: tuple[tuple[int, int], Mapping[str, StoredUser]] | None = None
+        self._read: tuple[tuple[int, int, int], Mapping[str, StoredUser]] | None = None
 
     @property
     def has_shared_password(self) -> bool:
@@ -154,7 +156,7 @@ class ConsoleAccounts:
             found = self._file.stat()
         except OSError:
             return {}
-        signature = found.st_mtime_ns, found.st_size
+        signature = found.st_mtime_ns, found.st_size, found.st_ino  # a new hash is as long as the one before
         if self._read is None or self._read[0] != signature:
             self._read = signature, read_console_users(self._file)
         return self._read[1]
@@ -164,10 +166,6 @@ def _stamp(secret: str) -> str:
     return hashlib.blake2b(secret.encode(), digest_size=9).hexdigest()
 
 
-_DUMMY_HASHES: Final[list[str]] = []
-
-
+@functools.cache
 def _get_dummy_hash() -> str:
-    if not _DUMMY_HASHES:
-        _DUMMY_HASHES.append(_HASHER.hash("nobody has this password"))
-    return _DUMMY_HASHES[0]
+    return _HASHER.hash("nobody has this password")

@@ -50,10 +50,10 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor, workshop: Flo
             return Response(status_code=303, headers=error.headers)
         if request.url.path.endswith((".json", ".csv")) or not door.is_open_for(request):
             return create_problem_response(error.status_code, str(error.detail))
-        return console.render_error(request, error.status_code, str(error.detail))
+        return console.render_error(error.status_code, str(error.detail))
 
-    async def handle_unexpected_error(request: Request, _error: Exception) -> Response:
-        return console.render_error(request, 500, "The server failed; see its log.")
+    async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
+        return console.render_error(500, "The server failed; see its log.")
 
     app = Starlette(
         routes=console.routes, exception_handlers={HTTPException: handle_http_error, Exception: handle_unexpected_error}
@@ -92,23 +92,24 @@ def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each 
         require_open(request)
         if await door.find_session(request) is not None:
             return RedirectResponse(choose_next_path(request.query_params.get("next")), 303)
-        return console.render_sign_in(request)
+        return console.render_sign_in(choose_next_path(request.query_params.get("next")))
 
     async def sign_in(request: Request) -> Response:
         require_open(request)
         require_same_origin(request)
         fields = await read_form_fields(request)
         result = await door.check_attempt(request, fields.get("name", "").strip(), fields.get("password", ""))
+        next_path = choose_next_path(fields.get("next"))
         if result.user is None:
-            return console.render_sign_in(request, result.refusal, result.status)
-        return await door.begin_session(request, result.user, choose_next_path(fields.get("next")))
+            return console.render_sign_in(next_path, result.refusal, result.status)
+        return await door.begin_session(request, result.user, next_path)
 
     async def use_link(request: Request) -> Response:
         require_open(request)
         user = await door.use_link(request, request.query_params.get("code", ""))
         if user is None:
             refusal = "This link was used already, is older than an hour, or is for another machine. Start serve again."
-            return console.render_sign_in(request, refusal, 403)
+            return console.render_sign_in(f"{CONSOLE_PATH}/", refusal, 403)
         return await door.begin_session(request, user, f"{CONSOLE_PATH}/")
 
     async def sign_out(request: Request, session: ConsoleSession) -> Response:

@@ -1,4 +1,4 @@
-"""The door of the console: who is signed in, what a person may do, and which requests are forged.
+"""The door of the console: sessions, the rights of roles, and protection against forged requests.
 
 A request that changes something must come from a page of this server (``Origin``, ``Sec-Fetch-Site``), with the token of
 the session. Attempts to sign in are counted in the database, for all processes together.
@@ -72,20 +72,20 @@ class ConsoleDoor:
 
     async def find_session(self, request: Request) -> ConsoleSession | None:
         """Return the session of a request; None without one, or if it has ended or its person is gone."""
-        ticket = self._signer.read_session(request.cookies.get(SESSION_COOKIE, ""))
-        if ticket is None:
+        signed = self._signer.read_session(request.cookies.get(SESSION_COOKIE, ""))
+        if signed is None:
             return None
-        if ticket.name == THIS_MACHINE:
+        if signed.name == THIS_MACHINE:
             user = ConsoleUser(THIS_MACHINE, "author") if self._trust.is_local(request.scope) else None
         else:
-            user = self.accounts.find_user(ticket.name)
+            user = self.accounts.find_user(signed.name)
         if (
             user is None
-            or user.stamp != ticket.stamp
-            or await ask_journal(self._journal.is_claimed(_ENDED_CLAIM, ticket.id))
+            or not self._signer.has_current_stamp(signed, user)
+            or await ask_journal(self._journal.is_claimed(_ENDED_CLAIM, signed.id))
         ):
             return None
-        return ConsoleSession(user, ticket.id, ticket.began, self._signer.make_form_token(ticket.id))
+        return ConsoleSession(user, signed.id, self._signer.make_form_token(signed.id))
 
     async def require_session(self, request: Request, scope: str) -> ConsoleSession:
         """Return the session of a request with a scope of the HTTP API. Raises HTTPException.
@@ -98,11 +98,11 @@ class ConsoleDoor:
         if session is None:
             if request.method != "GET" or "hx-request" in request.headers:
                 raise HTTPException(401, "Your session has ended. Sign in again; nothing was changed.")
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            raise HTTPException(303, headers={"location": f"{CONSOLE_PATH}/login?next={quote(here, safe='/')}"})
+            page = quote(read_page_address(request), safe="/")
+            raise HTTPException(303, headers={"location": f"{CONSOLE_PATH}/login?next={page}"})
         owner = TokenOwner(session.user.name, CONSOLE_ROLES[session.user.role])
         if not owner.has_scope(scope):
-            role = next(role for role, wanted in CONSOLE_ROLES.items() if wanted == scope)
+            role = next(role for role, scope_of_role in CONSOLE_ROLES.items() if scope_of_role == scope)
             raise HTTPException(403, f"Your role is {session.user.role}; this needs the role {role}.")
         return session
 
@@ -116,7 +116,7 @@ class ConsoleDoor:
 
     async def check_attempt(self, request: Request, name: str, password: str) -> SignInResult:
         """Check an attempt to sign in, and count it first. Raises HTTPException if the database is away."""
-        address = str(self._trust.find_source_address(request.scope) or "unknown")
+        address = self._trust.describe_source(request.scope)
         now = time.time()
         key = uuid.uuid4().hex
         minute = CountedCall(f"console sign-in/{digest_caller(address)}/{int(now // 60)}", key, now)
@@ -153,13 +153,13 @@ class ConsoleDoor:
             httponly=True,
             samesite="lax",
         )
-        await self.record_change(build_person_change(request, user), "signed in", "console", "", user.role)
+        await self.record_change(self.build_person_change(request, user), "signed in", "console", "", user.role)
         return response
 
     async def end_session(self, request: Request, session: ConsoleSession) -> Response:
         """Sign a person out. The cookie is refused from now on, wherever a copy is."""
         await ask_journal(self._journal.claim_key(_ENDED_CLAIM, session.id))
-        await self.record_change(build_person_change(request, session.user), "signed out", "console", "", "")
+        await self.record_change(self.build_person_change(request, session.user), "signed out", "console", "", "")
         response = RedirectResponse(f"{CONSOLE_PATH}/login", 303)
         response.delete_cookie(SESSION_COOKIE, path=CONSOLE_PATH, httponly=True, samesite="lax")
         return response
@@ -168,11 +168,9 @@ class ConsoleDoor:
         """Add a change to the audit log. Raises HTTPException if the database is away."""
         await ask_journal(self._journal.add_audit_row(change, action, key, before, after))
 
-
-def build_person_change(request: Request, user: ConsoleUser) -> PersonChange:
-    """Return who changes something, from where, for the audit log."""
-    address = request.client.host if request.client is not None else "unknown address"
-    return PersonChange(user.name, f"console, {address}", time.time())
+    def build_person_change(self, request: Request, user: ConsoleUser) -> PersonChange:
+        """Return the person who changes something, and the address, for the audit log."""
+        return PersonChange(user.name, f"console, {self._trust.describe_source(request.scope)}", time.time())
 
 
 def require_same_origin(request: Request) -> None:
@@ -195,6 +193,11 @@ async def read_form_fields(request: Request) -> dict[str, str]:
         )
     except (ValueError, UnicodeDecodeError):
         raise HTTPException(400, "The form cannot be read.") from None
+
+
+def read_page_address(request: Request) -> str:
+    """Return the path of a page with its query."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def choose_next_path(wanted: Any) -> str:  # noqa: ANN401 - a field of a request

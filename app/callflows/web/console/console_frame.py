@@ -15,8 +15,8 @@ from starlette.routing import Route
 from callflows.flows.authoring.flow_outline import FlowOutlines
 from callflows.journal.inbox import InboxFilter
 from callflows.web.console.console_accounts import CONSOLE_ROLES
-from callflows.web.console.console_door import CONSOLE_PATH, choose_next_path
-from callflows.web.console.page_rendering import PageRenderer, StaticFiles
+from callflows.web.console.console_door import CONSOLE_PATH
+from callflows.web.console.page_rendering import ConsoleFiles, PageRenderer
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _MAX_COUNTED: Final = 100
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConsoleSources:
-    """What the pages show, given by the server."""
+    """The parts of the server that the pages show."""
 
     journal: JournalQueries
     get_loaded_flows: Callable[[], LoadedFlows]
@@ -73,12 +73,12 @@ class ConsoleSources:
 
 
 class Console:
-    """What all pages share: rendering with the head of a page, sessions, and the names of the flows."""
+    """The common parts of all pages: rendering with the head of a page, sessions, and the names of the flows."""
 
     def __init__(self, sources: ConsoleSources, door: ConsoleDoor) -> None:
         self.sources = sources
         self.door = door
-        self.static_files = StaticFiles()
+        self.static_files = ConsoleFiles()
         self.routes: list[Route] = []
         self._renderer = PageRenderer(self.static_files)
         self._new = (float("-inf"), 0)
@@ -97,14 +97,11 @@ class Console:
         """Render a page with its head."""
         new = await self._count_new()
         values["menu"] = [(name, to, here, new if name == "Inbox" else 0) for name, to, here in self._list_menu(request)]
-        return self._renderer.render_page(template, {**self._build_head(request, session), **values})
+        return self._renderer.render_page(template, {**self._build_head(session), **values})
 
-    def _build_head(self, request: Request, session: ConsoleSession | None) -> dict[str, Any]:
-        return {
-            "session": session,
-            "scope": CONSOLE_ROLES[session.user.role] if session is not None else "",
-            "path": request.url.path,
-        }
+    @staticmethod
+    def _build_head(session: ConsoleSession | None) -> dict[str, Any]:
+        return {"session": session, "scope": CONSOLE_ROLES[session.user.role] if session is not None else ""}
 
     @staticmethod
     def _list_menu(request: Request) -> list[tuple[str, str, bool]]:
@@ -136,17 +133,17 @@ class Console:
         self.forget_counts()
         return RedirectResponse(CONSOLE_PATH + path, 303)
 
-    def render_sign_in(self, request: Request, refusal: str = "", status: int = 200) -> Response:
+    def render_sign_in(self, next_path: str, refusal: str = "", status: int = 200) -> Response:
         values = {
-            "next": choose_next_path(request.query_params.get("next")),
+            "next": next_path,
             "refusal": refusal,
             "asks_name": self.door.accounts.has_people,
             "has_password": self.door.accounts.are_open,
         }
-        return self._renderer.render_page("sign_in.html", {**self._build_head(request, None), **values}, status)
+        return self._renderer.render_page("sign_in.html", {**self._build_head(None), **values}, status)
 
-    def render_error(self, request: Request, status: int, detail: str) -> Response:
-        head = self._build_head(request, None)
+    def render_error(self, status: int, detail: str) -> Response:
+        head = self._build_head(None)
         title = HTTPStatus(status).phrase
         return self._renderer.render_page("error.html", {**head, "title": title, "detail": detail}, status)
 
@@ -173,6 +170,6 @@ class Console:
     def find_midnight(self, flow: str = "") -> float:
         """Return the beginning of today on the clock of a flow, or of the first flow that has a zone."""
         flows = self.sources.get_loaded_flows().book.flows
-        zones = [one.zone for name, one in sorted(flows.items()) if one.zone is not None and flow in ("", name)]
+        zones = [known.zone for name, known in sorted(flows.items()) if known.zone is not None and flow in ("", name)]
         today = datetime.now(zones[0] if zones else UTC)
         return today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

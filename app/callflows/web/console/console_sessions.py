@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -22,22 +21,20 @@ SESSION_COOKIE: Final = "callflows_console"
 
 
 class ConsoleSession(NamedTuple):
-    """Who is signed in, since a moment (seconds since 1970)."""
+    """A person who is signed in."""
 
     user: ConsoleUser
     id: str
-    began: float
     form_token: str
     """The token that every form of this session sends."""
 
 
-class SessionTicket(NamedTuple):
-    """What a cookie says: it must be compared with the people as they are now."""
+class SignedSession(NamedTuple):
+    """The contents of a cookie, to be compared with the people as they are now."""
 
     name: str
     stamp: str
     id: str
-    began: float
 
 
 class SessionSigner:
@@ -49,19 +46,24 @@ class SessionSigner:
         self._sessions = URLSafeTimedSerializer(oldest_first, salt="console session", signer_kwargs=options)
         self._links = URLSafeTimedSerializer(oldest_first, salt="console link", signer_kwargs=options)
         self._form_key = hashlib.blake2b(b"console form", key=keys[0][:64]).digest()
+        self._stamp_keys = [hashlib.blake2b(b"console stamp", key=key[:64]).digest() for key in keys]
 
     def sign_session(self, user: ConsoleUser) -> str:
         """Return the value of the cookie of a new session."""
-        return str(self._sessions.dumps([user.name, user.stamp, secrets.token_urlsafe(12)]))
+        return str(self._sessions.dumps([user.name, _sign_stamp(self._stamp_keys[0], user), secrets.token_urlsafe(12)]))
 
-    def read_session(self, cookie: str) -> SessionTicket | None:
-        """Return what a cookie says; None if it is forged or over."""
+    def read_session(self, cookie: str) -> SignedSession | None:
+        """Return the contents of a cookie; None if it is forged or over."""
         try:
-            said, began = self._sessions.loads(cookie, max_age=SESSION_SECONDS, return_timestamp=True)
-            name, stamp, id_ = map(str, said)
+            name, stamp, id_ = map(str, self._sessions.loads(cookie, max_age=SESSION_SECONDS))
         except (BadData, ValueError, TypeError):
             return None
-        return SessionTicket(name, stamp, id_, began.timestamp())
+        return SignedSession(name, stamp, id_)
+
+    def has_current_stamp(self, signed: SignedSession, user: ConsoleUser) -> bool:
+        """Return whether a cookie was signed for the password that a person has now."""
+        given = signed.stamp.encode()
+        return any(hmac.compare_digest(given, _sign_stamp(key, user).encode()) for key in self._stamp_keys)
 
     def make_form_token(self, session_id: str) -> str:
         return hmac.new(self._form_key, session_id.encode(), "sha256").hexdigest()[:32]
@@ -78,11 +80,11 @@ class SessionSigner:
             return ""
 
 
+def _sign_stamp(key: bytes, user: ConsoleUser) -> str:
+    # With a key, since a cookie can be read: a plain hash of a password would let its holder guess the password.
+    return hmac.new(key, user.stamp.encode(), "sha256").hexdigest()[:32]
+
+
 def is_form_token(session: ConsoleSession, given: str) -> bool:
     """Return whether a form has the token of the session."""
     return hmac.compare_digest(given.encode(), session.form_token.encode())
-
-
-def count_seconds_left(session: ConsoleSession) -> int:
-    """Return the seconds until a session ends."""
-    return max(0, int(session.began + SESSION_SECONDS - time.time()))

@@ -1,4 +1,4 @@
-"""The page of the server's health: how fast it answers, what fell back and why, and what doctor says with each fix."""
+"""The page of the server's health: the speed of answers, calls that heard the fallback, and the findings of doctor."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _HealthPage:
         return results
 
     def _measure_disk(self) -> dict[str, Any]:
-        """Return the free space of the data folder, and the size of what waits there for the database."""
+        """Return the free space of the data folder, in bytes and as a share; or the problem."""
         folder = self._console.sources.data_folder
         try:
             usage = shutil.disk_usage(folder)

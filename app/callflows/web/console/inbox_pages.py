@@ -16,7 +16,7 @@ from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.telephony.ports import Effect
 from callflows.text import MAX_SMS_CHARACTERS, clean_text
-from callflows.web.console.console_door import build_person_change, choose_next_path
+from callflows.web.console.console_door import choose_next_path, read_page_address
 from callflows.web.console.recording_audio import RecordingFetcher
 from callflows.web.journal_lists import DEFAULT_LISTED_ROWS, ask_journal, read_page_cursor, write_page_cursor
 
@@ -32,7 +32,6 @@ _BOXES: Final = {"voicemails": "Voicemails", "texts": "Texts", "missed": "Missed
 _MISSED_ENDINGS: Final = ("nobody-answered", "no-message", "hung-up-in-menu", "hung-up", "fallback")
 _MISSED_DAYS: Final = 7
 _MAX_CONVERSATION: Final = 200
-_SMS_PART_CHARACTERS: Final = 153
 _SECONDS_PER_DAY: Final = 86_400
 
 
@@ -84,8 +83,9 @@ class _InboxPages:
             state=state,
             rows=shown,
             more=more,
-            here=f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
+            here=read_page_address(request),
             zone_of=self._console.find_zone_name,
+            zone_of_number=self._console.find_zone_of_number,
         )
 
     async def _list_missed(self) -> list[dict[str, Any]]:
@@ -126,11 +126,13 @@ class _InboxPages:
         fields = await self._console.door.read_form(request, session)
         ours, other = request.path_params["ours"], request.path_params["other"]
         text = clean_text(fields.get("text", "")).strip()
+        if not await ask_journal(self._journal.list_messages(InboxFilter(number=ours, party=other, limit=1))):
+            raise HTTPException(404, "There is no conversation between these numbers.")
         refusal = await self._explain_refused_reply(ours, other, text)
         send = self._console.sources.send_effect
         if refusal or send is None:
             return await self._render_conversation(request, session, ours, other, refusal, text)
-        change = build_person_change(request, session.user)
+        change = self._console.door.build_person_change(request, session.user)
         await self._console.door.record_change(change, "text", f"text {ours} {other}", "", text)
         send(Effect("sms", f"console/{uuid.uuid4().hex}", {"from": ours, "to": other, "text": text}))
         return self._console.redirect(f"/texts/{quote(ours)}/{quote(other)}#end")
@@ -158,7 +160,7 @@ class _InboxPages:
     async def set_handled(self, request: Request, session: ConsoleSession) -> Response:
         fields = await self._console.door.read_form(request, session)
         kind, id_ = await self._require_thing(request)
-        change = build_person_change(request, session.user)
+        change = self._console.door.build_person_change(request, session.user)
         await ask_journal(self._journal.set_handled(kind, id_, change, handled=fields.get("handled") == "yes"))
         return self._console.redirect(choose_next_path(fields.get("next")).removeprefix("/console"))
 
@@ -166,7 +168,7 @@ class _InboxPages:
         fields = await self._console.door.read_form(request, session)
         kind, id_ = await self._require_thing(request)
         try:
-            change = build_person_change(request, session.user)
+            change = self._console.door.build_person_change(request, session.user)
             await ask_journal(self._journal.add_note(kind, id_, change, fields.get("text", "")))
         except JournalRejectionError as error:
             raise HTTPException(400, f"The note was not stored: {error}.") from None

@@ -26,6 +26,9 @@ _RECHECK_SECONDS: Final = 60.0
 """Seconds after which the session of a watcher is looked at again."""
 
 
+_STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
 class LiveHub:
     """Renders a part of a page while somebody watches, and sends it to all watchers when it has changed."""
 
@@ -40,14 +43,15 @@ class LiveHub:
     def watch(self, is_session_valid: Callable[[], Awaitable[bool]]) -> Response:
         """Answer with the stream of changes."""
         if len(self._queues) >= MAX_WATCHERS:
-            return StreamingResponse(iter(["retry: 30000\n\n"]), media_type="text/event-stream")
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._stream(is_session_valid), media_type="text/event-stream", headers=headers)
+            return StreamingResponse(iter(["retry: 30000\n\n"]), media_type="text/event-stream", headers=_STREAM_HEADERS)
+        return StreamingResponse(self._stream(is_session_valid), media_type="text/event-stream", headers=_STREAM_HEADERS)
 
     async def _stream(self, is_session_valid: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
         # A slow browser misses changes in between, and gets the newest.
         queue: asyncio.Queue[str] = asyncio.Queue(1)
         self._queues.add(queue)
+        if self._last:
+            queue.put_nowait(self._last)  # the page may be older, or the connection was away for a while
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look_while_watched())
         checked = time.monotonic()

@@ -15,7 +15,6 @@ from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
 from callflows.journal.stored_rows import CallFilter, find_call_end
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
-from callflows.web.console.console_door import build_person_change
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
 from callflows.web.console.live_hub import LiveHub
 from callflows.web.journal_lists import ask_journal
@@ -162,19 +161,19 @@ class _NowPages:
             if state == "normal":
                 folders = (sources.flows_folder, sources.data_folder)
                 taken = await asyncio.to_thread(cancel_all_overrides, folders, flow.name, hours, now)
-                said = f"{taken} override(s)", "normal"
+                values = f"{taken} override(s)", "normal"
             elif state in _STATES:
                 ends = parse_override_end(fields.get("until", ""), now, flow.zone)
                 override = HoursOverride(flow.name, hours, _STATES[state], None, ends)
                 folder = choose_override_folder(sources.flows_folder, sources.data_folder)
                 await asyncio.to_thread(add_override, folder, override, now)
-                said = "", f"{state} until {ends.isoformat(' ', 'minutes')}"
+                values = "", f"{state} until {ends.isoformat(' ', 'minutes')}"
             else:
                 raise HTTPException(400, "state: use open, closed or normal")
         except (ValueError, OSError) as error:
             raise HTTPException(400, f"The hours were not changed: {error}") from None
-        change = build_person_change(request, session.user)
-        await self._console.door.record_change(change, "override", f"{flow.name} {hours}", *said)
+        change = self._console.door.build_person_change(request, session.user)
+        await self._console.door.record_change(change, "override", f"{flow.name} {hours}", *values)
         await self._await_effect(flow.name, hours, before)
         return self._console.redirect("/")
 
@@ -183,7 +182,10 @@ class _NowPages:
         end = time.monotonic() + _TAKES_EFFECT_SECONDS
         while time.monotonic() < end:
             flow = self._console.sources.get_loaded_flows().book.flows.get(name)
-            if flow is None or preview_hours(flow, hours, datetime.now(UTC)).override != before.override:
+            if flow is None:
+                return
+            preview = await asyncio.to_thread(preview_hours, flow, hours, datetime.now(UTC))
+            if preview.override != before.override:
                 return
             await asyncio.sleep(0.05)
 
@@ -193,7 +195,9 @@ def _sum_by_ending(counts: list[tuple[str, int, int]]) -> list[tuple[str, str, i
     totals: dict[str, int] = {}
     for kind, _, count in counts:
         totals[kind] = totals.get(kind, 0) + count
-    return [(kind, ENDING_WORDS.get(kind, kind), count) for kind, count in sorted(totals.items(), key=lambda one: -one[1])]
+    return [
+        (kind, ENDING_WORDS.get(kind, kind), count) for kind, count in sorted(totals.items(), key=lambda total: -total[1])
+    ]
 
 
 def _build_bars(counts: list[tuple[str, int, int]]) -> list[tuple[int, int, int]]:

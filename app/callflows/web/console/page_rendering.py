@@ -24,7 +24,6 @@ _STATIC_FOLDER: Final = Path(__file__).parent / "static"
 _STATIC_TYPES: Final = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _OWN_FILES: Final = ("console.css", "console.js", "icon.svg")
 _YEAR_SECONDS: Final = 31_536_000
-_SECONDS_PER_DAY: Final = 86_400
 _CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -40,7 +39,7 @@ SECURITY_HEADERS: Final = {
 }
 
 
-class StaticFiles:
+class ConsoleFiles:
     """The scripts, styles and pictures of the pages, held in memory and known by their hash."""
 
     def __init__(self) -> None:
@@ -66,7 +65,7 @@ class StaticFiles:
 class PageRenderer:
     """Renders templates. Values of callers are escaped everywhere: only ``SvgPicture`` is markup."""
 
-    def __init__(self, static_files: StaticFiles) -> None:
+    def __init__(self, static_files: ConsoleFiles) -> None:
         self._environment = Environment(
             loader=PackageLoader("callflows.web.console"),
             autoescape=True,
@@ -80,7 +79,7 @@ class PageRenderer:
             "duration": format_clock_duration,
             "local": format_clock,
             "day": format_day,
-            "groupby_day": group_by_day,
+            "group_by_day": group_by_day,
         }
 
     def render_page(self, template: str, values: Mapping[str, Any], status: int = 200) -> HTMLResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -95,7 +96,6 @@ class _PhonePage:
                 "at": format_elapsed(step["at"]),
                 "is_effect": step["verb"] in _EFFECT_VERBS,
                 "is_key": step["verb"] == "Gather" and bool(step.get("digits")),
-                "is_said": step["verb"] == "Say",
                 "node": step.get("node", ""),
             }
             for step in call.steps
@@ -103,7 +103,7 @@ class _PhonePage:
         ]
         nodes = [step["node"] for step in call.steps if step.get("node")]
         path = [node for index, node in enumerate(nodes) if not index or node != nodes[index - 1]]
-        drawn = draw_flow(flow.name, self._console.find_flow_file(flow.file), flow.source)
+        drawn = await asyncio.to_thread(draw_flow, flow.name, self._console.find_flow_file(flow.file), flow.source)
         picture = None
         if drawn is not None:
             visited, ways = count_ways(path)

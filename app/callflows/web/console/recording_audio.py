@@ -24,7 +24,9 @@ _FETCH_SECONDS: Final = 20.0
 _MAX_REDIRECTS: Final = 3
 _RANGE_PATTERN: Final = re.compile(r"bytes=(\d{0,12})-(\d{0,12})")
 _TYPES_BY_BEGINNING: Final = (
-    (b"RIFF", "audio/wav"), (b"ID3", "audio/mpeg"), (b"\xff\xfb", "audio/mpeg"), (b"OggS", "audio/ogg"),
+    (b"RIFF", "audio/wav"), (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"),
+    # Frames of MP3 without tags: MPEG 1, MPEG 2 and MPEG 2.5, the last for the 8 kHz of telephones.
+    *((bytes([0xFF, second]), "audio/mpeg") for second in (0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3)),
 )  # fmt: skip
 """The first bytes of kinds of sounds: a page of another server is never passed on as a sound."""
 
@@ -44,15 +46,14 @@ class RecordingFetcher:
 
     async def serve_recording(self, id_: str, url: str, range_header: str) -> Response:
         """Answer a request of a player. Raises HTTPException if the recording cannot be had."""
-        async with self._lock:
-            recording = self._kept.get(id_)
-            if recording is None:
-                recording = await self._fetch_recording(url)
-                self._keep(id_, recording)
+        recording = self._kept.get(id_)
+        if recording is None:
+            async with self._lock:  # one fetch, also if a player asks for several ranges at once
+                recording = self._kept.get(id_)
+                if recording is None:
+                    recording = await self._fetch_recording(url)
+                    self._keep(id_, recording)
         return _build_range_response(recording, range_header)
-
-    def forget_recordings(self) -> None:
-        self._kept.clear()
 
     def _keep(self, id_: str, recording: Recording) -> None:
         self._kept[id_] = recording
@@ -65,23 +66,23 @@ class RecordingFetcher:
 
         client = GuardedClient(AddressGuard(self._private_networks), max_connections=2, max_per_host=2)
         try:
+            target = client.parse_url(url)
             for _ in range(_MAX_REDIRECTS + 1):
-                target = client.parse_url(url)
                 answer = await client.send_request(
                     "GET", target, {"host": target.netloc}, b"", max_bytes=MAX_RECORDING_BYTES, seconds=_FETCH_SECONDS
                 )
-                location = answer.headers.get("location", "")
-                if answer.status not in (301, 302, 303, 307, 308) or not location:
+                next_target = client.find_redirect_target(target, answer)
+                if next_target is None:
                     break
-                url = str(target.join(location))
+                target = next_target
         except (BlockedRequestError, OutboundRequestError) as error:
             raise HTTPException(502, f"The recording cannot be fetched: {error}.") from None
         finally:
             await client.close()
         media_type = next((kind for first, kind in _TYPES_BY_BEGINNING if answer.body.startswith(first)), "")
         if not answer.is_success or not media_type:
-            why = "it is no sound" if answer.is_success else f"its server answers with status {answer.status}"
-            raise HTTPException(502, f"The recording cannot be fetched: {why}.")
+            reason = "it is no sound" if answer.is_success else f"its server answers with status {answer.status}"
+            raise HTTPException(502, f"The recording cannot be fetched: {reason}.")
         return Recording(answer.body, media_type)
 
 

@@ -38,14 +38,14 @@ function tick() {
     part.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   }
 }
-let knownCalls = null, saidAt = 0;
+let knownCalls = null, announcedAt = 0;
 function announceCalls() {
-  const shown = [...document.querySelectorAll("#going [data-call]")], said = document.getElementById("said");
+  const shown = [...document.querySelectorAll("#going [data-call]")], announcement = document.getElementById("announcement");
   const fresh = knownCalls && shown.find((row) => !knownCalls.has(row.dataset.call));
   knownCalls = new Set(shown.map((row) => row.dataset.call));
-  if (fresh && said && Date.now() - saidAt > 5000) {
-    said.textContent = fresh.dataset.words;
-    saidAt = Date.now();
+  if (fresh && announcement && Date.now() - announcedAt > 5000) {
+    announcement.textContent = fresh.dataset.words;
+    announcedAt = Date.now();
   }
   tick();
 }
@@ -55,7 +55,7 @@ if (document.querySelector("#going")) {
   document.body.addEventListener("htmx:sseMessage", announceCalls);
 }
 
-// The phone: the keyboard presses its keys, and the browser may speak the last words of the line.
+// The phone: the keyboard presses its keys.
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = [...document.querySelectorAll(".keypad [data-key]")].find((one) => one.dataset.key === event.key);

@@ -1,0 +1,34 @@
+"""Live parts of pages: the first part that a watcher gets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from callflows.web.console.live_hub import LiveHub
+from waiting import run_bounded
+
+
+async def _read_part(hub: LiveHub) -> str:
+    """Watch until the first part comes, and leave."""
+
+    async def is_session_valid() -> bool:
+        return True
+
+    async with contextlib.aclosing(hub.watch(is_session_valid).body_iterator) as stream:
+        async for chunk in stream:
+            if chunk.startswith("event:"):
+                return chunk
+    raise AssertionError("the stream has ended")
+
+
+def test_a_later_watcher_gets_the_newest_part_at_once_although_nothing_changes_any_more():
+    async def render() -> str:
+        return "<p>one call</p>"
+
+    async def watch_twice() -> list[str]:
+        hub = LiveHub("now", render)
+        async with asyncio.timeout(5):
+            return [await _read_part(hub), await _read_part(hub)]
+
+    assert run_bounded(watch_twice()) == ["event: now\ndata: <p>one call</p>\n\n"] * 2
