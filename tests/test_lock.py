@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -31,6 +32,18 @@ def pinned(lines: list[str]) -> dict[str, Version]:
 PINS = pinned(written(LOCK))
 BUILDING = [word for word in shlex.split(DOCKERFILE, comments=True) if re.match(r"[\w.-]+==", word)]
 """What the image's build pins by itself: that which makes the wheel, and is not in the image."""
+
+
+def test_compose_opens_the_server_to_this_machine_only_and_bounds_its_memory():
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["callflows"]
+    assert service["ports"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert service["mem_limit"]
+
+
+def test_an_image_can_be_built_of_a_base_that_is_named_by_its_digest():
+    bases = re.findall("^FROM (\\S+)", DOCKERFILE, re.MULTILINE)
+    assert set(bases) == {"${PYTHON_IMAGE}"}
 
 
 @pytest.mark.parametrize("needed", DECLARED, ids=str)

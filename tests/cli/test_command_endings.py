@@ -31,6 +31,16 @@ def test_a_missing_library_is_named_in_a_sentence(monkeypatch, library):
     assert done.err.startswith(f"callflows: the library {library.partition('.')[0]} is missing: install")
 
 
+@pytest.mark.parametrize("module", ["fcntl", "resource"])
+def test_a_module_that_windows_lacks_leads_to_wsl_or_docker(monkeypatch, module):
+    def miss_module() -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(root_commands, "run_command_line", miss_module)
+    sentence = f"callflows: this system has no {module}, as Windows: run callflows in WSL, or in Docker\n"
+    assert run_command("serve") == (2, "", sentence)
+
+
 def test_a_missing_module_of_ours_is_no_fault_of_the_installation(monkeypatch):
     def miss_module() -> None:
         raise ModuleNotFoundError("No module named 'callflows.gone'", name="callflows.gone")

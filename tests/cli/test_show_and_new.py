@@ -54,6 +54,21 @@ def test_a_new_flow_says_what_to_do_next():
     assert "+12015550142  acme" in run_command("numbers").out
 
 
+def test_a_new_flow_begins_with_the_line_of_a_schema_that_is_beside_it():
+    run_command("new", "acme", "--template", "clinic")
+    line = Path("callflows/acme.yaml").read_text(encoding="utf-8").splitlines()[0]
+    schema = line.removeprefix("# yaml-language-server: $schema=")
+    assert schema != line
+    assert json.loads(Path("callflows", schema).read_text(encoding="utf-8"))["$schema"]
+
+
+def test_a_name_without_a_template_writes_nothing_and_says_so():
+    done = run_command("new", "front-desk")
+    assert done.code == 2
+    assert "no file was written: name a template" in done.err
+    assert not Path("callflows").exists()
+
+
 def test_a_new_flow_as_json():
     done = run_command("new", "acme", "--template", "clinic", "--flows", "mine", "--format", "json")
     assert json.loads(done.out) == {"file": "mine/acme.yaml", "beside": [], "number": "+12015550123"}

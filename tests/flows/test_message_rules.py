@@ -229,6 +229,7 @@ def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
         "Stop\n\nJohn Smith", "STOP\n-- \nAnn Miller\nAcme Inc.", "Unsubscribe\n- Ann",
         "Stop\n\nVon meinem iPhone gesendet",
         "Stop!\n\nEnvoy\u00e9 de mon iPhone", "stop\r\n\r\nGet Outlook for Android",
+        "Leave me alone!", "I'd like to be removed from your list", "Removed please", "Yes, stop",
         "Please stop\n> On Monday we wrote:\n> Sale!",
     ],
 )  # fmt: skip

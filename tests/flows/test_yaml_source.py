@@ -350,6 +350,7 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
         ("- sms: {to: +12015550188, text: Hi {{ caller.name }}, bye}", (4, 40), "{{ is not quoted"),
         ("- say: {{ caller.name\n    - hangup", (4, 12), "{{ is not closed"),
         ('- say: "Hello {{ caller.name"', (4, 12), "{{ is not closed by }}"),
+        ("- set: {a: {{ digits }} }\n    - say: Hi.", (4, 17), "{{ is not quoted"),
         ("- say: Hello {{ caller.name }", (4, 12), "{{ is not closed by }}"),
         ('- say: "{% if caller.name %}x"', (4, 12), "write {% endif %}"),
     ],

@@ -9,6 +9,9 @@ __all__ = ["main"]
 _STOPPED_EXIT_CODE = 130
 """The exit code of a command that Ctrl-C stopped, as shells have it."""
 
+_UNIX_MODULES = frozenset({"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"})
+"""Modules of Python that Windows does not have."""
+
 
 def main() -> None:
     """Run the command line. Ctrl-C and a missing library end it with a sentence, also while it is being imported."""
@@ -23,5 +26,10 @@ def main() -> None:
         library = (error.name or "").partition(".")[0]
         if library in ("", "callflows"):
             raise  # a fault of ours, not of the installation
+        if library in _UNIX_MODULES:
+            print(
+                f"callflows: this system has no {library}, as Windows: run callflows in WSL, or in Docker", file=sys.stderr
+            )
+            sys.exit(2)
         print(f"callflows: the library {library} is missing: install callflows again, with its libraries", file=sys.stderr)
         sys.exit(2)

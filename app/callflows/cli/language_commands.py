@@ -52,15 +52,15 @@ def _refuse_word_of_flows(verb: str) -> None:
 
 
 def words(
-    word: Annotated[str | None, typer.Argument(help="A step of flow files, as menu or dial.")] = None,
+    word: Annotated[list[str] | None, typer.Argument(help="A step of flow files, as menu or dial.")] = None,
 ) -> None:
     """Show the steps of flow files, or one with its keys, an example, and its errors."""
     from callflows.flows.authoring.flow_reference import render_step_page
     from callflows.flows.steps.step_table import FLOW_STEPS
 
-    if word is not None:
+    if word:
         try:
-            print(render_step_page(word))
+            print(render_step_page(" ".join(word)))
         except LookupError as error:
             exit_with_notice(str(error.args[0]), 2)
         return

@@ -60,7 +60,7 @@ _TEXTING_WORDS: Final = _split(
 """Words that say what is to stop: messages."""
 _STOP_COMPANIONS: Final = _split(
     "alerts all any everything forever from hello hey hi it list mailing me notifications number of ok okay promotions send"
-    " sorry spam spamming thank that the these this those to updates us you"
+    " sorry spam spamming thank that the these this those to updates us yeah yes you"
 )
 """Words allowed beside STOP without a change of meaning, as in ``Please stop texting me``."""
 _WISHES: Final = _split("can could do get i id like my need phone receive subscription want wanna will wish would we your")
@@ -74,6 +74,8 @@ _STOP_SENTENCE: Final = re.compile(
     "|(?:do not|don ?t|never|dont you ever) (?:text|message|contact|sms|msg|write) (?:to )?(?:me|us|this number)"
     "(?: (?:again|anymore|any more|ever|ever again))?"
     "|(?:take me|take us|take this number|take my number) off(?: (?:of )?(?:your|the|this) (?:mailing |text )?lists?)?"
+    "|leave (?:me|us) alone"
+    "|(?:(?:i|we) (?:want|wish|would like|d like) to be )?removed(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
     "|remove (?:me|us|this number|my number)(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
 )
 """Whole texts that mean STOP without its word, apart from polite words."""

@@ -61,6 +61,8 @@ class SetStep(FlowStep):
                 context.report.error(here, "value", f"set: {error}", key=True)
                 continue
             if not isinstance(source, str):
+                if context.report.has_error_at(here):
+                    continue  # {{ }} without quotes is reported already
                 context.report.error(here, "shape", f"{name}: must be an expression", 'as "account", 3 or caller.name')
                 continue
             context.texts.check_not_cut(here)

@@ -150,7 +150,7 @@ def suggest_step(word: str) -> str:
 _FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
     ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, "
     "agent, operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, "
-    "call forward, forward to, transfer to, send to",
+    "call forward, forward to, transfer to, send to, transfer call, reroute, divert, put through, put to, call someone",
     ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
     ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
     ("pause",): "wait, sleep, delay, silence, wait for",
@@ -164,7 +164,8 @@ _FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
     ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice",
     ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording",
     ("hold",): "music on hold, moh, park",
-    ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, voice mail",
+    ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
+    "answerphone, voice mail",
     ("set",): "variable, var, let, assign, set variable, store, save, define",
     ("reject",): "busy, block, decline, refuse",
     ("answer",): "pickup, pick up, accept",
