@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from command_runner import run_command
 
+from callflows.cli.journal_output import open_store
+from callflows.telephony.ports import OptOutRequest
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "opentact"))
 
-from fake_opentact import TOKEN, FakeOpentact, create_session, error_answer, load_event_sample, success_answer
+from fake_opentact import TOKEN, CannedAnswer, FakeOpentact, create_session, error_answer, load_event_sample, success_answer
 
 FROM = ("--profile", "p", "--from", "+13125550168")
 DOCUMENT = "<Response><Say>Your appointment is tomorrow.</Say><Hangup/></Response>"
@@ -227,6 +230,40 @@ def test_a_batch_calls_a_file_of_numbers_with_the_static_document_of_a_flow(plat
     assert body["phones"] == [13125550147, 13125550148]
     assert (body["outbound_voice_profile"], body["tn_lease"]) == ("p", "lease-1")
     assert "Your appointment is tomorrow." in body["xml"]
+
+
+def test_calls_bulk_calls_nobody_who_wants_no_calls_or_whom_the_regions_forbid(platform, monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_DIAL_REGIONS", "US")
+    with open_store(creates=True) as store:
+        store.store_opt_out("+13125550168", "+13125550148", OptOutRequest(1_000.0, opts_out=True))
+    numbers = ("+13125550147", "+13125550148", "+442079460018")
+    done = called("calls", "bulk", *numbers, "--flow", "reminder", *FROM, "--yes")
+    assert done.code == 0, done.err
+    (body,) = platform.bodies("POST /batch")
+    assert body["phones"] == [13125550147]
+    assert "+13125550148 is not called: the person wants no calls" in done.err
+    assert "+442079460018 is not called: " in done.err
+
+
+def test_calls_bulk_repeated_after_a_failure_calls_the_others_only(platform, monkeypatch):
+    monkeypatch.setenv("CALLFLOWS_PUBLIC_URL", platform.url)
+    platform.routes["GET /healthz"] = CannedAnswer('{"status": "ok"}')
+    command = ("calls", "bulk", "+13125550147", "+13125550148", "+13125550149", "--flow", "looking-up", *FROM, "--yes")
+
+    def count_phones():
+        return [phone for body in platform.bodies("POST /batch") for phone in body["phones"]]
+
+    made = success_answer({"uuid": "made"})
+    platform.routes["POST /batch"] = [made, error_answer(402, "no balance"), made]
+    done = called(*command)
+    assert done.code == 1
+    assert "1 of 3 were called; the same command calls the others" in done.err
+    done = called(*command)
+    assert done.code == 0, done.err
+    assert "+13125550147 is not called: the same command called it before it failed" in done.err
+    assert count_phones() == [13125550147, 13125550148, 13125550148, 13125550149]
+    assert called(*command).code == 0  # a new run: the earlier one came to its end
+    assert count_phones()[4:] == [13125550147, 13125550148, 13125550149]
 
 
 def test_a_flow_that_is_no_static_document_is_refused_with_the_reasons(platform):

@@ -431,6 +431,31 @@ def elsewhere(status=302, **given):
     return run_bounded(two())
 
 
+def test_cookies_of_a_redirect_belong_to_the_server_that_set_them():
+    def answer(asked):
+        if asked.path.startswith("/there"):
+            return format_answer("<Response/>", set_cookie="step=2")
+        return format_answer(status=302, location="/there", set_cookie="session=abc")
+
+    result, (_, asked) = found(answer, wants_document=True, headers=(("Cookie", "old=1"),))
+    assert asked.headers["cookie"] == "old=1; session=abc"
+    assert result.cookies == {"session": "abc", "step": "2"}
+
+    async def two():
+        async with (
+            run_server(lambda _asked: format_answer("<Response/>", set_cookie="theirs=1"), OTHER_HOST) as other,
+            run_server(
+                lambda _asked: format_answer(status=302, location=other.url("/"), set_cookie="session=abc")
+            ) as server,
+            run_live_effects() as live,
+        ):
+            return await live.run_lookup(make_lookup(server.url(), wants_document=True)), other.requests
+
+    result, (asked,) = run_bounded(two())
+    assert "cookie" not in asked.headers
+    assert result.cookies == {"session": "abc"}
+
+
 def test_headers_of_the_author_are_not_carried_to_another_server():
     result, (asked,) = elsewhere(headers=(("Authorization", "Bearer abc"), ("X-Api-Key", "abc"), ("Cookie", "a=b")))
     assert result.ok

@@ -119,6 +119,17 @@ def test_a_dial_with_an_action_tells_how_it_ended():
     assert "never" not in document
 
 
+def test_what_a_number_of_a_dial_asks_for_and_opentact_lacks_is_told_and_the_number_is_rung():
+    number = "<Number url='/whisper' statusCallback='/s' sendDigits='12'>+12015550188</Number>"
+    document, turn = answered(f"<Dial>{number}</Dial><Sms statusCallback='/t'>Now</Sms>")
+    assert "<To>+12015550188</To>" in document
+    told = "\n".join(notes(turn))
+    for lost in ("<Number url>: who answers hears nothing", "<Number statusCallback>: ", "<Number sendDigits>: "):
+        assert lost in told
+    _, turn = answered("<Say>Hi</Say><Sms statusCallback='/t'>Now</Sms>")
+    assert any("<Sms> statusCallback" in note for note in notes(turn))
+
+
 def test_a_text_message_is_sent_when_the_call_comes_to_it():
     document, turn = answered("<Say>Hi</Say><Sms>Now</Sms><Gather><Say>?</Say></Gather><Sms to='+12015550188'>Later</Sms>")
     assert [effect.payload["text"] for effect in turn.effects] == ["Now"]
@@ -131,6 +142,8 @@ def test_a_text_message_leaves_only_for_numbers_of_the_policy_and_from_a_number_
     _, turn = answered("<Say>Hi</Say><Sms to='+18765550188'>No</Sms><Sms from='+12015550177'>Yes</Sms>")
     assert [(effect.payload["from"], effect.payload["text"]) for effect in turn.effects] == [("+12015550123", "Yes")]
     assert any("is in JM" in note for note in notes(turn))
+    _, local = answered("<Say>Hi</Say><Sms to='(201) 555-0188'>Yes</Sms><Sms to='19005550188'>No</Sms>")
+    assert [effect.payload["to"] for effect in local.effects] == ["+12015550188"]
     assert any("is no number of ours" in note for note in notes(turn))
 
 

@@ -98,6 +98,8 @@ def test_each_chat_gets_the_text_in_its_own_shape(chat):
     posted = json.loads(body)
     texts = {
         "slack": lambda: posted["text"],
+        "mattermost": lambda: posted["text"],
+        "google-chat": lambda: posted["text"],
         "discord": lambda: posted["content"],
         "matrix": lambda: posted["body"] * (posted["msgtype"] == "m.text"),
         "teams": lambda: posted["attachments"][0]["content"]["body"][0]["text"].replace("\n\n\n\n", "\n\n"),
@@ -109,6 +111,9 @@ def test_each_chat_gets_the_text_in_its_own_shape(chat):
 def test_a_text_of_a_caller_calls_nobody_together_in_a_chat():
     text = "<!channel> <!subteam^S1> @everyone"
     assert json.loads(build_chat_request("slack", text, "msg_1").body) == {"text": "&lt;!channel> <!subteam^S1> @everyone"}
+    for chat, broadcasts in (("mattermost", ("@all", "@Channel")), ("google-chat", ("<users/all>",))):
+        body = json.loads(build_chat_request(chat, " ".join(broadcasts), "msg_1").body)["text"]
+        assert not any(broadcast in body for broadcast in broadcasts)
     assert json.loads(build_chat_request("discord", text, "msg_1").body)["allowed_mentions"] == {
         "parse": ["users", "roles"]
     }

@@ -25,13 +25,16 @@ from callflows.errors import (
 )
 from callflows.journal.campaign_store import (
     OPEN_NUMBER_STATES,
+    RING_SECONDS,
     NumberState,
     begin_attempt,
     change_number,
     find_answered_calls,
     find_outbound_call,
+    is_called_elsewhere,
     list_numbers,
     load_outbound_call,
+    load_waiting_numbers,
     make_campaign_key,
     put_number_back,
 )
@@ -45,13 +48,14 @@ if TYPE_CHECKING:
     from callflows.journal.sql_store import SqlStore
 
 
-RING_SECONDS: Final = 120.0
-"""Time after which a call counts as not answered if nothing is reported."""
 LATE_REPORT_SECONDS: Final = 10.0
 """Time for the request of an answered call to be written after Opentact's report of its end."""
 UNREPORTED_END_SECONDS: Final = 1800.0
 """Time after which an answered call counts as over if its end is not reported."""
 _TICK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
+"""Time between two looks for numbers that were cancelled or forgotten."""
+_OTHER_CAMPAIGN_WAIT_SECONDS: Final = 5.0
 _LEASE_SECONDS: Final = 60.0
 _RATE_LIMIT_WAIT_SECONDS: Final = 30.0
 _MAX_REFUSALS_IN_A_ROW: Final = 5
@@ -92,6 +96,7 @@ class CampaignRunner:
         self._numbers: dict[int, CampaignNumber] = {}
         self._active: set[int] = set()
         self._last_begun = float("-inf")
+        self._last_looked = float("-inf")
         self._refusals = 0
         self._has_reported_wait = False
 
@@ -108,6 +113,7 @@ class CampaignRunner:
             while self._waiting or self._active:
                 await self._hold_lease()
                 await self._settle_calls()
+                await self._drop_withdrawn_numbers()
                 await self._begin_due_calls()
                 if self._waiting or self._active:
                     await self._sleep(_TICK_SECONDS)
@@ -205,6 +211,24 @@ class CampaignRunner:
 
     # Calls to begin
 
+    async def _drop_withdrawn_numbers(self) -> None:
+        """Stop waiting for numbers that were cancelled; look at once at those that were forgotten."""
+        now = self._get_time()
+        if not self._waiting or 0.0 <= now - self._last_looked < _LOOK_SECONDS:
+            return
+        self._last_looked = now
+        stored = await self._query(load_waiting_numbers, self._name)
+        left: list[tuple[float, int]] = []
+        for moment, position in self._waiting:
+            if position in stored:
+                is_same = stored[position] == self._numbers[position].number
+                self._numbers[position] = self._numbers[position]._replace(number=stored[position])
+                left.append((moment if is_same else now, position))
+        if len(left) < len(self._waiting):
+            self._tell(f"{len(self._waiting) - len(left)} number(s) were cancelled, and are not called")
+        heapq.heapify(left)
+        self._waiting = left
+
     async def _begin_due_calls(self) -> None:
         """Begin calls as far as hours and pace allow."""
         while self._waiting and len(self._active) < self._settings.calls_at_once:
@@ -252,10 +276,15 @@ class CampaignRunner:
     async def _begin_call(self, number: CampaignNumber, now: float) -> None:
         """Count the call, then ask Opentact for it. Raises CampaignError if no further call makes sense."""
 
-        def count_attempt(connection: Any) -> int:  # noqa: ANN401 - SQLAlchemy's
+        def count_attempt(connection: Any) -> int | None:  # noqa: ANN401 - SQLAlchemy's
+            if is_called_elsewhere(connection, self._name, number.number, now):
+                return None
             return begin_attempt(connection, self._name, number, now)
 
         attempt = await asyncio.to_thread(self._store.run_writing, count_attempt)
+        if attempt is None:
+            heapq.heappush(self._waiting, (now + _OTHER_CAMPAIGN_WAIT_SECONDS, number.position))
+            return
         if not attempt:
             return  # the number was cancelled or forgotten
         begun = number._replace(state=NumberState.calling, attempts=attempt, at=now, batch=None, reason="")

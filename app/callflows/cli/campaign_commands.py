@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, NoReturn
 
 import typer
 
@@ -25,10 +26,12 @@ from callflows.cli.journal_output import LogFormat, build_terminal_change, open_
 from callflows.cli.platform_output import YES_OPTION, parse_number_argument, run_with_client
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from callflows.campaigns.bulk_run import BulkRun
     from callflows.campaigns.contact_list import Contact, ContactList
     from callflows.campaigns.outbound_document import OutboundDocuments
+    from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.flow import Flow
     from callflows.journal.campaign_store import CampaignNumber, StoredCampaign
     from callflows.journal.sql_store import SqlStore
@@ -200,24 +203,63 @@ def cancel_campaign(name: _NAME_ARGUMENT) -> None:
     print(f"{count} number(s) of {name} will not be called")
 
 
+class BulkCalls(NamedTuple):
+    """Numbers that ``opentact calls bulk`` may call; ``run`` is None in a dry run."""
+
+    numbers: list[str]
+    run: BulkRun | None
+
+
+@contextlib.contextmanager
+def begin_bulk_run(
+    content: Sequence[str], numbers: Sequence[str], settings: Settings, *, again: bool, dry_run: bool
+) -> Iterator[BulkCalls]:
+    """Choose whom to call, as campaigns do; tell the reason for everybody else.
+
+    ``content`` is what is played, the sender and the profile.
+
+    Exit with code 1 if nobody is left, with code 2 if there are no numbers.
+    """
+    from callflows.campaigns.bulk_run import BulkRun
+
+    if not numbers:
+        exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
+    policy = _make_dial_policy(settings)
+    with open_store(creates=not dry_run, tells_absence=False) as store:
+        run = BulkRun(store, content, numbers) if store is not None else None
+        called = []
+        for number in numbers:
+            reason = policy.find_refusal(number)
+            if store is not None and store.is_opted_out(content[1], number):
+                reason = "the person wants no calls"
+            elif run is not None and not again and run.was_called(number):
+                reason = "the same command called it before it failed; --again calls it all the same"
+            if reason:
+                print_notice(f"{number} is not called: {reason}")
+            else:
+                called.append(number)
+        if not called:
+            exit_with_notice("callflows: nobody is left to call", 1)
+        yield BulkCalls(called, None if dry_run else run)
+
+
 def call_people_one_by_one(
     people: Sequence[tuple[str, Mapping[str, str]]],
+    run: BulkRun | None,
     flow: str,
     sender: str,
     profile: str,
     settings: Settings,
     output: TableFormat,
     *,
-    dry_run: bool,
     is_confirmed: bool,
 ) -> None:
-    """Have Opentact call people now, each with a document of their own. Nothing is stored: for ``opentact calls bulk``."""
+    """Have Opentact call people now, each with a document of their own; without a run, show what it would do."""
     from callflows.cli.platform_output import format_record_fields, print_json, print_records
+    from callflows.errors import OpentactError
     from callflows.journal.campaign_store import make_campaign_key
 
     documents = _make_documents(settings, flow, sender)
-    if not people:
-        exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
     shown = ", ".join(
         [*(number for number, _ in people[:_MAX_SHOWN_PEOPLE]), *["…"][: max(0, len(people) - _MAX_SHOWN_PEOPLE)]]
     )
@@ -225,7 +267,7 @@ def call_people_one_by_one(
         f"call {len(people)} number(s) from {sender}, one by one: {shown}",
         f"each call asks {settings.public_url} for the flow {flow}; this costs money",
     ]
-    if dry_run:
+    if run is None:
         shown_calls = [(number, documents.make_document(number, values, "bulk").decode()) for number, values in people]
         if output is TableFormat.json:
             print_json([{"phones": [number], "xml": document} for number, document in shown_calls])
@@ -242,11 +284,17 @@ def call_people_one_by_one(
         batches = []
         for position, (number, values) in enumerate(people, 1):
             document = documents.make_document(number, values, make_campaign_key(run_name, position, 1))
-            batches.append(await client.calls.call_numbers(profile, [number], document.decode(), lease.uuid))
+            try:
+                with run.count_calls([number]):
+                    batches.append(await client.calls.call_numbers(profile, [number], document.decode(), lease.uuid))
+            except OpentactError:
+                print_notice(f"{len(batches)} of {len(people)} were called; the same command calls the others")
+                raise
             print_notice(f"{number}: called")
         return batches
 
     batches = run_with_client(call_all)
+    run.finish()
     print_records(
         batches, lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("phones", "state"))), output
     )
@@ -304,9 +352,8 @@ def _select_contacts(
 ) -> tuple[list[Contact], list[str]]:
     """Return the people who can be called, and the reasons why others cannot."""
     from callflows.errors import TicketError
-    from callflows.flows.dial_policy.target_policy import DialPolicy
 
-    policy = DialPolicy(regions=None, installation_regions=frozenset(settings.dial_regions) or None)
+    policy = _make_dial_policy(settings)
     contacts, problems = [], [*listed.problems]
     for contact in listed.contacts:
         reason = policy.find_refusal(contact.number)
@@ -319,6 +366,13 @@ def _select_contacts(
         else:
             contacts.append(contact)
     return contacts, problems
+
+
+def _make_dial_policy(settings: Settings) -> DialPolicy:
+    """Return the policy for numbers that a person of ours has chosen: every country that the installation allows."""
+    from callflows.flows.dial_policy.target_policy import DialPolicy
+
+    return DialPolicy(regions=None, installation_regions=frozenset(settings.dial_regions) or None)
 
 
 def _list_waiting(store: SqlStore, name: str) -> list[CampaignNumber]:

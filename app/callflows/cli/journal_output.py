@@ -51,7 +51,7 @@ LOG_FORMAT = Annotated[LogFormat, typer.Option("--format", help="The output form
 
 
 @contextlib.contextmanager
-def open_store(*, creates: bool = False) -> Iterator[SqlStore | None]:
+def open_store(*, creates: bool = False, tells_absence: bool = True) -> Iterator[SqlStore | None]:
     """Open the journal's database, and close it in the end; None if no database exists yet, unless ``creates`` is set.
 
     Raises JournalUnavailableError.
@@ -61,7 +61,8 @@ def open_store(*, creates: bool = False) -> Iterator[SqlStore | None]:
 
     store = SqlStore(load_command_settings().journal_url)
     if not creates and store.sqlite_file is not None and not store.sqlite_file.exists():
-        print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
+        if tells_absence:
+            print_notice(f"no calls were recorded yet: there is no {store.sqlite_file}")
         yield None
         return
     with contextlib.closing(store):

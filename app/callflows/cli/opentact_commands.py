@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from callflows.cli.campaign_commands import call_people_one_by_one
+from callflows.cli.campaign_commands import begin_bulk_run, call_people_one_by_one
 from callflows.cli.cli_options import (
     FLOWS_OPTION,
     TableFormat,
@@ -48,9 +48,10 @@ from callflows.text import MAX_SMS_CHARACTERS, replace_unprintable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from callflows.campaigns.bulk_run import BulkRun
     from callflows.opentact.rest_api import Opentact
     from callflows.opentact.rest_operations import RestOperation
-    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactVoice
+    from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord, OpentactVoice
     from callflows.settings import Settings
     from callflows.telephony.message_entity import MessageEntity
 
@@ -517,12 +518,13 @@ def call_bulk_command(  # noqa: PLR0913, PLR0917 - an option each
     sender: Annotated[
         str, typer.Option("--from", help="The caller ID: a number of the account.", autocompletion=complete_number)
     ] = "",
-    flow: Annotated[
-        str, typer.Option(help="The flow to play; it must be the same for every call.", autocompletion=complete_flow)
-    ] = "",
+    flow: Annotated[str, typer.Option(help="The flow to run with each.", autocompletion=complete_flow)] = "",
     xml: Annotated[Path | None, typer.Option(help="The XML document to play, instead of a flow.")] = None,
     file: Annotated[Path | None, typer.Option("--numbers", help="A file with one number on each line.")] = None,
     flows: FLOWS_OPTION = None,
+    again: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--again", help="Call those again, too, whom the same command called before it failed.")
+    ] = False,
     dry_run: DRY_RUN_OPTION = False,  # noqa: FBT002 - an option
     yes: YES_OPTION = False,  # noqa: FBT002 - an option
     output: TABLE_FORMAT_OPTION = TableFormat.text,
@@ -530,13 +532,19 @@ def call_bulk_command(  # noqa: PLR0913, PLR0917 - an option each
     """Call many numbers, and run a flow or an XML file with each.
 
     A flow that depends on the call is run by this server: each call asks for it, with the columns of the file as values.
+    Nobody is called who wants no calls, and no number that DIAL_REGIONS forbids. After a failure the same command calls
+    the others.
     """
     if not profile or not sender or bool(flow) == (xml is not None):
         exit_with_notice("callflows: --profile, --from, and one of --flow and --xml are needed", 2)
     settings, sender = load_command_settings(flows=flows), parse_number_argument(sender)
     if xml is None and settings.public_url and _depends_on_call(flow, settings):
         people, name = _read_called_people(phones or (), file), find_flow_file(flow, settings.flows).stem
-        call_people_one_by_one(people, name, sender, profile, settings, output, dry_run=dry_run, is_confirmed=yes)
+        with begin_bulk_run(
+            [name, sender, profile], [number for number, _ in people], settings, again=again, dry_run=dry_run
+        ) as bulk:
+            people = [(number, values) for number, values in people if number in bulk.numbers]
+            call_people_one_by_one(people, bulk.run, name, sender, profile, settings, output, is_confirmed=yes)
         return
     document = read_xml_document(xml, settings) if xml is not None else export_static_document(flow, settings)
     called = [
@@ -544,22 +552,40 @@ def call_bulk_command(  # noqa: PLR0913, PLR0917 - an option each
             parse_number_argument(phone) for phone in [*(phones or ()), *(_read_number_lines(file) if file else ())]
         )
     ]
-    if not called:
-        exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
-    if dry_run:
-        values = {"outbound_voice_profile": profile, "phones": called, "xml": document.decode()}
-        print_planned_request("calls bulk", {**values, "tn_lease": f"<the lease of {sender}>"}, output)
-        return
+    with begin_bulk_run([document.decode(), sender, profile], called, settings, again=again, dry_run=dry_run) as bulk:
+        if bulk.run is None:
+            values = {"outbound_voice_profile": profile, "phones": bulk.numbers, "xml": document.decode()}
+            print_planned_request("calls bulk", {**values, "tn_lease": f"<the lease of {sender}>"}, output)
+            return
+        _call_in_one_batch(bulk.run, bulk.numbers, sender, profile, document, f"{flow or xml}", output, is_confirmed=yes)
+
+
+def _call_in_one_batch(
+    run: BulkRun,
+    called: list[str],
+    sender: str,
+    profile: str,
+    document: bytes,
+    played: str,
+    output: TableFormat,
+    *,
+    is_confirmed: bool,
+) -> None:
+    """Have Opentact call numbers with one document."""
     few = ", ".join(called[:_MAX_SHOWN_NUMBERS])
     more = f" and {len(called) - _MAX_SHOWN_NUMBERS} more" if len(called) > _MAX_SHOWN_NUMBERS else ""
     lease = run_with_client(lambda client: client.numbers.get_lease(sender))
     if not lease.uuid:
         exit_with_notice(f"callflows: Opentact did not return the lease of {sender}", 1)
-    plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {flow or xml}; this costs money"]
-    confirm_plan(plan, is_confirmed=yes)
-    created_batch = run_with_client(
-        lambda client: client.calls.call_numbers(profile, called, document.decode(), lease.uuid)
-    )
+    plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {played}; this costs money"]
+    confirm_plan(plan, is_confirmed=is_confirmed)
+
+    async def call_all(client: Opentact) -> OpentactRecord:
+        with run.count_calls(called):
+            return await client.calls.call_numbers(profile, called, document.decode(), lease.uuid)
+
+    created_batch = run_with_client(call_all)
+    run.finish()
     print_records(
         [created_batch], lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("type", "state"))), output
     )

@@ -22,7 +22,7 @@ from callflows.telephony.ports import LookupResult
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     import httpx
 
@@ -70,10 +70,10 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     cookies: dict[str, str] = {}
     try:
         async with asyncio.timeout(min(request.timeout_ms / 1000, _MAX_LOOKUP_SECONDS)):
-            answer = await _follow_redirects(await get_client(), request)
+            answer, cookies = await _follow_redirects(await get_client(), request)
         status = answer.status
         if request.wants_document:
-            value, cookies = _read_document(answer), _read_cookies(answer)
+            value = _read_document(answer)
         else:
             parsed = _parse_answer(answer)
             reason = find_answer_problem(parsed, request.default)
@@ -88,9 +88,10 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3), cookies)
 
 
-async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HTTPAnswer:
-    """Send the request and follow redirects; return the last answer."""
+async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> tuple[HTTPAnswer, dict[str, str]]:
+    """Send the request and follow redirects; return the last answer, and the cookies of the first server for a document."""
     method, url = request.method.upper(), client.parse_url(request.url)
+    first_url, cookies = url, dict[str, str]()
     if method not in _ALLOWED_METHODS:
         raise BlockedRequestError("its method is not GET, HEAD, POST, PUT, PATCH or DELETE")
     body, headers = _encode_body(request), _build_headers(request)
@@ -99,9 +100,11 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
             answer = await client.send_request(
                 method, url, headers, body, max_bytes=MAX_OUTBOUND_ANSWER_BYTES, seconds=_MAX_LOOKUP_SECONDS
             )
+        if request.wants_document and _is_same_server(first_url, url):
+            cookies |= _read_cookies(answer)
         target = client.find_redirect_target(url, answer)
         if target is None:
-            return answer
+            return answer, cookies
         if method not in {"GET", "HEAD"} and answer.status in {301, 302, 303}:
             method, body = "GET", b""
             headers.pop("content-type", None)
@@ -109,6 +112,8 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
             headers = _make_default_headers()  # the author's headers may contain credentials of the first server
             if body:
                 raise OutboundRequestError("it redirects a request with a body to another server")
+        elif cookies:
+            headers["cookie"] = _merge_cookies(headers.get("cookie", b""), cookies)
         url = target
     raise OutboundRequestError(f"it redirects more than {_MAX_REDIRECTS} times")
 
@@ -185,6 +190,12 @@ def _read_cookies(answer: HTTPAnswer) -> dict[str, str]:
             for name, morsel in SimpleCookie(header).items():
                 cookies[name] = "" if morsel["max-age"] == "0" else morsel.coded_value
     return cookies
+
+
+def _merge_cookies(sent: bytes, cookies: Mapping[str, str]) -> bytes:
+    """Return the header of the cookies that were sent before and those that were set since."""
+    known = dict(pair.partition("=")[::2] for pair in sent.decode("ascii", "replace").split("; ") if pair)
+    return "; ".join(f"{name}={value}" for name, value in {**known, **cookies}.items() if value).encode("ascii", "replace")
 
 
 class _InvalidJSONError(OutboundRequestError):

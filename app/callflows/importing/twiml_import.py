@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from callflows.errors import DocumentReadError, ImportSourceError
 from callflows.flows.twiml.twiml_document import (
+    LOST_SMS_STATUS,
     TwimlDial,
     TwimlGather,
     TwimlHangup,
@@ -98,8 +99,7 @@ class _TwimlDrafter:
             case TwimlRecord():
                 return self._add_record(verb, node)
             case TwimlSms():
-                text = clean_spoken_text(verb.text)
-                add_sms(node, text, node.read_target(verb.to) or None if verb.to else "")
+                _add_text_message(verb, node)
             case TwimlUnmapped():
                 node.skip_part(verb.reason)
         return False
@@ -204,6 +204,12 @@ def _read_target(target: TwimlTarget, node: DraftNode) -> str:
         note_missing_target(node, shorten(target.text, 60))
         return ""
     return node.read_target(target.number if not target.lacks_country else target.text.rpartition("> ")[2])
+
+
+def _add_text_message(verb: TwimlSms, node: DraftNode) -> None:
+    if verb.reports_status:
+        node.note_loss(LOST_SMS_STATUS)
+    add_sms(node, clean_spoken_text(verb.text), node.read_target(verb.to) or None if verb.to else "")
 
 
 def _name_address(url: str) -> str:

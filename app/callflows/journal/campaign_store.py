@@ -20,6 +20,7 @@ from callflows.journal.journal_tables import (
     CAMPAIGNS_TABLE,
     TURNS_TABLE,
 )
+from callflows.journal.postgres_locks import lock_name
 from callflows.journal.state_order import split_hangup_cause
 from callflows.telephony.call_record import round_up_seconds
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _ROWS_PER_STATEMENT: Final = 500
+RING_SECONDS: Final = 120.0
+"""Time after which a call counts as not answered if nothing is reported."""
 _CLOCK_DIFFERENCE_SECONDS: Final = 10.0
 """Seconds by which the clocks of Opentact and of this machine may differ."""
 
@@ -161,6 +164,27 @@ def list_numbers(connection: Connection, name: str, states: Iterable[NumberState
         )
         for row in connection.execute(query).mappings()
     ]  # fmt: skip
+
+
+def is_called_elsewhere(connection: Connection, name: str, number: str, now: float) -> bool:
+    """Return whether another campaign calls a number now, or has just begun to: a person gets one call at a time.
+
+    Opentact's events name no campaign. Two calls to one number at once could not be told apart.
+    """
+    lock_name(connection, f"campaign number {number}")
+    table = CAMPAIGN_NUMBERS_TABLE
+    is_open = table.c.state.in_([NumberState.calling, NumberState.talking])
+    is_recent = table.c.at > now - 2 * _CLOCK_DIFFERENCE_SECONDS
+    may_ring = is_open & (table.c.at > now - RING_SECONDS - 2 * _CLOCK_DIFFERENCE_SECONDS)
+    query = select(table.c.position).where(table.c.number == number, table.c.campaign != name, is_recent | may_ring)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def load_waiting_numbers(connection: Connection, name: str) -> dict[int, str]:
+    """Return the numbers that wait for a call, by their positions."""
+    table = CAMPAIGN_NUMBERS_TABLE
+    query = select(table.c.position, table.c.number).where(table.c.campaign == name, table.c.state == NumberState.waiting)
+    return {row.position: row.number for row in connection.execute(query)}
 
 
 def begin_attempt(connection: Connection, name: str, number: CampaignNumber, now: float) -> int:

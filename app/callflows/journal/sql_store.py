@@ -293,6 +293,11 @@ class SqlStore:
         with self._open_write_connection() as connection:
             return connection.execute(claim).first() is not None
 
+    def release_claim(self, kind: str, key: str) -> None:
+        """Let a key be claimed again: what the claim was for surely did not happen."""
+        with self._open_write_connection() as connection:
+            connection.execute(delete(CLAIMS_TABLE).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key))
+
     def is_claimed(self, kind: str, key: str) -> bool:
         """Report whether a key was claimed."""
         with self._open_read_connection() as connection:

@@ -262,12 +262,13 @@ def _list_resource_operations(  # noqa: PLR0913 - the facts of a kind of thing
     one_key = key or _key()
     one = f"{path}/{{{one_key.name}}}"
     made = _required((*only_new, *fields), *required)
+    one_noun = f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
     calls: tuple[tuple[str, HttpMethod, str, str, tuple[RestField, ...], OperationEffect], ...] = (
         ("list", "GET", path, f"list the {noun}s", (), "reads"),
-        ("create", "POST", path, f"create a {noun}", made, "changes"),
-        ("show", "GET", one, f"show a {noun}", (one_key,), "reads"),
-        ("change", "PATCH", one, f"change a {noun}", (one_key, *fields), "changes"),
-        ("delete", "DELETE", one, f"delete a {noun}", (one_key,), "takes away"),
+        ("create", "POST", path, f"create {one_noun}", made, "changes"),
+        ("show", "GET", one, f"show {one_noun}", (one_key,), "reads"),
+        ("change", "PATCH", one, f"change {one_noun}", (one_key, *fields), "changes"),
+        ("delete", "DELETE", one, f"delete {one_noun}", (one_key,), "takes away"),
     )
     for word, method, where, meaning, own_fields, effect in calls:
         if word not in leaves_out:

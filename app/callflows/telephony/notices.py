@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
-ChatName: TypeAlias = Literal["slack", "teams", "discord", "matrix", "ntfy"]
+ChatName: TypeAlias = Literal["slack", "mattermost", "google-chat", "teams", "discord", "matrix", "ntfy"]
 CHAT_NAMES: Final[tuple[str, ...]] = get_args(ChatName)
 _MAX_DISCORD_CHARACTERS: Final = 2_000
+_MAX_GOOGLE_CHAT_CHARACTERS: Final = 4_096
 _SENTENCE_BY_TYPE: Final = {"voicemail": "Voicemail", "notify": "Call", "mail": "Call", "message": "Text message"}
 
 
@@ -119,6 +120,19 @@ def _build_slack_message(text: str) -> dict[str, Any]:
 _SLACK_BROADCAST: Final = re.compile("<!(?=channel|here|everyone)")
 
 
+def _build_mattermost_message(text: str) -> dict[str, Any]:
+    """Return a message of Mattermost. ``@channel`` in a stranger's text notifies nobody."""
+    return {"text": _MATTERMOST_BROADCAST.sub("@\u200b", text)}
+
+
+_MATTERMOST_BROADCAST: Final = re.compile("@(?=(?:channel|here|all)\\b)", re.IGNORECASE)
+
+
+def _build_google_chat_message(text: str) -> dict[str, Any]:
+    """Return a message of Google Chat. ``<users/all>`` in a stranger's text notifies nobody."""
+    return {"text": text.replace("<users/all", "<\u200busers/all")[:_MAX_GOOGLE_CHAT_CHARACTERS]}
+
+
 def _build_discord_message(text: str) -> dict[str, Any]:
     """Return a message of Discord. ``@everyone`` in a stranger's text notifies nobody."""
     return {"content": text[:_MAX_DISCORD_CHARACTERS], "allowed_mentions": {"parse": ["users", "roles"]}}
@@ -140,6 +154,8 @@ def _build_adaptive_card(text: str) -> dict[str, Any]:
 _JSON: Final = "application/json"
 _CHATS: Final[Mapping[str, tuple[Callable[[str], dict[str, Any] | bytes], str, str]]] = {
     "slack": (_build_slack_message, "POST", _JSON),
+    "mattermost": (_build_mattermost_message, "POST", _JSON),
+    "google-chat": (_build_google_chat_message, "POST", _JSON),
     "teams": (_build_adaptive_card, "POST", _JSON),
     "discord": (_build_discord_message, "POST", _JSON),
     "matrix": (lambda text: {"msgtype": "m.text", "body": text}, "PUT", _JSON),

@@ -32,7 +32,7 @@ from callflows.flows.twiml.twilio_requests import (
     make_twilio_sid,
     normalize_app_url,
 )
-from callflows.flows.twiml.twiml_document import read_twiml
+from callflows.flows.twiml.twiml_document import read_twilio_target, read_twiml
 from callflows.language import Answer, Response, from_xml, to_xml
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.call_record import VOICEMAIL_TAG
@@ -293,8 +293,8 @@ class TwimlRunner:
 
     def _send_sms(self, turn: Turn, verb: TwimlSms) -> str:
         """Add a text message to the turn; return the reason if it is refused."""
-        written = verb.to or str(turn.caller.number)
-        target = parse_e164(written)
+        # Ten digits alone are a North American number, as in a Dial.
+        target = parse_e164(read_twilio_target(verb.to)) if verb.to else parse_e164(str(turn.caller.number))
         text = truncate_sms_text(" ".join(verb.text.split()))
         refusal = "there is no number to write to" if not target else self._policy.find_refusal(target) if verb.to else ""
         refusal = refusal or ("" if text else "the text is empty")

@@ -14,6 +14,7 @@ from callflows.errors import TwimlError, VerbBuildError
 from callflows.flows.steps.voicemail_step import BEEP_TONE
 from callflows.flows.twiml.twilio_requests import normalize_app_url
 from callflows.flows.twiml.twiml_document import (
+    LOST_SMS_STATUS,
     TwimlDial,
     TwimlGather,
     TwimlHangup,
@@ -266,6 +267,8 @@ class TwimlTranslation:
         if self._has_waited:  # the message is sent only if the call comes here
             self._go_on(TwimlPlace(url=self._context.document_url, verbs=_join_sources([verb, *rest])))
             return True
+        if verb.reports_status:
+            self.notes.append(f"<{verb.tag}> {LOST_SMS_STATUS}")
         refusal = self._context.send_sms(verb)
         if refusal:
             self.notes.append(f"<{verb.tag}>: {refusal}")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _CHAT_DESCRIPTION = (
-    "The chat that gets a text: slack (Mattermost, Rocket.Chat, Google Chat, too), teams, discord, matrix, ntfy."
+    "The chat that gets a text: slack (Rocket.Chat, too), mattermost, google-chat, teams, discord, matrix, ntfy."
 )
 _TEXT_DESCRIPTION = "The text for a chat. If it is missing: who called, when, the payload, and recordings with transcript."
 

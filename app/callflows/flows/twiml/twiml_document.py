@@ -138,6 +138,7 @@ class TwimlSms(TwimlRequest):
     text: str
     to: str
     sender: str
+    reports_status: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -238,7 +239,15 @@ def _read_dial(element: Any, common: dict[str, Any]) -> TwimlVerb:  # noqa: ANN4
         targets=tuple(_read_targets(element)),
         timeout_seconds=read_seconds(element.get("timeout")),
         is_recorded=element.get("record", "false").startswith(("record", "true")),
-        losses=tuple(f"{name}: {reason}" for name, reason in _LOST_OF_DIAL.items() if element.get(name)),
+        losses=(
+            *(f"{name}: {reason}" for name, reason in _LOST_OF_DIAL.items() if element.get(name)),
+            *dict.fromkeys(
+                f"<{get_twiml_tag(child)} {name}>: {reason}"
+                for child in element.iterchildren("*")
+                for name, reason in _LOST_OF_TARGETS.items()
+                if child.get(name)
+            ),
+        ),
     )
 
 
@@ -277,6 +286,7 @@ def _read_sms(element: Any, common: dict[str, Any]) -> TwimlVerb:  # noqa: ANN40
         text=_get_text(element),
         to=element.get("to", ""),
         sender=element.get("from", ""),
+        reports_status=bool(element.get("statusCallback")),
     )
 
 
@@ -316,6 +326,15 @@ _LOST_OF_DIAL: Final = {
     "ringTone": "the caller hears the usual ringing tone",
     "recordingStatusCallback": "recordings are reported by Opentact's events",
 }
+_LOST_OF_TARGETS: Final = {
+    "url": "who answers hears nothing before the conversation, and cannot refuse it: Opentact has no whisper",
+    "statusCallback": "the app is not told of each state of the call that is rung; action tells how the Dial ended",
+    "sendDigits": "no keys are pressed after the answer: ring the extension by a number of its own",
+    "username": "who is rung gets no user and password: register the address with Opentact",
+    "machineDetection": "a machine that answers counts as a person",
+}
+
+LOST_SMS_STATUS: Final = "statusCallback: the app is not told what became of the text; the call log is"
 
 
 # Values
