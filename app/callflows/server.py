@@ -399,9 +399,7 @@ class Installation:
         await self._live_effects.start()
         self._loop = asyncio.get_running_loop()
         await self._prepare_flows(self._flow_versions.book)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
+        freeze_loaded_objects()
         self._folder_watcher.start()
         self._call_end_handler.start()
         self._call_counter.start()
@@ -422,6 +420,13 @@ class Installation:
         await asyncio.to_thread(self.journal.stop)
         self.answer_metrics.stop()
         self._log_writer.stop()
+
+
+def freeze_loaded_objects() -> None:
+    """Exempt everything that is loaded from garbage collection, and search for garbage rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
 
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None) -> None:
