@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from callflows.journal.redacted_turns import TurnRedactor, pack_turns
 from callflows.web.call_protocol import CallHttpProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from callflows.telephony.events import AnsweredRequest
 
@@ -29,15 +30,21 @@ def answered() -> list[AnsweredRequest]:
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory, answered: list[AnsweredRequest]) -> Served:
+def connection(tmp_path_factory: pytest.TempPathFactory, answered: list[AnsweredRequest]) -> Iterator[Served]:
     """A connection to the server of ``callflows bench``; its first calls have filled the caches."""
     flows = {"front-desk": (BENCHMARK_FLOWS / "front-desk.yaml").read_text(encoding="utf-8")}
     server = InProcessServer(
         tmp_path_factory.mktemp("flows"), flows, token=(BENCHMARK_TOKEN,), record_answer=answered.append
     )
-    served = Served(server.app, CallHttpProtocol)
-    ask_calls(served, 5)
-    return served
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        served = Served(server.app, CallHttpProtocol)
+        ask_calls(served, 5)
+        yield served
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def ask_calls(served: Served, count: int, *, posts: bool = False) -> None:
