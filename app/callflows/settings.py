@@ -289,6 +289,22 @@ class Settings(BaseSettings):
         return secrets
 
 
+class _LogSettings(BaseSettings):
+    """The one setting that is needed to report that others are wrong."""
+
+    model_config = Settings.model_config
+
+    log_format: Literal["json", "text"] = "json"
+
+
+def load_log_format() -> Literal["json", "text"]:
+    """Return the format of log lines, whatever is wrong with the other settings."""
+    try:
+        return _LogSettings().log_format
+    except (ValidationError, OSError, ValueError):
+        return "json"
+
+
 def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) -> str:
     """Return a URL that is safe for sending a token, without its trailing slash.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import traceback
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import structlog
 
 from callflows.errors import (
     AuthorCodeError,
@@ -106,12 +109,14 @@ class AnswerEngine:
         get_field = fields.get
         number = get_field("to") or get_field("tn", "")
         took, now = time.perf_counter() - began, time.time()
-        self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, get_field("call", "")))
+        call = get_field("call", "")
+        began_at = get_field(CALL_BEGAN_FIELD, "")
+        self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, call, began_at, request[1]))
         if self._record_answer is not None:
             parts = turn.document_parts if turn is not None and outcome.kind == "answered" else (document.decode(),)
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
         for effect in outcome.effects:
-            self._effect_sender.queue_effect(effect)
+            self._effect_sender.queue_effect(effect if effect.call or not call else dataclasses.replace(effect, call=call))
 
     def mark_undelivered(self, reply: CallReply, error: Exception) -> CallReply:
         """Turn a reply into a fallback outcome, so that no effect is queued."""
@@ -159,6 +164,7 @@ class AnswerEngine:
         """
         flow, node, turn, entry, waits_for = deferred_turn
         began = self._job_runner.get_time()
+        structlog.contextvars.bind_contextvars(call=turn.request_fields.get("call", ""))
         try:
             if waits_for == "calls today":
                 await self._count_caller(flow, turn)
