@@ -67,6 +67,7 @@ from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
 from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.inbound_sms import InboundSms
+from callflows.web.line_checker import LineChecker
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer, log_uncaught_errors
 from callflows.web.metric_table import ComponentMetric
 from callflows.web.operator_api import create_operator_router
@@ -229,6 +230,9 @@ class Installation:
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
         )
         self._event_listener = self._create_event_listener()
+        self._line_checker = LineChecker(
+            settings, self.journal, signer, lambda: self._flow_versions.book, self._live_effects.queue_effect
+        )
         self._register_metrics()
 
     def create_console(self) -> ASGIApp:
@@ -422,6 +426,30 @@ class Installation:
                 lambda: {importlib.metadata.version("callflows"): 1},
             ),
         )
+        lines = self._line_checker
+        self.answer_metrics.add_metrics(
+            ComponentMetric(
+                "callflows_line_up",
+                "min",
+                "1 if a caller hears the flow, 0 if the fallback or nothing; by calls of our own through PUBLIC_URL",
+                ["flow"],
+                lines.read_line_states,
+            ),
+            ComponentMetric(
+                "callflows_line_check_timestamp_seconds",
+                "max",
+                "When all flows were rung last, in seconds since 1970",
+                [],
+                lines.read_check_time,
+            ),
+            ComponentMetric(
+                "callflows_line_checks",
+                "counter",
+                "Calls of our own, by what the caller hears",
+                ["hears"],
+                lines.count_results,
+            ),
+        )
         if self._event_listener is not None:
             listener = self._event_listener
             self.answer_metrics.add_metrics(
@@ -471,6 +499,7 @@ class Installation:
             "events": events,
             "effects": self._live_effects.get_status(),
             "watcher": self._folder_watcher.get_status(),
+            "lines": self._line_checker.get_status(),
         }
 
     def _record_live_versions(self, book: FlowBook, before: FlowBook | None = None) -> None:
@@ -518,7 +547,9 @@ class Installation:
         self._call_counter.start()
         if self._event_listener is not None:
             self._event_listener.start()
+        self._line_checker.start()
         yield
+        await self._line_checker.stop()
         self._folder_watcher.stop()
         if self._event_listener is not None:
             await self._event_listener.stop()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from callflows.cli.alert_command import alerts
 from callflows.cli.call_commands import call
 from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
@@ -418,6 +419,9 @@ root_app.command(epilog="Example: callflows connect --dry-run")(connect)
 
 
 root_app.command(epilog="Example: callflows doctor --offline")(doctor)
+
+
+root_app.command(epilog="Example: callflows alerts")(alerts)
 
 
 root_app.add_typer(opentact_app, name="opentact")

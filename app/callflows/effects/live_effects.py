@@ -198,6 +198,10 @@ class LiveEffects:
             _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
         await self._webhook_sender.send_webhook(effect)
 
+    async def send_at_once(self, effect: Effect) -> None:
+        """Execute an effect without the outbox. Raises OutboundRequestError with the reason of a failure."""
+        await self._run_effect(effect)
+
     async def _store_opt_out(self, effect: Effect) -> None:
         """Store that a person wants no calls and texts. Raises RetryLaterError while the database is unavailable."""
         if self._opt_outs is None:
