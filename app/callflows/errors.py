@@ -64,7 +64,7 @@ class CallflowsError(Exception):
 
 
 class LanguageError(CallflowsError):
-    """Something is invalid in Opentact's XML language."""
+    """An error in Opentact's XML language: a value, a document or a spelling is invalid."""
 
 
 class VerbBuildError(LanguageError, ValueError):

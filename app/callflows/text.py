@@ -35,7 +35,7 @@ def clean_text(text: str) -> str:
 
 
 def replace_unprintable(text: str, kept: str = "") -> str:
-    """Return ``text`` with a space for each character that could control a terminal or break a line, except those kept."""
+    """Replace each character that could control a terminal or break a line by a space, except those in ``kept``."""
     return "".join(sign if sign.isprintable() or sign in kept else " " for sign in text)
 
 
@@ -46,14 +46,14 @@ MAX_SMS_CHARACTERS: Final = 918
 
 
 def format_suggestion(word: str, candidates: Iterable[str]) -> str:
-    """Return ``did you mean 'sales'?`` if a candidate is similar enough, or is a part of the word as max of max_length."""
+    """Return ``did you mean 'sales'?`` if a candidate is similar, or is a part of the word (max of max_length)."""
     known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
     near = find_nearest(word, known) or _find_part(word, known)
     return f"did you mean {near!r}?" if near else ""
 
 
 def _find_part(word: str, candidates: Iterable[str]) -> str:
-    """Return the longest candidate of which the word has all parts in a row, as ``no_answer`` of no-answer-node."""
+    """Return the longest candidate contained in the word as whole parts, as ``no_answer`` in no-answer-node."""
     folded = f"-{_fold_word(word)}-"
     parts = [one for one in candidates if len(one) >= _MIN_PART_CHARACTERS and f"-{_fold_word(one)}-" in folded]
     return max(parts, key=len, default="") if len(word) <= _MAX_WORD_CHARACTERS else ""
@@ -77,7 +77,7 @@ def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0
     """Return the most similar candidate, ignoring case and ``-`` or ``_``; "" if all are below ``min_similarity`` (0-1)."""
     from difflib import get_close_matches  # noqa: PLC0415 - only needed for error messages
 
-    # The comparison takes the product of both lengths; a word that somebody has misspelt is short.
+    # The comparison takes time by the product of both lengths. Misspelt words are short; longer text is no such word.
     if len(word) > _MAX_WORD_CHARACTERS:
         return ""
     plain: dict[str, str] = {}
@@ -86,7 +86,7 @@ def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0
             plain.setdefault(_fold_word(one), one)
     folded = _fold_word(word)
     near = get_close_matches(folded, plain, n=3, cutoff=min_similarity)
-    # Of words that are alike by their letters in order, the one with all the same letters was meant: two changed places.
+    # If several are equally similar, one with the same letters is best: two letters were swapped.
     swapped = [one for one in near if sorted(one) == sorted(folded)]
     return plain[(swapped or near)[0]] if near else ""
 

@@ -68,9 +68,9 @@ def replay(
 ) -> None:
     """Run past calls through the current flows, or through a draft. Lists the calls that would go elsewhere, and why.
 
-    A call has its known keys, answers of rung parties and results of lookups, at its time.
-    Nothing is sent, and nobody is rung. What is not known is counted and named, and never guessed. Exits with 1 if a call
-    would go elsewhere.
+    Each call is repeated with the keys, answers of rung parties and results of lookups that the call log has, at the time
+    of the call. Nothing is sent, and nobody is rung. A call whose next input is not known is counted and named, and never
+    guessed. Exits with 1 if a call would go elsewhere.
     """
     from callflows.journal.stored_rows import CallFilter
 

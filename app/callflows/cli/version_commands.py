@@ -40,7 +40,7 @@ def versions(
 ) -> None:
     """List the versions of a flow, the newest first, with who made each live; or show what has changed since one.
 
-    Versions are those of the call log. Who is empty if the file was changed in the folder.
+    The versions come from the call log. WHO is empty if the file was changed in the folder.
     """
     from callflows.flows.authoring.flow_drafts import compare_sources, read_flow_source
     from callflows.flows.source.included_files import read_own_source
@@ -70,7 +70,7 @@ def versions(
 
 
 def _find_live_version(flow: str, rows: list[JournalRow], text: str, store: SqlStore) -> str:
-    """Return the newest version whose text is that of the file; empty if the file is newer than all."""
+    """Return the newest version with the text of the file; empty if the file is newer than all versions."""
     from callflows.flows.source.included_files import read_own_source
 
     for row in rows:

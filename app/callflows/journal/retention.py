@@ -1,4 +1,4 @@
-"""When something is erased: a call when its days are over, a number when somebody asks for it."""
+"""Erases stored data in time: a call when its days are over, a number when somebody asks for it."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
 def _add_endings(
     connection: Connection, calls: Sequence[JournalRow], shortest_message_seconds: float
 ) -> Iterator[JournalRow]:
-    """Add the ``ending`` to some calls: the stored one, or the derived one of a call that is not known to be over."""
+    """Add the ``ending`` to some calls: the stored one if there is one, else the derived one."""
     open_calls = [call for call in calls if call["ending_kind"] is None]
     derived = {
         facts.call["id"]: facts.ending for facts in derive_call_facts(connection, open_calls, shortest_message_seconds)
@@ -148,7 +148,7 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
 
 
 def query_uncompleted_calls(connection: Connection, claim: str, since: float, limit: int) -> list[str]:
-    """Return the ids of calls that ended since a moment, and whose key nobody has claimed, the oldest first."""
+    """Return the ids of calls that ended since a moment and have no claim ``claim:ID``, the oldest first."""
     table = CALLS_TABLE
     ended = func.coalesce(table.c.destroy, table.c.hangup, table.c.finished, table.c.started)
     is_ours = (table.c.direction == "in") | table.c.flow.isnot(None)
@@ -177,7 +177,7 @@ def query_ending_counts(connection: Connection, since: float, flow: str = "") ->
 
 
 def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
-    """Count the ways of calls in a flow since a moment: from a node, to a node, number. Calls begin at the node ""."""
+    """Count the calls in a flow since a moment that went from one node to another. Calls begin at the node ""."""
     table = VISITS_TABLE
     earlier = func.lag(table.c.node, 1, "").over(partition_by=table.c.call, order_by=(table.c.at, table.c.number))
     ways = (

@@ -1,4 +1,4 @@
-"""What is doubtful about valid elements and attributes, by the table of verbs.
+"""Finds valid elements and attributes that are probably a mistake, by the table of verbs.
 
 One verdict for flow files, documents and templates: each form reports these doubts with its own places.
 """

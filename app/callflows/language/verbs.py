@@ -323,7 +323,7 @@ class RecordWait(Element):
 
 @final
 class To(Element):
-    """Whom to dial.
+    """A target to dial.
 
     reference: Dial; seen: ``sip:user@host``, ``user@host``, ``12223334455``. classic: ``Number`` and ``Sip``.
     """

@@ -64,7 +64,7 @@ def to_xml(response: Response, dialect: Dialect = "reference", *, extensions: Ex
 
 
 class _NotWritableError(Exception):
-    """Something cannot be written; ``_find_dialect_error`` finds the reason and the place."""
+    """An element cannot be written in the dialect; ``_find_dialect_error`` finds the reason and the place."""
 
 
 _ElementWriter = Callable[[Element, Extensions], str]

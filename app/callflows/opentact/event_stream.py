@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     BackfillFunction: TypeAlias = Callable[[datetime, datetime], AsyncIterator[PlatformEvent]]
     _EventQueue: TypeAlias = asyncio.Queue[PlatformEvent | asyncio.Event]
-    """Events, and marks that are set when all before them is taken."""
+    """Events, and marks: a mark is set when all events before it are handled."""
 
 
 _LOG: Final = get_logger("opentact")
@@ -60,12 +60,12 @@ _MAX_QUEUED_EVENTS: Final = 64
 """Events waiting for the consumer; at the limit the connection stops reading."""
 _BYTES_BETWEEN_WAITS: Final = 40_000
 _BYTES_PER_FRAME: Final = 5_000
-"""Eight short frames, or one long frame, are read before the process looks whether callers wait."""
+"""Bytes read before the process lets waiting callers go first: eight short frames, or a part of a long one."""
 _SHORTEST_WAIT_SECONDS: Final = 0.001
 _LONGEST_WAIT_SECONDS: Final = 1.0
 _TOLERATED_LATENESS_SECONDS: Final = 0.002
 _SECONDS_PER_BYTE: Final = 1e-6
-"""Wait for what a long frame has beyond its share: a megabyte a second."""
+"""Pause for each byte of a long frame beyond the share: a megabyte a second."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -256,16 +256,16 @@ class EventStream:
         return events
 
     async def _give_way(self, frame_bytes: int) -> None:
-        """Let callers of this process go first: after some frames, wait longer the later the event loop is."""
+        """Let callers of this process go first: after some frames, wait, and longer if the event loop is behind."""
         self._bytes_since_wait += frame_bytes + _BYTES_PER_FRAME
         if self._bytes_since_wait < _BYTES_BETWEEN_WAITS:
-            # Frames that wait already would be read one after the other, and callers would wait for all of them.
+            # Without this pause all frames that have arrived would be read in a row, before any caller is answered.
             await asyncio.sleep(0)
             return
         began = time.monotonic()
         await asyncio.sleep(_SHORTEST_WAIT_SECONDS)
         late = time.monotonic() - began - _SHORTEST_WAIT_SECONDS
-        # What is handled and stored of an event costs a multiple of reading it, in other tasks and threads.
+        # Handling and storing an event, in other tasks and threads, costs a multiple of reading it.
         work = _SECONDS_PER_BYTE * max(0, self._bytes_since_wait - _BYTES_BETWEEN_WAITS)
         self._bytes_since_wait = 0
         await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, work + (4 * late if late > _TOLERATED_LATENESS_SECONDS else 0.0)))

@@ -120,7 +120,7 @@ class ScriptedCaller:
         self._patience = patience
         self._earliest_action_at = 0.0
         self._has_waited = False
-        """Whether the script says when the next action comes."""
+        """True if the script says at which second the next action comes."""
         self._last_action_at = 0.0
         """Time of the last action, in seconds since the call began."""
         self.heard_steps: list[TranscriptStep] = []

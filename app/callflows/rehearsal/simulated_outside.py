@@ -296,7 +296,7 @@ class CallFixture:
     """Set once our own engine has answered with a flow."""
     flow_name: str = ""
     transcript: str = ""
-    """What the caller says in a voicemail."""
+    """Words of the caller in a voicemail, as Opentact would transcribe them."""
     secret_inputs: set[int] = dataclasses.field(default_factory=set)
     """Indexes of the steps in which the caller entered digits that nothing may store."""
 

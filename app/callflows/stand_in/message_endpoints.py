@@ -101,7 +101,7 @@ class StandInMessages:
         await self._request_callback([asked for asked in urls if asked], json.dumps(row).encode())
 
     async def _request_callback(self, urls: list[str], body: bytes) -> None:
-        """Request the first URL, or the second URL if the first is unreachable."""
+        """Request the first URL; the second if the first is unreachable."""
         for url in urls:
             if self._platform.skips_request("POST", url, stand_in_rules.CALLBACK_METHOD_RULE):
                 return

@@ -1,4 +1,4 @@
-"""Models of request bodies with forms that the operation table cannot say. Unknown fields are refused."""
+"""Models of request bodies whose form the operation table cannot express. Unknown fields are refused."""
 
 from __future__ import annotations
 

@@ -79,5 +79,5 @@ def add_sip_endpoints(platform: StandInPlatform, rest: RestRouter) -> None:
 
 
 def _shorten_domain(name: str) -> str:
-    """Return the first part of a domain at Opentact, in lower case: the pages show two endings."""
+    """Return a domain at Opentact without its ending, in lower case: Opentact's pages show two endings."""
     return name.lower().removesuffix(".opentact.org").removesuffix(".sip")

@@ -1,4 +1,4 @@
-"""Pages of the server for people: what it is, and the description of its HTTP API (OpenAPI), for operators only."""
+"""Pages of the server for people: a home page, and the description of the HTTP API (OpenAPI) for operators."""
 
 from __future__ import annotations
 

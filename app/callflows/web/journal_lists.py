@@ -1,4 +1,4 @@
-"""Questions to the journal by the HTTP API and the console: fields, cursors, pages of lists as JSON or CSV, outages."""
+"""Lists of the journal over HTTP, for the API and the console: query fields, cursors, pages as JSON or CSV, outages."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def read_page_cursor(text: str) -> tuple[float, str] | None:
 def answer_list_page(
     request: Request, rows: Sequence[dict[str, Any]], places: Sequence[tuple[float, str]], limit: int, fields: Sequence[str]
 ) -> Response:
-    """Answer with up to ``limit`` rows and the cursor of the next page; ``rows`` has one more if there is one."""
+    """Answer with up to ``limit`` rows and a cursor. An extra row means that there is a next page."""
     cursor = write_page_cursor(places[limit - 1]) if len(rows) > limit else None
     items = [{name: row[name] for name in fields} for row in rows[:limit]]
     headers = {}

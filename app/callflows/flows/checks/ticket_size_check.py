@@ -40,7 +40,7 @@ def check_ticket_sizes(flow: CompilingFlow) -> None:
 
 
 def _may_be_too_big(values: Iterable[StoredValueEstimate]) -> bool:
-    """Return False if values surely fit into a ticket, which need not be measured then."""
+    """Return False if the values surely fit into a ticket, and need not be measured."""
     characters = sum(len(one.json_text) + len(one.name) + _MEMBER_CHARACTERS for one in values)
     return characters * _SEALED_SIZE_FACTOR + _TICKET_FRAME_BYTES > MAX_TICKET_STATE_BYTES
 

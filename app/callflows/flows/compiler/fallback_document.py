@@ -1,4 +1,4 @@
-"""The fallback: the document that callers hear if anything goes wrong. The fallback depends on no call."""
+"""The fallback: the document that callers hear if anything goes wrong. It has no values of a call."""
 
 from __future__ import annotations
 

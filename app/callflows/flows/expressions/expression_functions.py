@@ -36,7 +36,7 @@ NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
 """Attributes of a Turn that are mappings by name: ``hours.office``."""
 _OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
 _NATURAL_ROOTS: Final = frozenset({*_OBJECT_SCOPE_ROOTS, "hours", "lists", "digits"})
-"""Names of a call: a caller who is called No, or who presses 0, is no false value."""
+"""Names whose text is true unless empty: a caller may be called No, or press 0."""
 
 
 class _UnsupportedForm(Exception):
@@ -132,7 +132,7 @@ def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0
 
 
 def _translate_truth(node: nodes.Node) -> ast.expr:
-    """Translate an expression of which only the truth is used."""
+    """Translate an expression that is only tested for truth."""
     value = _translate_value(node)
     return value if has_natural_truth(node) else ast.Call(ast.Name("true", ast.Load()), [value], [])
 
@@ -148,7 +148,7 @@ def _translate_junction(node: nodes.And | nodes.Or) -> ast.expr:
 
 
 def has_natural_truth(node: nodes.Node) -> bool:
-    """Return True if an expression is true as Python has it: not data, whose texts may say no."""
+    """Return True if Python's own truth is right for an expression; in data, a text such as "no" is false."""
     match node:
         case nodes.Not() | nodes.Compare() | nodes.Test():
             return True

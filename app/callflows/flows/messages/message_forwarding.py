@@ -112,5 +112,5 @@ def _forward_to_computed(compiler: NodeCompiler, source: str, path: SourcePath, 
 
 
 def format_forwarded_text(message: TextMessage) -> str:
-    """Return sender and text, without words of any language."""
+    """Return sender and text, with no word of ours that would have to be translated."""
     return f"{message.sender}: {message.text}"

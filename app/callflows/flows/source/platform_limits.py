@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class PlatformLimit(NamedTuple):
-    """Something that Opentact does not have, as a sentence, and what to do instead."""
+    """A feature that Opentact lacks, in a sentence, and the way that comes nearest."""
 
     message: str
     fix: str
@@ -58,5 +58,5 @@ _LIMIT_BY_WORD: Final = {word: limit for words, limit in _LIMITS.items() for wor
 
 
 def find_platform_limit(word: str) -> PlatformLimit | None:
-    """Return what Opentact lacks if a word of other phone systems means that; None for any other word."""
+    """Return the limit for a word of other phone systems; None if Opentact has no limit of that name."""
     return _LIMIT_BY_WORD.get(re.sub(r"[\s_-]+", " ", word).strip().casefold())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 FIXED_LANGUAGE: Final = "-"
-"""The language of a context whose texts name a voice of their own."""
+"""Stands for the language if a step names its own voice."""
 _EXPRESSIONS: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
@@ -51,10 +51,10 @@ def write_by_language(
     write_variant: Callable[[StepContext, Any, SourcePath], None],
     own_voice: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a prompt of which there is a variant for each language.
+    """Write a prompt that has a variant for each language.
 
-    ``write_variant`` writes a variant to a branch; it gets the path of the variant. ``own_voice`` are attributes of the
-    step's own voice, which hold in every language.
+    ``write_variant`` writes a variant to a branch; it gets the path of the variant. ``own_voice``
+    has the voice attributes of the step, which are used in every language.
     """
     known = find_known_variants(context, variants, path)
     if not known:
@@ -79,7 +79,7 @@ def write_language_branches(
     write_branch: Callable[[StepContext, str], None],
     own_voice: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a branch for each language. The first also holds for a language that is not among them."""
+    """Write a branch for each language. Calls in any other language get the first branch."""
     flow = context.flow
     context.document.ensure_answered()
     flow.graph.record_used_names(context.node, (CALL_LANGUAGE,), path)
@@ -106,17 +106,17 @@ def write_language_branches(
 
 
 def is_neutral_text(text: object) -> bool:
-    """Return True for a text without a word of its own, such as ``{{ caller.name }}``: it is the same in every language."""
+    """Return True for a text that needs no translation, such as ``{{ caller.name }}``."""
     return isinstance(text, str) and not _LETTER.search(_EXPRESSIONS.sub("", text))
 
 
 def follows_language(context: StepContext, voice: Mapping[str, Any]) -> bool:
-    """Return True if a text is said in the language of the call, because nothing near it names a language."""
+    """Return True if a text is spoken in the language of the call: neither its step nor a branch names a language."""
     is_chosen = bool(context.language) or "lang" in voice or "code" in voice
     return len(context.flow.languages) > 1 and not is_chosen and not context.is_static
 
 
 def resolve_voice(context: StepContext, voice: Mapping[str, str]) -> dict[str, str]:
-    """Return a voice; ``lang`` may be the name of a language of the flow, whose voice it has then."""
+    """Return a voice. If ``lang`` names a language of the flow, the voice of that language is used."""
     named = context.flow.languages.get(voice.get("lang", ""))
     return {**voice} if named is None else {**named, **{key: value for key, value in voice.items() if key != "lang"}}

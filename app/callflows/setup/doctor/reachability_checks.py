@@ -111,7 +111,7 @@ async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
 
 
 async def diagnose_mail(settings: Settings, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
-    """Check whether the SMTP server takes the login, if mails are set up or a flow sends some."""
+    """Check that the SMTP server accepts the login, if mail is set up or a flow sends mail."""
     has_server = bool(settings.smtp_url.get_secret_value())
     flows = sorted(flow.name for flow in (await loaded()).book.flows.values() if flow.sends_mail)
     if not has_server and flows:

@@ -1,4 +1,4 @@
-"""The pages of calls: the list with its filters, and one call as it was heard and decided."""
+"""The pages of calls: the list with its filters, and one call with what was heard and decided."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 PERIODS: Final = {"today": "today", "7d": "last 7 days", "30d": "last 30 days", "": "any time"}
-"""Periods of the list of calls, each with its words."""
+"""Periods of the list of calls, each with its label."""
 _PERIOD_DAYS: Final = {"7d": 7, "30d": 30}
 _FILTER_FIELDS: Final = ("q", "number", "from", "flow", "outcome", "node", "period", "since", "until")
 STORY_VIEWS: Final = {"heard": "As heard", "why": "Why", "reports": "Opentact's reports", "documents": "Documents"}
@@ -187,21 +187,21 @@ def _describe_count(count: int) -> str:
 
 
 def _compute_seconds(at: str | None, began: str | None) -> float:
-    """Return the seconds of a call at a moment."""
+    """Return the seconds from the beginning of a call to a moment."""
     if not at or not began:
         return 0.0
     return max(0.0, (datetime.fromisoformat(at) - datetime.fromisoformat(began)).total_seconds())
 
 
 def _time_steps(story: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what was heard, each with the seconds of the call."""
+    """Yield the heard steps, each with its seconds since the call began."""
     began = story["call"]["started"]
     for words in story["heard"]:
         yield {**words, "seconds": _compute_seconds(words["at"], began)}
 
 
 def _time_path(path: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the visits of a call, each with the seconds of the call, and how long the call stayed in the node."""
+    """Yield the visits of a call, each with its seconds since the call began, and its duration."""
     ended = call["ended"] or (format_moment(time.time()) if call["outcome"] == "ongoing" else None)
     for visit, following in zip(path, [*[later["at"] for later in path[1:]], ended], strict=True):
         lasted = _compute_seconds(following, visit["at"]) if following else None
@@ -209,7 +209,7 @@ def _time_path(path: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) -> It
 
 
 def _list_view_entries(story: Sequence[dict[str, Any]], view: str) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a story for a view, in words."""
+    """Yield the entries of a story that a view shows, described in sentences."""
     wanted = {"why": ("asked", "decided"), "documents": ("answered",)}.get(view)
     for entry in skip_repeated_entries(story):
         if view == "heard" or (wanted is not None and entry["what"] not in wanted):

@@ -118,12 +118,11 @@ class ConsoleAccounts:
 
     @property
     def has_people(self) -> bool:
-        """Whether there are people with names."""
         return bool(self._load_users())
 
     @property
     def are_open(self) -> bool:
-        """Whether anybody can sign in with a password."""
+        """True if a password is set: the shared one, or a person's."""
         return self.has_shared_password or self.has_people
 
     def check_password(self, name: str, password: str) -> ConsoleUser | None:

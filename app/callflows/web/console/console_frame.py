@@ -69,7 +69,7 @@ class ConsoleSources:
     run_doctor: Callable[[], Awaitable[Sequence[DoctorResult]]]
     """Runs the checks of doctor that need no network."""
     open_rehearsal_network: Callable[[str], AbstractAsyncContextManager[PlatformNetwork]]
-    """Opens the engine with a flow as it is, and with a simulated outside."""
+    """Opens a rehearsal of the named flow: the engine, with a simulated outside world."""
 
 
 class Console:
@@ -105,13 +105,13 @@ class Console:
 
     @staticmethod
     def _list_menu(request: Request) -> list[tuple[str, str, bool]]:
-        """Return the pages of the menu with their paths, and whether the request is for one."""
+        """Return name, path and ``is_current`` of each page of the menu."""
         path = request.url.path.removeprefix(CONSOLE_PATH) or "/"
         first = {"hours": "", "texts": "inbox"}.get(path.split("/")[1], path.split("/")[1])
         return [(name, CONSOLE_PATH + to, to == f"/{first}") for name, to in CONSOLE_MENU]
 
     async def _count_new(self) -> int:
-        """Count the new voicemails and texts, up to a hundred of each; as of a few seconds ago."""
+        """Count the new voicemails and texts, up to a hundred of each. A count is used for ten seconds."""
         counted_at, count = self._new
         if time.monotonic() - counted_at > _COUNT_LIFE_SECONDS:
             wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
@@ -121,7 +121,7 @@ class Console:
         return count
 
     def forget_counts(self) -> None:
-        """Count again for the next page: somebody has changed something."""
+        """Have the next page count again, after a change."""
         self._new = (float("-inf"), 0)
 
     def render_part(self, template: str, values: Mapping[str, Any]) -> str:
@@ -148,7 +148,7 @@ class Console:
         return self._renderer.render_page("error.html", {**head, "title": title, "detail": detail}, status)
 
     def get_outlines(self) -> FlowOutlines:
-        """Return the names in the flows as they are now."""
+        """Return the outlines of the loaded flows: their names, zones, nodes and hours."""
         loaded = self.sources.get_loaded_flows()
         if self._outlines is None or self._outlines[0] is not loaded:
             self._outlines = loaded, FlowOutlines(self.sources.flows_folder)

@@ -53,7 +53,7 @@ class SessionSigner:
         return str(self._sessions.dumps([user.name, _sign_stamp(self._stamp_keys[0], user), secrets.token_urlsafe(12)]))
 
     def read_session(self, cookie: str) -> SignedSession | None:
-        """Return the contents of a cookie; None if it is forged or over."""
+        """Return the contents of a cookie; None if the cookie is forged or has expired."""
         try:
             name, stamp, id_ = map(str, self._sessions.loads(cookie, max_age=SESSION_SECONDS))
         except (BadData, ValueError, TypeError):
@@ -61,7 +61,7 @@ class SessionSigner:
         return SignedSession(name, stamp, id_)
 
     def has_current_stamp(self, signed: SignedSession, user: ConsoleUser) -> bool:
-        """Return whether a cookie was signed for the password that a person has now."""
+        """Return False for a cookie that was signed for an earlier password of the person."""
         given = signed.stamp.encode()
         return any(hmac.compare_digest(given, _sign_stamp(key, user).encode()) for key in self._stamp_keys)
 
@@ -73,7 +73,7 @@ class SessionSigner:
         return str(self._links.dumps(secrets.token_urlsafe(12)))
 
     def read_link(self, code: str) -> str:
-        """Return the id of a link; empty if it is forged or over."""
+        """Return the id of a link; empty if the link is forged or has expired."""
         try:
             return str(self._links.loads(code, max_age=LINK_SECONDS))
         except BadData:
@@ -86,5 +86,4 @@ def _sign_stamp(key: bytes, user: ConsoleUser) -> str:
 
 
 def is_form_token(session: ConsoleSession, given: str) -> bool:
-    """Return whether a form has the token of the session."""
     return hmac.compare_digest(given.encode(), session.form_token.encode())
