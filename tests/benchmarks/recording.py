@@ -61,7 +61,7 @@ def read_journal(port: int) -> dict[str, int]:
     """The journal's status and counters."""
     status = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"))["journal"]
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics?token=benchmark").read().decode()
-    counts = re.findall(r'^callflows_journal\{state="(\w+)"\} ([0-9.]+)', text, re.MULTILINE)
+    counts = re.findall(r'^callflows_journal_entries_total\{result="(\w+)"\} ([0-9.]+)', text, re.MULTILINE)
     return {**status, **{name: int(float(count)) for name, count in counts}}
 
 

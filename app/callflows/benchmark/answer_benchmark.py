@@ -11,7 +11,6 @@ import contextlib
 import importlib.util
 import os
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+_SCHEDULER_FILE: Final = Path("/proc/self/schedstat")
 _APPS: Final = "callflows.benchmark.measured_apps"
 _SERVERS: Final[Mapping[str, Sequence[str]]] = {
     "constant": [_APPS, "constant", "PORT"],
@@ -80,7 +80,7 @@ def run_answer_benchmark(
 
     ``on_round`` gets the number of finished rounds, and of all rounds.
     """
-    if sys.platform != "linux" or not Path("/proc/self/schedstat").exists():
+    if not _SCHEDULER_FILE.exists():
         raise BenchmarkError("bench needs Linux: the processor time of a server is read from /proc/PID/task/*/schedstat")
     has_twilio = importlib.util.find_spec("twilio") is not None
     wrk = find_wrk()
