@@ -664,6 +664,10 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
         ("holidays: DE-Bayren", "did you mean 'bayern'?"),
         ("mon: 00:00-00:00", "00:00-24:00 is the whole day"),
         ("{mon: 09:00-10:00, 11:00-12:00}", "several are a list: mon: […, 11:00-12:00]"),
+        ("daily: 24/7", "the whole day is 00:00-24:00"),
+        ("daily: all day", "the whole day is 00:00-24:00"),
+        ("mon: 09:00-12:00 13:00-17:00", "several windows have a comma between them: 09:00-12:00, 13:00-17:00"),
+        ("mon: 09:00-12:00 and 13:00-17:00", "several windows have a comma between them: 09:00-12:00, 13:00-17:00"),
         ("2026-12-24: 09:00-10:00", "dates stand under open or closed"),
     ],
 )

@@ -260,9 +260,14 @@ def test_a_duration_has_a_unit(text, ms):
     assert compile_steps(f"- pause: {text}") == f'<Pause length="{ms}"/>'
 
 
-@pytest.mark.parametrize("text", ["yes", "true", "on", "True", "YES"])
+@pytest.mark.parametrize("text", ["yes", "true", "on", "True", "YES", "y", "T"])
 def test_a_boolean_is_written_as_people_write_it(text):
     assert compile_steps(f"- record: {{asr: {text}}}") == '<Record asr="true"/>'
+
+
+def test_a_word_for_true_or_false_that_no_switch_takes_leads_to_it():
+    (problem,) = compile_text(make_flow_text("- voicemail: {greeting: Hi., transcribe: disabled}")).problems
+    assert (problem.severity, problem.fix) == ("error", "did you mean 'false'?")
 
 
 def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():

@@ -37,7 +37,7 @@ TEXT_SCHEMA: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"
 """Any text, also an empty one."""
 _BLANKS_PATTERN: Final = "[ \\t\\n\\r]*"
 _TRUTH_WORDS: Final = ("true", "false", *BOOLEAN_WORDS)
-_MORE_TRUTH_WORDS: Final = ("1", "0", "t", "f", "y", "n")
+_MORE_TRUTH_WORDS: Final = ("1", "0")
 _DURATION_UNITS: Final = ((3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 _YAML_TYPE_PROBES: Final = {
     "null": ("",),

@@ -32,7 +32,7 @@ _SINGLE_BRACES: Final = re.compile(
 """One pair of braces around a name, as other template languages write values."""
 _OTHER_PLACEHOLDER: Final = re.compile(
     r"(?:[$%]\(?|(?<!\w)[<\[]|(?<![\w.@/{(-])(?=(?:caller\.(?:name|number)|now\.time|hours\.\w+\.\w+|call\.(?:id|to))\b))"
-    r"((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)"
+    r"((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)(?:[>\]]|\)s?)?"
 )
 """A name with a sign before it, as $caller.name, %(caller.name)s, [caller.name] and <caller.name>, or without any."""
 

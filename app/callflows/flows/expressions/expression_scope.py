@@ -57,9 +57,12 @@ class ScopeChecker:
         ``is_condition``: only the truth of the expression is used, not its value.
         """
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
+            if isinstance(banned, nodes.Call):
+                name = getattr(banned.node, "attr", None) or getattr(banned.node, "name", "")
+                fix = _FIXES_OF_FUNCTIONS.get(name, _PLAIN_VALUES_FIX)
+                raise ExpressionError(f"{name}(…) is a function, and flows have none", fix, banned.lineno)
             said = type(banned).__name__.lower()
-            fix = "values are plain; filters are written with |"
-            raise ExpressionError(f"{said} has no place in a flow", fix, banned.lineno)
+            raise ExpressionError(f"{said} has no place in a flow", _PLAIN_VALUES_FIX, banned.lineno)
         self._check_filters_and_tests(tree)
         self._check_values(tree, is_condition=is_condition)
         own = {name.name for name in find_name_nodes(tree, "store")} | {
@@ -202,6 +205,19 @@ def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:
 
 
 _PLAIN_VALUES_FIX: Final = "values are plain; filters are written with |"
+_FIXES_OF_FUNCTIONS: Final = {
+    "startswith": 'compare the first characters, as caller.number[:5] == "+1201"',
+    "endswith": 'compare the last characters, as caller.number[-4:] == "0188"',
+    "upper": "write it as a filter: … | upper",
+    "lower": "write it as a filter: … | lower",
+    "strip": "write it as a filter: … | trim",
+    "replace": 'write it as a filter: … | replace("a", "b")',
+    "len": "write it as a filter: … | length",
+    "int": "write it as a filter: … | int",
+    "str": "write it as a filter: … | string",
+    "get": "name the field: customer.name; one that is missing is empty",
+    "format": 'write it as a filter: "%05d" | format(…)',
+}
 _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
 _NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})

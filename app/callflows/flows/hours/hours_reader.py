@@ -210,7 +210,7 @@ def _read_window(
             fix = f'each key has its own hours, as {key}: 09:00-17:00; days with the same hours are one key: "mon,tue"'
             report.error(path, "hours-window", f"{key}: has no hours", fix)
             return None
-        fix = "write closed, alone" if text.lower() == "closed" else _suggest_window(text) or _WINDOW_FIX
+        fix = "write closed, alone" if text.lower() == "closed" else _suggest_windows(text) or _WINDOW_FIX
         report.error(path, "hours-window", f"{key}: {text!r} is no window", fix)
         return None
     begins, ends = found
@@ -273,6 +273,22 @@ def _parse_window(text: str) -> tuple[int, int] | None:
     if len(times) != 2 or times[0] is None or times[1] is None or times[0] == MINUTES_PER_DAY:  # noqa: PLR2004 - two ends
         return None
     return times[0], times[1]
+
+
+def _suggest_windows(text: str) -> str:
+    """Suggest the windows that are meant by words for the whole day, or by several windows without a comma."""
+    if re.sub("[^a-z0-9]", "", text.lower()) in _WORDS_FOR_WHOLE_DAY:
+        return "the whole day is 00:00-24:00"
+    parts = _MISSING_COMMA.split(text.strip())
+    if len(parts) > 1 and all(_parse_window(part) for part in parts):
+        return f"several windows have a comma between them: {', '.join(parts)}"
+    return _suggest_window(text)
+
+
+_WORDS_FOR_WHOLE_DAY: Final = frozenset(
+    {"24h", "24hours", "247", "24hrs", "24", "allday", "always", "open", "wholeday", "day"}
+)
+_MISSING_COMMA: Final = re.compile(r"(?<=[0-9])\s*(?:\s|[;&/|+]|\band\b|\bund\b|\by\b)\s*(?=[0-9])", re.IGNORECASE)
 
 
 def _suggest_window(text: str) -> str:

@@ -10,6 +10,7 @@ import pydantic
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
+from callflows.telephony.truth_words import TRUE_WORDS, says_no
 from callflows.text import find_nearest, format_suggestion
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
             fix = _TEXT_EXAMPLES.get(str(where[0]), "")
+            if name == "node":
+                fix = "write the name of one node; several ways are a choose"
             if name in _NODE_KEYS or where[-2:-1] == ("keys",):
                 fix = "write the name of a node; its steps stand there, under nodes:"
             report.error(where, "shape", f"{name}: must be a text", fix)
@@ -208,7 +211,9 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
             message, *fixes = more["error"].args
             return str(message), str(fixes[0]) if fixes else ""
         case "bool_parsing" | "bool_type":
-            return f"must be true or false, not {shown}", format_suggestion(str(given), ("true", "false"))
+            word = "true" if str(given).strip().lower() in TRUE_WORDS else "false" if says_no(str(given)) else ""
+            fix = f"did you mean {word!r}?" if word else format_suggestion(str(given), ("true", "false"))
+            return f"must be true or false, not {shown}", fix
         case "int_parsing" | "int_type" | "int_from_float":
             return f"must be a whole number, not {shown}", ""
         case "less_than_equal":

@@ -112,7 +112,10 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
     return (float(value) if found[2] else int(value)) if found else value
 
 
-BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+BOOLEAN_WORDS: Final = {
+    **dict.fromkeys(("yes", "on", "y", "t"), "true"),
+    **dict.fromkeys(("no", "off", "n", "f"), "false"),
+}
 """Further words for booleans."""
 KEY_WORDS: Final = {"star": "*", "hash": "#"}
 """Words for keys that need quotes in YAML."""
