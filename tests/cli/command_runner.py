@@ -29,6 +29,7 @@ def run_command(*arguments: str) -> CommandResult:
     code = 0
     with (
         mock.patch("sys.argv", ["callflows", *arguments]),
+        mock.patch("callflows.cli.cli_options._JSON_NOTICES", []),  # serve sets it for the rest of its process
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

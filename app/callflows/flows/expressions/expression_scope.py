@@ -58,7 +58,7 @@ class ScopeChecker:
         """
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
             if isinstance(banned, nodes.Call):
-                name = getattr(banned.node, "attr", None) or getattr(banned.node, "name", "")
+                name = str(getattr(banned.node, "attr", "") or getattr(banned.node, "name", ""))
                 fix = _FIXES_OF_FUNCTIONS.get(name, _PLAIN_VALUES_FIX)
                 raise ExpressionError(f"{name}(…) is a function, and flows have none", fix, banned.lineno)
             said = type(banned).__name__.lower()
