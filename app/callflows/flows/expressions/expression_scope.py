@@ -58,9 +58,9 @@ class ScopeChecker:
         """
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
             if isinstance(banned, nodes.Call):
-                name = str(getattr(banned.node, "attr", "") or getattr(banned.node, "name", ""))
-                fix = _FIXES_OF_FUNCTIONS.get(name, _PLAIN_VALUES_FIX)
-                raise ExpressionError(f"{name}(…) is a function, and flows have none", fix, banned.lineno)
+                called = str(getattr(banned.node, "attr", "") or getattr(banned.node, "name", ""))
+                fix = _FIXES_OF_FUNCTIONS.get(called, _PLAIN_VALUES_FIX)
+                raise ExpressionError(f"{called}(…) is a function, and flows have none", fix, banned.lineno)
             said = type(banned).__name__.lower()
             raise ExpressionError(f"{said} has no place in a flow", _PLAIN_VALUES_FIX, banned.lineno)
         self._check_filters_and_tests(tree)

@@ -75,7 +75,8 @@ _STOP_SENTENCE: Final = re.compile(
     "(?: (?:again|anymore|any more|ever|ever again))?"
     "|(?:take me|take us|take this number|take my number) off(?: (?:of )?(?:your|the|this) (?:mailing |text )?lists?)?"
     "|leave (?:me|us) alone"
-    "|(?:(?:i|we) (?:want|wish|would like|d like) to be )?removed(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
+    "|(?:(?:i|we|id|wed) (?:want|wish|would like|d like|like) to be )?removed"
+    "(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
     "|remove (?:me|us|this number|my number)(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
 )
 """Whole texts that mean STOP without its word, apart from polite words."""
