@@ -127,7 +127,9 @@ class CampaignRunner:
     async def _hold_lease(self) -> None:
         held = await asyncio.to_thread(self._store.hold_lease, self._lease_name, self._holder, time.time(), _LEASE_SECONDS)
         if not held:
-            raise CampaignError(f"the campaign {self._name} is run by another process")
+            raise CampaignError(
+                f"the campaign {self._name} is run by another process, or by one that was killed less than a minute ago"
+            )
 
     async def _query(self, query: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as the query returns
         return await asyncio.to_thread(self._store.run_reading, functools.partial(_pass_connection, query, arguments))

@@ -297,7 +297,9 @@ class _YamlConverter:
                 message = "a key must be a word"
                 if isinstance(key, yaml.MappingNode) and key.flow_style:
                     message = "a text with {{ is not quoted, and YAML takes the braces for its own"
-                self._report.error((*path, "?"), "yaml", message, _QUOTE_BRACES_FIX)
+                is_expression = path[-1:] == ("when",) or path[-2:-1] == ("set",)
+                fix = "write the expression without the braces" if is_expression else _QUOTE_BRACES_FIX
+                self._report.error((*path, "?"), "yaml", message, fix)
                 continue
             name = str(key.value)
             if node.flow_style and index and _is_cut_by_comma(*items[index - 1], key, value):
