@@ -28,6 +28,7 @@ from callflows.telephony.turn import Turn
 from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from command_process import run_callflows
 from shipped_flows import FRONT_DESK_FILE, copy_shipped_flows
 from strict_mypy import STRICT_MYPY
 from waiting import run_bounded, run_process
@@ -105,7 +106,7 @@ def test_the_commands_that_test_flows_run_as_they_stand(tmp_path):
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 3
     for command in commands:
-        done = run_process([sys.executable, "-m", "callflows.cli", *command[1:]], cwd=tmp_path)
+        done = run_callflows(*command[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
