@@ -425,7 +425,7 @@ def test_an_opentact_that_is_not_there_is_an_error_and_the_rest_is_told(account,
     assert worst(results, "clock")["level"] == "error"
     assert worst(results, "reachable")["level"] == "ok"
     assert worst(results, "flows")["level"] == "ok"
-    assert account.count_requests("GET /sip/app") == 0, "only by connect"
+    assert account.count_requests("GET /sip/app") == 0
 
 
 @pytest.mark.parametrize(
