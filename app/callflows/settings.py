@@ -36,6 +36,7 @@ _PUBLIC_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~
 _WEBHOOK_KEY_PATTERN = re.compile(
     r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 )
+_ALERT_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[!-~]*)?", re.IGNORECASE)
 _OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
 _SMTP_URL_PATTERN = re.compile(r"smtps?://([^\s/]+@)?[A-Za-z0-9.\-\[\]:]+/?")
 _CHAT_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9.\-]+=[!-~]+")
@@ -123,6 +124,12 @@ class Settings(BaseSettings):
         SecretStr(""), description="the token that signs requests to apps under twiml, as Twilio does; unset: no signature"
     )
     deadline_ms: int = Field(2000, ge=50, le=60_000, description="maximum time for an answer, and for a request's body")
+    caller_calls_per_minute: int | None = Field(
+        None, ge=1, description="calls of one caller beyond this number in a minute get the fallback; unset: no limit"
+    )
+    number_calls_per_minute: int | None = Field(
+        None, ge=1, description="calls to one number beyond this number in a minute get the fallback; unset: no limit"
+    )
     dial_regions: RegionList = Field(
         (), description="countries of allowed computed targets, also if a file allows more; empty: any"
     )
@@ -147,6 +154,15 @@ class Settings(BaseSettings):
         ge=0,
         le=60,
         description="a shorter recording is no voicemail: the caller hung up during or after the tone",
+    )
+    line_check_seconds: int = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="how often every flow is rung through PUBLIC_URL, to know of a problem before a caller does; 0: never",
+    )
+    alert_url: SecretStr = Field(
+        SecretStr(""), description="the address of a webhook that reports which lines are down, signed with NOTIFY_KEY"
     )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
@@ -177,6 +193,14 @@ class Settings(BaseSettings):
     console_password: SecretStr = Field(
         SecretStr(""), description="the password of the console in the browser; unset: no password"
     )
+    console_host: str = Field("", description="the console's own address to listen on; unset: 127.0.0.1")
+    console_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        validate_default=True,
+        description="the console's own port; then the console is not at the server's address; unset: at the server's",
+    )
     console_users: Path | None = Field(
         None, description="the file with the people of the console, written by callflows user; unset: console-users in data"
     )
@@ -188,6 +212,13 @@ class Settings(BaseSettings):
         if url and not _PUBLIC_URL_PATTERN.fullmatch(url):
             raise ValueError("must be https:// or http://, a host and an optional path, without a query")
         return url.rstrip("/")
+
+    @field_validator("alert_url")
+    @classmethod
+    def _check_alert_url(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not _ALERT_URL_PATTERN.fullmatch(url.get_secret_value()):
+            raise ValueError("must be https:// or http://, a host and perhaps a path and a query")
+        return url
 
     @field_validator("opentact_url")
     @classmethod
@@ -251,6 +282,21 @@ class Settings(BaseSettings):
             raise ValueError(f"must have at most {MAX_PASSWORD_CHARACTERS} characters: the form takes no more")
         return password
 
+    @field_validator("console_port")
+    @classmethod
+    def _check_console_port(cls, port: int | None, info: ValidationInfo) -> int | None:
+        host = info.data.get("console_host", "")
+        if port is None and host:
+            raise ValueError("must be set if CALLFLOWS_CONSOLE_HOST is: the console has no address of its own without it")
+        if port is not None and port == info.data.get("port"):
+            raise ValueError("must be another port than CALLFLOWS_PORT, where calls are answered")
+        return port
+
+    @property
+    def console_address(self) -> tuple[str, int] | None:
+        """Host and port of the console's own address; None if it is at the server's."""
+        return None if self.console_port is None else (self.console_host or "127.0.0.1", self.console_port)
+
     @property
     def console_users_file(self) -> Path:
         """The file with the people of the console."""
@@ -287,6 +333,22 @@ class Settings(BaseSettings):
         if any(not secret.get_secret_value() for secret in secrets):
             raise ValueError("must not be empty")
         return secrets
+
+
+class _LogSettings(BaseSettings):
+    """The one setting that is needed to report that others are wrong."""
+
+    model_config = Settings.model_config
+
+    log_format: Literal["json", "text"] = "json"
+
+
+def load_log_format() -> Literal["json", "text"]:
+    """Return the format of log lines, whatever is wrong with the other settings."""
+    try:
+        return _LogSettings().log_format
+    except (ValidationError, OSError, ValueError):
+        return "json"
 
 
 def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) -> str:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
-from command_process import CommandProcess, build_environment, run_callflows, run_serve
+from command_process import CommandProcess, build_environment, find_free_port, run_callflows, run_serve
 from waiting import wait_for_exit, wait_until
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ BROKEN = DESK.replace("0123", "0124").replace(
 
 
 TOKEN = "sesame"  # noqa: S105 - of the tests
+PASSWORD = "correct horse battery"  # noqa: S105 - as above
 ASKED = {**CALL_FIELDS, "token": TOKEN}
 
 
@@ -35,6 +36,7 @@ class Served(NamedTuple):
     http: httpx.Client
     port: int
     log: Path
+    console_url: str
 
 
 @contextlib.contextmanager
@@ -48,12 +50,16 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
         run_serve(folder, env=build_environment(**settings), stderr=err) as (process, url),
         httpx.Client(base_url=url, trust_env=False, timeout=5) as http,
     ):
-        yield Served(process, http, int(url.rpartition(":")[2]), folder / "log")
+        port = int(url.rpartition(":")[2])
+        yield Served(process, http, port, folder / "log", f"http://127.0.0.1:{settings.get('console_port', port)}")
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("served"), token=TOKEN, deadline_ms="300") as found:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(
+        folder, token=TOKEN, deadline_ms="300", console_port=str(find_free_port()), console_password=PASSWORD
+    ) as found:
         yield found
 
 
@@ -121,6 +127,18 @@ def test_a_head_request_is_answered_and_the_connection_lives_on(served):
     assert served.http.get("/healthz").status_code == 200
 
 
+def test_a_console_with_a_port_of_its_own_is_nowhere_else_and_has_nothing_else(served):
+    with httpx.Client(base_url=served.console_url, trust_env=False) as there:
+        asked = there.get("/console/calls")
+        assert (asked.status_code, asked.headers["location"]) == (303, "/console/login?next=/console/calls")
+        signed_in = there.post("/console/login", data={"password": PASSWORD}, headers={"sec-fetch-site": "same-origin"})
+        assert signed_in.status_code == 303
+        assert there.get("/console/").status_code == 200
+        assert there.get("/").headers["location"] == "/console/"
+        assert [there.get(path, params=ASKED).status_code for path in ("/call", "/healthz", "/api/v1/calls")] == [404] * 3
+    assert [served.http.get(path).status_code for path in ("/console", "/console/", "/console/login")] == [404] * 3
+
+
 def test_a_flow_that_raises_gets_its_fallback(served):
     assert is_fallback(served.http.get("/call", params={**ASKED, "to": "12015550124"}))
 
@@ -162,6 +180,7 @@ def test_a_port_that_another_program_uses_is_said_before_anything_else(tmp_path)
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
     assert "remote call control URL" not in done.stderr
+    assert json.loads(done.stderr)["level"] == "error", "a program reads the log, as it is JSON by default"
 
 
 def test_its_log_is_lines_of_json_that_name_nobody(served):
@@ -192,11 +211,12 @@ def test_a_log_on_a_full_disk_keeps_no_caller_waiting(tmp_path):
 
 
 def test_several_processes_answer_one_call(tmp_path):
-    with serving(tmp_path, workers="2") as served:
+    with serving(tmp_path, workers="2", console_port=str(find_free_port())) as served:
         for _ in range(6):
             with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
                 (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))
                 assert read_document(served.http.get(url))
+                assert another.get(f"{served.console_url}/console/login").status_code == 200
 
 
 def test_every_worker_gives_the_counts_of_all(tmp_path):
@@ -214,10 +234,12 @@ def test_every_worker_gives_the_counts_of_all(tmp_path):
                 another.get("/call", params=CALL_FIELDS)
         name = 'callflows_answers_total{flow="desk",outcome="answered"}'
         wait_until(lambda: read_counts(served).get(name) == 60, "the counts of all workers")
-        found = [read_counts(served) for _ in range(12)]
+        found = [read_counts(served) for _ in range(8)]
         assert {counts[name] for counts in found} == {60}
         assert {counts["callflows_answer_seconds_count"] for counts in found} == {60}
         assert {counts['callflows_flows{state="live"}'] for counts in found} == {2}
+        workers = {tuple(name for name in counts if name.startswith("process_cpu_seconds_total{")) for counts in found}
+        assert [len(names) for names in workers] == [3], "every worker names all three"
     assert not old.exists()
 
 
