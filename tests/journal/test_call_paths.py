@@ -21,6 +21,7 @@ from callflows.flows.flow_book import FlowBook
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.place_tracer import PlaceTracer
+from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_story import build_call_story
 from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.inbox import PersonChange
@@ -213,7 +214,8 @@ def test_steps_after_a_call_know_its_last_node_and_what_was_pressed(line):
     document = line.flow.answer("done", turn)
     line.record(BEGAN + 9, turn, document, AnswerOutcome("answered", "acme", "done", version=line.flow.version))
     line.report(ended())
-    record = build_finished_call_record(line.store.load_call("one"), 1.0)
+    stored = line.store.load_call("one")
+    record = build_finished_call_record(stored, derive_call_facts(stored, 1.0), 1.0)
     assert (record.node, record.keys) == ("done", ("2", "••••"))  # no collect has said that these digits may be stored
 
 

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallflowsError
-from callflows.journal.call_ending import CallEnding, find_call_ending
-from callflows.journal.call_path import MAX_CLOCK_SKEW_SECONDS, list_visits, trace_turns
+from callflows.journal.call_ending import CallEnding
+from callflows.journal.call_facts import derive_call_facts
+from callflows.journal.call_path import MAX_CLOCK_SKEW_SECONDS
 from callflows.journal.heard_words import tell_as_heard
 from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.state_order import remove_rank, split_hangup_cause
-from callflows.journal.stored_rows import find_call_end
+from callflows.journal.stored_rows import find_call_end, find_hangup
 from callflows.language import DTMF, Default, Error, from_xml
 from callflows.language.element import walk_elements
 from callflows.telephony.call_record import round_up_seconds
@@ -46,7 +47,6 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
     ``outcome`` is how the call ended (a key of ENDING_WORDS), and ``outcome_text`` the same in words.
     """
     ending = call.get("ending") or CallEnding(remove_rank(call["outcome"]))
-    ended = call["hangup"] or call["destroy"] or call["finished"]
     number, text = split_hangup_cause(call["cause"])
     return {
         "id": call["id"],
@@ -56,7 +56,7 @@ def build_call_log_row(call: JournalRow) -> dict[str, Any]:
         "state": remove_rank(call["state"]),
         "started": format_moment(call["started"]),
         "answered": format_moment(call["answer"]),
-        "ended": format_moment(ended),
+        "ended": format_moment(find_hangup(call)),
         "seconds": _compute_call_seconds(call, find_call_end(call)),
         "cause": number,
         "cause_text": text,
@@ -111,22 +111,15 @@ def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dic
     heard and pressed (see ``tell_as_heard``). ``story`` lists the entries, oldest first,
     each with ``at`` and ``what``.
     """
-    last_document = stored.turns[-1]["document"] if stored.turns else None
-    own_events = stored.own_events
-    traced = trace_turns(stored.turns, own_events, stored.places)
-    visits = list_visits(traced)
-    ending = find_call_ending(
-        stored.call, stored.legs, stored.recordings, own_events, last_document, shortest_message_seconds, traced
-    )
-    ending = ending._replace(node=visits[-1].node if visits else "")
+    facts = derive_call_facts(stored, shortest_message_seconds)
     counts = {"turns": len(stored.turns), "legs": len(stored.legs)}
-    call = build_call_log_row({**stored.call, **counts, "ending": ending})
+    call = build_call_log_row({**stored.call, **counts, "ending": facts.ending})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
-    call["answered_by"] = ending.party
+    call["answered_by"] = facts.ending.party
     legs = build_leg_rows(stored)
     call["notes"] = [build_note(note) for note in stored.notes]
-    path = [_build_visit_fields(visit, stored) for visit in visits]
-    heard = tell_as_heard(traced, [turn["document"] for turn in stored.turns])
+    path = [_build_visit_fields(visit, stored) for visit in facts.visits]
+    heard = tell_as_heard(facts.traced_turns, [turn["document"] for turn in stored.turns])
     return {
         "call": call,
         "legs": legs,

@@ -16,9 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_derivation import find_first_flow
 from callflows.journal.call_ending import find_stored_message_state, read_recording
-from callflows.journal.call_path import list_visits, trace_turns
+from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_story import build_call_log_row
 from callflows.journal.heard_words import list_pressed_keys
 from callflows.journal.recording_transcripts import pair_transcripts
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from callflows.journal.api_tokens import TokenOwner
     from callflows.journal.call_count_store import CountedCall
+    from callflows.journal.call_facts import CallFacts
     from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import CallFilter, JournalRow, StoredCall, StoredLease
@@ -131,10 +131,11 @@ class JournalQueries:
         stored = self._store.load_call(call_id)
         if stored is None:
             return None
-        record = build_finished_call_record(stored, self._store.shortest_message_seconds)
+        facts = derive_call_facts(stored, self._store.shortest_message_seconds)
+        record = build_finished_call_record(stored, facts, self._store.shortest_message_seconds)
         is_silent = any(not one.transcript for one in record.recordings if one.tag != CONVERSATION_TAG)
         return FinishedCall(
-            find_first_flow(stored.turns) or stored.call["flow"] or "",
+            facts.flow or stored.call["flow"] or "",
             record,
             select_held_effects(stored.effects, VOICEMAIL_TAG),
             is_silent and any(map(_requests_transcript, stored.turns)),
@@ -239,11 +240,9 @@ class JournalQueries:
         return await self._run_query(self._store.find_token_owner, token, time.time())
 
 
-def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:
-    """Build a call record from all stored rows of a finished call."""
+def build_finished_call_record(stored: StoredCall, facts: CallFacts, shortest_message_seconds: float) -> CallRecord:
+    """Build a call record from all stored rows of a finished call, and the facts derived from them."""
     call = stored.call
-    traced = trace_turns(stored.turns, stored.own_events, stored.places)
-    visits = list_visits(traced)
     # For a flow, the person that we called is the caller.
     caller, number = (call["number"], call["caller"]) if call["direction"] == "out" else (call["caller"], call["number"])
     return build_call_record(
@@ -259,8 +258,8 @@ def build_finished_call_record(stored: StoredCall, shortest_message_seconds: flo
         recordings=_read_recordings(stored),
         shortest_message_seconds=shortest_message_seconds,
         message=find_stored_message_state(stored, shortest_message_seconds),
-        node=visits[-1].node if visits else "",
-        keys=list_pressed_keys(traced, [turn["document"] for turn in stored.turns]),
+        node=facts.last_node,
+        keys=list_pressed_keys(facts.traced_turns, [turn["document"] for turn in stored.turns]),
         tags=(find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),

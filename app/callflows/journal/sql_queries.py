@@ -6,9 +6,16 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, case, cast, exists, func, or_, select, tuple_
+from sqlalchemy import BigInteger, case, cast, exists, func, not_, or_, select, tuple_
 
-from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
+from callflows.journal.call_derivation import (
+    EVENT_ORDER,
+    fetch_all_rows,
+    fetch_call_facts,
+    fetch_legs,
+    fetch_places,
+    group_rows,
+)
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
@@ -16,6 +23,8 @@ from callflows.journal.journal_tables import (
     EFFECTS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
+    IS_BELOW_LAST_STATE,
+    IS_OVER,
     MESSAGES_TABLE,
     NOTES_TABLE,
     RECORDINGS_TABLE,
@@ -25,9 +34,9 @@ from callflows.journal.journal_tables import (
     VISITS_TABLE,
 )
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
-from callflows.journal.stored_rows import StoredCall, find_call_end
+from callflows.journal.stored_rows import CALL_END_COLUMNS, StoredCall, find_call_end
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
-from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, LAST_CALL_STATE
+from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -82,7 +91,7 @@ def _add_endings(
     """Add the ``ending`` to some calls: the stored one if there is one, else the derived one."""
     open_calls = [call for call in calls if call["ending_kind"] is None]
     derived = {
-        facts.call["id"]: facts.ending for facts in derive_call_facts(connection, open_calls, shortest_message_seconds)
+        call["id"]: facts.ending for call, facts in fetch_call_facts(connection, open_calls, shortest_message_seconds)
     }
     for call in calls:
         ending = derived.get(call["id"]) or CallEnding(*(call[f"ending_{name}"] for name in CallEnding._fields))
@@ -102,7 +111,7 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != LAST_CALL_STATE:
-            yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
+            yield IS_BELOW_LAST_STATE
     yield from _build_page_conditions(call_filter)
 
 
@@ -113,8 +122,8 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.endings:
         yield ENDINGS_TABLE.c.kind.in_(call_filter.endings)
     if call_filter.is_going:
-        yield CALLS_TABLE.c.state < FIRST_ENDED_RANK
-        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
+        yield not_(IS_OVER)
+        yield IS_BELOW_LAST_STATE
     if call_filter.text:
         digits = re.sub(r"[ ()./-]", "", call_filter.text)
         numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
@@ -150,9 +159,9 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
 def query_uncompleted_calls(connection: Connection, claim: str, since: float, limit: int) -> list[str]:
     """Return the ids of calls that ended since a moment and have no claim ``claim:ID``, the oldest first."""
     table = CALLS_TABLE
-    ended = func.coalesce(table.c.destroy, table.c.hangup, table.c.finished, table.c.started)
+    ended = func.coalesce(*(table.c[column] for column in CALL_END_COLUMNS), table.c.started)
     is_ours = (table.c.direction == "in") | table.c.flow.isnot(None)
-    is_over = table.c.parent.is_(None) & is_ours & (table.c.state >= FIRST_ENDED_RANK)
+    is_over = table.c.parent.is_(None) & is_ours & IS_OVER
     is_recent = (table.c.started >= since - LONGEST_CALL_SECONDS) & (ended >= since)
     is_claimed = exists().where((CLAIMS_TABLE.c.kind == claim) & (CLAIMS_TABLE.c.key == table.c.id))
     wanted = select(table.c.id).where(is_over, is_recent, ~is_claimed).order_by(table.c.started).limit(limit)
@@ -228,10 +237,7 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
 def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> Iterator[StoredCall]:
     """Yield some calls (rows of CALLS_TABLE) with their rows of every other table but the messages."""
     ids = [call["id"] for call in calls]
-    legs = fetch_all_rows(
-        connection,
-        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
-    )
+    legs = fetch_legs(connection, ids)
     parents = {leg["id"]: leg["parent"] for leg in legs}
     legs_by_call = group_rows(legs, column="parent")
 
@@ -247,20 +253,17 @@ def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> I
     places = fetch_places(connection, {turn["places"] for turn in every_turn} - {None})
     files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in every_turn})
     for call in calls:
-        own_turns, own_events, own_recordings, own_transcripts, own_effects, own_notes = (
-            rows.get(call["id"], []) for rows in (turns, events, recordings, transcripts, effects, notes)
-        )
+        id_ = call["id"]
         yield StoredCall(
             call,
-            legs_by_call.get(call["id"], []),
-            own_turns,
-            own_events,
-            (),
-            own_recordings,
-            own_transcripts,
-            own_effects,
-            notes=own_notes,
-            places=places,
+            legs_by_call.get(id_, ()),
+            turns.get(id_, ()),
+            events.get(id_, ()),
+            recordings.get(id_, ()),
+            places,
+            transcripts=transcripts.get(id_, ()),
+            effects=effects.get(id_, ()),
+            notes=notes.get(id_, ()),
             files=files,
         )
 

@@ -13,7 +13,7 @@ from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_
 from callflows.flows.hours.wall_clock import parse_override_end
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
-from callflows.journal.stored_rows import CallFilter, find_call_end
+from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
 from callflows.web.console.live_hub import LiveHub
@@ -72,7 +72,6 @@ class _NowPages:
             list_calls(CallFilter(is_going=True, since=now - LONGEST_CALL_SECONDS, limit=_MAX_SHOWN_GOING))
         )
         lately = await ask_journal(list_calls(CallFilter(limit=_MAX_SHOWN_LATELY + _MAX_SHOWN_GOING)))
-        going = [call for call in going if find_call_end(call) is None]
         ids = {call["id"] for call in going}
         over = [call for call in lately if call["id"] not in ids][:_MAX_SHOWN_LATELY]
         paths = await ask_journal(self._journal.list_paths([*ids]))
