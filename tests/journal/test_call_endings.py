@@ -87,14 +87,14 @@ def test_the_list_and_the_story_say_how_a_call_ended(store, events, outcome, wor
     row = next(row for row in list_log_rows(store) if row["id"] == "one")
     assert (row["outcome"], row["outcome_text"]) == (outcome, words)
     assert load_call_story(store, "one")["call"]["outcome_text"] == words
-    assert [found["id"] for found in list_log_rows(store, outcome=outcome)] == ["one"]
-    assert list_log_rows(store, outcome="fallback") == []
+    assert [found["id"] for found in list_log_rows(store, ending=outcome)] == ["one"]
+    assert list_log_rows(store, ending="fallback") == []
 
 
 def test_a_call_that_got_the_fallback_is_told_as_that_whatever_followed(store):
     broken = build_answered_request(BEGAN, call="one")._replace(outcome=AnswerOutcome("fallback", "desk", "start"))
     write_items(store, broken, ended(children=[ANSWERED]))
-    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
 
 
 def test_every_call_of_a_day_is_counted_also_one_whose_end_opentact_does_not_report(store):
@@ -108,7 +108,7 @@ def test_a_limit_counts_the_calls_that_match(store):
     for number in range(5):
         write_items(store, build_answered_request(BEGAN + 100 * number, call=f"call{number}"))
     write_items(store, build_answered_request(BEGAN - 100, call="one"), ended(records=[MESSAGE]))
-    assert [row["id"] for row in list_log_rows(store, outcome="voicemail", limit=1)] == ["one"]
+    assert [row["id"] for row in list_log_rows(store, ending="voicemail", limit=1)] == ["one"]
 
 
 def test_events_of_one_moment_keep_the_order_of_their_arrival(store):

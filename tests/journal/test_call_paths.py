@@ -278,7 +278,7 @@ def test_either_database_stores_the_path_and_the_ending(store):
     store.derive_calls()
     path = load_call_story(store, "one")["path"]
     assert [(visit["node"], visit["way"]) for visit in path] == [("start", ""), ("menu", ""), ("support", "key 2")]
-    assert [call["ending"].describe() for call in store.list_calls(CallFilter(outcome="hung-up"))] == ["hung up in support"]
+    assert [call["ending"].describe() for call in store.list_calls(CallFilter(ending="hung-up"))] == ["hung up in support"]
 
 
 def live_version(version: str, since: float, until: float) -> LiveFlowVersion:

@@ -201,7 +201,7 @@ def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
         store, fine, build_answered_request(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback"))
     )
     write_items(store, build_answered_request(102.0, call="a"))
-    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
 
 
 def test_a_key_is_claimed_once_whoever_claims_it(store, url):

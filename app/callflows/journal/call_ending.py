@@ -24,7 +24,7 @@ from callflows.telephony.call_record import (
     ReportedRecording,
     find_message_state,
 )
-from callflows.telephony.events import extract_executed_step
+from callflows.telephony.events import ANSWERED_BY_FLOW, extract_executed_step
 from callflows.telephony.recording_entity import RecordingEntity, find_tag
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ ENDING_WORDS: Final = {
     "unknown-number": "no flow has the number",
     "fallback": "fallback",
 }
-"""The endings of a call, each with its words."""
-ANSWERED_WITH_DOCUMENT: Final = "answered"
-"""Outcome of a turn that was answered by its flow."""
+"""The endings of a call, each with its words. The call log shows the ending as ``outcome``."""
 
 
 class CallEnding(NamedTuple):
@@ -85,9 +83,9 @@ def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], sho
     ``shortest_message_seconds`` is no voicemail.
     """
     call, legs, events = stored.call, stored.legs, stored.own_events
-    outcome = remove_rank(call["outcome"])
-    if outcome not in ("", ANSWERED_WITH_DOCUMENT):
-        return CallEnding(outcome)
+    worst_outcome = remove_rank(call["outcome"])
+    if worst_outcome not in ("", ANSWERED_BY_FLOW):
+        return CallEnding(worst_outcome)
     answered_legs = [leg for leg in legs if leg["answer"] is not None]
     if answered_legs:
         leg = min(answered_legs, key=lambda leg: (leg["answer"], leg["id"]))

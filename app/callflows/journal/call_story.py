@@ -44,7 +44,7 @@ CALL_LOG_FIELDS: Final = (
 def build_call_log_row(call: JournalRow) -> dict[str, Any]:
     """Build a row of the call log. ``started, answered, ended`` are moments or None, ``seconds`` is the duration.
 
-    ``outcome`` is how the call ended (a key of ENDING_WORDS), and ``outcome_text`` the same in words.
+    ``outcome`` is the kind of the call's ending (a key of ENDING_WORDS), and ``outcome_text`` the ending in words.
     """
     ending = call.get("ending") or CallEnding(remove_rank(call["outcome"]))
     number, text = split_hangup_cause(call["cause"])

@@ -54,7 +54,8 @@ CALLS_TABLE: Final = Table(
 """A call, or a leg dialled by a call.
 
 ``provisional`` is NULL except for an id of our own, used while the uuid is unknown: ``PROVISIONAL_BEGINS`` if ``started``
-is the beginning of the call, ``PROVISIONAL_CONTINUES`` if ``started`` is a moment of an ongoing call. ``outcome``,
+is the beginning of the call, ``PROVISIONAL_CONTINUES`` if ``started`` is a moment of an ongoing call. ``outcome`` is the
+worst of its requests, as in ``AnswerOutcome``; how the call ended is in ENDINGS_TABLE. ``outcome``,
 ``state`` and ``cause`` begin with their rank (see ``state_order``).
 """
 _IS_TOP_CALL: Final = CALLS_TABLE.c.parent.is_(None)

@@ -97,7 +97,7 @@ class TurnRedactor:
         """Return the plain values of a request and its answer."""
         turn, outcome = answered.turn, answered.outcome
         decisions = self._describe_decisions(turn) if turn is not None else []
-        kept = may_keep_digits(turn, decisions, answered=outcome.kind == "answered")
+        kept = may_keep_digits(turn, decisions, answered=outcome.is_by_flow)
         secrets = list_secret_texts(turn, digits_allowed=kept)
         query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:_MAX_QUERY_CHARACTERS])
         self._turn_count += 1

@@ -16,7 +16,7 @@ from callflows.journal.call_derivation import (
     fetch_places,
     group_rows,
 )
-from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
+from callflows.journal.call_ending import CallEnding
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     CLAIMS_TABLE,
@@ -37,6 +37,7 @@ from callflows.journal.state_order import OUTCOME_RANKS, add_rank
 from callflows.journal.stored_rows import CALL_END_COLUMNS, StoredCall, find_call_end
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
+from callflows.telephony.events import ANSWERED_BY_FLOW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -63,7 +64,7 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
         call
         for calls in iter(lambda: [*itertools.islice(streamed, _CALLS_PER_QUERY)], [])
         for call in _add_endings(connection, calls, shortest_message_seconds)
-        if call_filter.outcome in ("", call["ending"].kind)
+        if call_filter.ending in ("", call["ending"].kind)
     )
     return itertools.islice(matching, call_filter.limit)
 
@@ -76,7 +77,7 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
         .where(*_build_call_conditions(call_filter))
         .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
     )
-    limit = None if call_filter.outcome else call_filter.limit
+    limit = None if call_filter.ending else call_filter.limit
     listed = (found if limit is None else found.limit(limit)).subquery("listed")
     turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
     legs = select(func.count()).where(_LEGS.c.parent == listed.c.id).scalar_subquery()
@@ -103,11 +104,11 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     for column, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
         if value:
             yield CALLS_TABLE.c[column] == value
-    if call_filter.outcome in OUTCOME_RANKS and call_filter.outcome != ANSWERED_WITH_DOCUMENT:
-        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
+    if call_filter.ending in OUTCOME_RANKS and call_filter.ending != ANSWERED_BY_FLOW:
+        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.ending)
         yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
-    elif call_filter.outcome:
-        yield ENDINGS_TABLE.c.kind.is_(None) | (ENDINGS_TABLE.c.kind == call_filter.outcome)
+    elif call_filter.ending:
+        yield ENDINGS_TABLE.c.kind.is_(None) | (ENDINGS_TABLE.c.kind == call_filter.ending)
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != LAST_CALL_STATE:
@@ -119,8 +120,8 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
-    if call_filter.endings:
-        yield ENDINGS_TABLE.c.kind.in_(call_filter.endings)
+    if call_filter.final_endings:
+        yield ENDINGS_TABLE.c.kind.in_(call_filter.final_endings)
     if call_filter.is_going:
         yield not_(IS_OVER)
         yield IS_BELOW_LAST_STATE

@@ -21,16 +21,16 @@ JournalEntry: TypeAlias = "tuple[str, JournalRow]"
 class CallFilter(NamedTuple):
     """Filter of the call log; an empty field matches every call.
 
-    ``outcome`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit. ``node`` is a node
+    ``ending`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit. ``node`` is a node
     that the call came to. ``after`` is the start and the id of the last call of the page before. ``text`` is a part of a
     number or of the caller's name. ``is_going`` means only calls of which Opentact reported a state, and no end.
-    ``endings`` means only calls that are over and ended in one of these ways.
+    ``final_endings`` means only calls that are over and ended in one of these ways.
     """
 
     number: str = ""
     caller: str = ""
     flow: str = ""
-    outcome: str = ""
+    ending: str = ""
     state: str = ""
     since: float | None = None
     until: float | None = None
@@ -40,7 +40,7 @@ class CallFilter(NamedTuple):
     after: tuple[float, str] | None = None
     text: str = ""
     is_going: bool = False
-    endings: tuple[str, ...] = ()
+    final_endings: tuple[str, ...] = ()
 
 
 class StoredLease(NamedTuple):

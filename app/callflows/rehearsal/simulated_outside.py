@@ -272,12 +272,12 @@ class SimulatedOutside:
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
         asked.trail = self._describe_turn(answered.turn) if answered.turn is not None else []
         if any(answered.request_fields.get(name) for name in DIGIT_FIELDS) and not may_keep_digits(
-            answered.turn, asked.trail, answered=answered.outcome.kind == "answered"
+            answered.turn, asked.trail, answered=answered.outcome.is_by_flow
         ):
             _CURRENT_FIXTURE.get().hide_last_input()
         if answered.turn is not None:
             self._record_refusals(answered.turn)
-        if answered.outcome.kind == "answered":
+        if answered.outcome.is_by_flow:
             asked.node = answered.outcome.node.partition(".")[0]
         else:
             asked.error = clean_text(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")

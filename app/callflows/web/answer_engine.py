@@ -25,7 +25,7 @@ from callflows.journal.redaction import list_secret_texts, mask_secrets
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.job_runner import run_until_resolved
 from callflows.telephony.calls import CALL_BEGAN_FIELD
-from callflows.telephony.events import AnsweredRequest, AnswerOutcome
+from callflows.telephony.events import ANSWERED_BY_FLOW, AnsweredRequest, AnswerOutcome
 from callflows.telephony.turn import Turn, Variables
 from callflows.web.request_fields import parse_posted_call
 
@@ -108,7 +108,7 @@ class AnswerEngine:
         took, now = time.perf_counter() - began, time.time()
         self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, get_field("call", "")))
         if self._record_answer is not None:
-            parts = turn.document_parts if turn is not None and outcome.kind == "answered" else (document.decode(),)
+            parts = turn.document_parts if turn is not None and outcome.is_by_flow else (document.decode(),)
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
         for effect in outcome.effects:
             self._effect_sender.queue_effect(effect)
@@ -244,7 +244,7 @@ def _build_answered_outcome(flow: Flow, node: str, turn: Turn) -> AnswerOutcome:
 
 @lru_cache(maxsize=4096)
 def _get_answered_outcome(flow: str, version: str, node: str) -> AnswerOutcome:
-    return AnswerOutcome("answered", flow, node, version=version)
+    return AnswerOutcome(ANSWERED_BY_FLOW, flow, node, version=version)
 
 
 def refuse_request(reason: str) -> CallReply:

@@ -91,7 +91,7 @@ class _InboxPages:
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
         since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
-        wanted = CallFilter(endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
+        wanted = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
         calls = await ask_journal(self._journal.list_calls(wanted))
         return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls]
 
