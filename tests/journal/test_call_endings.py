@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items
 
+from callflows.journal.sql_queries import query_ending_counts
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.story_words import describe_story_entry
 from callflows.telephony.call_entity import CallEntity
@@ -101,7 +102,7 @@ def test_every_call_of_a_day_is_counted_also_one_whose_end_opentact_does_not_rep
     write_items(store, build_answered_request(BEGAN + 4_000, call="two"), build_answered_request(BEGAN - 1, call="early"))
     write_items(store, build_answered_request(BEGAN, call="one"), ended(children=[ANSWERED]))
     store.derive_calls()
-    assert sorted(store.count_endings(BEGAN)) == [("answered", 0, 1), ("unreported", 1, 1)]
+    assert sorted(store.run_reading(query_ending_counts, BEGAN)) == [("answered", 0, 1), ("unreported", 1, 1)]
 
 
 def test_a_limit_counts_the_calls_that_match(store):

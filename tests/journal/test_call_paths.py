@@ -24,7 +24,7 @@ from callflows.flows.loader.place_tracer import PlaceTracer
 from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_story import build_call_story
 from callflows.journal.erasure import compile_mention_pattern
-from callflows.journal.inbox import PersonChange
+from callflows.journal.inbox import PersonChange, add_note
 from callflows.journal.journal import Journal
 from callflows.journal.journal_queries import build_finished_call_record
 from callflows.journal.journal_rows import build_journal_entries
@@ -314,7 +314,9 @@ def test_versions_that_no_call_has_met_are_erased_with_their_places_but_not_the_
 def test_who_is_forgotten_leaves_no_path_no_note_and_no_mention(line):
     line.answer(BEGAN)
     line.report(*KEY_2, IN_SUPPORT, ended())
-    line.store.add_note("call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back")
+    line.store.run_writing(
+        add_note, "call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back"
+    )
     line.store.write_entries(build_journal_entries(live_version("v1", BEGAN, BEGAN), describe_decisions))
     number = "+12015550999"
     line.store.forget_number(number, compile_mention_pattern(number), lambda _count: None)

@@ -33,6 +33,7 @@ from callflows.journal.journal_tables import (
     VERSIONS_TABLE,
     VISITS_TABLE,
 )
+from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
 from callflows.journal.stored_rows import CALL_END_COLUMNS, StoredCall, find_call_end
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
@@ -186,6 +187,7 @@ def query_ending_counts(connection: Connection, since: float, flow: str = "") ->
     return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
 
 
+@allow_slow_statements()
 def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
     """Count the calls in a flow since a moment that went from one node to another. Calls begin at the node ""."""
     table = VISITS_TABLE
@@ -197,6 +199,7 @@ def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple
     return [(came_from, node, count) for came_from, node, count in connection.execute(counted)]
 
 
+@allow_slow_statements()
 def query_ending_nodes(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
     """Count the calls of a flow since a moment by the last node and the kind of ending."""
     ended = ENDINGS_TABLE
