@@ -21,10 +21,10 @@ import yaml
 
 from callflows.atomic_files import lock_file, replace_file_text
 from callflows.flows.hours.wall_clock import parse_end_moment, parse_start_moment
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.positions import ProblemReport
-from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.yaml_source import read_yaml
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -154,18 +154,17 @@ class _OverrideReader:
     def _read_texts(self, data: Mapping[str, object]) -> dict[str, str]:
         """Return the texts by key; report problems. A clearly misspelled key counts as the correct one."""
         made: dict[str, str] = {}
-        for key, value in data.items():
-            right = key if key in _OVERRIDE_KEYS else find_nearest(key, _OVERRIDE_KEYS, MIN_SPELLING_SIMILARITY)
+        corrected = correct_misspelt_keys(data, _OVERRIDE_KEYS, self._path, self._report)
+        for key, value in corrected.items():
             if key not in _OVERRIDE_KEYS:
                 fix = format_suggestion(key, _OVERRIDE_KEYS) or f"there are {', '.join(_OVERRIDE_KEYS)}"
                 self._report.error((*self._path, key), "unknown-key", f"there is no key {key!r} here", fix, key=True)
-                self._report.alias_subtree((*self._path, key), (*self._path, right))
             elif not isinstance(value, str):
                 self._report.error((*self._path, key), "shape", f"{key}: must be a text")
-            if right and isinstance(value, str) and (right == key or right not in data):
-                made[right] = value
+            else:
+                made[key] = value
         for key in _OVERRIDE_KEYS:
-            if key not in made and key not in data and key not in _OPTIONAL_KEYS:
+            if key not in made and key not in corrected and key not in _OPTIONAL_KEYS:
                 self._report.error(self._path, "missing-key", f"{key} is missing")
         return made
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 UNREADABLE_TEXT: Final = "\ufdd0"
 """Replaces a text that could not be read. The error is already reported; no author's text contains this character."""
-MIN_SPELLING_SIMILARITY: Final = 0.75
-"""Minimum similarity to read the value of a misspelt key as the value of the right key."""
 
 
 def validate_shape(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
@@ -33,7 +32,7 @@ def validate_shape(model: type[Any], data: object, path: SourcePath, report: Pro
     try:
         made = model.model_validate(data)
     except pydantic.ValidationError:
-        made = _validate_partly(model, correct_misspelt_keys(model, data, path, report), path, report)
+        made = _validate_partly(model, correct_model_keys(model, data, path, report), path, report)
     for key, plausible in getattr(model, "plausible_durations", {}).items() if made is not None else ():
         value = getattr(made, key)
         if key in made.model_fields_set and value is not None and isinstance(data, dict):
@@ -53,21 +52,15 @@ def warn_about_duration(
     report.warning(path, "duration-doubtful", f"{name}: {found[0]} is very {extent}", fix)
 
 
-def correct_misspelt_keys(model: type[Any], data: Any, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
-    """Return ``data`` with clearly misspelt keys corrected. Reports each misspelt key."""
+def correct_model_keys(model: type[Any], data: Any, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
+    """Return ``data`` with clearly misspelt keys of a model corrected. Reports each misspelt key."""
     if not isinstance(data, dict):
         return data
-    known = _model_keys(model)
-    made = {}
-    for key, value in data.items():
-        right = find_nearest(str(key), known, MIN_SPELLING_SIMILARITY) if key not in known else ""
-        if right and right not in data and right not in made:
-            _report_unknown_key(model, key, (*path, key), report)
-            report.alias_subtree((*path, key), (*path, right))
-            made[right] = value
-        else:
-            made[key] = value
-    return made
+
+    def report_key(key: str, _right: str) -> None:
+        _report_unknown_key(model, key, (*path, key), report)
+
+    return correct_misspelt_keys(data, _model_keys(model), path, report, report_key=report_key)
 
 
 def _validate_partly(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401

@@ -6,8 +6,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys, find_misspelt_word
 from callflows.flows.source.platform_limits import find_platform_limit
-from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.flows.steps.choose_step import ChooseStep
 from callflows.flows.steps.collect_step import CollectStep
@@ -24,7 +24,7 @@ from callflows.flows.steps.step_base import FlowStep, compile_flow_step
 from callflows.flows.steps.verb_steps import compile_verb_step
 from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error, Response, To
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -83,7 +83,8 @@ def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[st
     if not isinstance(step, dict):
         context.report.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
         return "", None, None
-    step = _correct_when_spelling(step, path, context)
+    if len(step) > 1:
+        step = correct_misspelt_keys(step, ("when",), path, context.report, other_words=_WORDS_FOR_WHEN)
     when = step.get("when")
     if when is not None and not isinstance(when, str):
         context.report.error((*path, "when"), "shape", "when: must be an expression")
@@ -121,7 +122,7 @@ def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[st
         meant = f"write {first}: {step_key[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
         near = meant or suggest_step(step_key) or f"there are {', '.join(STEP_COMPILERS)}"
         context.report.error((*path, step_key), "unknown-step", f"there is no step {step_key!r}", near, key=True)
-        right = "" if suggest_field_step(step_key) else find_nearest(step_key, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
+        right = "" if suggest_field_step(step_key) else find_misspelt_word(step_key, STEP_COMPILERS)
         context.report.alias_subtree((*path, step_key), (*path, right))
         return right if step[step_key] else "", step[step_key], when
     return step_key, step[step_key], when
@@ -186,24 +187,8 @@ _STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
 """Steps by the words of other phone systems and of everyday speech."""
 
 
-def _correct_when_spelling(step: dict[str, Any], path: SourcePath, context: StepContext) -> dict[str, Any]:
-    """Correct a misspelt ``when``, and report the misspelling."""
-    if "when" in step or len(step) == 1:
-        return step
-    strange = next((key for key in step if key.casefold() in _WORDS_FOR_WHEN), "") or find_nearest(
-        "when", step, MIN_SPELLING_SIMILARITY
-    )
-    if not strange or strange in STEP_COMPILERS:
-        return step
-    context.report.error(
-        (*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True
-    )
-    context.report.alias_subtree((*path, strange), (*path, "when"))
-    return {"when" if key == strange else key: value for key, value in step.items()}
-
-
 _TWO_WAYS_FIX: Final = "two ways are a choose: [{when: caller.anonymous, goto: closed}, {goto: menu}]"
-_WORDS_FOR_WHEN: Final = frozenset({"if", "condition", "cond"})
+_WORDS_FOR_WHEN: Final = dict.fromkeys(("if", "condition", "cond"), "when")
 
 
 def find_step_key(step: object) -> str:
