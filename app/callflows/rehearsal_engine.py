@@ -109,7 +109,7 @@ async def open_rehearsal_engine(
             clock=simulated_outside.now,
             record_answer=simulated_outside.record_answer,
         )
-        if any(flow.needs_worker for flow in book.flows.values()):
+        if any(flow.needs.worker for flow in book.flows.values()):
             await job_runner.start()  # as in a live server: a rehearsed call must not wait for a process to start
         yield CallDoor(serve_webhook, engine, RequestTrust(here))
     finally:

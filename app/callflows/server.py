@@ -342,7 +342,7 @@ class Installation:
             )
         if not settings.token:
             _LOG.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
-        mailing = sorted(flow.name for flow in loaded.book.flows.values() if flow.sends_mail)
+        mailing = sorted(flow.name for flow in loaded.book.flows.values() if flow.needs.mail)
         if mailing and not settings.smtp_url.get_secret_value():
             _LOG.warning("CALLFLOWS_SMTP_URL is not set: the mails of these flows are not sent", flows=mailing)
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
@@ -383,10 +383,10 @@ class Installation:
 
     async def _prepare_flows(self, book: FlowBook) -> None:
         """Start the sandbox and load the HTTP clients if flows of the book need them, so that no caller waits."""
-        sandbox_flows = sum(flow.needs_worker for flow in book.flows.values())
+        sandbox_flows = sum(flow.needs.worker for flow in book.flows.values())
         if sandbox_flows:
             await self._job_runner.start(sandbox_flows)
-        if any(flow.uses_network for flow in book.flows.values()):
+        if any(flow.needs.network for flow in book.flows.values()):
             await self._live_effects.load_clients()
 
     @contextlib.asynccontextmanager

@@ -176,12 +176,11 @@ class EventStream:
                 is_rejection = isinstance(error, (EventTokenRejectedError, OpentactAuthenticationError))
                 if is_rejection and not self._retries_rejected_token:
                     raise
-            good = self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
-            wait = (
-                0.0 if good or (attempt == 0 and self._opened_at < float("inf")) else self._clock.backoff_seconds(attempt)
-            )
-            attempt = 0 if good else attempt + 1
-            await self._clock.sleep(wait)
+            was_open = self._opened_at < float("inf")
+            was_stable = was_open and self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
+            reconnects_at_once = was_stable or (was_open and attempt == 0)
+            await self._clock.sleep(0.0 if reconnects_at_once else self._clock.backoff_seconds(attempt))
+            attempt = 0 if was_stable else attempt + 1
 
     async def _run_session(self, queue: _EventQueue) -> None:
         """Run one connection until closed; retry once with a renewed token if the token was rejected."""
@@ -266,9 +265,11 @@ class EventStream:
         await asyncio.sleep(_SHORTEST_WAIT_SECONDS)
         late = time.monotonic() - began - _SHORTEST_WAIT_SECONDS
         # Handling and storing an event, in other tasks and threads, costs a multiple of reading it.
-        work = _SECONDS_PER_BYTE * max(0, self._bytes_since_wait - _BYTES_BETWEEN_WAITS)
+        wait = _SECONDS_PER_BYTE * max(0, self._bytes_since_wait - _BYTES_BETWEEN_WAITS)
+        if late > _TOLERATED_LATENESS_SECONDS:
+            wait += 4 * late
         self._bytes_since_wait = 0
-        await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, work + (4 * late if late > _TOLERATED_LATENESS_SECONDS else 0.0)))
+        await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, wait))
 
     async def _keep_subscribed(self) -> None:
         """Renew the subscriptions now and periodically."""

@@ -110,6 +110,8 @@ def normalize_party(text: str) -> str:
 class LookupRequest:
     """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
+    ``left_ms`` is what is left of the time to answer the call, if that is less.
+
     ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``. ``default`` is the
     author's value for a failure, whose shape an answer must have; None accepts every shape. With ``wants_document`` the
     answer is the text of a document, whatever its type is called.
@@ -124,6 +126,7 @@ class LookupRequest:
     variable: str = ""
     default: Any = dataclasses.field(default=None, compare=False)
     wants_document: bool = False
+    left_ms: int | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

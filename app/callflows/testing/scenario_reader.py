@@ -151,7 +151,7 @@ def build_scenario_case(
     if wrong:
         report.error((*path, "from"), "number", f"from: {wrong}")
     _check_lookup_names(scenario, path, report, flow_names)
-    if not scenario.at and flow.uses_current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
+    if not scenario.at and flow.needs.current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
         fix = "write at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
         report.warning(path, "test-time", f"the flow depends on the time, but {scenario.name!r} has no at", fix)
     return ScenarioCase(

@@ -131,7 +131,7 @@ class AnswerEngine:
         if flow is None:
             unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
             return STATUS_OK, self.apology, unknown, turn
-        if flow.uses_calls_today:
+        if flow.needs.calls_today:
             return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "calls today")
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
 

@@ -16,6 +16,7 @@ from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry, hash_flow_version
 from callflows.flows.flow import Flow, render_apology
+from callflows.flows.flow_needs import FlowNeeds
 from callflows.flows.python_flow import PythonNodeJob, describe_python_flow
 from callflows.flows.source.flow_file import read_number_claims
 from callflows.flows.source.positions import ProblemReport, SourcePosition
@@ -96,7 +97,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         },
         fallback=fallback,
         silent_text_remover=SilentTextRemover(_unwrap_content(fallback.decode())),
-        needs_worker=True,
+        needs=FlowNeeds(worker=True),
         coverage_points=tuple(CoveragePoint(node, line, 1, NODE_ENTERED_POINT) for node, line in told["nodes"].items()),
     )
 

@@ -76,7 +76,7 @@ def compile_twiml_documents(flow: CompilingFlow) -> dict[str, Mapping[NodeEntry,
     app: TwimlApp | None = validate_shape(TwimlApp, given if isinstance(given, dict) else {"url": given}, path, flow.report)
     if app is None or not _check_app_url(flow, app.url.strip()):
         return {}
-    flow.uses_network = True
+    flow.needs.network = True
     flow.record_computed_target(path)
     runner = TwimlRunner(flow, normalize_app_url(app.url), app.method)
     return {

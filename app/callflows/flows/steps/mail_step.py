@@ -81,7 +81,7 @@ def compile_mail_effect(
 
 def compile_mail(notice: MailNotice, context: StepContext, path: SourcePath, *, has_recordings: bool) -> BuildNotice | None:
     """Compile addresses and texts of a mail. Returns a function for the payload, or None if an address is wrong."""
-    context.flow.sends_mail = True
+    context.flow.needs.mail = True
     addresses = [
         _compile_address(source, context, _find_address_path(context, path, i)) for i, source in enumerate(notice.to)
     ]
