@@ -18,6 +18,7 @@ CallflowsError
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
+│   └── UnknownNameError          it has a name that the flow does not define
 ├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
@@ -164,6 +165,10 @@ class ExpressionError(CallflowsError):
         super().__init__(message)
         self.fix = fix
         self.line = line
+
+
+class UnknownNameError(ExpressionError):
+    """A condition or a text has a name that the flow does not define."""
 
 
 class NodeGoneError(CallflowsError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from callflows.errors import ExpressionError, VerbBuildError
+from callflows.errors import ExpressionError, UnknownNameError, VerbBuildError
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
@@ -162,7 +162,7 @@ class TextCompiler:
         try:
             text = self.expression_compiler.compile_text(source, url=url, lang=self.lang)
         except ExpressionError as error:
-            self._flow.report.error(path, "template", str(error), error.fix, line=error.line)
+            self._report_expression_error(error, path, "template", str(error), line=error.line)
             return None
         if text.constant_text is None:
             if self._document.is_static:
@@ -199,13 +199,20 @@ class TextCompiler:
         try:
             made = self.expression_compiler.compile_condition(source, is_value=key != "when")
         except ExpressionError as error:
-            self._flow.report.error(path, "expression", f"{key}: {error}", error.fix)
+            self._report_expression_error(error, path, "expression", f"{key}: {error}")
             return None
         self.record_used_names(made, path, f"the condition asks for {_join_names(made.used_names)}")
         self._report_condition_problems(
             [doubt for doubt in made.problems if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
         )
         return made
+
+    def _report_expression_error(
+        self, error: ExpressionError, path: SourcePath, rule: str, message: str, *, line: int = 0
+    ) -> None:
+        report = self._flow.report
+        report_error = report.unknown_name if isinstance(error, UnknownNameError) else report.error
+        report_error(path, rule, message, error.fix, line=line)
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
         for severity, rule, message, fix in problems:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jinja2 import nodes
 
-from callflows.errors import ExpressionError
+from callflows.errors import ExpressionError, UnknownNameError
 from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
 from callflows.flows.expressions.text_filters import PLAIN_FILTERS
 from callflows.telephony.calls import Caller, CurrentCall, LocalTime
-from callflows.text import format_known_words, format_suggestion
+from callflows.text import Suggestion, format_known_words, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,13 +109,13 @@ class ScopeChecker:
             near = self._suggest_field(name.name) or format_suggestion(name.name, [*self._scope])
             quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
             fix = near or f"{format_known_words(self._scope)}{quotes}"
-            raise ExpressionError(f"there is no {name.name!r}", fix, name.lineno)
+            raise UnknownNameError(f"there is no {name.name!r}", fix, name.lineno)
         return self._scope[name.name]
 
     def _suggest_field(self, name: str) -> str:
         """Suggest the name in full for a field that stands alone, as ``ended.missed`` for ``missed``."""
         owners = [root for root, fields in self._scope.items() if fields and name in fields]
-        return f"did you mean {f'{owners[0]}.{name}'!r}?" if owners else ""
+        return Suggestion(f"{owners[0]}.{name}" if owners else "")
 
     def _check_filters_and_tests(self, tree: nodes.Node) -> None:
         """Raise ExpressionError for unknown filters and tests. Jinja reports some only during a call."""
@@ -178,7 +178,7 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
     if key is not None and key in fields_of_name:
         return fields_of_name[key]
     if not fields_of_name and name in NAMED_SCOPE_ROOTS:
-        raise ExpressionError(f"the file has no {name}, and so none named {key!r}", f"name them under {name}:", line)
+        raise UnknownNameError(f"the file has no {name}, and so none named {key!r}", f"name them under {name}:", line)
     if not fields_of_name:
         raise ExpressionError(f"a value has no {key!r}", _PLAIN_VALUES_FIX, line)
     fields = f"it has {', '.join(sorted(fields_of_name))}"
@@ -187,7 +187,8 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
     fix = format_suggestion(key, sorted(fields_of_name)) or fields
     if key == "closed" and "open" in fields_of_name:
         fix = f"write not {name}.open"
-    raise ExpressionError(f"{name} has no {key!r}", fix, line)
+    error = UnknownNameError if name in NAMED_SCOPE_ROOTS else ExpressionError
+    raise error(f"{name} has no {key!r}", fix, line)
 
 
 def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:

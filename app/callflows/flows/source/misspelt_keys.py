@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.text import find_nearest
+from callflows.text import Suggestion, find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -46,7 +46,7 @@ def correct_misspelt_keys(
             report_key(key, right)
         else:
             message = f"there is no key {key!r} here"
-            report.error((*path, key), "unknown-key", message, f"did you mean {right!r}?", key=True)
+            report.error((*path, key), "unknown-key", message, Suggestion(right), key=True)
         report.alias_subtree((*path, key), (*path, right))
         corrected[right] = value
     return corrected

@@ -11,7 +11,7 @@ from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import Suggestion, find_nearest, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,7 +153,7 @@ def _report_unknown_key(
     if limit is not None:
         report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
         return
-    near = f"did you mean {missing_key!r}?" if missing_key else format_suggestion(str(name), known)
+    near = Suggestion(missing_key) or format_suggestion(str(name), known)
     fix = near or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
@@ -165,7 +165,8 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             _report_unknown_key(model, name, where, report)
         case "missing":
             fix = "the parts of the call stand under nodes:, as nodes: {start: [say: Hello]}" if name == "nodes" else ""
-            report.error(where[:-1], "missing-key", f"{name} is missing", fix)
+            report_error = report.unknown_name if name == "nodes" else report.error
+            report_error(where[:-1], "missing-key", f"{name} is missing", fix)
         case "list_type":
             report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
         case "dict_type" | "model_type" | "model_attributes_type":

@@ -274,7 +274,7 @@ class CollectStep(QuestionStep):
             if not context.flow.flow_file.directory:
                 message = "directory: the file has no directory"
                 fix = "name people under directory: as 401: ann@acme.sip.opentact.org"
-                context.report.error((*path, "directory"), "directory", message, fix, key=True)
+                context.report.unknown_name((*path, "directory"), "directory", message, fix, key=True)
             return bool(context.flow.directory)
         if not self.digits[1]:
             context.report.error(path, "missing-key", "digits is missing")

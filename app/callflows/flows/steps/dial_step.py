@@ -421,7 +421,9 @@ class DialStep(FlowStep):
                 or format_suggestion(target.removeprefix("groups."), context.flow.groups)
                 or _TARGET_FIX
             )
-            context.report.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
+            may_be_group = target.isidentifier()
+            report_error = context.report.unknown_name if may_be_group else context.report.error
+            report_error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
         context.flow.record_literal_target(target.strip(), where)
         yield made

@@ -28,7 +28,7 @@ from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_ke
 from callflows.language.attribute_doubts import find_branch_doubts, find_element_doubts, find_sound_doubts
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS
 from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
-from callflows.text import format_suggestion
+from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -180,7 +180,7 @@ def _correct_attribute_keys(
 
     def report_key(key: str, right: str) -> None:
         message = f"{path[-1]}: there is no {key!r}"
-        context.report.error((*path, key), "unknown-key", message, f"did you mean {right!r}?", key=True)
+        context.report.error((*path, key), "unknown-key", message, Suggestion(right), key=True)
 
     return correct_misspelt_keys(keys, [*_list_attribute_keys(cls), *declared], path, context.report, report_key=report_key)
 
