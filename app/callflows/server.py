@@ -52,13 +52,13 @@ from callflows.telephony.phone_numbers import NumberMask
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
-from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
+from callflows.web.call_endpoint import CallEndpoint
 from callflows.web.call_pushing import CallPusher
 from callflows.web.command_process import CommandProcesses
+from callflows.web.console.console_access import CONSOLE_PATH, ConsoleAccess
 from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
-from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.event_intake import EventIntake
@@ -72,7 +72,7 @@ from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
 from callflows.web.shared_counts import open_shared_counts
 from callflows.web.sound_files import create_sound_router
-from callflows.web.webhook_door import create_webhook_router
+from callflows.web.webhook_routes import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
 _LOG: Final = get_logger("server")
 
 
-def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallDoor:
+def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallEndpoint:
     """Build the server as an ASGI app. Raises SettingsError.
 
     Broken flows are logged and do not stop the other flows. ``library`` is the result of ``load_flow_library`` if the
@@ -136,7 +136,7 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.take_from_webhook, settings.deadline_ms / 1000)
     )
-    return CallDoor(app, installation.engine, installation.trust)
+    return CallEndpoint(app, installation.engine, installation.trust)
 
 
 def end_with_parent_process() -> None:
@@ -217,7 +217,7 @@ class Installation:
     def create_console(self) -> ASGIApp:
         """Create the pages of the console."""
         accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
-        door = ConsoleDoor(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
+        access = ConsoleAccess(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
         sources = ConsoleSources(
             journal=self.journal,
             get_loaded_flows=lambda: self.library.loaded_flows,
@@ -230,7 +230,7 @@ class Installation:
             run_doctor=self._run_local_doctor,
             open_rehearsal_network=self._open_rehearsal_network,
         )
-        return create_console_app(sources, door, self.workshop)
+        return create_console_app(sources, access, self.workshop)
 
     @contextlib.asynccontextmanager
     async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:

@@ -170,11 +170,11 @@ class _CallPages:
         return await asyncio.to_thread(draw_flow, stored["flow"], file, stored["source"].encode())
 
     async def add_note(self, request: Request, session: ConsoleSession) -> Response:
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         call = request.path_params["call"]
         if not await ask_journal(self._journal.has_thing(CALL_KIND, call)):
             raise HTTPException(404, "There is no such call.")
-        change = self._console.door.build_person_change(request, session.user)
+        change = self._console.access.build_person_change(request, session.user)
         try:
             await ask_journal(self._journal.add_note(CALL_KIND, call, change, fields.get("text", "")))
         except JournalRejectionError as error:

@@ -58,7 +58,7 @@ class _NowPages:
 
     async def stream_live_part(self, request: Request, _session: ConsoleSession) -> Response:
         async def is_session_valid() -> bool:
-            return await self._console.door.find_session(request) is not None
+            return await self._console.access.find_session(request) is not None
 
         return self._hub.watch(is_session_valid)
 
@@ -150,7 +150,7 @@ class _NowPages:
 
     async def switch_hours(self, request: Request, session: ConsoleSession) -> Response:
         """Open or close a line until a moment, or take that back."""
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         flow, hours = self._find_flow(request)
         now = datetime.now(UTC)
         state = fields.get("state", "")
@@ -171,8 +171,8 @@ class _NowPages:
                 raise HTTPException(400, "state: use open, closed or normal")
         except (ValueError, OSError) as error:
             raise HTTPException(400, f"The hours were not changed: {error}") from None
-        change = self._console.door.build_person_change(request, session.user)
-        await self._console.door.record_change(change, "override", f"{flow.name} {hours}", *values)
+        change = self._console.access.build_person_change(request, session.user)
+        await self._console.access.record_change(change, "override", f"{flow.name} {hours}", *values)
         await self._await_effect(flow.name, hours, before)
         return self._console.redirect("/")
 
