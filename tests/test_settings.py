@@ -299,3 +299,15 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_setting(tmp_
 def test_there_is_no_signer_without_a_key():
     with pytest.raises(SettingsError):
         TicketSigner([])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"console_host": "10.0.0.5"}, "CALLFLOWS_CONSOLE_PORT: must be set if CALLFLOWS_CONSOLE_HOST is"),
+        ({"port": 9000, "console_port": 9000}, "CALLFLOWS_CONSOLE_PORT: must be another port than CALLFLOWS_PORT"),
+    ],
+)
+def test_an_own_address_of_the_console_is_not_half_of_one(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(**settings)

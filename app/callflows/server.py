@@ -61,6 +61,7 @@ from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
+from callflows.web.console_listener import ConsoleListener
 from callflows.web.event_intake import EventIntake
 from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.inbound_sms import InboundSms
@@ -129,8 +130,9 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
             needs_token=bool(settings.token),
         )
     )
-    app.add_route(CONSOLE_PATH, redirect_to_console)
-    app.mount(CONSOLE_PATH, installation.create_console())
+    if settings.console_address is None:
+        app.add_route(CONSOLE_PATH, redirect_to_console)
+        app.mount(CONSOLE_PATH, installation.create_console())
     app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
     app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
     app.include_router(
@@ -212,12 +214,17 @@ class Installation:
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
         )
         self._event_listener = self._create_event_listener()
+        self._console_listener = self._create_console_listener()
         self._register_gauges()
 
     def create_console(self) -> ASGIApp:
         """Create the pages of the console."""
         accounts = ConsoleAccounts(self.settings.console_password.get_secret_value(), self.settings.console_users_file)
-        access = ConsoleAccess(self.journal, self.trust, accounts, SessionSigner(load_secret_keys(self.settings)))
+        trust = self.trust
+        if self.settings.console_address is not None:
+            # PUBLIC_URL is the callers' address: it says nothing about the console's.
+            trust = RequestTrust(self.settings.model_copy(update={"public_url": ""}))
+        access = ConsoleAccess(self.journal, trust, accounts, SessionSigner(load_secret_keys(self.settings)))
         sources = ConsoleSources(
             journal=self.journal,
             get_loaded_flows=lambda: self.library.loaded_flows,
@@ -231,6 +238,11 @@ class Installation:
             open_rehearsal_network=self._open_rehearsal_network,
         )
         return create_console_app(sources, access, self.workshop)
+
+    def _create_console_listener(self) -> ConsoleListener | None:
+        """Create the server of the console's own address; None if the console is at the server's address."""
+        address = self.settings.console_address
+        return None if address is None else ConsoleListener(self.create_console(), *address)
 
     @contextlib.asynccontextmanager
     async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:
@@ -407,7 +419,11 @@ class Installation:
         self._call_counter.start()
         if self._event_listener is not None:
             self._event_listener.start()
+        if self._console_listener is not None:
+            self._console_listener.start()
         yield
+        if self._console_listener is not None:
+            await self._console_listener.stop()
         self._folder_watcher.stop()
         if self._event_listener is not None:
             await self._event_listener.stop()

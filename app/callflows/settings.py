@@ -177,6 +177,14 @@ class Settings(BaseSettings):
     console_password: SecretStr = Field(
         SecretStr(""), description="the password of the console in the browser; unset: no password"
     )
+    console_host: str = Field("", description="the console's own address to listen on; unset: 127.0.0.1")
+    console_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        validate_default=True,
+        description="the console's own port; then the console is not at the server's address; unset: at the server's",
+    )
     console_users: Path | None = Field(
         None, description="the file with the people of the console, written by callflows user; unset: console-users in data"
     )
@@ -250,6 +258,21 @@ class Settings(BaseSettings):
         if length > MAX_PASSWORD_CHARACTERS:
             raise ValueError(f"must have at most {MAX_PASSWORD_CHARACTERS} characters: the form takes no more")
         return password
+
+    @field_validator("console_port")
+    @classmethod
+    def _check_console_port(cls, port: int | None, info: ValidationInfo) -> int | None:
+        host = info.data.get("console_host", "")
+        if port is None and host:
+            raise ValueError("must be set if CALLFLOWS_CONSOLE_HOST is: the console has no address of its own without it")
+        if port is not None and port == info.data.get("port"):
+            raise ValueError("must be another port than CALLFLOWS_PORT, where calls are answered")
+        return port
+
+    @property
+    def console_address(self) -> tuple[str, int] | None:
+        """Host and port of the console's own address; None if it is at the server's."""
+        return None if self.console_port is None else (self.console_host or "127.0.0.1", self.console_port)
 
     @property
     def console_users_file(self) -> Path:

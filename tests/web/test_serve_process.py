@@ -28,6 +28,7 @@ BROKEN = DESK.replace("0123", "0124").replace(
 
 
 TOKEN = "sesame"  # noqa: S105 - of the tests
+PASSWORD = "correct horse battery"  # noqa: S105 - as above
 ASKED = {**CALL_FIELDS, "token": TOKEN}
 
 
@@ -36,6 +37,7 @@ class Served(NamedTuple):
     http: httpx.Client
     port: int
     log: Path
+    console_url: str
 
 
 def free_port() -> int:
@@ -62,7 +64,7 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5) as http:
             wait_for_server(process, f"http://127.0.0.1:{port}/healthz", log)
-            yield Served(process, http, port, log)
+            yield Served(process, http, port, log, f"http://127.0.0.1:{settings.get('console_port', port)}")
     finally:
         stop_process(process)
         if process.stderr:
@@ -71,7 +73,8 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("served"), token=TOKEN, deadline_ms="300") as found:
+    folder = tmp_path_factory.mktemp("served")
+    with serving(folder, token=TOKEN, deadline_ms="300", console_port=str(free_port()), console_password=PASSWORD) as found:
         yield found
 
 
@@ -137,6 +140,18 @@ def test_a_head_request_is_answered_and_the_connection_lives_on(served):
     reply = served.http.head("/call", params=ASKED)
     assert (reply.status_code, reply.content) == (200, b"")
     assert served.http.get("/healthz").status_code == 200
+
+
+def test_a_console_with_a_port_of_its_own_is_nowhere_else_and_has_nothing_else(served):
+    with httpx.Client(base_url=served.console_url, trust_env=False) as there:
+        asked = there.get("/console/calls")
+        assert (asked.status_code, asked.headers["location"]) == (303, "/console/login?next=/console/calls")
+        signed_in = there.post("/console/login", data={"password": PASSWORD}, headers={"sec-fetch-site": "same-origin"})
+        assert signed_in.status_code == 303
+        assert there.get("/console/").status_code == 200
+        assert there.get("/").headers["location"] == "/console/"
+        assert [there.get(path, params=ASKED).status_code for path in ("/call", "/healthz", "/api/v1/calls")] == [404] * 3
+    assert [served.http.get(path).status_code for path in ("/console", "/console/", "/console/login")] == [404] * 3
 
 
 def test_a_flow_that_raises_gets_its_fallback(served):
@@ -210,11 +225,12 @@ def test_a_log_on_a_full_disk_keeps_no_caller_waiting(tmp_path):
 
 
 def test_several_processes_answer_one_call(tmp_path):
-    with serving(tmp_path, workers="2") as served:
+    with serving(tmp_path, workers="2", console_port=str(free_port())) as served:
         for _ in range(6):
             with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
                 (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))
                 assert read_document(served.http.get(url))
+                assert another.get(f"{served.console_url}/console/login").status_code == 200
 
 
 def test_every_worker_gives_the_counts_of_all(tmp_path):

@@ -110,7 +110,9 @@ def serve(
     raise_open_files_limit()
     for name in ("flows", "host", "port", "workers"):
         os.environ[f"CALLFLOWS_{name.upper()}"] = str(getattr(settings, name))
-    listening = _listen(settings)
+    listening = _listen(settings.host, settings.port, "--port")
+    if settings.console_address is not None:
+        _listen(*settings.console_address, "CALLFLOWS_CONSOLE_PORT").close()  # each process opens it again
     server = _load_server(settings) if settings.workers == 1 else None
     options: dict[str, Any] = {
         "host": settings.host,
@@ -132,21 +134,17 @@ def serve(
     uvicorn.run("callflows.server:create_app", factory=True, workers=settings.workers, **options)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """Return the socket of the settings' address. Exits with code 2 and the fix if the address cannot be had."""
-    import socket
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    """Return the socket of an address. Exits with code 2 and the fix if the address cannot be had."""
+    from callflows.web.http_protocol import bind_server_socket
 
-    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        return bind_server_socket(host, port)
     except OSError as error:
-        listening.close()
         reason = error.strerror or str(error)
         if error.errno == errno.EADDRINUSE:
-            reason = "another program uses this port: stop that program, or choose another port with --port"
-        exit_with_notice(f"callflows: cannot listen on {settings.host}:{settings.port}: {reason}", 2)
-    return listening
+            reason = f"another program uses this port: stop that program, or choose another port with {setting}"
+        exit_with_notice(f"callflows: cannot listen on {host}:{port}: {reason}", 2)
 
 
 def _load_server(settings: Settings) -> CallEndpoint:
@@ -168,8 +166,7 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
     """
     if settings.log_format == "json" and not sys.stderr.isatty():
         return
-    here = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - asked, not bound
-    url = settings.public_url or f"http://{here}:{settings.port}"
+    url = settings.public_url or f"http://{_name_reachable_host(settings.host)}:{settings.port}"
     flows = loaded.book.flows.values() if loaded else ()
     number = next((claim.number for flow in flows for claim in flow.claims if claim.number[-1].isdigit()), "")
     token = "token=$CALLFLOWS_TOKEN&" if settings.token else ""
@@ -180,26 +177,33 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
         print_notice("    and after it ?token= with the value of CALLFLOWS_TOKEN")
     query = f"{token}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
     print_notice(f'  try it, as a call would: curl "{url}/call?{query}"')
-    _print_console_link(settings, f"http://{here}:{settings.port}")
+    _print_console_link(settings)
     if loaded and not loaded.book.flows:
         print_notice("  there is no flow yet: begin one with callflows new front-desk --template front-desk")
     if loaded and loaded.problems:
         print_notice(f"  {len(loaded.problems)} problem(s): see the log, or callflows check")
 
 
-def _print_console_link(settings: Settings, url: str) -> None:
+def _print_console_link(settings: Settings) -> None:
     """Print how to open the console: on this machine by a link that signs in once, elsewhere by a password."""
     from callflows.settings import is_loopback_host
 
-    if is_loopback_host(settings.host):
+    host, port = settings.console_address or (settings.host, settings.port)
+    public_url = settings.public_url if settings.console_address is None else ""
+    if is_loopback_host(host):
         from callflows.installation_parts import load_secret_keys
         from callflows.web.console.console_sessions import LINK_SECONDS, SessionSigner
 
         code = SessionSigner(load_secret_keys(settings)).sign_link()
         print_notice(f"  console, by a link that works once, for {LINK_SECONDS // 60} minutes, on this machine:")
-        print_notice(f"    {url}/console/login/link?code={code}")
+        print_notice(f"    http://{_name_reachable_host(host)}:{port}/console/login/link?code={code}")
     elif settings.console_password.get_secret_value() or settings.console_users_file.exists():
-        print_notice(f"  console: {settings.public_url or url}/console/")
+        print_notice(f"  console: {public_url or f'http://{_name_reachable_host(host)}:{port}'}/console/")
+
+
+def _name_reachable_host(host: str) -> str:
+    """Return the host for URLs on this machine: its own if the server listens on all addresses."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 - asked, not bound
 
 
 @root_app.command(epilog="Example: callflows check callflows/acme.yaml --strict")
