@@ -323,9 +323,9 @@ class OpentactError(OutboundRequestError):
         self.fields = dict(fields or {})
         self.fix = fix or self.fix
         details = "; ".join(f"{path}: {field.message}" for path, field in self.fields.items())
-        said = f"{message} ({details})" if details else message
+        full_message = f"{message} ({details})" if details else message
         place = f"{request}: " if request else ""
-        super().__init__(f"{place}{said}{f' [{status}]' if status else ''}{f'; {self.fix}' if self.fix else ''}")
+        super().__init__(f"{place}{full_message}{f' [{status}]' if status else ''}{f'; {self.fix}' if self.fix else ''}")
 
 
 class OpentactAuthenticationError(OpentactError):

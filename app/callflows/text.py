@@ -34,9 +34,9 @@ def clean_text(text: str) -> str:
     return text if text.isprintable() else XML_FORBIDDEN_CHARACTERS.sub("", text)
 
 
-def replace_unprintable(text: str, kept: str = "") -> str:
+def replace_unprintable(text: str, allowed: str = "") -> str:
     """Replace each character that could control a terminal or break a line by a space, except those in ``kept``."""
-    return "".join(sign if sign.isprintable() or sign in kept else " " for sign in text)
+    return "".join(sign if sign.isprintable() or sign in allowed else " " for sign in text)
 
 
 MAIL_ADDRESS_PATTERN: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){0,20}")

@@ -53,12 +53,12 @@ def _describe_decision(
     turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
 ) -> Any:  # noqa: ANN401
     rule, names = _describe_rule(origin)
-    said: dict[str, Any] = {"node": origin.node, "step": origin.step_index, "step_key": origin.step_key, "rule": rule}
-    said["values"] = {
+    described: dict[str, Any] = {"node": origin.node, "step": origin.step_index, "step_key": origin.step_key, "rule": rule}
+    described["values"] = {
         name: MASKED_VALUE if is_hidden else _read_name_value(turn, name, values) for name, is_hidden in names
     }
-    said["outcome"] = _truncate_data(outcome)
-    return {**said, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else said
+    described["outcome"] = _truncate_data(outcome)
+    return {**described, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else described
 
 
 @functools.lru_cache(maxsize=4096)

@@ -189,7 +189,7 @@ def _find_entry_time(row: JournalRow, *names: str) -> dict[str, Any]:
 
 def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterator[dict[str, Any]]:
     """Yield the entries of a turn: the request, each decision, the answer."""
-    told = json.loads(turn["told"])
+    request_fields = json.loads(turn["told"])
     query = f"?{turn['query']}" if turn["query"] else ""
     yield {
         "at": turn["at"],
@@ -198,7 +198,7 @@ def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterato
         "method": turn["method"],
         "url": f"{turn['path']}{query}",
         "pressed": turn["pressed"] or "",
-        "told": told,
+        "told": request_fields,
     }
     for decision in json.loads(turn["trail"]):
         yield {"at": turn["at"], "what": "decided", "turn": number, **decision}
@@ -221,12 +221,12 @@ def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterato
 def _drop_duplicate_events(events: Sequence[JournalRow]) -> Iterator[JournalRow]:
     """Yield the events, except an event found by a search that was also reported directly."""
     # A search gives an event another key and fewer fields than the websocket or the webhook.
-    told = [(_identify_event(event), event["at"]) for event in events if event["source"] != "search"]
+    direct_events = [(_identify_event(event), event["at"]) for event in events if event["source"] != "search"]
     for event in events:
         what, at = (_identify_event(event), event["at"]) if event["source"] == "search" else (None, 0.0)
         # A call reaches a state only once; an element may run again.
         near = math.inf if event["kind"] == "call_state" else MAX_CLOCK_SKEW_SECONDS
-        if what is None or not any(what == other and abs(at - then) <= near for other, then in told):
+        if what is None or not any(what == other and abs(at - then) <= near for other, then in direct_events):
             yield event
 
 
@@ -244,7 +244,7 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
     """
     raw = json.loads(event["raw"])
     step = extract_executed_step(raw)
-    said: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "at": event["at"],
         "what": "reported",
         "kind": event["kind"],
@@ -255,12 +255,12 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
     if step:
         path = str(event.get("path") or step.get("path") or "")
         step = {**step, **({"path": path} if path else {})}
-        said |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
+        entry |= {"step": {name: step[name] for name in ("name", "path", "success", "reason", "state") if name in step}}
         turn = _find_turn_number(path, event["at"], turns)
         if turn:
             row, document = turns[turn - 1]
-            said |= {"turn": turn, "node": row["node"], "branches": _list_branches(path, document)}
-    return {**said, "raw": raw}
+            entry |= {"turn": turn, "node": row["node"], "branches": _list_branches(path, document)}
+    return {**entry, "raw": raw}
 
 
 def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:
@@ -285,9 +285,11 @@ def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> 
     """Report whether an event without a path is about an executed step."""
     if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
         return False
-    said = extract_executed_step(json.loads(event["raw"]))
-    places = {str(one["path"]) for one in (said, step) if one.get("path")}
-    return (said.get("name"), said.get("success")) == (step.get("name"), step.get("success")) and len(places) <= 1
+    reported_step = extract_executed_step(json.loads(event["raw"]))
+    places = {str(one["path"]) for one in (reported_step, step) if one.get("path")}
+    return (reported_step.get("name"), reported_step.get("success")) == (step.get("name"), step.get("success")) and len(
+        places
+    ) <= 1
 
 
 def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]]) -> int | None:

@@ -307,8 +307,8 @@ def _create_database_engine(url: URL) -> Engine:
         )
 
         @event.listens_for(engine, "do_connect")
-        def connect_with_timeout(_dialect: object, _record: object, given: Any, more: Any) -> TimeoutConnection:  # noqa: ANN401 - psycopg's
-            return TimeoutConnection.connect(*given, **more)
+        def connect_with_timeout(_dialect: object, _record: object, arguments: Any, more: Any) -> TimeoutConnection:  # noqa: ANN401 - psycopg's
+            return TimeoutConnection.connect(*arguments, **more)
 
         return engine
     engine = create_engine(url, pool_timeout=_LOCK_TIMEOUT_SECONDS, connect_args={"timeout": _LOCK_TIMEOUT_SECONDS})

@@ -37,6 +37,6 @@ def rank_hangup_cause(state: str, code: object, text: object) -> str | None:
 
 def split_hangup_cause(ranked_text: str | None) -> tuple[int | None, str]:
     """Split a ranked hangup cause into number and name, such as ``(16, "NORMAL_CLEARING")``."""
-    _, _, said = (ranked_text or "").partition(" ")
-    code, _, text = said.partition(" ")
+    _, _, cause = (ranked_text or "").partition(" ")
+    code, _, text = cause.partition(" ")
     return (int(code) if code.isascii() and code.isdecimal() else None), text

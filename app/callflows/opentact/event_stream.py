@@ -90,8 +90,8 @@ class EventStreamHealth:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields for the status page."""
-        said = dataclasses.asdict(self)
-        return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in said.items()}
+        fields = dataclasses.asdict(self)
+        return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in fields.items()}
 
 
 class EventStream:
@@ -286,7 +286,7 @@ class EventStream:
                 attempt = 0
                 for kind in {*refused} - {*self.health.refused}:
                     _LOG.warning("events cannot be subscribed to", type=kind, reason=refused[kind])
-                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in refused.items()}
+                self.health.refused = {kind: mask_numbers_in_text(reason) for kind, reason in refused.items()}
             await self._clock.sleep(wait)
 
     async def _backfill_gap(self, queue: _EventQueue) -> None:
@@ -332,10 +332,10 @@ class EventStream:
     def _describe_error(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        said = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
+        message = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
         if isinstance(error, EventTokenRejectedError):
-            said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
-        return replace_unprintable(self._opentact.redact(said))[:500]
+            message = f"{message}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
+        return replace_unprintable(self._opentact.redact(message))[:500]
 
 
 async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> PlatformEvent | asyncio.Event:

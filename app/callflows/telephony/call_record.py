@@ -171,9 +171,9 @@ class CallRecord:
 
     def make_turn(self) -> Turn:
         """Make a turn for expressions about the finished call, with ``ended`` as ``describe_end`` returns it."""
-        told = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
+        request_fields = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
         turn = Turn(
-            {**told, **({"calls": str(self.calls_today)} if self.calls_today else {})},
+            {**request_fields, **({"calls": str(self.calls_today)} if self.calls_today else {})},
             get_base_url=str,
             clock=self.ended_at,
         )

@@ -71,9 +71,9 @@ def build_caller_strategy(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
         fixed["at"] = _build_moment_strategy(text)
     if flow.needs.calls_today:
         optional["calls_today"] = st.sampled_from((1, 2, 5, 11, 100))
-    kept = collect_flow_names(data).lookup_names
-    if kept:
-        lookups = {into: _build_lookup_strategy(into, text) for into in kept}
+    lookup_names = collect_flow_names(data).lookup_names
+    if lookup_names:
+        lookups = {into: _build_lookup_strategy(into, text) for into in lookup_names}
         optional["lookups"] = st.fixed_dictionaries({}, optional=lookups)
     return st.fixed_dictionaries(fixed, optional=optional)
 

@@ -162,11 +162,11 @@ class CallHttpProtocol(BoundedHttpProtocol):
 
     def _get_default_headers(self) -> bytes:
         """Return the headers that uvicorn adds to each answer, such as the date."""
-        given = self.server_state.default_headers
+        headers = self.server_state.default_headers
         known, text = CallHttpProtocol._default_headers
-        if given is not known:
-            text = b"".join(b"%s: %s\r\n" % (name.lower(), value) for name, value in given)
-            CallHttpProtocol._default_headers = (given, text)
+        if headers is not known:
+            text = b"".join(b"%s: %s\r\n" % (name.lower(), value) for name, value in headers)
+            CallHttpProtocol._default_headers = (headers, text)
         return text
 
     def _close_if_idle(self) -> None:

@@ -57,9 +57,9 @@ class ScopeChecker:
         ``is_condition``: only the truth of the expression is used, not its value.
         """
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
-            said = type(banned).__name__.lower()
+            construct = type(banned).__name__.lower()
             fix = "values are plain; filters are written with |"
-            raise ExpressionError(f"{said} has no place in a flow", fix, banned.lineno)
+            raise ExpressionError(f"{construct} has no place in a flow", fix, banned.lineno)
         self._check_filters_and_tests(tree)
         self._check_values(tree, is_condition=is_condition)
         own = {name.name for name in find_name_nodes(tree, "store")} | {
@@ -93,15 +93,15 @@ class ScopeChecker:
         if root.name in own:
             return set()
         seen = self._require_name(root)
-        said = root.name
+        dotted_name = root.name
         for key in keys:
             if seen is None:
                 return {f"{root.name}.{keys[0]}"} if keys[0] else {root.name}
-            if key is None and (not seen or said in _NAMES_WITH_TEXT):
-                return {said}
-            seen = _descend_into_field(seen, said, key, line)
-            said = f"{said}.{key}"
-        return {said if root.name not in NAMED_SCOPE_ROOTS else ".".join(said.split(".")[:2])}
+            if key is None and (not seen or dotted_name in _NAMES_WITH_TEXT):
+                return {dotted_name}
+            seen = _descend_into_field(seen, dotted_name, key, line)
+            dotted_name = f"{dotted_name}.{key}"
+        return {dotted_name if root.name not in NAMED_SCOPE_ROOTS else ".".join(dotted_name.split(".")[:2])}
 
     def _require_name(self, name: nodes.Name, *, is_compared: bool = False) -> ScopeFields:
         """Return the fields of a name. Raises ExpressionError for an unknown name."""
@@ -122,9 +122,9 @@ class ScopeChecker:
         for word in find_syntax_nodes(tree, (nodes.Filter, nodes.Test)):
             known = [*(self._environment.filters if isinstance(word, nodes.Filter) else self._environment.tests)]
             if word.name not in known:
-                said = type(word).__name__.lower()
+                kind = type(word).__name__.lower()
                 fix = format_suggestion(word.name, known) or format_known_words(sorted(known))
-                raise ExpressionError(f"there is no {said} {word.name!r}", fix, word.lineno)
+                raise ExpressionError(f"there is no {kind} {word.name!r}", fix, word.lineno)
             if isinstance(word, nodes.Filter) and word.name in PLAIN_FILTERS:
                 _check_filter_arguments(word)
 
@@ -165,8 +165,8 @@ def _is_used_as_condition(node: nodes.Node, child: nodes.Node, *, is_condition: 
 def _check_filter_arguments(filter_node: nodes.Filter) -> None:
     """Raise ExpressionError for wrong arguments of a filter, before a call fails."""
     try:
-        given = {str(argument.key): argument.value for argument in filter_node.kwargs}
-        inspect.signature(PLAIN_FILTERS[filter_node.name]).bind(filter_node.node, *filter_node.args, **given)
+        named_arguments = {str(argument.key): argument.value for argument in filter_node.kwargs}
+        inspect.signature(PLAIN_FILTERS[filter_node.name]).bind(filter_node.node, *filter_node.args, **named_arguments)
     except TypeError as error:
         raise ExpressionError(
             f"the filter {filter_node.name}: {error}", "give it less, or more", filter_node.lineno

@@ -109,11 +109,11 @@ def read_overrides(
     """
     if _has_only_comments(text):
         return []
-    given = read_yaml(text, report)
-    if given is not None and not isinstance(given, list):
+    entries = read_yaml(text, report)
+    if entries is not None and not isinstance(entries, list):
         report.error((), "shape", f"{OVERRIDES_FILE_NAME} is a list", "begin each override with -")
         return []
-    read = [_OverrideReader(item, (index,), report, flows).read_override() for index, item in enumerate(given or [])]
+    read = [_OverrideReader(item, (index,), report, flows).read_override() for index, item in enumerate(entries or [])]
     return [override for override in read if override is not None]
 
 
@@ -133,27 +133,27 @@ class _OverrideReader:
         if not isinstance(self._data, dict):
             self._report.error(self._path, "shape", "an override is a mapping", f"of {', '.join(_OVERRIDE_KEYS)}")
             return None
-        given = self._read_texts(self._data)
-        named = self._check_names(given)
-        zone = self._flows[given["flow"]].zone if self._flows and given.get("flow") in self._flows else None
-        state = given.get("state", "").lower()
-        if state not in _OVERRIDE_STATES and "state" in given:
+        texts = self._read_texts(self._data)
+        named = self._check_names(texts)
+        zone = self._flows[texts["flow"]].zone if self._flows and texts.get("flow") in self._flows else None
+        state = texts.get("state", "").lower()
+        if state not in _OVERRIDE_STATES and "state" in texts:
             self._report_error(
                 "state",
-                f"state: must be open or closed, not {given['state']!r}",
+                f"state: must be open or closed, not {texts['state']!r}",
                 format_suggestion(state, _OVERRIDE_STATES),
             )
-        begins = self._read_moment("from", given["from"], zone or UTC) if "from" in given else None
-        until = self._read_moment("until", given["until"], zone or UTC) if "until" in given else None
+        begins = self._read_moment("from", texts["from"], zone or UTC) if "from" in texts else None
+        until = self._read_moment("until", texts["until"], zone or UTC) if "until" in texts else None
         if begins is not None and until is not None and until.astimezone(UTC) <= begins.astimezone(UTC):
             self._report_error("until", "until: it ends before it begins", "until comes after from")
         if until is None or not named or self._report.has_error_at(self._path):
             return None
-        return HoursOverride(given["flow"], given["hours"], state == "open", begins, until)
+        return HoursOverride(texts["flow"], texts["hours"], state == "open", begins, until)
 
     def _read_texts(self, data: Mapping[str, object]) -> dict[str, str]:
         """Return the texts by key; report problems. A clearly misspelled key counts as the correct one."""
-        made: dict[str, str] = {}
+        texts: dict[str, str] = {}
         corrected = correct_misspelt_keys(data, _OVERRIDE_KEYS, self._path, self._report)
         for key, value in corrected.items():
             if key not in _OVERRIDE_KEYS:
@@ -162,11 +162,11 @@ class _OverrideReader:
             elif not isinstance(value, str):
                 self._report.error((*self._path, key), "shape", f"{key}: must be a text")
             else:
-                made[key] = value
+                texts[key] = value
         for key in _OVERRIDE_KEYS:
-            if key not in made and key not in corrected and key not in _OPTIONAL_KEYS:
+            if key not in texts and key not in corrected and key not in _OPTIONAL_KEYS:
                 self._report.error(self._path, "missing-key", f"{key} is missing")
-        return made
+        return texts
 
     def _check_names(self, texts: Mapping[str, str]) -> bool:
         """Return whether the flow defines these hours; report a problem if not."""

@@ -170,8 +170,8 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     if flow is not None and isinstance(nodes, dict):
         read = {**flow.nodes}
         flow.nodes.clear()
-        for name, given in nodes.items():
-            flow.nodes[name] = read[name] if name in read else _recover_steps(given, ("nodes", name), report)
+        for name, steps in nodes.items():
+            flow.nodes[name] = read[name] if name in read else _recover_steps(steps, ("nodes", name), report)
     return flow
 
 

@@ -127,11 +127,11 @@ class ProblemReport:
             found.append(one)
             left += [inner for inner in self._children_by_path.get(one, ()) if inner != one]
         for one in found:
-            made = (*alias, *one[len(path) :])
-            self._children_by_path.setdefault(made[:-1], []).append(made)
+            alias_path = (*alias, *one[len(path) :])
+            self._children_by_path.setdefault(alias_path[:-1], []).append(alias_path)
             for known in (self.positions, self.key_positions):
                 if one in known:
-                    known[made] = known[one]
+                    known[alias_path] = known[one]
 
     def _add_problem(
         self,

@@ -30,14 +30,14 @@ def validate_shape(model: type[Any], data: object, path: SourcePath, report: Pro
     A required value that cannot be read is replaced by the model's value in ``instead``, so that the rest is checked.
     """
     try:
-        made = model.model_validate(data)
+        validated = model.model_validate(data)
     except pydantic.ValidationError:
-        made = _validate_partly(model, correct_model_keys(model, data, path, report), path, report)
-    for key, plausible in getattr(model, "plausible_durations", {}).items() if made is not None else ():
-        value = getattr(made, key)
-        if key in made.model_fields_set and value is not None and isinstance(data, dict):
+        validated = _validate_partly(model, correct_model_keys(model, data, path, report), path, report)
+    for key, plausible in getattr(model, "plausible_durations", {}).items() if validated is not None else ():
+        value = getattr(validated, key)
+        if key in validated.model_fields_set and value is not None and isinstance(data, dict):
             warn_about_duration(key, data.get(key), value, plausible, (*path, key), report)
-    return made
+    return validated
 
 
 def warn_about_duration(
@@ -184,31 +184,31 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
         case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case _:
-            said, fix = _describe_value_error(error)
-            report.error(where, "value", f"{name}: {said}", fix)
+            message, fix = _describe_value_error(error)
+            report.error(where, "value", f"{name}: {message}", fix)
 
 
 def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
     """Return the message and the fix for an invalid value."""
-    given, more = error["input"], error.get("ctx", {})
-    shown = f"{given!r:.60}"
+    value, more = error["input"], error.get("ctx", {})
+    shown = f"{value!r:.60}"
     match error["type"]:
         case "literal_error":
             words = re.findall("'([^']*)'", more["expected"])
-            near = next((word for word in words if _names_same_way(str(given), word)), "")
-            fix = f"did you mean {near!r}?" if near else format_suggestion(str(given), words)
+            near = next((word for word in words if _names_same_way(str(value), word)), "")
+            fix = f"did you mean {near!r}?" if near else format_suggestion(str(value), words)
             return f"must be {more['expected']}, not {shown}", fix
         case "value_error":
             message, *fixes = more["error"].args
             return str(message), str(fixes[0]) if fixes else ""
         case "bool_parsing" | "bool_type":
-            return f"must be true or false, not {shown}", format_suggestion(str(given), ("true", "false"))
+            return f"must be true or false, not {shown}", format_suggestion(str(value), ("true", "false"))
         case "int_parsing" | "int_type" | "int_from_float":
             return f"must be a whole number, not {shown}", ""
         case "less_than_equal":
-            return f"must be at most {_format_limit(more['le'], given)}, not {shown}", ""
+            return f"must be at most {_format_limit(more['le'], value)}, not {shown}", ""
         case "greater_than_equal":
-            return f"must be at least {_format_limit(more['ge'], given)}, not {shown}", ""
+            return f"must be at least {_format_limit(more['ge'], value)}, not {shown}", ""
         case _:
             return f"{error['msg'].lower()}, not {shown}", ""
 

@@ -127,19 +127,19 @@ def compile_flow_step(cls: type[FlowStep], value: Any, path: SourcePath, context
         value = {cls.plain_key: value}
     declared = context.flow.options.extensions.kinds.get(cls.verb, {})
     if declared.keys() & value.keys():
-        given = {
+        declared_values = {
             key: read_attribute_value(declared[key], key, part, (*path, key), context)
             for key, part in value.items()
             if key in declared
         }
-        extra = {key: declared[key].format_value(part) for key, part in given.items() if part is not None}
+        extra = {key: declared[key].format_value(part) for key, part in declared_values.items() if part is not None}
         value = {**{key: part for key, part in value.items() if key not in declared}, "extra": extra}
     report = context.report
-    made = validate_shape(cls, value, path, report)
-    if made is None:
+    step = validate_shape(cls, value, path, report)
+    if step is None:
         return
     with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
         try:
-            made.compile_step(context, path)
+            step.compile_step(context, path)
         except VerbBuildError as error:
             context.report.error(path, "verb", str(error))

@@ -51,23 +51,23 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, context)
     if keys is None or (cls is Say and _say_by_language(keys, path, context)):
         return
-    given: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     sound_keys: dict[str, Any] = {}
-    inside = _read_keys(cls, keys, path, context, given, sound_keys)
-    said_instead = read_sound_keys(sound_keys, keys, path, context, given) if cls is Play else []
-    _check_verb(cls, keys, given, path, context)
+    inside = _read_keys(cls, keys, path, context, attributes, sound_keys)
+    said_instead = read_sound_keys(sound_keys, keys, path, context, attributes) if cls is Play else []
+    _check_verb(cls, keys, attributes, path, context)
     if said_instead is None:
         return
     inside += said_instead
     try:
-        made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
+        element = cast("Any", cls)(*inside, **{key: part for key, part in attributes.items() if part is not None})
     except VerbBuildError as error:
-        if not any(part is None for part in given.values()):
+        if not any(part is None for part in attributes.values()):
             context.report.error(path, "verb", str(error))
         return
     if cls in (Call, Geo, Schedule):
         context.document.write_coverage_comment(CONDITION_POINT, path)
-    context.document.write_verbs(made, path=path)
+    context.document.write_verbs(element, path=path)
 
 
 def _compile_prompt_form(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> bool:  # noqa: ANN401
@@ -289,7 +289,7 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
     if not isinstance(value, dict):
         context.report.error(path, "shape", "dtmf: must be a mapping of keys and steps", "as 1: [- say: One]")
         return []
-    made: list[Element] = []
+    branch_elements: list[Element] = []
     for written, steps in value.items():
         here = (*path, written)
         try:
@@ -302,8 +302,8 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
             continue
         branch = context.compile_branch(steps, here, line_answered=True)
         inside = [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
-        made.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
-    return made
+        branch_elements.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
+    return branch_elements
 
 
 def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, context: StepContext) -> list[Element]:
