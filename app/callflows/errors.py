@@ -217,6 +217,10 @@ class AuthorCodeError(SandboxError):
         return f"{self.error_type}: {self.message}"
 
 
+class BenchmarkError(CallflowsError):
+    """The speed of answers cannot be measured here."""
+
+
 class RehearsalError(CallflowsError):
     """A call cannot be rehearsed."""
 
