@@ -19,6 +19,9 @@ CallflowsError
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
 │   └── UnknownNameError          it has a name that the flow does not define
+
+
+├── CallLimitError                a caller or a number has too many calls
 ├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
@@ -169,6 +172,10 @@ class ExpressionError(CallflowsError):
 
 class UnknownNameError(ExpressionError):
     """A condition or a text has a name that the flow does not define."""
+
+
+class CallLimitError(CallflowsError):
+    """A caller has called, or a number was called, more often than the settings allow."""
 
 
 class NodeGoneError(CallflowsError):

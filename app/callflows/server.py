@@ -57,6 +57,7 @@ from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_endpoint import CallEndpoint
+from callflows.web.call_limits import CallLimits
 from callflows.web.call_pushing import CallPusher
 from callflows.web.command_process import CommandProcesses
 from callflows.web.console.console_access import CONSOLE_PATH, ConsoleAccess
@@ -227,6 +228,7 @@ class Installation:
             effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
+            call_limits=CallLimits(settings.caller_calls_per_minute, settings.number_calls_per_minute),
         )
         self.event_intake = EventIntake(
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
