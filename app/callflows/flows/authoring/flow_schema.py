@@ -480,8 +480,8 @@ def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
             "Variables that are passed on to callback URLs.",
         ),
     }
-    made = {key: (needs, {**form, "description": says}) for key, (needs, form, says) in there.items()}
-    return {key: form for key in CHILD_KEYS for needs, form in [made[key]] if needs in inside}
+    described_forms = {key: (needs, {**form, "description": says}) for key, (needs, form, says) in there.items()}
+    return {key: form for key in CHILD_KEYS for needs, form in [described_forms[key]] if needs in inside}
 
 
 def _build_keys_schema() -> JsonSchema:
