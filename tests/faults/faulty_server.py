@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "setup"))
-from server_process import find_free_port
-
 from callflows.errors import LanguageError
 from callflows.language import from_xml
+from command_process import find_free_port
 from waiting import join_thread, stop_process, wait_for_server, wait_until
 
 if TYPE_CHECKING:

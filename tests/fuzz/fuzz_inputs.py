@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from input_cases import READERS, TESTS
 
 sys.path.insert(0, str(TESTS / "setup"))
-from server_process import run_server_process
+from server_process import run_server_of_flow
 
 HANG_SECONDS = 10
 MAX_GROWTH_MB = 60
@@ -81,7 +81,7 @@ def run_schemathesis(cases: int) -> bool:
     if program is None:
         print("skip  OpenAPI: schemathesis is not installed")
         return True
-    with tempfile.TemporaryDirectory() as folder, run_server_process(Path(folder), FLOW, TOKEN=TOKEN) as url:
+    with tempfile.TemporaryDirectory() as folder, run_server_of_flow(Path(folder), FLOW, TOKEN=TOKEN) as url:
         command = [program, "run", f"{url}/openapi.json?token={TOKEN}", "--url", url, "--phases", "fuzzing"]
         command += ["-H", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error", "--max-examples", str(cases)]
         done = subprocess.run([*command, "--no-color"], check=False, capture_output=True, text=True, cwd=folder)
