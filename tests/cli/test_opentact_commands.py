@@ -11,6 +11,7 @@ import pytest
 from command_runner import run_command
 
 from callflows.cli.journal_output import open_store
+from callflows.journal.opt_out_store import store_opt_out
 from callflows.telephony.ports import OptOutRequest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "opentact"))
@@ -235,7 +236,7 @@ def test_a_batch_calls_a_file_of_numbers_with_the_static_document_of_a_flow(plat
 def test_calls_bulk_calls_nobody_who_wants_no_calls_or_whom_the_regions_forbid(platform, monkeypatch):
     monkeypatch.setenv("CALLFLOWS_DIAL_REGIONS", "US")
     with open_store(creates=True) as store:
-        store.store_opt_out("+13125550168", "+13125550148", OptOutRequest(1_000.0, opts_out=True))
+        store.run_writing(store_opt_out, "+13125550168", "+13125550148", OptOutRequest(1_000.0, opts_out=True))
     numbers = ("+13125550147", "+13125550148", "+442079460018")
     done = called("calls", "bulk", *numbers, "--flow", "reminder", *FROM, "--yes")
     assert done.code == 0, done.err

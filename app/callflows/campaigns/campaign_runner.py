@@ -7,7 +7,6 @@ makes a call twice: the call counts as made, and if nobody ever reports it, the 
 from __future__ import annotations
 
 import asyncio
-import functools
 import heapq
 import secrets
 import time
@@ -42,6 +41,8 @@ from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from sqlalchemy import Connection
 
     from callflows.campaigns.outbound_document import OutboundDocuments
     from callflows.journal.campaign_store import CampaignNumber, StoredCampaign
@@ -132,15 +133,14 @@ class CampaignRunner:
             )
 
     async def _query(self, query: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as the query returns
-        return await asyncio.to_thread(self._store.run_reading, functools.partial(_pass_connection, query, arguments))
+        return await asyncio.to_thread(self._store.run_reading, query, *arguments)
+
+    async def _write(self, change: Callable[..., Any], *arguments: Any, **columns: Any) -> Any:  # noqa: ANN401 - as above
+        return await asyncio.to_thread(self._store.run_writing, change, self._name, *arguments, **columns)
 
     async def _change(self, number: CampaignNumber, state: NumberState, **columns: Any) -> None:  # noqa: ANN401
         """Store the state of a number, and remember it."""
-
-        def change(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
-            change_number(connection, self._name, number.position, state, **columns)
-
-        await asyncio.to_thread(self._store.run_writing, change)
+        await self._write(change_number, number.position, state, **columns)
         self._numbers[number.position] = number._replace(state=state, **columns)
 
     # Calls that were begun
@@ -199,11 +199,7 @@ class CampaignRunner:
 
     async def _put_back(self, number: CampaignNumber, **columns: Any) -> bool:  # noqa: ANN401
         """Let a number wait for another call. Return False if the campaign was cancelled while the number was called."""
-
-        def put_back(connection: Any) -> NumberState:  # noqa: ANN401 - SQLAlchemy's
-            return put_number_back(connection, self._name, number.position, **columns)
-
-        state = await asyncio.to_thread(self._store.run_writing, put_back)
+        state = await self._write(put_number_back, number.position, **columns)
         self._numbers[number.position] = number._replace(state=state, **columns)
         if state is not NumberState.waiting:
             self._tell(f"{number.number}: cancelled")
@@ -277,13 +273,7 @@ class CampaignRunner:
 
     async def _begin_call(self, number: CampaignNumber, now: float) -> None:
         """Count the call, then ask Opentact for it. Raises CampaignError if no further call makes sense."""
-
-        def count_attempt(connection: Any) -> int | None:  # noqa: ANN401 - SQLAlchemy's
-            if is_called_elsewhere(connection, self._name, number.number, now):
-                return None
-            return begin_attempt(connection, self._name, number, now)
-
-        attempt = await asyncio.to_thread(self._store.run_writing, count_attempt)
+        attempt = await self._write(_begin_attempt_alone, number, now)
         if attempt is None:
             heapq.heappush(self._waiting, (now + _OTHER_CAMPAIGN_WAIT_SECONDS, number.position))
             return
@@ -326,5 +316,8 @@ class CampaignRunner:
             raise CampaignError(f"Opentact refused {self._refusals} calls in a row: are --profile and --from right?")
 
 
-def _pass_connection(query: Callable[..., Any], arguments: tuple[Any, ...], connection: Any) -> Any:  # noqa: ANN401
-    return query(connection, *arguments)
+def _begin_attempt_alone(connection: Connection, name: str, number: CampaignNumber, now: float) -> int | None:
+    """Count a call as ``begin_attempt`` does; None if another campaign calls the number."""
+    if is_called_elsewhere(connection, name, number.number, now):
+        return None
+    return begin_attempt(connection, name, number, now)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from callflows.errors import Problem
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.settings import Settings
-    from callflows.web.call_door import CallDoor
+    from callflows.web.call_endpoint import CallEndpoint
 
 
 root_app = typer.Typer(
@@ -103,6 +103,7 @@ def serve(
     """Answer calls with the flows. In Opentact, enter the printed URL as remote call control URL."""
     import uvicorn
 
+    from callflows.cli.worker_processes import share_loaded_modules
     from callflows.settings import check_token_of_public_server, load_log_format
     from callflows.web.call_protocol import choose_http_protocol
     from callflows.web.http_protocol import raise_open_files_limit
@@ -139,6 +140,7 @@ def serve(
     remove_old_counts(settings.data)
     _print_greeting(settings, None)
     listening.close()  # uvicorn opens it again for its workers
+    share_loaded_modules()
     uvicorn.run("callflows.server:create_process_app", factory=True, workers=settings.workers, **options)
 
 
@@ -155,7 +157,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         exit_with_notice(f"callflows: cannot listen on {host}:{port}: {reason}", 2)
 
 
-def _load_server(settings: Settings) -> CallDoor:
+def _load_server(settings: Settings) -> CallEndpoint:
     """Create the server; the flows are loaded once for both the greeting and the calls."""
     from callflows.installation_parts import load_flow_library
     from callflows.server import create_app
