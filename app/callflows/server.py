@@ -57,6 +57,7 @@ from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
+from callflows.web.call_limits import CallLimits
 from callflows.web.call_pushing import CallPusher
 from callflows.web.command_process import CommandProcesses
 from callflows.web.console.console_accounts import ConsoleAccounts
@@ -228,6 +229,7 @@ class Installation:
             effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
+            call_limits=CallLimits(settings.caller_calls_per_minute, settings.number_calls_per_minute),
         )
         self.event_intake = EventIntake(
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
@@ -553,9 +555,7 @@ class Installation:
         await self._live_effects.start()
         self._loop = asyncio.get_running_loop()
         await self._prepare_flows(self._flow_versions.book)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
+        freeze_loaded_objects()
         self._folder_watcher.start()
         self._call_end_handler.start()
         self._call_counter.start()
@@ -588,6 +588,13 @@ class Installation:
         if self._traces is not None:
             await asyncio.to_thread(self._traces.stop)
         self._log_writer.stop()
+
+
+def freeze_loaded_objects() -> None:
+    """Exempt everything that is loaded from garbage collection, and search for garbage rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
 
 
 def log_author_output(line: str) -> None:

@@ -124,6 +124,12 @@ class Settings(BaseSettings):
         SecretStr(""), description="the token that signs requests to apps under twiml, as Twilio does; unset: no signature"
     )
     deadline_ms: int = Field(2000, ge=50, le=60_000, description="maximum time for an answer, and for a request's body")
+    caller_calls_per_minute: int | None = Field(
+        None, ge=1, description="calls of one caller beyond this number in a minute get the fallback; unset: no limit"
+    )
+    number_calls_per_minute: int | None = Field(
+        None, ge=1, description="calls to one number beyond this number in a minute get the fallback; unset: no limit"
+    )
     dial_regions: RegionList = Field(
         (), description="countries of allowed computed targets, also if a file allows more; empty: any"
     )

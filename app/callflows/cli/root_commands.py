@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.alert_command import alerts
+from callflows.cli.bench_command import bench
 from callflows.cli.call_commands import call
 from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
@@ -450,6 +451,9 @@ root_app.command(epilog="Example: callflows watch --flow front-desk")(watch)
 
 
 root_app.command(epilog="Example: callflows forget +12015550999")(forget)
+
+
+root_app.command(epilog="Example: callflows bench --rounds 3")(bench)
 
 
 def run_command_line() -> None:

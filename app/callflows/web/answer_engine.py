@@ -13,6 +13,7 @@ import structlog
 
 from callflows.errors import (
     AuthorCodeError,
+    CallLimitError,
     ExpiredTicketError,
     ForgedTicketError,
     NodeGoneError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from callflows.sandbox.job_runner import JobRunner
     from callflows.telephony.ports import EffectSender
     from callflows.web.answer_metrics import AnswerMetrics
+    from callflows.web.call_limits import CallLimits
 
     GetBaseUrl = Callable[[], str]
 
@@ -55,7 +57,7 @@ STATUS_OK: Final = 200
 _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
 _EXPECTED_ERRORS: Final = (
-    *(ExpiredTicketError, NodeGoneError, OpentactError, TwimlError),
+    *(CallLimitError, ExpiredTicketError, NodeGoneError, OpentactError, TwimlError),
     *(SandboxTimeoutError, TooManyJobsError, TimeoutError),
 )
 """Errors whose place is known without a stack trace."""
@@ -90,6 +92,7 @@ class AnswerEngine:
         caller_counts: CallCounter,
         clock: Callable[[], datetime] | None = None,
         record_answer: Callable[[AnsweredRequest], None] | None = None,
+        call_limits: CallLimits | None = None,
     ) -> None:
         """Accept ``record_answer`` as a callback for every sent answer; the callback never waits and never raises."""
         self.deadline = deadline
@@ -102,6 +105,7 @@ class AnswerEngine:
         self._caller_counts = caller_counts
         self._clock = clock
         self._record_answer = record_answer
+        self._call_limits = call_limits if call_limits is not None and call_limits.are_set else None
 
     def record(self, began: float, request: tuple[str, str, bytes], fields: dict[str, str], reply: CallReply) -> None:
         """Record a sent answer in metrics and journal, and queue its effects.
@@ -141,6 +145,11 @@ class AnswerEngine:
         if flow is None:
             unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
             return STATUS_OK, self.apology, unknown, turn
+        if self._call_limits is not None:
+            try:
+                self._call_limits.count_call(turn.caller.number, turn.number)
+            except CallLimitError as error:
+                return self._answer_with_fallback(flow.name, START_NODE, error, turn)
         if flow.uses_calls_today:
             return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "calls today")
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
