@@ -68,7 +68,7 @@ class _ChangePages:
 
     async def try_draft(self, request: Request, session: ConsoleSession) -> Response:
         """Do with a draft what its button says: check, test, impact or live."""
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         flow, current = request.path_params["flow"], await self._read_source(request)
         text, digest = fields.get("source", "").replace("\r\n", "\n"), fields.get("digest", "")
         if not text.strip() or len(text) > MAX_FLOW_FILE_BYTES:
@@ -77,7 +77,7 @@ class _ChangePages:
         try:
             text = _apply_values(text, fields)
             if fields.get("do") == "live":
-                change = self._console.door.build_person_change(request, session.user)
+                change = self._console.access.build_person_change(request, session.user)
                 await ask_journal(self._workshop.publish(flow, text, digest, change))
                 return self._console.redirect(f"/flows/{flow}?view=versions")
             found = await self._examine(flow, text, fields.get("do", "check"))
@@ -128,9 +128,9 @@ class _ChangePages:
 
     async def roll_back(self, request: Request, session: ConsoleSession) -> Response:
         """Make an earlier version live again."""
-        await self._console.door.read_form(request, session)
+        await self._console.access.read_form(request, session)
         flow, version = request.path_params["flow"], request.path_params["version"]
-        change = self._console.door.build_person_change(request, session.user)
+        change = self._console.access.build_person_change(request, session.user)
         try:
             await ask_journal(self._workshop.roll_back(flow, version, "", change))
         except LookupError:

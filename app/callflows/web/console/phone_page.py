@@ -49,17 +49,17 @@ class _PhonePage:
             for name, flow in sorted(self._console.sources.get_loaded_flows().book.flows.items())
             if not flow.problems and flow.claims
         }
-        given = {name: request.query_params.get(name, "").strip()[:100] for name in _FIELDS}
-        flow = flows.get(given["flow"])
+        fields = {name: request.query_params.get(name, "").strip()[:100] for name in _FIELDS}
+        flow = flows.get(fields["flow"])
         values: dict[str, Any] = {}
         refusal = ""
-        if given["flow"] and flow is None:
+        if fields["flow"] and flow is None:
             raise HTTPException(404, "There is no such flow to ring.")
         if flow is not None:
             try:
                 decisions = read_decisions(request.query_params.get("acts", ""))
-                call = await self._ring(flow, given, decisions)
-                values = await self._describe_call(flow, given, decisions, call)
+                call = await self._ring(flow, fields, decisions)
+                values = await self._describe_call(flow, fields, decisions, call)
             except ValueError as error:
                 refusal = str(error)
         return await self._console.render(
@@ -67,27 +67,27 @@ class _PhonePage:
             session,
             "phone.html",
             flows=[*flows],
-            given=given,
+            given=fields,
             refusal=refusal,
             keypad=_KEYPAD,
             default_caller=DEFAULT_REHEARSAL_CALLER,
-            zone=self._console.find_zone_name(given["flow"]),
+            zone=self._console.find_zone_name(fields["flow"]),
             call=values,
         )
 
-    async def _ring(self, flow: Flow, given: dict[str, str], decisions: list[str]) -> StepwiseCall:
+    async def _ring(self, flow: Flow, fields: dict[str, str], decisions: list[str]) -> StepwiseCall:
         """Ring a flow up to the next decision. Raises ValueError."""
-        at = _read_moment(given["at"], flow)
-        caller = given["from"] if given["from"] == "anonymous" else parse_caller_number(given["from"])
-        if given["from"] and not caller:
-            raise ValueError(f"{given['from']!r} is no number: write +12015550999, or anonymous")
+        at = _read_moment(fields["at"], flow)
+        caller = fields["from"] if fields["from"] == "anonymous" else parse_caller_number(fields["from"])
+        if fields["from"] and not caller:
+            raise ValueError(f"{fields['from']!r} is no number: write +12015550999, or anonymous")
         number = next((claim.number for claim in flow.claims if claim.number[-1].isdigit()), "+12015550123")
-        rehearsal = Rehearsal(number=number, caller_id=caller or DEFAULT_REHEARSAL_CALLER, name=given["name"], at=at)
+        rehearsal = Rehearsal(number=number, caller_id=caller or DEFAULT_REHEARSAL_CALLER, name=fields["name"], at=at)
         async with self._console.sources.open_rehearsal_network(flow.name) as network:
             return await run_until_decision(rehearsal, network, decisions)
 
     async def _describe_call(
-        self, flow: Flow, given: dict[str, str], decisions: list[str], call: StepwiseCall
+        self, flow: Flow, fields: dict[str, str], decisions: list[str], call: StepwiseCall
     ) -> dict[str, Any]:
         steps = [
             {
@@ -110,8 +110,8 @@ class _PhonePage:
             picture = light_picture(drawn, dict.fromkeys(visited, ""), dict.fromkeys(ways, ""))
 
         def link(more: str) -> str:
-            kept = {name: value for name, value in given.items() if value}
-            return f"/console/phone?{urlencode({**kept, 'acts': ''.join(decisions) + more})}#end"
+            filled_fields = {name: value for name, value in fields.items() if value}
+            return f"/console/phone?{urlencode({**filled_fields, 'acts': ''.join(decisions) + more})}#end"
 
         return {
             "steps": steps,
@@ -121,7 +121,7 @@ class _PhonePage:
             "picture": picture,
             "links": {key: link(key) for key in (*KEYS, SILENCE, HANG_UP, "a", "b", "n")},
             "back": link("")[: -len("#end")].removesuffix(decisions[-1] if decisions else "") if decisions else "",
-            "again": f"/console/phone?{urlencode({name: value for name, value in given.items() if value})}",
+            "again": f"/console/phone?{urlencode({name: value for name, value in fields.items() if value})}",
         }
 
 
