@@ -13,6 +13,7 @@ from sqlalchemy import delete, exists, func, select, update
 
 from callflows.journal.call_ending import CallEnding, find_call_ending
 from callflows.journal.call_path import NodeVisit, build_visit_row, list_visits, read_places_by_key, trace_turns
+from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     ENDINGS_TABLE,
@@ -81,7 +82,7 @@ def derive_call_facts(
     legs_by_call = group_rows(legs, column="parent")
     for call in calls:
         id_ = call["id"]
-        own_events = events.get(id_, ())
+        own_events = merge_stored_log(events.get(id_, ()))
         traced = trace_turns(turns.get(id_, ()), own_events, places)
         visits = list_visits(traced)
         ending = find_call_ending(

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, case, cast, exists, func, or_, select, tuple_
 
 from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
 from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
+from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     CLAIMS_TABLE,
@@ -254,7 +255,7 @@ def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> I
             call,
             legs_by_call.get(call["id"], []),
             own_turns,
-            own_events,
+            merge_stored_log(own_events),
             (),
             own_recordings,
             own_transcripts,

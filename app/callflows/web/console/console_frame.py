@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from callflows.flows.flow import Flow
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
     from callflows.rehearsal.platform_network import PlatformNetwork
     from callflows.settings import IPNetwork
-    from callflows.setup.doctor.doctor_runner import DoctorResult
+    from callflows.setup.doctor.doctor_runner import DoctorFinding, DoctorResult
     from callflows.telephony.ports import Effect
     from callflows.web.answer_metrics import AnswerSummary
     from callflows.web.console.console_door import ConsoleDoor
@@ -68,8 +69,10 @@ class ConsoleSources:
     summarize_answers: Callable[[], AnswerSummary]
     run_doctor: Callable[[], Awaitable[Sequence[DoctorResult]]]
     """Runs the checks of doctor that need no network."""
-    open_rehearsal_network: Callable[[str], AbstractAsyncContextManager[PlatformNetwork]]
-    """Opens a rehearsal of the named flow: the engine, with a simulated outside world."""
+    find_misrouted_numbers: Callable[[], Awaitable[Mapping[str, DoctorFinding]]] | None
+    """Asks Opentact which numbers of the flows do not come here; None if the server has no account of Opentact."""
+    open_rehearsal_network: Callable[[Flow], AbstractAsyncContextManager[PlatformNetwork]]
+    """Opens a rehearsal of a flow, live or a draft: the engine, with a simulated outside world."""
 
 
 class Console:
@@ -139,6 +142,7 @@ class Console:
             "refusal": refusal,
             "asks_name": self.door.accounts.has_people,
             "has_password": self.door.accounts.are_open,
+            "has_provider": self.door.outside.provider is not None,
         }
         return self._renderer.render_page("sign_in.html", {**self._build_head(None), **values}, status)
 

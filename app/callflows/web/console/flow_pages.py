@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import itertools
 import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import format_moment
 from callflows.web.console.flow_picture import draw_flow, light_picture
+from callflows.web.console.number_routes import NumberRoutes
 from callflows.web.journal_lists import ask_journal
 from callflows.web.operator_api import describe_flow_state, list_answered_numbers
 
@@ -35,6 +37,7 @@ _TRAFFIC_LIFE_SECONDS: Final = 60.0
 _MAX_NUMBERS: Final = 500
 _HUNG_UP_ENDINGS: Final = frozenset({"hung-up", "hung-up-in-menu"})
 _DIFF_CONTEXT_LINES: Final = 3
+_MAX_DESCRIPTION_CHARACTERS: Final = 120
 
 
 def add_flow_pages(console: Console) -> None:
@@ -50,6 +53,7 @@ class _FlowPages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._journal = console.sources.journal
+        self._routes = NumberRoutes(console.sources.find_misrouted_numbers)
         self._traffic: dict[str, tuple[float, _Counts, _Counts]] = {}
 
     async def show_flows(self, request: Request, session: ConsoleSession) -> Response:
@@ -147,6 +151,8 @@ class _FlowPages:
         )
 
     async def show_numbers(self, request: Request, session: ConsoleSession) -> Response:
+        self._routes.refresh_soon()
+        misrouted = self._routes.misrouted
         loaded = self._console.sources.get_loaded_flows()
         numbers = list_answered_numbers(loaded.book)
         shown = numbers[:_MAX_NUMBERS]
@@ -158,6 +164,8 @@ class _FlowPages:
                 "file": PurePath(loaded.book.flows[flow].file).name,
                 "is_broken": bool(loaded.book.flows[flow].problems),
                 "last": format_moment(last.get(number)),
+                "description": read_first_comment(loaded.book.flows[flow].source),
+                "route": misrouted.get(number) if misrouted is not None else None,
             }
             for number, flow in shown
         ]
@@ -169,8 +177,17 @@ class _FlowPages:
             rows=rows,
             left=len(numbers) - len(shown),
             conflicts=conflicts,
+            has_account=self._console.sources.find_misrouted_numbers is not None,
+            routes_known=format_moment(self._routes.checked_at),
             zone_of=self._console.find_zone_name,
         )
+
+
+def read_first_comment(source: bytes) -> str:
+    """Return the comment with which a flow file begins, as its description; empty if there is none."""
+    lines = source.decode("utf-8", "replace").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.lstrip("# ").rstrip() for line in comment)[:_MAX_DESCRIPTION_CHARACTERS].strip()
 
 
 def _describe_moments(row: dict[str, Any]) -> dict[str, Any]:
