@@ -112,6 +112,21 @@ UNKNOWN_FIELDS = [
 ]
 
 
+def test_norway_is_no_no():
+    assert holds("caller.region and not not caller.region and caller.region == 'NO'", from_="+4722345678")
+
+
+@pytest.mark.parametrize("word", ["nein", "Inactive", "n/a"])
+def test_a_variable_that_reads_like_a_no_and_is_true_is_a_warning(word):
+    for asked, rules in (
+        ("variables.x", ["text-as-truth"]),
+        ("not variables.x", ["text-as-truth"]),
+        ("variables.x == 'a'", []),
+    ):
+        made = compile_text(make_flow_text(f"- when: {asked}\n  say: Hello.\n- say: Bye.", f"variables: {{x: {word}}}"))
+        assert made.rules == rules
+
+
 @pytest.mark.parametrize("field", UNKNOWN_FIELDS)
 @pytest.mark.parametrize(
     "condition",
@@ -147,8 +162,8 @@ def test_a_sip_user_is_known_by_name_and_not_anonymous():
 # Truth as it is written
 
 
-FALSE_FORMS = ["false", "False", "no", "off", "0", "null", "~", "''", '"false"', ""]
-TRUE_FORMS = ["true", "yes", "on", "1", "today"]
+FALSE_FORMS = ["false", "False", "no", "off", "0", "null", "~", "''", '"false"', "", "n", "F", "Disabled", "0.0", "nil"]
+TRUE_FORMS = ["true", "yes", "on", "1", "today", "0.5", "00"]
 
 
 @pytest.mark.parametrize("form", [*FALSE_FORMS, *TRUE_FORMS])
@@ -174,6 +189,11 @@ def test_a_variable_that_is_written_as_false_is_false(form, condition):
         ("0", 0, False),
         ("0", "0", False),
         ("0.0", 0.0, False),
+        ("n", "N", False),
+        ("f", "f", False),
+        ("disabled", "DISABLED", False),
+        ("-0.0", "-0.0", False),
+        ("undefined", "undefined", False),
         ("null", None, False),
         ("null", "null", False),
         ("~", None, False),

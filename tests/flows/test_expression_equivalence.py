@@ -103,7 +103,23 @@ def test_both_ways_give_the_same(source):
     assert type(ours) is type(apart)
 
 
-FALSE_TEXTS = ["false", "False", "FALSE", "no", "No", "off", "0", "null", "none", "~", "", " false "]
+FALSE_TEXTS = [
+    "false",
+    "False",
+    "FALSE",
+    "no",
+    "No",
+    "off",
+    "0",
+    "null",
+    "none",
+    "~",
+    "",
+    " false ",
+    "n",
+    "disabled",
+    "0.0",
+]
 TRUE_TEXTS = ["true", "yes", "on", "1", "00", "nobody", "+12015550123"]
 
 

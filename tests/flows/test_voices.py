@@ -72,7 +72,7 @@ def test_a_voice_that_there_is_not_is_said_once_with_what_there_is(word):
         assert made.flow is None
 
 
-def test_what_is_pressed_is_looked_for_in_english_only():
+def test_a_key_in_a_prompt_is_looked_for_in_the_language_of_the_prompt():
     menu = "- menu: {%sprompt: Press 9 por favor., keys: {1: start}}\n- say: Bye."
     assert "prompt-key" in compile_text(make_flow_text(menu % "")).rules
     assert "prompt-key" not in compile_text(make_flow_text(menu % "voice: {lang: es-US}, ")).rules

@@ -109,6 +109,7 @@ def find_problems(step: str, nodes: str = NODES) -> list[str]:
         ),
         ("- menu: {prompt: Press 1., keys: {1: one}, no_input: silnet, otherwise: last}", ["warning node-as-text"]),
         ("- menu: {prompt: Press 1., keys: {1: one}, any: wrong, no_match: No., otherwise: last}", ["error menu"]),
+        ("- menu: {prompt: Press 1 or 2., keys: {1: one}, any: wrong}", ["warning no-way-out"]),
         ("- menu: {prompt: Press 1., keys: {1: one}, any: gone, otherwise: last}", ["error unknown-node"]),
         (
             "- menu: {prompt: Press 1., keys: {11: one}, any: pressed, otherwise: last}",

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from callflows.telephony.truth_words import TRUE_WORDS, says_no
+
 _HTML_BEGIN: Final = re.compile(
     r"\s*(?:<!--.{0,2000}?-->\s*)?(?:<\?xml[^>]{0,200}>\s*)?"
     r"<(?:!doctype html|html|head|body|title|h1|center|script|div|p)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER: Final = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
-_BOOLEAN_TEXTS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "0", "1"})
 
 
 def find_answer_problem(value: object, default: object) -> str:
@@ -53,7 +54,7 @@ def _is_alike(value: object, default: object) -> bool:
     if isinstance(default, (dict, list)) or isinstance(value, (dict, list)):
         return isinstance(value, type(default))
     if isinstance(default, bool):
-        return isinstance(value, (bool, int)) or str(value).strip().lower() in _BOOLEAN_TEXTS
+        return isinstance(value, (bool, int)) or says_no(str(value)) or str(value).strip().lower() in TRUE_WORDS
     if isinstance(default, (int, float)):
         return not isinstance(value, bool) and _NUMBER.fullmatch(str(value)) is not None
     return True

@@ -32,6 +32,12 @@ class UnknownText(str):
     __hash__ = str.__hash__
 
 
+class RegionCode(str):
+    """A country, as ``US``. ``NO`` is Norway, and true in a condition."""
+
+    __slots__ = ()
+
+
 UNKNOWN_VALUE: Final = UnknownText("unknown")
 """Value of a field that was not reported."""
 _NANP_PATTERN: Final = re.compile(r"[+ ]?(1[2-9][0-9]{9})")
@@ -170,9 +176,10 @@ def _find_region(number: str) -> str:
     import phonenumbers  # noqa: PLC0415 - heavy, and most calls do not need it
 
     try:
-        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or UNKNOWN_VALUE
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
     except phonenumbers.NumberParseException:
         return UNKNOWN_VALUE
+    return RegionCode(region) if region else UNKNOWN_VALUE
 
 
 def _find_state(number: str) -> str:

@@ -425,6 +425,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "in asks a text whether it has a part: a number that is only begun, or one digit, is found in it as well.",
         'Write a list: caller.number in ["+12015550123", "+12015550124"], or a list under variables:.',
     ),
+    "text-as-truth": CheckRule(
+        "A condition asks whether a variable is true; its text is true, and reads like a no: nein, inactive, n/a.",
+        "Write false, no or off, or compare: variables.emergency == 'nein'.",
+    ),
     "constant-condition": CheckRule(
         "A condition always has the same result: every caller goes the same way, or the step never runs.",
         "Test a value that changes: hours.office.open, not hours.office; caller in lists.spam, not lists.spam.",

@@ -187,7 +187,9 @@ class CompilingFlow(FlowFindings):
         scope = {**CALL_SCOPE, **dict.fromkeys(sorted(stored.names)), **self.sections.scope}
         if self.languages:
             scope[CALL_LANGUAGE] = SCOPE_LEAF
-        self.expression_compiler = ExpressionCompiler(scope, self.voice.get("lang", "en-US"), stored.list_number_fields())
+        self.expression_compiler = ExpressionCompiler(
+            scope, self.voice.get("lang", "en-US"), stored.list_number_fields(), self.sections.find_doubtful_variables()
+        )
         self._filled_names: dict[str, bool] = {}
         self.fallback_xml = ""
         self.graph = FlowGraph(flow_file.nodes, stored.names | {"digits"})

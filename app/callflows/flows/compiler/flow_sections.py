@@ -21,6 +21,7 @@ from callflows.flows.source.number_values import check_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
+from callflows.telephony.truth_words import DOUBTFUL_WORDS
 from callflows.telephony.turn import MISSING, MissingValue, Variables
 
 if TYPE_CHECKING:
@@ -89,13 +90,17 @@ class FlowSections:
         """Variables by the number called (E.164, a prefix as ``+1201*``, or ``rest``); empty if they are all the same."""
         self.hours = self._read_hours()
         self.lists = self._read_lists(folder, dependencies)
+        # A value with an error is dropped; its name stays known, so that one mistake brings one message.
         self.scope: Mapping[str, ScopeFields] = {
-            "hours": dict.fromkeys(self.hours, _HOURS_SCOPE),
-            "lists": {name: {} for name in self.lists},
+            "hours": dict.fromkeys([*self.hours, *report.list_faulty_names("hours")], _HOURS_SCOPE),
+            "lists": {name: {} for name in [*self.lists, *report.list_faulty_names("lists")]},
             "variables": {
-                name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE
-                for values in (self.variables, *self._variables_by_number.values())
-                for name, value in values.items()
+                **dict.fromkeys(report.list_faulty_names("variables"), SCOPE_LEAF),
+                **{
+                    name: SCOPE_LEAF if isinstance(value, str) else LIST_SCOPE
+                    for values in (self.variables, *self._variables_by_number.values())
+                    for name, value in values.items()
+                },
             },
         }
 
@@ -191,6 +196,15 @@ class FlowSections:
     def is_variable_filled(self, name: str) -> bool:
         """Return whether a variable has a value that is not empty, for each number."""
         return all(values.get(name) for values in self._variables_by_number.values() or [self.variables])
+
+    def find_doubtful_variables(self) -> dict[str, str]:
+        """Return the texts that are true and probably meant to be false, by dotted name, as ``variables.emergency``."""
+        return {
+            f"variables.{name}": value
+            for values in (self.variables, *self._variables_by_number.values())
+            for name, value in values.items()
+            if isinstance(value, str) and value.strip().lower() in DOUBTFUL_WORDS
+        }
 
     def _find_variables(self, number: str) -> Mapping[str, Any]:
         """Return the variables of a number: those of an exact claim, else of the longest prefix, else of ``rest``."""

@@ -29,7 +29,7 @@ from callflows.telephony.phone_numbers import (
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
 
@@ -81,26 +81,34 @@ class ConditionProblem(NamedTuple):
 
 
 def lint_condition(
-    tree: nodes.Node, text_variables: AbstractSet[str], number_names: AbstractSet[str] = frozenset()
+    tree: nodes.Node,
+    text_variables: AbstractSet[str],
+    number_names: AbstractSet[str],
+    doubtful_variables: Mapping[str, str],
 ) -> tuple[ConditionProblem, ...]:
     """Report what is doubtful in a condition.
 
     ``text_variables`` are the variables of the file that are no lists, ``number_names`` dotted names of data that is
-    surely a number or missing.
+    surely a number or missing, ``doubtful_variables`` the values that are probably meant to be false, by dotted name.
     """
     return (
         *_lint_node(tree, is_condition=True),
+        *_lint_truths([tree], doubtful_variables),
         *_lint_memberships(tree, text_variables),
         *_lint_calculations(tree, number_names),
     )
 
 
 def lint_text_conditions(
-    tree: nodes.Node, text_variables: AbstractSet[str], number_names: AbstractSet[str] = frozenset()
+    tree: nodes.Node,
+    text_variables: AbstractSet[str],
+    number_names: AbstractSet[str],
+    doubtful_variables: Mapping[str, str],
 ) -> tuple[ConditionProblem, ...]:
     """Report the doubtful conditions and comparisons in a text. The names are as in ``lint_condition``."""
     found: list[ConditionProblem] = [*_lint_memberships(tree, text_variables), *_lint_calculations(tree, number_names)]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
+    found += _lint_truths(tests, doubtful_variables)
     for test in tests:
         found += _lint_node(test, is_condition=True)
     for compared in tree.find_all(nodes.Compare):
@@ -139,6 +147,22 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
                 "calculation",
                 f"{min(names)} may be 0: a division by 0 leads the call to the fallback",
                 f"ask before you divide: … if {min(names)} else 0",
+            )
+
+
+def _lint_truths(tests: Iterable[nodes.Node], doubtful_variables: Mapping[str, str]) -> Iterator[ConditionProblem]:
+    """Report variables that are asked for their truth, and whose value is a text that nobody takes for true."""
+    for test in tests:
+        if isinstance(test, (nodes.And, nodes.Or)):
+            yield from _lint_truths((test.left, test.right), doubtful_variables)
+        elif isinstance(test, nodes.Not):
+            yield from _lint_truths((test.node,), doubtful_variables)
+        elif dotted_name_of(test) in doubtful_variables:
+            name = dotted_name_of(test)
+            value = doubtful_variables[name]
+            said = f"{name} is the text {value!r}, and true as every other text"
+            yield ConditionProblem(
+                "warning", "text-as-truth", said, f"write false under variables, or ask {name} == {value!r}"
             )
 
 

@@ -40,7 +40,7 @@ from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.telephony.turn import Turn
@@ -81,9 +81,17 @@ class ExpressionCompiler:
     """Compiles the conditions and texts of flows for one ``scope``."""
 
     def __init__(
-        self, scope: ExpressionScope = CALL_SCOPE, lang: str = "en-US", number_names: frozenset[str] = frozenset()
+        self,
+        scope: ExpressionScope = CALL_SCOPE,
+        lang: str = "en-US",
+        number_names: frozenset[str] = frozenset(),
+        doubtful_variables: Mapping[str, str] | None = None,
     ) -> None:
-        """``number_names`` are dotted names of data that is surely a number, or missing."""
+        """``number_names`` are dotted names of data that is surely a number, or missing.
+
+        ``doubtful_variables`` are texts that are true and probably meant to be false, by dotted name.
+        """
+        self._doubtful_variables = doubtful_variables or {}
         self._scope = scope
         self._number_names = number_names
         self._lang = lang
@@ -131,7 +139,11 @@ class ExpressionCompiler:
         if not is_value and not has_natural_truth(tree):
             holds = _take_truth(holds)
         return CompiledCondition(
-            source, holds, uses, lint_condition(tree, self._text_variables, self._number_names), sample_value(tree)
+            source,
+            holds,
+            uses,
+            lint_condition(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            sample_value(tree),
         )
 
     def _compile_worker_value(
@@ -197,7 +209,12 @@ class ExpressionCompiler:
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
         constant = "".join(data) if len(data) == len([*_iterate_output_nodes(tree)]) else None
         return CompiledText(
-            source, constant, render, uses, unescaped, lint_text_conditions(tree, self._text_variables, self._number_names)
+            source,
+            constant,
+            render,
+            uses,
+            unescaped,
+            lint_text_conditions(tree, self._text_variables, self._number_names, self._doubtful_variables),
         )
 
     def _parse_text(self, source: str) -> nodes.Template:

@@ -9,9 +9,9 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.source.source_values import FALSE_WORDS, TRUE_WORDS
 from callflows.telephony.calls import LocalTime
-from callflows.telephony.phone_numbers import UnknownText
+from callflows.telephony.phone_numbers import RegionCode, UnknownText
+from callflows.telephony.truth_words import TRUE_WORDS, says_no
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
 def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
     """Convert text to true or false; other texts to a number, or MISSING."""
     word = text.strip().lower()
-    if word in TRUE_WORDS or (word and word in FALSE_WORDS):
+    if word in TRUE_WORDS or (word and says_no(word)):
         return word in TRUE_WORDS
     return convert_numeric_text(text)
 
@@ -198,8 +198,8 @@ def _is_blank(value: object) -> bool:
 
 
 def is_true_value(value: object) -> bool:
-    """Return the truth of a value. A text that says no, as ``false``, ``no``, ``off``, ``0`` or ``null``, is false."""
-    return bool(value) and not (isinstance(value, str) and value.strip().lower() in FALSE_WORDS)
+    """Return the truth of a value. A text that says no, as ``false``, ``n``, ``off``, ``0`` or ``null``, is false."""
+    return bool(value) and not (isinstance(value, str) and says_no(value) and not isinstance(value, RegionCode))
 
 
 def choose_either(left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values

@@ -39,5 +39,9 @@ def make_rule_compiler(nodes: FlowNodes, node: str, scope: ExpressionScope) -> N
             flow.coverage_recorder.record_decision((node, step_index, *_DECISIONS_OF_COMMENTS[label]), label, path, key=key)
         return ""
 
-    expression_compiler = ExpressionCompiler({**scope, **flow.sections.scope}, flow.voice.get("lang", "en-US"))
+    expression_compiler = ExpressionCompiler(
+        {**scope, **flow.sections.scope},
+        flow.voice.get("lang", "en-US"),
+        doubtful_variables=flow.sections.find_doubtful_variables(),
+    )
     return NodeCompiler(nodes, DocumentWriter(flow, node, record_coverage_point), expression_compiler)

@@ -91,6 +91,10 @@ class ProblemReport:
         """Return True if an error was reported at a path or inside the value."""
         return path in self._error_paths
 
+    def list_faulty_names(self, section: str) -> list[str]:
+        """Return the names in a section of the file, as ``lists``, whose values have errors."""
+        return sorted({str(path[1]) for path in self._error_paths if path[:1] == (section,) and len(path) > 1})
+
     def alias_position(self, path: SourcePath, alias: SourcePath, item_count: int = 0) -> None:
         """Register the positions of a value and of ``item_count`` items in the value under a second path."""
         self.positions.setdefault(alias, self.get_position(path))

@@ -201,7 +201,9 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
     match error["type"]:
         case "literal_error":
             words = re.findall("'([^']*)'", more["expected"])
-            return f"must be {more['expected']}, not {shown}", format_suggestion(str(given), words)
+            near = next((word for word in words if _names_same_way(str(given), word)), "")
+            fix = f"did you mean {near!r}?" if near else format_suggestion(str(given), words)
+            return f"must be {more['expected']}, not {shown}", fix
         case "value_error":
             message, *fixes = more["error"].args
             return str(message), str(fixes[0]) if fixes else ""
@@ -215,6 +217,22 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
             return f"must be at least {_format_limit(more['ge'], given)}, not {shown}", ""
         case _:
             return f"{error['msg'].lower()}, not {shown}", ""
+
+
+def _names_same_way(text: str, word: str) -> bool:
+    """Return whether a text is another word for a value, however its words are separated."""
+    folded = re.sub("[^a-z]+", " ", text.lower()).strip()
+    return folded in map(str.strip, _SAME_VALUES.get(word, "").split(","))
+
+
+_SAME_VALUES: Final = {
+    "at-once": "all, ring all, ringall, all at once, once, simultaneous, simultaneously, simring, parallel, in parallel, "
+    "together, at the same time, everyone, everybody, concurrent, broadcast, group, both",
+    "in-turn": "sequential, sequentially, sequence, in sequence, serial, serially, one by one, one after another, "
+    "one at a time, one after the other, in order, order, ordered, linear, hunt, turn, turns, by turns, round robin, "
+    "roundrobin, rotate, cascade, failover",
+}
+"""Other words that people write for a value, by value."""
 
 
 def _format_limit(limit: int, value: object) -> str:

@@ -114,9 +114,5 @@ def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
 
 BOOLEAN_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Further words for booleans."""
-FALSE_WORDS: Final = frozenset({"", "0", "false", "no", "off", "null", "none", "~"})
-"""Texts that are false in a condition, in lower case: written in a flow file, in a scenario, or sent as live data."""
-TRUE_WORDS: Final = frozenset({"true", "yes", "on", "1", "t", "y"})
-"""Texts that mean true, in lower case."""
 KEY_WORDS: Final = {"star": "*", "hash": "#"}
 """Words for keys that need quotes in YAML."""

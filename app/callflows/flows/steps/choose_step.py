@@ -40,6 +40,7 @@ class ChooseStep(FlowStep):
         "calculation",
         "comparison",
         "text-as-list",
+        "text-as-truth",
         "constant-condition",
         "expression",
     )

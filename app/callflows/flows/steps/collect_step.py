@@ -12,7 +12,6 @@ from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.entry_points import NodeEntry
 from callflows.flows.expressions.value_names import ValueName
 from callflows.flows.source.source_values import (
-    TRUE_WORDS,
     KeySequence,
     NodeName,
     SingleKey,
@@ -35,6 +34,7 @@ from callflows.flows.steps.question_step import QuestionStep, check_key_spelling
 from callflows.flows.steps.step_base import find_into_name, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, quote_text, summarize_key, summarize_value
 from callflows.language.verbs import Error, Gather
+from callflows.telephony.truth_words import TRUE_WORDS
 from callflows.telephony.turn import Variables
 
 if TYPE_CHECKING:

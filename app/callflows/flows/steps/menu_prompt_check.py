@@ -1,45 +1,145 @@
-"""Compares the English prompts of menus and questions with the keys that callers may press."""
+"""Compares the prompts of menus and questions with the keys that callers may press, in four languages."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.prompt_shape import SpokenPart
 
 
-_DIGIT_WORDS: Final = dict(
-    zip(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"), "0123456789", strict=True)
-)
-_SIGN_WORDS: Final = {"star": "*", "hash": "#", "pound": "#"}
-_PRESS_KEY: Final = re.compile(
-    rf"\bpress(?:ing)?\s+(?:the\s+)?(?P<key>[0-9]+|{'|'.join((*_DIGIT_WORDS, *_SIGN_WORDS))})\b"
-    r"(?!\s*(?:keys|digits|times|seconds))",
-    re.IGNORECASE,
-)
+class _KeyWords(NamedTuple):
+    """Words of a language for pressing keys, as parts of regular expressions."""
+
+    press: str
+    """Words that mean a key only."""
+    choose: str
+    """Words that mean a key if one digit follows and nothing is counted; *dial 911 in an emergency* is no key."""
+    article: str
+    purpose: str
+    """Words that may follow a key; after other words, *one* may be no key, as in *press one of them*."""
+    conjunction: str
+    digits: tuple[str, ...]
+    signs: Mapping[str, str]
+    counted: str
+    """Words after a number that is no key, as in ``press 5 digits``."""
+    negation: str
+
+
+_KEY_WORDS: Final = {
+    "en": _KeyWords(
+        press="press|pressing|push|hit",
+        choose="dial|select|choose",
+        article=r"(?:the\s+|number\s+|digit\s+|key\s+|#(?=[0-9]))*",
+        purpose="for|to|if|when|now|again|at any time|on your|key",
+        conjunction="or|and",
+        digits=("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+        signs={"star": "*", "asterisk": "*", "hash": "#", "pound": "#"},
+        counted="keys|digits|numbers|times|seconds|minutes",
+        negation=r"not|n't|never|without",
+    ),
+    "es": _KeyWords(
+        press="oprima|oprime|presione|presiona|pulse|pulsa",
+        choose="marque|marca|elija|seleccione",
+        article=r"(?:el\s+|la\s+|tecla\s+|n[uú]mero\s+)*",
+        purpose="para|por|si|cuando|ahora|en",
+        conjunction="o|u|y|e",
+        digits=("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve"),
+        signs={"asterisco": "*", "estrella": "*", "numeral": "#", "almohadilla": "#"},
+        counted="teclas|d[ií]gitos|n[uú]meros|veces|segundos|minutos",
+        negation="no|nunca|sin",
+    ),
+    "fr": _KeyWords(
+        press="appuyez sur|appuyer sur|pressez",
+        choose="tapez|composez|faites|choisissez",
+        article=r"(?:le\s+|la\s+|touche\s+|chiffre\s+)*",
+        purpose="pour|si|quand|maintenant",
+        conjunction="ou|et",
+        digits=("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf"),
+        signs={"étoile": "*", "astérisque": "*", "dièse": "#", "carré": "#"},
+        counted="touches|chiffres|fois|secondes|minutes",
+        negation="ne|n'|sans",
+    ),
+    "de": _KeyWords(
+        press="drücken sie|drücke|drück",
+        choose="wählen sie|wähle|tippen sie",
+        article=r"(?:bitte\s+|die\s+|den\s+|auf\s+|taste\s+|ziffer\s+)*",
+        purpose="für|um|wenn|jetzt",
+        conjunction="oder|und",
+        digits=("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"),
+        signs={"stern": "*", "sterntaste": "*", "raute": "#", "rautetaste": "#"},
+        counted="tasten|ziffern|mal|sekunden|minuten",
+        negation="nicht|nie|ohne",
+    ),
+}
+
+
+class _KeyPatterns(NamedTuple):
+    """The patterns of a language that find keys in its texts."""
+
+    mention: re.Pattern[str]
+    other_key: re.Pattern[str]
+    """A further key after a mention: ``or 2``, ``, 3 for support``."""
+    negation: re.Pattern[str]
+    keys_by_word: Mapping[str, str]
+
+
+def _compile_patterns(words: _KeyWords) -> _KeyPatterns:
+    keys_by_word = {**dict(zip(words.digits, "0123456789", strict=True)), **words.signs}
+    digits, signs = "|".join(words.digits), "|".join([*sorted(words.signs, key=len, reverse=True), "[*#]"])
+    ends_part = rf"(?=\s*(?:[.,;!?]|$|(?:{words.purpose}|{words.conjunction}(?!\s+more))\b))"
+    end = rf"(?![\w:/%$€-]|[.,]\d|\s*(?:{words.counted})\b)"
+    any_key, one_key = (rf"(?:{number}{end}|(?:{signs}){end}|(?:{digits}){ends_part})" for number in ("[0-9]+", "[0-9]"))
+    join = rf"\s*(?:,\s*(?:{words.conjunction})?|\b(?:{words.conjunction})\b)\s*(?:(?:{words.press}|{words.choose})\s+)?"
+    return _KeyPatterns(
+        re.compile(
+            rf"\b(?:(?:{words.press})\s+{words.article}(?P<key>{any_key})"
+            rf"|(?:{words.choose})\s+{words.article}(?P<choice>{one_key}){ends_part})",
+            re.IGNORECASE,
+        ),
+        re.compile(
+            rf"(?:{join}{words.article}(?P<other>{one_key})(?=\s*(?:[.,;!?]|$)|\s+(?:{words.conjunction})\s)"
+            rf"|[^.!?;0-9]*?{join}{words.article}(?P<key>{one_key})(?=\s+(?:{words.purpose})\b))",
+            re.IGNORECASE,
+        ),
+        re.compile(rf"(?:^|[\s,])\S*(?:{words.negation})\s+(?:\w+\s+)?$", re.IGNORECASE),
+        keys_by_word,
+    )
+
+
+_PATTERNS: Final = {language: _compile_patterns(words) for language, words in _KEY_WORDS.items()}
 _STOP_NOT_NEEDED: Final = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bwithout\b|\bno\b)[^.!?]*$", re.IGNORECASE)
-_NEGATION: Final = re.compile(r"\b(?:not|n't|never)\s+$", re.IGNORECASE)
 
 
 def check_menu_prompts(
-    context: StepContext, parts_by_key: Mapping[str, Sequence[SpokenPart]], lang: str, keys: Iterable[str], stop: str
+    context: StepContext,
+    parts_by_key: Mapping[str, Sequence[SpokenPart]],
+    lang: str,
+    keys: Collection[str],
+    stop: str,
+    *,
+    takes_any_key: bool,
 ) -> None:
-    """Warn about English texts that tell the caller to press a key missing in the menu.
+    """Warn about texts that tell the caller to press a key missing in the menu.
 
-    ``keys`` are the choices of the menu; ``stop`` ends the input. ``lang`` is the language of texts that name none.
+    ``keys`` are the choices of the menu; ``stop`` ends the input; if the menu ``takes_any_key``, no single key is
+    missing. ``lang`` is the language of texts that name none.
     """
-    known = [*keys]
+    # A key that YAML took for a comment is reported already, at its line.
+    known = {*keys, stop, *(["#"] if context.report.list_faulty_names("#") else [])}
     for name, parts in parts_by_key.items():
         for part in parts:
-            is_english = (part.lang or lang).lower().startswith("en")
-            for key in _find_mentioned_keys(part.text) if is_english else ():
-                if key not in (*known, stop):
+            patterns = _PATTERNS.get(re.split("[-_]", (part.lang or lang).lower())[0])
+            for key in dict.fromkeys(_find_mentioned_keys(part.text, patterns)) if patterns else ():
+                if key not in known and not (takes_any_key and len(key) == 1):
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
-                    context.report.warning(part.path, "prompt-key", message, f"there are {', '.join(known)}")
+                    word = {"*": "star", "#": "hash"}.get(key, key)
+                    fix = f"add it under keys, as {word}: NODE, or correct the text; there are {', '.join(keys)}"
+                    context.report.warning(part.path, "prompt-key", message, fix)
 
 
 def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart], length: int, stop: str) -> None:
@@ -54,8 +154,13 @@ def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart],
             context.report.warning(place, "stop-in-prompt", message, fix)
 
 
-def _find_mentioned_keys(text: str) -> Iterator[str]:
-    for found in _PRESS_KEY.finditer(text):
-        key = found["key"].lower()
-        if not _NEGATION.search(text[: found.start()]):
-            yield _DIGIT_WORDS.get(key) or _SIGN_WORDS.get(key) or key
+def _find_mentioned_keys(text: str, patterns: _KeyPatterns) -> Iterator[str]:
+    """Yield the keys that a text surely tells the caller to press."""
+    for found in patterns.mention.finditer(text):
+        if patterns.negation.search(text[: found.start()]):
+            continue
+        mention: re.Match[str] | None = found
+        while mention:
+            word = next(filter(None, mention.groupdict().values())).lower()
+            yield patterns.keys_by_word.get(word, word)
+            mention = patterns.other_key.match(text, mention.end())

@@ -155,7 +155,8 @@ class MenuStep(QuestionStep):
         lang = {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US")
         parts = {key: [*self.find_spoken_parts(path, key)] for key in self.prompts_by_key()}
         stop = (self.stop or _pick_stop_key(self.keys)) if self._has_end_key(context) else ""
-        check_menu_prompts(context, parts, lang, self.keys, stop)
+        takes_any_key = bool(self.any) and self._names_every_key()
+        check_menu_prompts(context, parts, lang, self.keys, stop, takes_any_key=takes_any_key)
 
     def _has_end_key(self, context: StepContext) -> bool:
         return bool(self.stop) or context.flow.dialect == "classic" or len({*map(len, self.keys)}) > 1

@@ -6,7 +6,8 @@ import re
 from typing import Final, NamedTuple
 
 from callflows.flows.source.prompt_shape import is_language_mapping
-from callflows.flows.source.source_values import KEY_WORDS, TRUE_WORDS
+from callflows.flows.source.source_values import KEY_WORDS
+from callflows.telephony.truth_words import TRUE_WORDS
 from callflows.text import clean_text
 
 _MAX_TEXT_CHARACTERS: Final = 400
