@@ -31,6 +31,13 @@ def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
     assert any("pressed 2" in words for words in heard)
     lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
     assert {*lit} == {"start", "menu", "support", "message"}
+    page.get_by_role("link", name="Why").click()
+    reasons = page.locator(".entries .words").all_inner_texts()
+    assert reasons[-3:] == [
+        "rang +12015550190: nobody answered (no user response)",
+        "came to message",
+        "has recorded a message",
+    ]
 
 
 def test_a_box_of_the_picture_leads_to_its_steps_and_to_what_was_heard_in_it(visit):
@@ -157,9 +164,9 @@ def test_numbers_say_what_they_are_for_and_what_opentact_does_with_their_calls(v
 
 def test_the_phone_rings_at_another_time_too(visit):
     page = visit(java_script_enabled=False)
-    page.goto("/console/phone?flow=front-desk&at=tomorrow")
+    page.goto("/console/phone?flow=front-desk&at=soon")
     assert "is no date and time" in page.get_by_role("alert").inner_text()
-    page.goto("/console/phone?flow=front-desk&at=2026-12-24+18:00&from=anonymous&acts=1a")
+    page.goto("/console/phone?flow=front-desk&at=Saturday+11:00&from=anonymous&acts=1a")
     assert "The call is over" in page.locator("#end").inner_text()
 
 
@@ -173,7 +180,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     assert "did you mean 'support'?" in page.get_by_role("alert").inner_text()
     page.get_by_label("The file").fill(whole.replace("2: support", "2: sales").replace("Welcome to Acme", "Hello at Acme"))
     page.get_by_text("Texts, hours, dates and people, without the rest of the file").click()
-    page.get_by_label(re.compile("^nodes, closed, say")).fill("We are closed today.")
+    page.get_by_label(re.compile("^closed: says")).fill("We are closed today.")
     page.get_by_role("button", name="4. Show the impact").click(timeout=60_000)
     page.get_by_role("heading", name=re.compile("2 would go elsewhere")).wait_for(timeout=60_000)
     page.get_by_role("button", name="5. Go live").click()
@@ -202,7 +209,7 @@ def test_a_draft_is_rung_by_the_keyboard_and_a_past_call_becomes_a_test(visit, w
         page.get_by_label("The file").input_value().replace("Welcome to Acme", "Hello at Acme")
     )
     page.get_by_role("button", name="2. Ring it").click()
-    page.get_by_text("Hello at Acme").wait_for()
+    page.locator(".heard").get_by_text("Hello at Acme").wait_for()
     page.keyboard.press("1")
     page.get_by_text("It rings").wait_for()
     page.get_by_role("button", name="Somebody answers").click()

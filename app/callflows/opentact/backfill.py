@@ -86,7 +86,7 @@ class EventBackfill:
         """Iterate over search results; if Opentact rejects the masks, try the next ones."""
         for masks in mask_attempts:
             try:
-                async for record in _limit_rows(search(**masks)):
+                async for record in _limit_rows(search(**masks), MAX_BACKFILL_ROWS):
                     yield record
             except (OpentactUnavailableError, OpentactRateLimitError, OpentactAuthenticationError):
                 raise
@@ -143,11 +143,11 @@ def _build_search_event(event_type: str, record: RestRecord, until: datetime, so
     return parse_event({**at, "type": event_type, "payload": payload}, until, source)
 
 
-async def _limit_rows(rows: AsyncIterator[RestRecord], limit: int = MAX_BACKFILL_ROWS) -> AsyncIterator[RestRecord]:
+async def _limit_rows(rows: AsyncIterator[RestRecord], limit: int) -> AsyncIterator[RestRecord]:
     seen = 0
     async for row in rows:
         seen += 1
         if seen > limit:
-            _LOG.warning("more was found than is looked at", rows=limit)
+            _LOG.warning("more was missed than is looked at", rows=limit)
             return
         yield row

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
@@ -16,6 +18,7 @@ from callflows.errors import (
     ValueEditError,
 )
 from callflows.flows.authoring.scenario_edits import add_scenario
+from callflows.flows.authoring.value_edits import read_file_data
 from callflows.web.command_process import TriedDraft
 from callflows.web.console.draft_form import apply_form_values, build_value_form, read_draft_text
 from callflows.web.console.phone_page import read_phone_fields, render_phone, ring_flow
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _REPLAYED_DAYS: Final = "7d"
+_REPLAYED_SECONDS: Final = 7 * 86_400
 _REPLAYED_CALLS: Final = "200"
 
 
@@ -100,8 +104,21 @@ class _ChangePages:
             return {**found, "tests": (await self._workshop.test_draft(flow, text))["scenarios"]}
         if what == "impact":
             filters = {"since": _REPLAYED_DAYS, "flow": flow, "limit": _REPLAYED_CALLS}
-            return {**found, "impact": await _read_report(self._workshop.replay_calls(filters, TriedDraft(flow, text)))}
+            report = await _read_report(self._workshop.replay_calls(filters, TriedDraft(flow, text)))
+            return {**found, "impact": {**report, "changed_nodes": await self._count_calls_of_changed_nodes(flow, text)}}
         return {**found, "notice": "No mistake was found."}
+
+    async def _count_calls_of_changed_nodes(self, flow: str, text: str) -> list[dict[str, Any]]:
+        """Return the nodes that differ from those of the file, each with the calls that came there in the last days."""
+        current = await self._workshop.read_source(flow)
+        before, after = (read_file_data(source).get("nodes") or {} for source in (current.text, text))
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            return []
+        since = time.time() - _REPLAYED_SECONDS
+        calls: Counter[str] = Counter()
+        for _, node, count in await ask_journal(self._console.sources.journal.count_traffic(flow, since)):
+            calls[node] += count
+        return [{"name": name, "calls": calls[name]} for name in before if before[name] != after.get(name)]
 
     async def _render(self, request: Request, session: ConsoleSession, text: str, digest: str, **found: Any) -> Response:  # noqa: ANN401 - what was found
         current = await self._read_source(request)
@@ -115,7 +132,7 @@ class _ChangePages:
             digest=digest,
             is_changed=text != current.text,
             values=build_value_form(text),
-            opens_values="values" in request.query_params,
+            opens_values=not any(problem.severity == "error" for problem in found.get("problems", ())),
             **{**defaults, **found},
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +15,7 @@ from callflows.flows.authoring.flow_outline import FlowOutlines
 from callflows.journal.inbox import InboxFilter
 from callflows.web.console.console_accounts import CONSOLE_ROLES
 from callflows.web.console.console_door import CONSOLE_PATH
+from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.page_rendering import ConsoleFiles, PageRenderer
 from callflows.web.journal_lists import ask_journal
 
@@ -51,6 +51,7 @@ CONSOLE_MENU: Final = (
 )
 """The pages in the head of each page, with their paths."""
 _COUNT_LIFE_SECONDS: Final = 10.0
+_COUNT_SHOWN_SECONDS: Final = 60.0
 _MAX_COUNTED: Final = 100
 
 
@@ -84,7 +85,7 @@ class Console:
         self.static_files = ConsoleFiles()
         self.routes: list[Route] = []
         self._renderer = PageRenderer(self.static_files)
-        self._new = (float("-inf"), 0)
+        self._new_counts = CountsCache[int](_COUNT_LIFE_SECONDS, _COUNT_SHOWN_SECONDS)
         self._outlines: tuple[LoadedFlows, FlowOutlines] | None = None
 
     def add_page(self, path: str, handler: PageHandler, scope: str = "read", methods: Sequence[str] = ("GET",)) -> None:
@@ -98,7 +99,7 @@ class Console:
 
     async def render(self, request: Request, session: ConsoleSession, template: str, **values: Any) -> Response:  # noqa: ANN401 - values of templates
         """Render a page with its head."""
-        new = await self._count_new()
+        new = await self._new_counts.get("", self._count_new)
         values["menu"] = [(name, to, here, new if name == "Inbox" else 0) for name, to, here in self._list_menu(request)]
         return self._renderer.render_page(template, {**self._build_head(session), **values})
 
@@ -114,18 +115,14 @@ class Console:
         return [(name, CONSOLE_PATH + to, to == f"/{first}") for name, to in CONSOLE_MENU]
 
     async def _count_new(self) -> int:
-        """Count the new voicemails and texts, up to a hundred of each. A count is used for ten seconds."""
-        counted_at, count = self._new
-        if time.monotonic() - counted_at > _COUNT_LIFE_SECONDS:
-            wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
-            count = len(await ask_journal(journal.list_voicemails(wanted)))
-            count += len(await ask_journal(journal.list_messages(wanted)))
-            self._new = time.monotonic(), count
-        return count
+        """Count the new voicemails and texts, up to a hundred of each."""
+        wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
+        voicemails = len(await ask_journal(journal.list_voicemails(wanted)))
+        return voicemails + len(await ask_journal(journal.list_messages(wanted)))
 
     def forget_counts(self) -> None:
-        """Have the next page count again, after a change."""
-        self._new = (float("-inf"), 0)
+        """Count again for the next page: somebody has changed something."""
+        self._new_counts.forget()
 
     def render_part(self, template: str, values: Mapping[str, Any]) -> str:
         """Render a part of a page that is the same for everybody."""

@@ -31,6 +31,15 @@ _DATE_FIELD: Final = "date "
 _WINDOWS_FIELD: Final = "windows "
 _REMOVE_FIELD: Final = "remove "
 """Beginning of the name of a box that takes out an item."""
+_TEXT_WORDS: Final = {
+    "say": "says",
+    "prompt": "asks",
+    "no_input": "if no key was pressed",
+    "no_match": "if a wrong key was pressed",
+    "greeting": "greeting before the tone",
+    "thanks": "thanks after a message",
+}
+"""Keys of texts, each in words."""
 _ADDED_KINDS: Final = {"members": "add somebody", "dates": "add a date"}
 """Kinds of values of which there may be several, each with the label of a new one."""
 
@@ -48,8 +57,13 @@ def build_value_form(text: str) -> list[dict[str, Any]]:
     """Return the values of a flow file for a form: each with its fields, and with those for new items."""
     values = list_editable_values(text)
     known = {value.path for value in values}
-    names = dict.fromkeys(str(value.path[1]) for value in values if value.path[0] == "hours")
-    return [*map(_build_row, values), *(_build_hours_additions(name, known) for name in names)]
+    rows: list[dict[str, Any]] = []
+    for value, following in zip(values, [*values[1:], None], strict=True):
+        rows.append(_build_row(value))
+        is_last = following is None or following.path[:2] != value.path[:2]
+        if value.path[0] == "hours" and is_last:
+            rows.append(_build_hours_additions(str(value.path[1]), known))
+    return rows
 
 
 def _build_row(value: EditableValue) -> dict[str, Any]:
@@ -84,7 +98,7 @@ def _build_hours_additions(name: str, known: set[ValuePath]) -> dict[str, Any]:
     closed, holidays, opened = (("hours", name, key) for key in ("closed", "holidays", "open"))
     return {
         "kind": "exceptions",
-        "label": f"hours, {name}: more exceptions",
+        "label": f"Hours {name}: another exception",
         "line": 0,
         "items": [],
         "closed_field": _ADD_FIELD + json.dumps(closed) if closed not in known else "",
@@ -181,5 +195,11 @@ def _is_dated(path: ValuePath) -> bool:
 
 
 def _describe_path(path: ValuePath) -> str:
-    """Return the place of a value in words, as ``nodes, closed, say``."""
-    return ", ".join(str(part) for part in path if not isinstance(part, int))
+    """Return the place of a value in words, as ``closed: says``."""
+    section, *parts = (part for part in path if not isinstance(part, int))
+    if section == "hours":
+        return f"Hours {parts[0]}: {' '.join(map(str, parts[1:]))}"
+    if section == "groups":
+        return f"Group {parts[0]}: whom it rings"
+    words = _TEXT_WORDS.get(str(parts[-1]), str(parts[-1]))
+    return f"{parts[0] if section == 'nodes' else section}: {words}"

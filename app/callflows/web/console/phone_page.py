@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 
-from callflows.flows.hours.wall_clock import parse_start_moment
+from callflows.flows.entry_points import START_NODE
+from callflows.flows.hours.wall_clock import parse_call_moment
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal
 from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.stepwise_phone import HANG_UP, KEYS, SILENCE, StepwiseCall, read_decisions, run_until_decision
@@ -20,7 +21,6 @@ from callflows.web.console.scenario_pages import render_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -154,7 +154,8 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
         for step in call.steps
         if step["verb"] not in _HIDDEN_VERBS
     ]
-    nodes = [step["node"] for step in call.steps if step.get("node")]
+    # Steps that only decide are none that a caller hears: the call began in the first node anyway.
+    nodes = [START_NODE, *(step["node"] for step in call.steps if step.get("node"))]
     path = [node for index, node in enumerate(nodes) if not index or node != nodes[index - 1]]
     drawn = await asyncio.to_thread(draw_flow, flow.name, console.find_flow_file(flow.file), flow.source)
     picture = None
@@ -184,7 +185,7 @@ def _read_moment(text: str, flow: Flow) -> datetime | None:
     """Return the moment of a call on the clock of its flow; None for now. Raises ValueError."""
     if not text:
         return None
-    moment = parse_start_moment(text.replace("T", " "), flow.zone or UTC)
+    moment = parse_call_moment(text, datetime.now(UTC), flow.zone or UTC)
     if moment is None:
-        raise ValueError(f"{text!r} is no date and time: write 2026-12-24 18:00")
+        raise ValueError(f"{text!r} is no date and time: write Sat 11:00, or 2026-12-24 18:00")
     return moment
