@@ -101,9 +101,25 @@ def test_pages_say_fix(page):
     assert re.findall(r"(?i)\b(?:un)?mend(?:s|ed|ing)?\b", PAGES[page]) == []
 
 
-def test_the_compose_file_shown_is_the_one_of_the_repository():
+def test_the_server_shown_for_compose_is_the_one_of_the_repository():
     (shown,) = [block for block in read_blocks(PAGES["docs/how-to/docker.md"]) if block.title == "compose.yaml"]
-    assert yaml.safe_load(shown.text) == yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    composed = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    assert yaml.safe_load(shown.text)["services"] == {"callflows": composed["services"]["callflows"]}
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "file"),
+    [
+        ("systemd", "/etc/systemd/system/callflows.service", "systemd/callflows.service"),
+        ("reverse-proxy", "/etc/nginx/conf.d/callflows.conf", "nginx/callflows.conf"),
+        ("reverse-proxy", "Caddyfile", "caddy/Caddyfile"),
+        ("reverse-proxy", "/etc/traefik/callflows.yaml", "traefik/callflows.yaml"),
+        ("several-servers", "/etc/nginx/conf.d/callflows.conf", "nginx/replicas.conf"),
+    ],
+)
+def test_a_file_shown_is_the_one_in_deploy(page, title, file):
+    (shown,) = [block for block in read_blocks(PAGES[f"docs/how-to/{page}.md"]) if block.title == title]
+    assert shown.text == (ROOT / "deploy" / file).read_text(encoding="utf-8")
 
 
 def test_every_page_is_in_the_navigation():

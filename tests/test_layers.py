@@ -29,7 +29,7 @@ LAYERS = (
     {"installation_parts"},
     {"rehearsal_engine"},
     {"server"},
-    {"importing", "testing"},
+    {"benchmark", "importing", "testing"},
     {"cli"},
     {"__main__"},
 )

@@ -18,6 +18,7 @@ CallflowsError
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
+├── CallLimitError                a caller or a number has too many calls
 ├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
 │   ├── ForgedTicketError         the signature is not ours
@@ -166,6 +167,10 @@ class ExpressionError(CallflowsError):
         self.line = line
 
 
+class CallLimitError(CallflowsError):
+    """A caller has called, or a number was called, more often than the settings allow."""
+
+
 class NodeGoneError(CallflowsError):
     """A call goes on at a node that its flow has no more."""
 
@@ -210,6 +215,10 @@ class AuthorCodeError(SandboxError):
     def __str__(self) -> str:
         """Format like the last line of a traceback: ``ValueError: no such account``."""
         return f"{self.error_type}: {self.message}"
+
+
+class BenchmarkError(CallflowsError):
+    """The speed of answers cannot be measured here."""
 
 
 class RehearsalError(CallflowsError):

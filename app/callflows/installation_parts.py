@@ -15,18 +15,25 @@ from callflows.flows.twiml.twilio_requests import TwilioAccount
 from callflows.sandbox.sandbox_pool import SandboxPool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from callflows.flows.loader.folder_loader import ProgressCallback
     from callflows.journal.journal import Journal
     from callflows.opentact import Opentact
     from callflows.settings import Settings
+    from callflows.telephony.call_traces import CallTraces
+    from callflows.telephony.events import EffectResult
 
 
 STOP_GRACE_SECONDS: Final = 5.0
 """Seconds that pending effects get to finish when the server stops."""
 
 
-def create_sandbox_pool(settings: Settings) -> SandboxPool:
-    """Create the pool for templates, Python flows and slow expressions; no process runs before ``start``."""
+def create_sandbox_pool(settings: Settings, report_output: Callable[[str], None] | None = None) -> SandboxPool:
+    """Create the pool for templates, Python flows and slow expressions; no process runs before ``start``.
+
+    ``report_output`` is called with each line that their code prints; without it, the lines go to standard error.
+    """
     return SandboxPool(
         "callflows.sandbox.job_runner:run_pickled_job",
         # The modules of all job classes: importing one in the job would make a caller wait.
@@ -37,6 +44,7 @@ def create_sandbox_pool(settings: Settings) -> SandboxPool:
             "callflows.flows.steps.digit_matching",
         ),
         max_processes=settings.sandbox_processes,
+        report_output=report_output,
     )
 
 
@@ -50,7 +58,10 @@ def create_opentact_client(settings: Settings) -> Opentact | None:
 
 
 def create_live_effects(
-    settings: Settings, opentact: Opentact | None = None, journal: Journal | None = None
+    settings: Settings,
+    opentact: Opentact | None = None,
+    journal: Journal | None = None,
+    traces: CallTraces | None = None,
 ) -> LiveEffects:
     """Create the handler of real effects: lookups, webhooks and messages."""
     sms = None
@@ -64,18 +75,25 @@ def create_live_effects(
 
         mails = partial(MailSender, read_smtp_server(settings), settings.mail_from)
     keys = [key.get_secret_value() for key in settings.notify_key]
-    settled = journal.record_soon if journal is not None else None
+
+    def report_result(result: EffectResult) -> None:
+        if journal is not None:
+            journal.record_soon(result)
+        if traces is not None:
+            traces.add_effect(result)
+
     return LiveEffects(
         settings.private_lookups,
         keys,
         send_sms=sms,
-        report_result=settled,
+        report_result=report_result,
         opt_outs=journal,
         idempotency_store=journal,
         outbox_folder=settings.data if journal is not None else None,
         make_mail_sender=mails,
         chat_tokens=dict(token.get_secret_value().split("=", 1) for token in settings.chat_tokens),
         twilio_auth_token=settings.twilio_auth_token.get_secret_value(),
+        traces=traces,
     )
 
 

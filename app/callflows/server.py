@@ -6,9 +6,11 @@ Only this module and ``rehearsal_engine``, which builds the engine of rehearsals
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import gc
+import importlib.metadata
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -47,6 +49,7 @@ from callflows.journal.journal import create_journal
 from callflows.log import get_logger
 from callflows.sandbox.job_runner import JobRunner
 from callflows.settings import Settings, check_token_of_public_server, find_unknown_settings, load_settings
+from callflows.telephony.call_traces import create_call_traces
 from callflows.telephony.events import LiveFlowVersion
 from callflows.telephony.phone_numbers import NumberMask
 from callflows.web.answer_engine import AnswerEngine
@@ -54,6 +57,7 @@ from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
 from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
+from callflows.web.call_limits import CallLimits
 from callflows.web.call_pushing import CallPusher
 from callflows.web.command_process import CommandProcesses
 from callflows.web.console.console_accounts import ConsoleAccounts
@@ -66,7 +70,9 @@ from callflows.web.console_listener import ConsoleListener
 from callflows.web.event_intake import EventIntake
 from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.inbound_sms import InboundSms
-from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer
+from callflows.web.line_checker import LineChecker
+from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer, log_uncaught_errors
+from callflows.web.metric_table import ComponentMetric
 from callflows.web.operator_api import create_operator_router
 from callflows.web.problem_details import install_problem_handlers
 from callflows.web.recording_links import create_recording_router
@@ -77,7 +83,7 @@ from callflows.web.sound_files import create_sound_router
 from callflows.web.webhook_door import create_webhook_router
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.types import ASGIApp
 
@@ -93,11 +99,19 @@ if TYPE_CHECKING:
 _LOG: Final = get_logger("server")
 
 
-def create_app(settings: Settings | None = None, library: FlowLibrary | None = None) -> CallDoor:
+def create_process_app() -> CallDoor:
+    """Build the server in a process that does nothing else. Raises SettingsError."""
+    return create_app(owns_process=True)
+
+
+def create_app(
+    settings: Settings | None = None, library: FlowLibrary | None = None, *, owns_process: bool = False
+) -> CallDoor:
     """Build the server as an ASGI app. Raises SettingsError.
 
     Broken flows are logged and do not stop the other flows. ``library`` is the result of ``load_flow_library`` if the
-    caller has loaded the flows already.
+    caller has loaded the flows already. If the server ``owns_process``, all warnings and uncaught errors of the process
+    become log lines.
     """
     end_with_parent_process()
     settings = settings or load_settings()
@@ -105,6 +119,9 @@ def create_app(settings: Settings | None = None, library: FlowLibrary | None = N
     log = LogWriter()
     mask = NumberMask(load_secret_keys(settings)[0])
     configure_logging(log, settings.log_format, mask)
+    if owns_process:
+        log_uncaught_errors()
+        atexit.register(log.write_rest)
     installation = Installation(settings, library or load_flow_library(settings), log, mask)
     installation.log_warnings()
     app = FastAPI(
@@ -182,17 +199,19 @@ class Installation:
             lambda: library.refresh().book,
         )
         self.opentact = create_opentact_client(settings)
+        self._traces = create_call_traces(importlib.metadata.version("callflows"))
         self.answer_metrics = AnswerMetrics(
             create_line_renderer(settings.log_format),
             log_writer,
-            lambda: library.loaded_flows.state_counts,
             mask,
             open_shared_counts(settings.data),
+            self._traces,
         )
         self._log_writer = log_writer
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._live_effects = create_live_effects(settings, self.opentact, self.journal)
-        self._job_runner = JobRunner(self._live_effects, create_sandbox_pool(settings))
+        self._live_effects = create_live_effects(settings, self.opentact, self.journal, self._traces)
+        pool = create_sandbox_pool(settings, log_author_output if settings.log_format == "json" else None)
+        self._job_runner = JobRunner(self._live_effects, pool)
         self._call_end_handler = CallEndHandler(
             self._flow_versions,
             self.journal,
@@ -213,14 +232,18 @@ class Installation:
             effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
+            call_limits=CallLimits(settings.caller_calls_per_minute, settings.number_calls_per_minute),
         )
         self._execution_logs = self._create_execution_log_fetcher()
         self.event_intake = EventIntake(
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
         )
         self._event_listener = self._create_event_listener()
+        self._line_checker = LineChecker(
+            settings, self.journal, signer, lambda: self._flow_versions.book, self._live_effects.queue_effect
+        )
         self._console_listener = self._create_console_listener()
-        self._register_gauges()
+        self._register_metrics()
 
     def create_console(self) -> ASGIApp:
         """Create the pages of the console."""
@@ -334,36 +357,154 @@ class Installation:
         )
         return InboundSms(inbox, lambda: self._flow_versions.book, self._live_effects)
 
-    def _register_gauges(self) -> None:
-        add_gauge = self.answer_metrics.add_gauge
-        add_gauge(
-            "callflows_effects",
-            "Effects and lookups, by their result",
-            ["kind", "result"],
-            self._live_effects.count_results,
-        )
-        add_gauge(
-            "callflows_effects_pending",
-            "Effects without a result (waiting), and the age of the oldest (oldest_seconds)",
-            ["state"],
-            self._live_effects.get_status,
-        )
-        add_gauge(
-            "callflows_workers",
-            "Requests to workers, by their result",
-            ["state"],
-            self._job_runner.worker_counts,
-        )
-        add_gauge(
-            "callflows_journal", "Events and answers, by their result in the journal", ["state"], self.journal.count_results
-        )
+    def _register_metrics(self) -> None:
+        jobs, effects = self._job_runner, self._live_effects
 
-        add_gauge(
-            "callflows_watcher",
-            "Seconds since the flow files were looked at, and 1 if the look is stuck",
-            ["state"],
-            self._folder_watcher.count_states,
+        def read_one(get_number: Callable[[], float]) -> Callable[[], Mapping[tuple[str, ...], float]]:
+            return lambda: {(): get_number()}
+
+        self.answer_metrics.add_metrics(
+            ComponentMetric(
+                "callflows_flows",
+                "max",
+                "Flows: live, broken, or stale (an earlier version is live)",
+                ["state"],
+                lambda: self.library.loaded_flows.state_counts,
+            ),
+            ComponentMetric(
+                "callflows_effects",
+                "counter",
+                "Effects and lookups, by their result",
+                ["kind", "result"],
+                effects.count_results,
+            ),
+            ComponentMetric(
+                "callflows_effects_pending",
+                "sum",
+                "Effects without a result",
+                [],
+                read_one(lambda: effects.get_status()["waiting"]),
+            ),
+            ComponentMetric(
+                "callflows_effects_oldest_pending_seconds",
+                "max",
+                "Age of the oldest effect without a result",
+                [],
+                read_one(lambda: effects.get_status()["oldest_seconds"]),
+            ),
+            ComponentMetric(
+                "callflows_sandbox_jobs",
+                "counter",
+                "Jobs for sandbox processes",
+                [],
+                read_one(lambda: jobs.worker_counts()["asked"]),
+            ),
+            ComponentMetric(
+                "callflows_sandbox_jobs_overdue",
+                "counter",
+                "Jobs that did not end in time",
+                [],
+                read_one(lambda: jobs.worker_counts()["overdue"]),
+            ),
+            ComponentMetric(
+                "callflows_sandbox_jobs_running",
+                "sum",
+                "Jobs in sandbox processes now",
+                [],
+                read_one(lambda: jobs.worker_counts()["running"]),
+            ),
+            ComponentMetric(
+                "callflows_sandbox_processes",
+                "sum",
+                "Sandbox processes now",
+                [],
+                read_one(lambda: jobs.worker_counts()["processes"]),
+            ),
+            ComponentMetric(
+                "callflows_sandbox_processes_ended",
+                "counter",
+                "Sandbox processes that died, or were killed and replaced because a job did not stop",
+                ["cause"],
+                lambda: {cause: jobs.worker_counts()[cause] for cause in ("died", "replaced")},
+            ),
+            ComponentMetric(
+                "callflows_journal_entries",
+                "counter",
+                "Events and answers, by their result in the journal",
+                ["result"],
+                self.journal.count_results,
+            ),
+            ComponentMetric(
+                "callflows_journal_database_up",
+                "min",
+                "1 if the database of the journal can be reached",
+                [],
+                read_one(lambda: self.journal.get_status()["database"] == "ok"),
+            ),
+            ComponentMetric(
+                "callflows_journal_spooled_bytes",
+                "sum",
+                "Bytes in files that wait for the database",
+                [],
+                read_one(lambda: self.journal.get_status()["spooled_bytes"]),
+            ),
+            ComponentMetric(
+                "callflows_watcher_last_look_seconds",
+                "max",
+                "Seconds since the flow files were looked at",
+                [],
+                read_one(lambda: self._folder_watcher.get_status()["last_look_seconds"]),
+            ),
+            ComponentMetric(
+                "callflows_watcher_stuck",
+                "max",
+                "1 if the look at the flow files is stuck",
+                [],
+                read_one(lambda: bool(self._folder_watcher.get_status()["problem"])),
+            ),
+            ComponentMetric(
+                "callflows_build_info",
+                "max",
+                "1, with the version of the server",
+                ["version"],
+                lambda: {importlib.metadata.version("callflows"): 1},
+            ),
         )
+        lines = self._line_checker
+        self.answer_metrics.add_metrics(
+            ComponentMetric(
+                "callflows_line_up",
+                "min",
+                "1 if a caller hears the flow, 0 if the fallback or nothing; by calls of our own through PUBLIC_URL",
+                ["flow"],
+                lines.read_line_states,
+            ),
+            ComponentMetric(
+                "callflows_line_check_timestamp_seconds",
+                "max",
+                "When all flows were rung last, in seconds since 1970",
+                [],
+                lines.read_check_time,
+            ),
+            ComponentMetric(
+                "callflows_line_checks",
+                "counter",
+                "Calls of our own, by what the caller hears",
+                ["hears"],
+                lines.count_results,
+            ),
+        )
+        if self._event_listener is not None:
+            listener = self._event_listener
+            self.answer_metrics.add_metrics(
+                ComponentMetric(
+                    "callflows_events_connected",
+                    "max",
+                    "1 if a process of this server receives Opentact's events",
+                    [],
+                    read_one(lambda: bool(listener.get_status()["connected"])),
+                )
+            )
 
     def log_warnings(self) -> None:
         """Log problems of the settings and the flows."""
@@ -402,6 +543,7 @@ class Installation:
             "events": events,
             "effects": self._live_effects.get_status(),
             "watcher": self._folder_watcher.get_status(),
+            "lines": self._line_checker.get_status(),
         }
 
     def _record_live_versions(self, book: FlowBook, before: FlowBook | None = None) -> None:
@@ -441,9 +583,7 @@ class Installation:
         await self._live_effects.start()
         self._loop = asyncio.get_running_loop()
         await self._prepare_flows(self._flow_versions.book)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
+        freeze_loaded_objects()
         self._folder_watcher.start()
         self._call_end_handler.start()
         self._call_counter.start()
@@ -451,7 +591,9 @@ class Installation:
             self._event_listener.start()
         if self._console_listener is not None:
             self._console_listener.start()
+        self._line_checker.start()
         yield
+        await self._line_checker.stop()
         if self._console_listener is not None:
             await self._console_listener.stop()
         self._folder_watcher.stop()
@@ -469,7 +611,21 @@ class Installation:
         self._record_live_versions(self._flow_versions.book)
         await asyncio.to_thread(self.journal.stop)
         self.answer_metrics.stop()
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.stop)
         self._log_writer.stop()
+
+
+def freeze_loaded_objects() -> None:
+    """Exempt everything that is loaded from garbage collection, and search for garbage rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
+
+
+def log_author_output(line: str) -> None:
+    """Log a line that code of a flow printed."""
+    _LOG.info("output of a flow", text=line)
 
 
 def log_problems(loaded: LoadedFlows, before: LoadedFlows | None = None) -> None:

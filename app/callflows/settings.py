@@ -36,6 +36,7 @@ _PUBLIC_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[A-Za-z0-9._~
 _WEBHOOK_KEY_PATTERN = re.compile(
     r"(whsec_)?(?=[A-Za-z0-9+/]{32,86}=*$)([A-Za-z0-9+/]{4})+([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 )
+_ALERT_URL_PATTERN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:_]+(/[!-~]*)?", re.IGNORECASE)
 _OPENTACT_URL_PATTERN = re.compile(r"[a-z]+://[!-~]+", re.IGNORECASE)
 _SMTP_URL_PATTERN = re.compile(r"smtps?://([^\s/]+@)?[A-Za-z0-9.\-\[\]:]+/?")
 _CHAT_TOKEN_PATTERN = re.compile(r"[A-Za-z0-9.\-]+=[!-~]+")
@@ -139,6 +140,12 @@ class Settings(BaseSettings):
         SecretStr(""), description="the token that signs requests to apps under twiml, as Twilio does; unset: no signature"
     )
     deadline_ms: int = Field(2000, ge=50, le=60_000, description="maximum time for an answer, and for a request's body")
+    caller_calls_per_minute: int | None = Field(
+        None, ge=1, description="calls of one caller beyond this number in a minute get the fallback; unset: no limit"
+    )
+    number_calls_per_minute: int | None = Field(
+        None, ge=1, description="calls to one number beyond this number in a minute get the fallback; unset: no limit"
+    )
     dial_regions: RegionList = Field(
         (), description="countries of allowed computed targets, also if a file allows more; empty: any"
     )
@@ -167,6 +174,15 @@ class Settings(BaseSettings):
         ge=0,
         le=60,
         description="a shorter recording is no voicemail: the caller hung up during or after the tone",
+    )
+    line_check_seconds: int = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="how often every flow is rung through PUBLIC_URL, to know of a problem before a caller does; 0: never",
+    )
+    alert_url: SecretStr = Field(
+        SecretStr(""), description="the address of a webhook that reports which lines are down, signed with NOTIFY_KEY"
     )
     apology: str = Field(
         "We are sorry, your call cannot be taken right now. Please try again later.",
@@ -239,6 +255,13 @@ class Settings(BaseSettings):
         if url and not _PUBLIC_URL_PATTERN.fullmatch(url):
             raise ValueError("must be https:// or http://, a host and an optional path, without a query")
         return url.rstrip("/")
+
+    @field_validator("alert_url")
+    @classmethod
+    def _check_alert_url(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and not _ALERT_URL_PATTERN.fullmatch(url.get_secret_value()):
+            raise ValueError("must be https:// or http://, a host and perhaps a path and a query")
+        return url
 
     @field_validator("opentact_url")
     @classmethod
@@ -372,6 +395,22 @@ class Settings(BaseSettings):
         if any(not secret.get_secret_value() for secret in secrets):
             raise ValueError("must not be empty")
         return secrets
+
+
+class _LogSettings(BaseSettings):
+    """The one setting that is needed to report that others are wrong."""
+
+    model_config = Settings.model_config
+
+    log_format: Literal["json", "text"] = "json"
+
+
+def load_log_format() -> Literal["json", "text"]:
+    """Return the format of log lines, whatever is wrong with the other settings."""
+    try:
+        return _LogSettings().log_format
+    except (ValidationError, OSError, ValueError):
+        return "json"
 
 
 def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) -> str:

@@ -17,13 +17,13 @@ import time
 import urllib.request
 from pathlib import Path
 
-from answering import run_server
 from sqlalchemy import create_engine
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "journal"))
 from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
+from callflows.benchmark.measured_server import run_measured_server
 from callflows.journal.sql_store import parse_database_url
 from waiting import run_bounded
 
@@ -61,7 +61,7 @@ def read_journal(port: int) -> dict[str, int]:
     """The journal's status and counters."""
     status = json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"))["journal"]
     text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics?token=benchmark").read().decode()
-    counts = re.findall(r'^callflows_journal\{state="(\w+)"\} ([0-9.]+)', text, re.MULTILINE)
+    counts = re.findall(r'^callflows_journal_entries_total\{result="(\w+)"\} ([0-9.]+)', text, re.MULTILINE)
     return {**status, **{name: int(float(count)) for name, count in counts}}
 
 
@@ -77,8 +77,8 @@ def count_turns(url: str) -> int:
 def measure_recording(kind: str, rate: int) -> None:
     """Print the figures of a rate."""
     with tempfile.TemporaryDirectory() as folder, create_database(kind, Path(folder)) as url:
-        os.environ["CALLFLOWS_DATABASE_URL"] = url
-        with run_server(["callflows", "serve"], folder) as (_pid, port):
+        command = ["callflows", "serve", "--port", "PORT"]
+        with run_measured_server(command, Path(folder), DATABASE_URL=url) as (_pid, port):
             began = time.monotonic()
             answered = run_bounded(ask_calls(port, rate), 60)
             took = time.monotonic() - began

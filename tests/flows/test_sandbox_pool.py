@@ -110,7 +110,7 @@ def test_a_worker_takes_a_hundred_turns_that_wait_at_once(run):
     async def story():
         async with workers(max_processes=1) as pool:
             assert len(set(await asyncio.gather(*(asked(pool, "sleep 0.3") for _ in range(100))))) == 1
-            assert pool.counts["workers"] == 1
+            assert pool.counts["processes"] == 1
 
     run(story())
 
@@ -234,6 +234,19 @@ def test_what_is_printed_goes_to_standard_error(capfd):
     assert sorted(err.splitlines()) == ["printed loudly", "written loudly"]
 
 
+def test_what_is_printed_is_reported_line_by_line_to_whoever_wants_it(capfd):
+    printed = []
+
+    async def story():
+        async with workers(report_output=printed.append) as pool:
+            await asked(pool, "shout loudly")
+            await until(lambda: len(printed) == 2)
+
+    run_bounded(story())
+    assert sorted(printed) == ["printed loudly", "written loudly"]
+    assert capfd.readouterr() == ("", "")
+
+
 @LINUX
 def test_a_worker_reads_nothing():
     async def story():
@@ -289,11 +302,11 @@ def test_a_turn_that_waits_is_not_killed_for_a_turn_beside_it_that_computes_with
 def test_processes_are_started_as_flows_need_them_and_there_are_never_more_than_allowed():
     async def story():
         pool = SandboxPool("worker_functions:answer", max_processes=3)
-        assert pool.counts["workers"] == 0
+        assert pool.counts["processes"] == 0
         await pool.start()
-        assert pool.counts["workers"] == 2
+        assert pool.counts["processes"] == 2
         flows = [asyncio.create_task(asked(pool, "block 3", lane=f"flow {number}")) for number in range(6)]
-        await until(lambda: pool.counts["workers"] == 3)
+        await until(lambda: pool.counts["processes"] == 3)
         assert len(set(await asyncio.gather(*flows))) == 3
         await pool.stop()
 
@@ -407,7 +420,7 @@ def test_workers_that_are_not_running_say_so():
     pool = SandboxPool("worker_functions:answer")
     with pytest.raises(SandboxCrashError, match="not running"):
         run_bounded(asked(pool, "echo x"))
-    assert pool.counts["workers"] == 0
+    assert pool.counts["processes"] == 0
 
 
 def test_whoever_waits_when_the_workers_stop_is_told():
@@ -467,7 +480,7 @@ async def main():
     tasks = []
     for work in ("spin", "block 1000", "power"):
         tasks.append(asyncio.create_task(pool.run_request(work.encode(), time.monotonic() + 1000, work)))
-        while pool.counts["workers"] < len(tasks) + 1 or not pool._find_idle_processes():
+        while pool.counts["processes"] < len(tasks) + 1 or not pool._find_idle_processes():
             await asyncio.sleep(0.05)
     print("\\n".join(str(process._process.pid) for process in pool._processes), flush=True)
     print("", flush=True)

@@ -25,6 +25,7 @@ from callflows.telephony.ports import Effect, LookupRequest, LookupResult
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.call_door import CallDoor
+from callflows.web.call_limits import CallLimits
 from callflows.web.log_lines import configure_logging, create_line_renderer
 from callflows.web.request_trust import RequestTrust
 from waiting import run_bounded
@@ -145,6 +146,7 @@ class InProcessServer:
             caller_counts=InMemoryCallCounter(),
             clock=clock,
             record_answer=record_answer,
+            call_limits=CallLimits(self.settings.caller_calls_per_minute, self.settings.number_calls_per_minute),
         )
         self.app = CallDoor(_answer_not_found, self.engine, RequestTrust(self.settings))
 

@@ -179,7 +179,7 @@ def test_answers_are_counted_though_the_log_cannot_be_written(tmp_path):
     door = InProcessServer(tmp_path)
     door.answer_metrics._out = FullDisk()  # noqa: SLF001 - the only way to break it
     door.send_request()
-    assert b'callflows_answers_total{flow="desk",outcome="answered"} 1.0' in door.answer_metrics.render_prometheus()
+    assert b'callflows_answers_total{flow="desk",outcome="answered"} 1.0' in door.answer_metrics.render_prometheus()[0]
 
 
 # What was said once is not said to the next

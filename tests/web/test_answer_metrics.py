@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import collections
 import io
 import json
+import os
 import re
 import threading
 
 import pytest
 from in_process_server import CALL_FIELDS, DESK, SAMPLES, InProcessServer, list_callback_urls
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from callflows.web.answer_metrics import MAX_WAITING_ANSWERS, AnswerMetrics
 from callflows.web.log_lines import create_line_renderer
+from callflows.web.metric_table import ComponentMetric
 from callflows.web.shared_counts import SharedCounts, WorkerCounts
 
 BROKEN = DESK.replace("0123", "0124").replace(
@@ -42,7 +44,7 @@ def all_kinds(door: InProcessServer) -> str:
 
 
 def counts(door: InProcessServer) -> dict[str, float]:
-    lines = door.answer_metrics.render_prometheus().decode().splitlines()
+    lines = door.answer_metrics.render_prometheus()[0].decode().splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
@@ -143,7 +145,7 @@ def test_what_cannot_be_logged_in_time_is_dropped_counted_and_said(tmp_path):
     (entry,) = door.answer_metrics._queue.take(1)  # noqa: SLF001 - one entry, many times
     for _ in range(MAX_WAITING_ANSWERS + 11):
         door.answer_metrics.add(entry)
-    assert b"callflows_log_lines_dropped_total 11.0" in door.answer_metrics.render_prometheus()
+    assert b"callflows_log_lines_dropped_total 11.0" in door.answer_metrics.render_prometheus()[0]
     assert "log lines dropped" in [line["event"] for line in door.read_log_lines()]
 
 
@@ -181,17 +183,37 @@ def test_counting_begins_and_ends_with_the_server(tmp_path):
     assert [line["event"] for line in door.read_log_lines() if "ms" in line] == ["answered"]
 
 
-def test_a_worker_that_ended_takes_no_counts_with_it(tmp_path):
-    ended = SharedCounts(tmp_path)
+def test_a_worker_that_ended_leaves_its_counters_and_takes_its_gauges_with_it(tmp_path):
+    ended, running = SharedCounts(tmp_path), SharedCounts(tmp_path)
     counts = WorkerCounts(buckets=[0] * 10, dropped_lines=2)
     counts.answers["desk", "answered"] = 5
-    counts.gauges["callflows_workers"] = collections.Counter({("replaced",): 3, ("workers",): 2})
+    counts.counters["callflows_jobs"] = {("done",): 3}
+    counts.gauges |= {"callflows_processes": {(): 2}, "callflows_oldest_seconds": {(): 7.5}}
     ended.write(counts)
     next(tmp_path.glob("*.json")).rename(tmp_path / "1999999999.json")
+    running.write(counts)
+    next(tmp_path.glob(f"{os.getpid()}.json")).rename(tmp_path / f"{os.getppid()}.json")
     metrics = AnswerMetrics(create_line_renderer("json"), io.StringIO(), shared_counts=SharedCounts(tmp_path))
-    metrics.add_gauge("callflows_workers", "", ["state"], lambda: {"workers": 1, "replaced": 1})
-    text = metrics.render_prometheus().decode()
-    assert 'callflows_answers_total{flow="desk",outcome="answered"} 5.0' in text
-    assert 'callflows_workers{state="replaced"} 4.0' in text
-    assert 'callflows_workers{state="workers"} 1.0' in text
-    assert "callflows_log_lines_dropped_total 2.0" in text
+    metrics.add_metrics(
+        ComponentMetric("callflows_jobs", "counter", "", ["result"], lambda: {"done": 1}),
+        ComponentMetric("callflows_processes", "sum", "", [], lambda: {(): 1}),
+        ComponentMetric("callflows_oldest_seconds", "max", "", [], lambda: {(): 4}),
+    )
+    text = metrics.render_prometheus()[0].decode()
+    assert 'callflows_answers_total{flow="desk",outcome="answered"} 10.0' in text
+    assert 'callflows_jobs_total{result="done"} 7.0' in text
+    assert "callflows_processes 3.0" in text
+    assert "callflows_oldest_seconds 7.5" in text
+    assert "callflows_log_lines_dropped_total 4.0" in text
+    for process_id in (os.getpid(), os.getppid()):
+        assert f'process_cpu_seconds_total{{worker="{process_id}"}}' in text
+    assert '"1999999999"' not in text
+
+
+def test_metrics_come_as_openmetrics_to_whoever_asks_for_it(door):
+    all_kinds(door)
+    text, media_type = door.answer_metrics.render_prometheus("application/openmetrics-text; version=1.0.0")
+    assert media_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family.type for family in text_string_to_metric_families(text.decode())}
+    assert families["callflows_answers"] == "counter"
+    assert families["callflows_answer_seconds"] == "histogram"

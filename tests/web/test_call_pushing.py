@@ -164,5 +164,5 @@ def test_a_pushed_answer_is_counted_and_remembered_as_any_other(tmp_path):
     pushed(door, reported())
     (answered,) = answers
     assert (answered.method, answered.outcome.kind, answered.request_fields["call"]) == ("PUSH", "answered", CALL["uuid"])
-    assert b'callflows_answers_total{flow="desk",outcome="answered"} 1.0' in door.answer_metrics.render_prometheus()
+    assert b'callflows_answers_total{flow="desk",outcome="answered"} 1.0' in door.answer_metrics.render_prometheus()[0]
     assert KEY not in door.log.getvalue()

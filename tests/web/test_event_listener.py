@@ -20,6 +20,7 @@ from callflows.telephony.events import PlatformEvent
 from callflows.web import event_listener as listening_module
 from callflows.web.event_intake import EventIntake
 from callflows.web.event_listener import EVENT_LEASE, EventListener
+from callflows.web.work_lease import identify_host
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("rehearsal", "journal")]
 from breakable_database import open_breakable_database
@@ -181,7 +182,7 @@ def test_the_lease_of_a_process_here_that_was_killed_is_taken_over_at_once(pid, 
         async with run_harness(pace=200) as it:
             store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
             store.open()
-            store.hold_lease(EVENT_LEASE, f"{listening_module.identify_host()}/{pid}/0a1b2c3d", time.time(), 1000.0)
+            store.hold_lease(EVENT_LEASE, f"{identify_host()}/{pid}/0a1b2c3d", time.time(), 1000.0)
             async with ours(it, tmp_path) as made:
                 with contextlib.nullcontext() if taken else pytest.raises(TimeoutError):
                     await until(lambda: made.connected, 10 if taken else 1)

@@ -266,7 +266,7 @@ def test_the_server_says_which_flow_goes_on_in_an_earlier_version(tmp_path, caps
 def test_workers_are_there_when_the_first_flow_that_needs_them_comes_by_reload(tmp_path):
     (tmp_path / "desk.yaml").write_text(version(1))
     app = create_app(build_settings(flows=tmp_path))
-    none = 'callflows_workers{state="workers"} 0.0'
+    none = "callflows_sandbox_processes 0.0"
     with running(app):
         assert none in send_request(app, "/metrics").text
         in_place(tmp_path, version(2).replace("{{ caller.number }}", "{% for one in [1] %}{{ one }}{% endfor %}"))

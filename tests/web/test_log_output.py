@@ -5,8 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
+import threading
+import warnings
 
-from callflows.web.log_lines import MAX_LOG_CHARACTERS, LogWriter, configure_logging
+import pytest
+
+from callflows.web.log_lines import MAX_LOG_CHARACTERS, LogWriter, configure_logging, log_uncaught_errors
 from waiting import wait_until
 
 
@@ -31,6 +36,59 @@ def test_a_log_that_is_not_started_keeps_its_lines():
     log.start()
     log.stop()
     assert out.getvalue() == "a line\n"
+
+
+def test_a_log_that_ends_before_it_began_writes_its_lines_all_the_same():
+    out = io.StringIO()
+    log = LogWriter(out)
+    log.write("why it did not begin\n")
+    log.write_rest()
+    assert out.getvalue() == "why it did not begin\n"
+
+
+@pytest.fixture
+def uncaught(monkeypatch) -> io.StringIO:
+    """The log of a process whose warnings and uncaught errors are log lines."""
+    for name in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    out = io.StringIO()
+    configure_logging(out, "json")
+    log_uncaught_errors()
+    yield out
+    logging.captureWarnings(capture=False)
+
+
+class Broken:
+    def __del__(self):
+        raise ValueError("12015550123 cannot end")
+
+
+def test_every_error_that_nobody_catches_and_every_warning_is_one_line_of_json(uncaught):
+    def fail():
+        raise ValueError("12015550123 fails")
+
+    thread = threading.Thread(target=fail, name="worker of a test")
+    thread.start()
+    thread.join(10)
+    try:
+        fail()
+    except ValueError:
+        sys.excepthook(*sys.exc_info())
+    broken = Broken()
+    del broken
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("12015550123 is old", DeprecationWarning, stacklevel=1)
+    lines = [json.loads(line) for line in uncaught.getvalue().splitlines()]
+    assert [line["event"].partition(":")[0] for line in lines[:3]] == [
+        *("a thread failed", "the program failed", "an error could not be raised")
+    ]
+    assert lines[0]["thread"] == "worker of a test"
+    assert "in fail" in lines[1]["exception"]
+    assert lines[3]["logger"] == "py.warnings"
+    assert "12015550123" not in uncaught.getvalue()
 
 
 def test_there_is_room_for_new_lines_when_the_old_ones_are_written():

@@ -117,5 +117,9 @@ def test_others_are_answered_while_many_are_stuck(http):
         assert templates.count("+12015550999<&>") > len(templates) * 0.8, "a busy machine may be late for one"
         assert all("is sorry." in list_spoken_texts(read_document(one.result()))[-1] for one in stuck)
     counted = http.get("/metrics", params={"token": TOKEN}).text
-    replaced = next(line for line in counted.splitlines() if line.startswith('callflows_workers{state="replaced"}'))
+    replaced = next(
+        line
+        for line in counted.splitlines()
+        if line.startswith('callflows_sandbox_processes_ended_total{cause="replaced"}')
+    )
     assert float(replaced.split()[-1]) > 0, "what could not be stopped is counted"

@@ -196,6 +196,7 @@ def test_a_port_that_another_program_uses_is_said_before_anything_else(tmp_path)
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
     assert "remote call control URL" not in done.stderr
+    assert json.loads(done.stderr)["level"] == "error", "a program reads the log, as it is JSON by default"
 
 
 def test_its_log_is_lines_of_json_that_name_nobody(served):
@@ -248,10 +249,12 @@ def test_every_worker_gives_the_counts_of_all(tmp_path):
                 another.get("/call", params=CALL_FIELDS)
         name = 'callflows_answers_total{flow="desk",outcome="answered"}'
         wait_until(lambda: read_counts(served).get(name) == 60, "the counts of all workers")
-        found = [read_counts(served) for _ in range(12)]
+        found = [read_counts(served) for _ in range(8)]
         assert {counts[name] for counts in found} == {60}
         assert {counts["callflows_answer_seconds_count"] for counts in found} == {60}
         assert {counts['callflows_flows{state="live"}'] for counts in found} == {2}
+        workers = {tuple(name for name in counts if name.startswith("process_cpu_seconds_total{")) for counts in found}
+        assert [len(names) for names in workers] == [3], "every worker names all three"
     assert not old.exists()
 
 

@@ -36,7 +36,9 @@ def test_the_calls_of_a_server_are_in_its_log(tmp_path):
         served.http.get("/call", params={**ASKED, "call": "one"})
         flows = served.http.get("/readyz").json()["flows"]
         # Besides the call, the version of each flow that became live is written.
-        until(lambda: f'callflows_journal{{state="written"}} {flows + 1}.0' in served.http.get("/metrics").text)
+        until(
+            lambda: f'callflows_journal_entries_total{{result="written"}} {flows + 1}.0' in served.http.get("/metrics").text
+        )
         assert journal_of(served.http) == {"database": "ok", "waiting": 0, "spooled_bytes": 0, "dropped": 0}
     (row,) = told(tmp_path)
     assert (row["id"], row["from"], row["flow"], row["outcome"]) == ("one", CALL_FIELDS["from"], "desk", "unreported")

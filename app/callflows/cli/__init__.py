@@ -17,7 +17,9 @@ def main() -> None:
 
         run_command_line()
     except KeyboardInterrupt:
-        print("callflows: stopped", file=sys.stderr)
+        from callflows.cli.cli_options import print_notice
+
+        print_notice("callflows: stopped")
         sys.exit(_STOPPED_EXIT_CODE)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO, cast
@@ -208,8 +210,20 @@ def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
         exit_with_notice("callflows: nothing was changed", 1)
 
 
+_JSON_NOTICES: Final[list[bool]] = []
+"""Is not empty if a program reads standard error."""
+
+
+def write_notices_as_json() -> None:
+    """Have notices of this process written as log lines of JSON from now on."""
+    _JSON_NOTICES.append(True)
+
+
 def print_notice(text: str) -> None:
     """Print a line for people on standard error; a write error, such as a full disk, is ignored."""
+    if _JSON_NOTICES:
+        at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        text = json.dumps({"event": text, "level": "error", "timestamp": at})
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 

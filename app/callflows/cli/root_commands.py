@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from callflows.cli.alert_command import alerts
+from callflows.cli.bench_command import bench
 from callflows.cli.call_commands import call
 from callflows.cli.campaign_commands import campaign_app
 from callflows.cli.cli_options import (
@@ -24,6 +26,7 @@ from callflows.cli.cli_options import (
     load_command_settings,
     print_notice,
     show_progress,
+    write_notices_as_json,
 )
 from callflows.cli.event_commands import events
 from callflows.cli.flow_commands import export, new, override, show
@@ -100,11 +103,14 @@ def serve(
     """Answer calls with the flows. In Opentact, enter the printed URL as remote call control URL."""
     import uvicorn
 
-    from callflows.settings import check_token_of_public_server
+    from callflows.settings import check_token_of_public_server, load_log_format
     from callflows.web.call_protocol import choose_http_protocol
     from callflows.web.http_protocol import raise_open_files_limit
+    from callflows.web.log_lines import configure_logging, log_uncaught_errors
     from callflows.web.shared_counts import remove_old_counts
 
+    if load_log_format() == "json" and not sys.stderr.isatty():
+        write_notices_as_json()
     settings = load_command_settings(flows=flows, host=host, port=port, workers=workers)
     check_token_of_public_server(settings)
     raise_open_files_limit()
@@ -128,10 +134,12 @@ def serve(
     if server is not None:
         uvicorn.Server(uvicorn.Config(server, **options)).run(sockets=[listening])
         return
+    configure_logging(sys.stderr, settings.log_format)
+    log_uncaught_errors()
     remove_old_counts(settings.data)
     _print_greeting(settings, None)
     listening.close()  # uvicorn opens it again for its workers
-    uvicorn.run("callflows.server:create_app", factory=True, workers=settings.workers, **options)
+    uvicorn.run("callflows.server:create_process_app", factory=True, workers=settings.workers, **options)
 
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:
@@ -154,7 +162,7 @@ def _load_server(settings: Settings) -> CallDoor:
 
     with show_progress("loading") as on_progress:
         library = load_flow_library(settings, on_progress)
-    server = create_app(settings, library)
+    server = create_app(settings, library, owns_process=True)
     _print_greeting(settings, library.loaded_flows)
     return server
 
@@ -418,6 +426,9 @@ root_app.command(epilog="Example: callflows connect --dry-run")(connect)
 root_app.command(epilog="Example: callflows doctor --offline")(doctor)
 
 
+root_app.command(epilog="Example: callflows alerts")(alerts)
+
+
 root_app.add_typer(opentact_app, name="opentact")
 
 
@@ -440,6 +451,9 @@ root_app.command(epilog="Example: callflows watch --flow front-desk")(watch)
 
 
 root_app.command(epilog="Example: callflows forget +12015550999")(forget)
+
+
+root_app.command(epilog="Example: callflows bench --rounds 3")(bench)
 
 
 def run_command_line() -> None:

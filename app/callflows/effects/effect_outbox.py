@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import structlog
+
 from callflows.effects.outbox_file import PendingEffect
 from callflows.errors import OutboundRequestError, RecipientOptedOutError, RetryLaterError
 from callflows.log import get_logger
@@ -245,6 +247,9 @@ class EffectOutbox:
         Raises nothing but CancelledError.
         """
         effect, host = pending.effect, _find_target_host(pending.effect)
+        structlog.contextvars.clear_contextvars()  # the task began in the context of any call
+        if effect.call:
+            structlog.contextvars.bind_contextvars(call=effect.call)
         began = self._clock()
         result, reason = await self._attempt_until_result(pending)
         seconds = round(self._clock() - began, 3)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from callflows.effects.guarded_http import GuardedClient
     from callflows.effects.mail_sender import MailSender
     from callflows.settings import IPNetwork
+    from callflows.telephony.call_traces import CallTraces
     from callflows.telephony.events import EffectResult
     from callflows.telephony.ports import Effect, IdempotencyStore, LookupRequest, LookupResult, OptOutRegistry
 
@@ -51,9 +52,9 @@ class LiveEffects:
     are not signed. ``send_sms`` sends a message and raises on failure; ``opt_outs`` knows recipients that want no messages.
     ``idempotency_store`` knows the effects executed by all processes; ``report_result`` is called with each result.
     ``make_mail_sender`` makes the sender of mails from a function for the HTTP client; ``chat_tokens`` has tokens by host.
-    ``twilio_auth_token`` signs forms for apps under ``twiml``. With an ``outbox_folder`` pending effects survive the
-    process, and are taken up by the next. ``resolve_host``, ``tls_context``, ``sleep`` and ``clock`` replace the system's
-    resolver, the trusted certificates, the wait between attempts and the time.
+    ``twilio_auth_token`` signs forms for apps under ``twiml``, ``traces`` gets each lookup. With an ``outbox_folder``
+    pending effects survive the process, and are taken up by the next. ``resolve_host``, ``tls_context``, ``sleep`` and
+    ``clock`` replace the system's resolver, the trusted certificates, the wait between attempts and the time.
     """
 
     def __init__(  # noqa: PLR0913 - most are keyword arguments
@@ -73,7 +74,9 @@ class LiveEffects:
         make_mail_sender: Callable[[Callable[[], Awaitable[GuardedClient]]], MailSender] | None = None,
         chat_tokens: Mapping[str, str] = MappingProxyType({}),
         twilio_auth_token: str = "",
+        traces: CallTraces | None = None,
     ) -> None:
+        self._traces = traces
         self._guard = AddressGuard(private_networks, resolve_host)
         self._tls_context = tls_context
         self._send_sms = send_sms
@@ -97,7 +100,12 @@ class LiveEffects:
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """Run a lookup within its timeout. Raises nothing but CancelledError."""
-        result = await fetch_lookup(self._get_lookup_client, request)
+        if self._traces is None:
+            result = await fetch_lookup(self._get_lookup_client, request)
+        else:
+            with self._traces.trace_lookup(request) as (traced_request, results):
+                result = await fetch_lookup(self._get_lookup_client, traced_request)
+                results.append(result)
         self._lookup_counts["lookup", "ok" if result.ok else "failed"] += 1
         if not result.ok:
             _LOG.warning("lookup failed", place=request.step_path, reason=result.reason, ms=result.duration_ms)
@@ -189,6 +197,10 @@ class LiveEffects:
             self._unsigned_warning_unneeded = True
             _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
         await self._webhook_sender.send_webhook(effect)
+
+    async def send_at_once(self, effect: Effect) -> None:
+        """Execute an effect without the outbox. Raises OutboundRequestError with the reason of a failure."""
+        await self._run_effect(effect)
 
     async def _store_opt_out(self, effect: Effect) -> None:
         """Store that a person wants no calls and texts. Raises RetryLaterError while the database is unavailable."""

@@ -53,17 +53,23 @@ def _describe_decision(
     turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
 ) -> Any:  # noqa: ANN401
     rule, names = _describe_rule(origin)
-    said: dict[str, Any] = {"node": origin.node, "step": origin.step_index, "step_key": origin.step_key, "rule": rule}
-    said["values"] = {
-        name: MASKED_VALUE if is_hidden else _read_name_value(turn, name, values) for name, is_hidden in names
+    said: dict[str, Any] = {
+        "node": origin.node,
+        "step": origin.step_index,
+        "step_key": origin.step_key,
+        "rule": rule,
+        "values": {
+            name: MASKED_VALUE if is_hidden else _read_name_value(turn, root, keys, values)
+            for name, root, keys, is_hidden in names
+        },
+        "outcome": outcome if outcome is True or outcome is False else _truncate_data(outcome),
     }
-    said["outcome"] = _truncate_data(outcome)
     return {**said, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else said
 
 
 @functools.lru_cache(maxsize=4096)
-def _describe_rule(origin: DecisionOrigin) -> tuple[str, tuple[tuple[str, bool], ...]]:
-    """Return the rule as it may be shown, and its names in order, each with True if its value is hidden.
+def _describe_rule(origin: DecisionOrigin) -> tuple[str, tuple[tuple[str, str, tuple[str, ...], bool], ...]]:
+    """Return the rule as it may be shown, and its names in order: whole, root, keys, and True if the value is hidden.
 
     In a rule about a secret, names from a file or a call are hidden too, because the secret may have to equal their values.
     """
@@ -71,7 +77,12 @@ def _describe_rule(origin: DecisionOrigin) -> tuple[str, tuple[tuple[str, bool],
     has_secret = any(root in origin.secret_names for root in roots.values())
     rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if has_secret else origin.rule
     return rule, tuple(
-        (name, root in origin.secret_names or (has_secret and root not in _NEVER_SECRET_ROOTS))
+        (
+            name,
+            root,
+            tuple(name.split(".")[1:]),
+            root in origin.secret_names or (has_secret and root not in _NEVER_SECRET_ROOTS),
+        )
         for name, root in roots.items()
     )
 
@@ -86,12 +97,12 @@ def _truncate_data(value: object) -> object:
     return value if len(text) <= MAX_DECISION_CHARACTERS else f"{text[:MAX_DECISION_CHARACTERS]}…"
 
 
-def _read_name_value(turn: Turn, name: str, values: Mapping[str, Any]) -> object:
-    """Return a name's value at the moment of the decision, as plain data."""
-    root, *keys = name.split(".")
+def _read_name_value(turn: Turn, root: str, keys: tuple[str, ...], values: Mapping[str, Any]) -> object:
+    """Return the value of a name at the moment of the decision, as plain data."""
     if root in NAMED_SCOPE_ROOTS:
         there = getattr(turn, root)
-        value: Any = there[keys.pop(0)] if keys else ""
+        value: Any = there[keys[0]] if keys else ""
+        keys = keys[1:]
         if root == "lists":
             return value.reason(turn.caller) if turn.caller in value else ""
         if root == "hours":

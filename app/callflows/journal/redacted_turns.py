@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 import zlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _MAX_QUERY_CHARACTERS: Final = 4096
 _VALUE_DELIMITERS: Final = frozenset("&\"'<> \t\n\r\\")
 """Characters that stand neither in the name nor in the value of a credential."""
-_OPEN_PAIRS: Final = (b"\2\1", b"\2\3", b"\3\1", b"\3\3")
+_OPEN_PAIR: Final = re.compile(b"[\2\3][\1\3]")
 """Ends of two texts in a row without a delimiter between them."""
 _VALUE_END: Final = re.compile("[&\"'<> \t\n\r\\\\]")
 
@@ -134,21 +134,18 @@ class TurnRedactor:
             return (self._place_text(mask_secrets(mask_credentials("".join(parts)), secrets)),)
         places = self._mask_parts(parts)
         ends = bytes(map(self._part_ends.__getitem__, places))
-        if any(pair in ends for pair in _OPEN_PAIRS):
+        if _OPEN_PAIR.search(ends):
             places = self._mask_parts(_join_open_texts(parts))
         return places
 
     def _mask_parts(self, parts: Sequence[str]) -> list[int]:
         """Mask each text by itself. Right only if the name or the value of a credential cannot span two of them."""
         known = self._known_parts
-        places = [*map(known.get, parts)]
-        if None in places:
-            for part in parts:
-                if part not in known:
-                    ends = (part[:1] not in _VALUE_DELIMITERS) + 2 * (part[-1:] not in _VALUE_DELIMITERS)
-                    known[part] = self._place_text(mask_credentials(part), ends)
-            places = [*map(known.get, parts)]
-        return cast("list[int]", places)
+        for part in parts:
+            if part not in known:
+                ends = (part[:1] not in _VALUE_DELIMITERS) + 2 * (part[-1:] not in _VALUE_DELIMITERS)
+                known[part] = self._place_text(mask_credentials(part), ends)
+        return [*map(known.__getitem__, parts)]
 
     def _place_text(self, text: str, ends: int = 0) -> int:
         """Return the place of a text in ``texts``."""

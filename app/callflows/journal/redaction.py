@@ -89,8 +89,9 @@ def list_secret_texts(turn: Turn | None, *, digits_allowed: bool) -> list[str]:
 
 def _list_secret_names(turn: Turn) -> AbstractSet[str]:
     """Return the names of the flow's secret variables."""
-    names: frozenset[str] = frozenset()
-    return names.union(*(origin.secret_names for origin, *_ in turn.trail))
+    # Most turns have no secret, and each turn is asked twice.
+    secret_names = [entry[0].secret_names for entry in turn.trail if entry[0].secret_names]
+    return frozenset().union(*secret_names) if secret_names else frozenset()
 
 
 def mask_secrets(text: str, secrets: Sequence[str]) -> str:

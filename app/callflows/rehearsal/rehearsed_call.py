@@ -50,7 +50,8 @@ class RehearsedText:
 class Rehearsal:
     """A call to rehearse, or a series of ``texts``.
 
-    ``number`` and ``caller_id`` are in Opentact's format or E.164; ``at`` is an aware time, by default now.
+    ``number`` and ``caller_id`` are in Opentact's format or E.164; ``at`` is an aware time, by default now;
+    ``call_id`` by default a new one.
 
     ``url`` is the call-control URL, requested with ``method`` and a timeout of ``timeout`` seconds. Our own engine receives
     ``lookups``, ``calls_today``, ``opted_out`` (the caller sent STOP earlier) and ``transcript`` (what the caller says in
@@ -59,6 +60,7 @@ class Rehearsal:
     """
 
     number: str
+    call_id: str = ""
     caller_id: str = DEFAULT_REHEARSAL_CALLER
     name: str = ""
     attestation: str = ""
@@ -91,6 +93,7 @@ class Rehearsal:
             attestation=self.attestation,
             answers_itself=self.answers_itself,
         )
+        ringing.id = self.call_id or ringing.id
         return Interpreter(
             ringing,
             caller=self.caller,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import contextvars
 import copy
 import json
 import os
@@ -40,6 +41,11 @@ DEFAULT_SANDBOX_PROCESSES: Final = 8
 DEFAULT_SANDBOX_MEMORY_BYTES: Final = 1024**3
 _MAX_JOBS_PER_PROCESS: Final = 200
 _START_TIMEOUT_SECONDS: Final = 15.0
+_OUTPUT_CHUNK_BYTES: Final = 8_192
+_OUTPUT_PAUSE_SECONDS: Final = 0.05
+"""Pause after a full chunk of printed text: 160 KB a second are enough for people."""
+_OUTPUT_GRACE_SECONDS: Final = 1.0
+"""Time for the rest of the printed text after the end of a process."""
 _CANCEL_GRACE_SECONDS: Final = 0.1  # a job that has not ended by then holds its process
 _GROW_DELAY_SECONDS: Final = 0.05  # shorter queues than that are no reason to start a process
 _IDLE_SECONDS: Final = 30.0
@@ -75,7 +81,12 @@ class _SandboxJob:
 class _SandboxProcess:
     """One process and the jobs that run in it. Calls ``on_change`` after every frame and when the process has ended."""
 
-    def __init__(self, command: Sequence[str], on_change: Callable[[_SandboxProcess], None]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        on_change: Callable[[_SandboxProcess], None],
+        report_output: Callable[[str], None] | None,
+    ) -> None:
         """Start the process. Raises OSError."""
         self.jobs: dict[int, _SandboxJob] = {}
         self.lane = ""
@@ -96,14 +107,21 @@ class _SandboxProcess:
                     [*command, str(theirs.fileno())],
                     env=make_sandbox_environment(),
                     stdin=subprocess.DEVNULL,
-                    stdout=2,  # output of authors goes to the log
+                    stdout=2 if report_output is None else subprocess.PIPE,
+                    stderr=None if report_output is None else subprocess.STDOUT,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,  # so that a kill also ends processes started by the author's code
                 )
             except OSError:
                 ours.close()
                 raise
-        self.watcher = asyncio.get_running_loop().create_task(self._watch(ours))
+        # A process outlives the call for which it was started: its tasks do not have the context of that call.
+        self.watcher = asyncio.get_running_loop().create_task(self._watch(ours), context=contextvars.Context())
+        self._output_reader: asyncio.Task[None] | None = None
+        if report_output is not None:
+            self._output_reader = asyncio.get_running_loop().create_task(
+                self._read_output(report_output), context=contextvars.Context()
+            )
 
     @property
     def accepts_jobs(self) -> bool:
@@ -171,6 +189,9 @@ class _SandboxProcess:
             if self._writer is not None:
                 self._writer.close()
         status = _describe_exit(await asyncio.to_thread(self._process.wait))
+        if self._output_reader is not None:
+            await asyncio.wait([self._output_reader], timeout=_OUTPUT_GRACE_SECONDS)
+            self._output_reader.cancel()
         if self.was_killed:
             reason = "the process was stopped: another call of the flow did not end"
         else:
@@ -181,6 +202,27 @@ class _SandboxProcess:
             job.fail(self.error)
         self.jobs.clear()
         self._on_change(self)
+
+    async def _read_output(self, report_output: Callable[[str], None]) -> None:
+        """Report each line that code of authors prints. Code that prints without end has to wait, not the callers."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), self._process.stdout
+        )
+        try:
+            line = b""
+            while part := await reader.read(_OUTPUT_CHUNK_BYTES):
+                *lines, line = (line + part).split(b"\n")
+                if len(line) > _OUTPUT_CHUNK_BYTES:
+                    lines, line = [*lines, line], b""
+                for complete in lines:
+                    report_output(complete.decode("utf-8", "replace"))
+                if len(part) == _OUTPUT_CHUNK_BYTES:
+                    await asyncio.sleep(_OUTPUT_PAUSE_SECONDS)
+            if line:
+                report_output(line.decode("utf-8", "replace"))
+        finally:
+            transport.close()
 
     def _handle_frame(self, kind: int, request_id: int, body: bytes) -> None:
         if request_id == self._blocked_by:
@@ -211,7 +253,8 @@ class SandboxPool:
 
     ``entry_point`` is ``module:function``: an async function from a request to its reply, both bytes of at most 4 MB.
     ``preload`` names modules that a process imports before its first job, so that no caller waits for them. There are at
-    most ``max_processes``, each with ``memory_bytes`` of memory.
+    most ``max_processes``, each with ``memory_bytes`` of memory. ``report_output`` is called with each line that a job
+    prints; without it, the lines go to standard error.
     """
 
     def __init__(
@@ -221,7 +264,9 @@ class SandboxPool:
         preload: Sequence[str] = (),
         max_processes: int = DEFAULT_SANDBOX_PROCESSES,
         memory_bytes: int = DEFAULT_SANDBOX_MEMORY_BYTES,
+        report_output: Callable[[str], None] | None = None,
     ) -> None:
+        self._report_output = report_output
         self._child_arguments = (entry_point, ",".join(preload), str(memory_bytes))
         self._max_processes = max_processes
         self._max_lane_processes = max(1, max_processes // 2)
@@ -241,9 +286,9 @@ class SandboxPool:
         """Counters for metrics.
 
         ``asked`` and ``overdue`` jobs, ``running`` jobs; processes that ``died`` by themselves or were ``replaced`` because
-        a job did not stop; ``workers``: processes now.
+        a job did not stop; ``processes`` that run now.
         """
-        return {**self._counts, "workers": len(self._processes)}
+        return {**self._counts, "processes": len(self._processes)}
 
     async def start(self, lane_count: int = 1) -> None:
         """Start processes for this number of lanes; return when one is ready, or the first could not start.
@@ -355,7 +400,7 @@ class SandboxPool:
         command = [*make_sandbox_command(code), str(os.getpid()), *self._child_arguments]
         while len(self._processes) < count:
             try:
-                self._processes.append(_SandboxProcess(command, self._handle_change))
+                self._processes.append(_SandboxProcess(command, self._handle_change, self._report_output))
             except OSError as error:
                 self._handle_failure(SandboxCrashError(f"no process can be started: {error}"))
                 return

@@ -39,7 +39,7 @@ class Turn:
     None if unknown. ``get_base_url`` returns the URL under which Opentact reaches the server. ``entered_digits`` are the
     digits of the request. ``earlier_values`` are the variables set by earlier turns. ``resolve`` returns the flow's hours,
     lists and variables; ``owns_number`` says whether a flow of this server answers a number in E.164; ``make_ticket_url``
-    makes the URLs of a Python flow.
+    makes the URLs of a Python flow. ``is_line_check`` marks a call of our own that has no effects.
 
     Progress: ``values`` are the variables including this turn's changes (every change makes a new mapping),
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
@@ -60,6 +60,7 @@ class Turn:
         "effects",
         "entered_digits",
         "hours",
+        "is_line_check",
         "lists",
         "make_ticket_url",
         "now",
@@ -95,6 +96,7 @@ class Turn:
     ) -> None:
         """``clock`` returns the time of the request, or is the time in seconds since 1970; the default is now."""
         self.request_fields = request_fields
+        self.is_line_check = False
         to = request_fields.get("to") or request_fields.get("tn") or ""
         self.number = _parse_called_number(to)
         self.caller = Caller(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 import traceback
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+import structlog
 
 from callflows.errors import (
     AuthorCodeError,
+    CallLimitError,
     ExpiredTicketError,
     ForgedTicketError,
     NodeGoneError,
@@ -26,7 +30,9 @@ from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.job_runner import run_until_resolved
 from callflows.telephony.calls import CALL_BEGAN_FIELD
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome
+from callflows.telephony.ports import LookupRequest
 from callflows.telephony.turn import Turn, Variables
+from callflows.web.line_check_calls import LINE_CHECK_PREFIX, answer_line_check_lookup, is_line_check_call
 from callflows.web.request_fields import parse_posted_call
 
 if TYPE_CHECKING:
@@ -38,9 +44,11 @@ if TYPE_CHECKING:
     from callflows.flows.loader.flow_versions import FlowVersions
     from callflows.flows.tickets import TicketSigner
     from callflows.language import Dialect
+    from callflows.sandbox.deferred_jobs import DeferredJob
     from callflows.sandbox.job_runner import JobRunner
     from callflows.telephony.ports import EffectSender
     from callflows.web.answer_metrics import AnswerMetrics
+    from callflows.web.call_limits import CallLimits
 
     GetBaseUrl = Callable[[], str]
 
@@ -49,7 +57,7 @@ STATUS_OK: Final = 200
 _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
 _EXPECTED_ERRORS: Final = (
-    *(ExpiredTicketError, NodeGoneError, OpentactError, TwimlError),
+    *(CallLimitError, ExpiredTicketError, NodeGoneError, OpentactError, TwimlError),
     *(SandboxTimeoutError, TooManyJobsError, TimeoutError),
 )
 """Errors whose place is known without a stack trace."""
@@ -84,6 +92,7 @@ class AnswerEngine:
         caller_counts: CallCounter,
         clock: Callable[[], datetime] | None = None,
         record_answer: Callable[[AnsweredRequest], None] | None = None,
+        call_limits: CallLimits | None = None,
     ) -> None:
         """Accept ``record_answer`` as a callback for every sent answer; the callback never waits and never raises."""
         self.deadline = deadline
@@ -96,6 +105,7 @@ class AnswerEngine:
         self._caller_counts = caller_counts
         self._clock = clock
         self._record_answer = record_answer
+        self._call_limits = call_limits if call_limits is not None and call_limits.are_set else None
 
     def record(self, began: float, request: tuple[str, str, bytes], fields: dict[str, str], reply: CallReply) -> None:
         """Record a sent answer in metrics and journal, and queue its effects.
@@ -103,15 +113,19 @@ class AnswerEngine:
         ``began`` is a value of ``time.perf_counter``, ``request`` contains method, path and query.
         """
         status, document, outcome, turn = reply
+        if turn is not None and turn.is_line_check:
+            return
         get_field = fields.get
         number = get_field("to") or get_field("tn", "")
         took, now = time.perf_counter() - began, time.time()
-        self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, get_field("call", "")))
+        call = get_field("call", "")
+        began_at = get_field(CALL_BEGAN_FIELD, "")
+        self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, call, began_at, request[1]))
         if self._record_answer is not None:
             parts = turn.document_parts if turn is not None and outcome.kind == "answered" else (document.decode(),)
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
         for effect in outcome.effects:
-            self._effect_sender.queue_effect(effect)
+            self._effect_sender.queue_effect(effect if effect.call or not call else dataclasses.replace(effect, call=call))
 
     def mark_undelivered(self, reply: CallReply, error: Exception) -> CallReply:
         """Turn a reply into a fallback outcome, so that no effect is queued."""
@@ -131,6 +145,11 @@ class AnswerEngine:
         if flow is None:
             unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
             return STATUS_OK, self.apology, unknown, turn
+        if self._call_limits is not None:
+            try:
+                self._call_limits.count_call(turn.caller.number, turn.number)
+            except CallLimitError as error:
+                return self._answer_with_fallback(flow.name, START_NODE, error, turn)
         if flow.uses_calls_today:
             return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "calls today")
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
@@ -138,6 +157,9 @@ class AnswerEngine:
     async def _count_caller(self, flow: Flow, turn: Turn) -> None:
         """Add the caller's number of calls today, including this one, to the turn."""
         turn.zone = flow.zone
+        if turn.is_line_check:
+            turn.add_field("calls", "1")
+            return
         call = turn.request_fields.get("call", "")
         calls = await self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date(), call)
         turn.add_field("calls", str(calls))
@@ -159,13 +181,14 @@ class AnswerEngine:
         """
         flow, node, turn, entry, waits_for = deferred_turn
         began = self._job_runner.get_time()
+        structlog.contextvars.bind_contextvars(call=turn.request_fields.get("call", ""))
         try:
             if waits_for == "calls today":
                 await self._count_caller(flow, turn)
             document = await run_until_resolved(
                 partial(flow.answer, node, turn, entry),
                 turn,
-                self._job_runner.run_job,
+                self._run_line_check_job if turn.is_line_check else self._job_runner.run_job,
                 flow.name,
                 deadline_seconds=self.deadline - waited_seconds - (self._job_runner.get_time() - began),
                 needed_first=waits_for if isinstance(waits_for, NeedsResult) else None,
@@ -174,6 +197,11 @@ class AnswerEngine:
         except Exception as error:  # noqa: BLE001 - every error leads to the flow's fallback
             return self._answer_with_fallback(flow.name, node, error, turn)
         return STATUS_OK, document, _build_answered_outcome(flow, node, turn), turn
+
+    async def _run_line_check_job(self, job: DeferredJob, deadline: float, lane: str) -> Any:  # noqa: ANN401 - as run_job
+        if isinstance(job, LookupRequest):
+            return answer_line_check_lookup(job)
+        return await self._job_runner.run_job(job, deadline, lane)
 
     def continue_call(
         self, fields: dict[str, str], body: bytes, get_base_url: GetBaseUrl, name: str, node: str
@@ -211,6 +239,9 @@ class AnswerEngine:
             fields.update({name: value for name, value in more.items() if not fields.get(name)})
         turn = Turn(fields, get_base_url=get_base_url, auto_answer=answers_itself, clock=self._clock)
         turn.owns_number = self._flow_versions.book.has_exact_claim
+        call = fields.get("call")
+        if call is not None and call.startswith(LINE_CHECK_PREFIX):
+            turn.is_line_check = is_line_check_call(call, self._signer)
         return turn
 
     def _answer_with_fallback(self, name: str, node: str, error: Exception, turn: Turn | None = None) -> CallReply:

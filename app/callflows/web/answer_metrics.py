@@ -12,16 +12,19 @@ import contextlib
 import functools
 import itertools
 import json
+import os
 import threading
 import time
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO, TypeAlias
 
 import prometheus_client
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
 
 from callflows.background_work import BackgroundThread, BoundedQueue
 from callflows.telephony.phone_numbers import mask_number, mask_numbers_in_text
+from callflows.web.metric_table import describe_processes
 from callflows.web.shared_counts import WorkerCounts
 
 if TYPE_CHECKING:
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
+    from callflows.telephony.call_traces import CallTraces
     from callflows.telephony.events import AnswerOutcome
     from callflows.web.log_lines import LogWriter
-    from callflows.web.shared_counts import SharedCounts
+    from callflows.web.metric_table import ComponentMetric
+    from callflows.web.shared_counts import LabelledNumbers, SharedCounts
 
 
 MAX_WAITING_ANSWERS: Final = 20_000
@@ -39,11 +44,9 @@ MAX_WAITING_ANSWERS: Final = 20_000
 _FLUSH_PAUSE_SECONDS: Final = 0.05
 _MAX_ANSWERS_PER_BATCH: Final = 2_000
 _BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
-_STATES_OF_NOW: Final = frozenset({"workers", "running"})
-"""States that a process takes with it when it ends; the counts of all other states stay."""
 _MAX_SHOWN_CAUSES: Final = 10
-AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str]"
-"""Moment (seconds since 1970), duration (seconds), outcome, caller, called number, call id."""
+AnswerSample: TypeAlias = "tuple[float, float, AnswerOutcome, str, str, str, str, str]"
+"""Moment (seconds since 1970), duration (seconds), outcome, caller, called number, call id, begin of the call, path."""
 
 
 class AnswerSummary(NamedTuple):
@@ -65,19 +68,19 @@ class AnswerMetrics:
         self,
         render_line: Callable[[Mapping[str, Any]], str],
         out: TextIO | LogWriter,
-        count_flows: Callable[[], Mapping[str, int]] | None = None,
         mask: Callable[[str], str] = mask_number,
         shared_counts: SharedCounts | None = None,
+        traces: CallTraces | None = None,
     ) -> None:
-        """Configure the log lines and gauges.
+        """Configure the log lines and the counts.
 
-        ``render_line`` renders a log line, ``out`` receives the line, ``count_flows`` counts flows by state, ``mask`` masks
-        phone numbers, ``shared_counts`` has the counts of the server's other processes.
+        ``render_line`` renders a log line, ``out`` receives the line, ``mask`` masks phone numbers, ``shared_counts`` has
+        the counts of the server's other processes, ``traces`` gets each answer, too.
         """
         self._shared_counts = shared_counts
+        self._traces = traces
         self._mask = mask
-        self._count_flows = count_flows
-        self._gauges: list[tuple[str, str, list[str], Callable[[], Mapping[Any, int]]]] = []
+        self._component_metrics: list[ComponentMetric] = []
         self._render_line = render_line
         self._renders_plain_json = render_line({}) == "{}"
         self._out = out
@@ -87,11 +90,9 @@ class AnswerMetrics:
         self._flush_lock = threading.Lock()
         self._counts = WorkerCounts(buckets=[0] * (len(_BUCKET_SECONDS) + 1))
 
-    def add_gauge(
-        self, name: str, description: str, labels: list[str], get_counts: Callable[[], Mapping[Any, int]]
-    ) -> None:
-        """Expose counts of another component as a gauge with one or more labels."""
-        self._gauges.append((name, description, labels, get_counts))
+    def add_metrics(self, *metrics: ComponentMetric) -> None:
+        """Expose metrics of other components."""
+        self._component_metrics += metrics
 
     def start(self) -> None:
         """Start the counting thread as a daemon."""
@@ -111,30 +112,31 @@ class AnswerMetrics:
                 self._counts.dropped_lines += lost
                 self._write_lines([self._render_line({"event": "log lines dropped", "level": "warning", "count": lost})])
             if self._shared_counts is not None:
-                self._counts.gauges = self._read_gauges()
+                self._read_component_metrics()
                 self._shared_counts.write(self._counts)
 
-    def _read_gauges(self) -> dict[str, collections.Counter[tuple[str, ...]]]:
-        """Return the counts of other components now."""
-        return {
-            name: collections.Counter(
-                {(labels,) if isinstance(labels, str) else tuple(labels): count for labels, count in get_counts().items()}
-            )
-            for name, _, _, get_counts in self._gauges
-        }
+    def _read_component_metrics(self) -> None:
+        """Take up the numbers of other components now."""
+        for metric in self._component_metrics:
+            kept = self._counts.counters if metric.kind == "counter" else self._counts.gauges
+            kept[metric.name] = metric.read_labelled()
 
-    def _add_all_processes(self) -> WorkerCounts:
-        """Return the counts of all processes of the server."""
+    def _add_all_processes(self) -> tuple[WorkerCounts, dict[str, LabelledNumbers], list[int]]:
+        """Return the counts of all processes of the server, their merged gauges, and the ids of those that run."""
+        self._read_component_metrics()
+        others = self._shared_counts.read_others() if self._shared_counts is not None else {}
         total = WorkerCounts(buckets=[0] * len(self._counts.buckets))
-        self._counts.gauges = self._read_gauges()
-        total.add(self._counts)
-        for counts, is_running in self._shared_counts.read_others() if self._shared_counts is not None else ():
-            if not is_running:
-                for gauge in counts.gauges.values():
-                    for labels in [labels for labels in gauge if labels[-1] in _STATES_OF_NOW]:
-                        del gauge[labels]
+        for counts in (self._counts, *others.values()):
             total.add(counts)
-        return total
+        gauges = {
+            metric.name: metric.merge_gauges(
+                counts.gauges.get(metric.name, {}) for counts in (self._counts, *others.values())
+            )
+            for metric in self._component_metrics
+            if metric.kind != "counter"
+        }
+        running = [process_id for process_id, counts in others.items() if counts.gauges]
+        return total, gauges, sorted([os.getpid(), *running])
 
     def _record_batch(self, batch: Sequence[AnswerSample]) -> None:
         for labels, count in collections.Counter(answered[2][:4] for answered in batch).items():
@@ -148,10 +150,16 @@ class AnswerMetrics:
             self._counts.buckets[index] += up_to - below
         self._counts.total_seconds += sum(times)
         self._write_lines([self._build_line(answered) for answered in batch])
+        if self._traces is not None:
+            for at, seconds, outcome, caller, number, call, began_at, path in batch:
+                is_first = path.count("/") == 1
+                self._traces.add_answer(
+                    at, seconds, outcome, call, call or f"{caller} {number} {began_at}", is_first=is_first
+                )
 
     def _build_line(self, sample: AnswerSample) -> str:
         """Render the log line of an answer."""
-        at, seconds, outcome, caller, number, call = sample
+        at, seconds, outcome, caller, number, call, _, _ = sample
         # Successful calls are frequent: their JSON is assembled from cached parts for speed.
         if outcome.kind != "answered" or not self._renders_plain_json:
             return self._render_line(_build_line_fields(sample, self._mask))
@@ -170,42 +178,35 @@ class AnswerMetrics:
     def summarize(self) -> AnswerSummary:
         """Return the counts of all processes since their start, in few words."""
         self.flush()
-        total = self._add_all_processes()
+        total, _, _ = self._add_all_processes()
         outcomes: collections.Counter[str] = collections.Counter()
         for (_, kind, *_), count in total.answers.items():
             outcomes[kind] += count
         fallbacks = [(flow, cause, count) for (flow, cause), count in total.fallbacks.most_common(_MAX_SHOWN_CAUSES)]
         return AnswerSummary(dict(outcomes), fallbacks, _find_bound(total.buckets, 0.5), _find_bound(total.buckets, 0.99))
 
-    def render_prometheus(self) -> bytes:
-        """Return the counters in Prometheus' text format."""
+    def render_prometheus(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the metrics and their media type: Prometheus' text format, or OpenMetrics if ``accept`` prefers it."""
         self.flush()
         registry = prometheus_client.CollectorRegistry(auto_describe=False)
         registry.register(self)
-        return prometheus_client.generate_latest(registry)
+        encode, media_type = choose_encoder(accept)
+        return encode(registry), media_type
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics for prometheus_client."""
-        total = self._add_all_processes()
+        total, gauges, process_ids = self._add_all_processes()
         yield _build_counter("callflows_answers", "Requests of Opentact answered", ["flow", "outcome"], total.answers)
         yield _build_counter("callflows_fallbacks", "Fallbacks served", ["flow", "cause"], total.fallbacks)
         bounds = [*map(str, _BUCKET_SECONDS), "+Inf"]
         times = HistogramMetricFamily("callflows_answer_seconds", "Time from request to answer")
         times.add_metric([], list(zip(bounds, itertools.accumulate(total.buckets), strict=True)), total.total_seconds)
         yield times
-        for name, says, labels, _ in self._gauges:
-            family = GaugeMetricFamily(name, says, labels=labels)
-            for values, count in sorted(total.gauges[name].items()):
-                family.add_metric(values, count)
-            yield family
-        if self._count_flows is not None:
-            states = GaugeMetricFamily(
-                "callflows_flows", "Flows: live, broken, or stale (an earlier version is live)", labels=["state"]
-            )
-            for state, count in self._count_flows().items():
-                states.add_metric([state], count)
-            yield states
+        for metric in self._component_metrics:
+            numbers = total.counters if metric.kind == "counter" else gauges
+            yield metric.build_family(numbers.get(metric.name, {}))
         yield CounterMetricFamily("callflows_log_lines_dropped", "Answers that could not be logged", total.dropped_lines)
+        yield from describe_processes(process_ids)
 
 
 def _find_bound(buckets: Sequence[int], share: float) -> float | None:
@@ -227,7 +228,7 @@ def _build_counter(name: str, description: str, labels: Sequence[str], counts: M
 
 def _build_line_fields(sample: AnswerSample, mask: Callable[[str], str]) -> dict[str, Any]:
     """Build the log fields of an answer; only failures have cause, detail and exception."""
-    at, seconds, outcome, caller, number, call = sample
+    at, seconds, outcome, caller, number, call, _, _ = sample
     fine = outcome.kind == "answered"
     fields = {
         "event": outcome.kind,

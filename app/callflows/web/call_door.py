@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from callflows.http_limits import read_limited_body
 from callflows.web.answer_engine import STATUS_OK, DeferredTurn, refuse_request
+from callflows.web.line_check_calls import write_outcome_comment
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES, parse_query_fields
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ class CallDoor:
 
 def build_response(reply: CallReply) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return status, headers and body of a reply."""
-    status, document = reply[:2]
+    status, document, outcome, turn = reply
+    if turn is not None and turn.is_line_check:
+        document += write_outcome_comment(outcome)
     length = (b"content-length", b"%d" % len(document))
     return status, [_XML_HEADER if status == STATUS_OK else _PROBLEM_HEADER, length, _NO_STORE_HEADER], document

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import os
-import pathlib
-import socket
 import time
-import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import JournalError
 from callflows.log import get_logger
 from callflows.opentact import EventStream
+from callflows.web.work_lease import LEASE_SECONDS, WorkLease
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,14 +27,11 @@ if TYPE_CHECKING:
 
 _LOG: Final = get_logger("events")
 EVENT_LEASE: Final = "events"
-EVENT_LEASE_SECONDS: Final = 15.0
-"""Duration of the lease in seconds; the holder renews the lease three times as often."""
+EVENT_LEASE_SECONDS: Final = LEASE_SECONDS
 _DATABASE_RETRY_SECONDS: Final = 1.0
 """Seconds between attempts to load the mark: a new database is made while the listener begins."""
 MAX_MARK_LAG_SECONDS: Final = 86_400.0
 """Maximum lag of the mark, in seconds, behind the present because of unfinished events."""
-_HOLDERS_OF_PROCESS: Final[set[str]] = set()
-"""Lease holder names used by this process."""
 
 
 class EventListener:
@@ -65,8 +58,7 @@ class EventListener:
         self._handle_event = handle_event
         self._find_oldest_unfinished = find_oldest_unfinished
         self._complete_until: datetime | None = None
-        self._holder = f"{identify_host()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
-        _HOLDERS_OF_PROCESS.add(self._holder)
+        self._lease = WorkLease(journal, EVENT_LEASE)
         self._event_stream: EventStream | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -79,8 +71,7 @@ class EventListener:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            with contextlib.suppress(JournalError):
-                await self._journal.hold_lease(EVENT_LEASE, self._holder, 0.0, self._compute_mark())
+            await self._lease.release(self._compute_mark())
 
     def get_status(self) -> dict[str, Any]:
         """Return the connection's health; without the lease, a status that names another listener."""
@@ -101,25 +92,7 @@ class EventListener:
             await asyncio.sleep(EVENT_LEASE_SECONDS / 3)
 
     async def _hold_lease(self) -> bool:
-        """Acquire or renew the lease. Return True on success, and also during an outage of the database."""
-        try:
-            ours = await self._journal.hold_lease(EVENT_LEASE, self._holder, EVENT_LEASE_SECONDS, self._compute_mark())
-            if not ours and (lease := await self._journal.load_lease(EVENT_LEASE)) and self._is_dead_holder(lease.holder):
-                await self._journal.hold_lease(EVENT_LEASE, lease.holder, 0.0)
-                ours = await self._journal.hold_lease(EVENT_LEASE, self._holder, EVENT_LEASE_SECONDS, self._compute_mark())
-        except JournalError:
-            return True
-        return ours
-
-    @staticmethod
-    def _is_dead_holder(holder: str) -> bool:
-        """Report whether the holder was a process on this host and no longer runs, so that its lease is free."""
-        where, _, rest = holder.partition("/")
-        if where != identify_host() or holder in _HOLDERS_OF_PROCESS:
-            return False
-        pid = int(rest.partition("/")[0])
-        # A holder with this process's own id, but another suffix, was an earlier process.
-        return pid == os.getpid() or not _is_process_running(pid)
+        return await self._lease.hold(EVENT_LEASE_SECONDS, self._compute_mark())
 
     async def _listen_while_leased(self) -> bool:
         """Listen until the lease is lost, or until the mark can be loaded after an outage of the database.
@@ -172,22 +145,3 @@ class EventListener:
             now,
             max(unfinished, now - MAX_MARK_LAG_SECONDS) if unfinished is not None else now,
         )
-
-
-def identify_host() -> str:
-    """Return a digest of hostname, hardware address, boot id and PID namespace; process ids are unique within."""
-    identifiers = [socket.gethostname(), str(uuid.getnode())]
-    with contextlib.suppress(OSError):
-        identifiers.append(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        identifiers.append(str(pathlib.Path("/proc/self/ns/pid").readlink()))
-    return hashlib.blake2b("\0".join(identifiers).encode(), digest_size=8).hexdigest()
-
-
-def _is_process_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # includes a process of another user
-        return True
-    return True

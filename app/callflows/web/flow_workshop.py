@@ -156,6 +156,7 @@ class FlowWorkshop:
         draft, before = await asyncio.to_thread(
             check_and_publish, self._folder, self._options, flow, text, expected_digest, self._refresh_flow_book
         )
+        await asyncio.to_thread(self._refresh_flow_book)  # so that the next page shows the file as it is
         version = draft.flow.version if draft.flow is not None else ""
         live = versions[0]["version"] if versions else ""
         await self._journal.add_audit_row(change, action, flow, live, version)

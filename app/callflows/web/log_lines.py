@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -72,6 +73,11 @@ class LogWriter:
         """Write the queued text; give up after one second."""
         self._thread.stop(grace_seconds=1)
 
+    def write_rest(self) -> None:
+        """Write the queued text now, without the thread, if the program ends before the thread began or after its end."""
+        if not self._thread.is_running:
+            self._write_waiting_text()
+
     def _write_waiting_text(self) -> None:
         while texts := self._queue.take(_MAX_TEXTS_PER_WRITE):
             lost = self._queue.take_dropped_count()
@@ -105,6 +111,26 @@ def _route_library_logs() -> None:
         root.addHandler(_LibraryLogHandler(logging.WARNING))
 
 
+def log_uncaught_errors() -> None:
+    """Have warnings, and errors that nobody catches, written as log lines of ours. It holds for the whole process."""
+
+    def log_error(event: str, error: BaseException | None, **fields: str) -> None:
+        exception = "".join(traceback.format_exception(error)) if error is not None else ""
+        with contextlib.suppress(Exception):  # Python would print the error of a hook as it is
+            structlog.get_logger().error(event, error=type(error).__name__, exception=exception, **fields)
+
+    def log_main_error(kind: type[BaseException], error: BaseException, _trace: object) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            log_error("the program failed", error)
+
+    logging.captureWarnings(capture=True)
+    sys.excepthook = log_main_error
+    threading.excepthook = lambda given: log_error(
+        "a thread failed", given.exc_value, thread=given.thread.name if given.thread is not None else ""
+    )
+    sys.unraisablehook = lambda given: log_error("an error could not be raised", given.exc_value, object=repr(given.object))
+
+
 def create_line_renderer(log_format: str) -> Callable[[Mapping[str, Any]], str]:
     """Return a function that renders a line of the call log from its fields."""
     if log_format == "json":
@@ -132,6 +158,7 @@ def configure_logging(out: LogWriter | TextIO, log_format: str, mask: Callable[[
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # the call for which something is done
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             mask_numbers,

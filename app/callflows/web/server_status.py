@@ -69,6 +69,7 @@ def create_status_router(
         refusal = explain_reader_refusal(request, trust)
         if refusal:
             return create_problem_response(403, refusal)
-        return Response(answer_metrics.render_prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        text, media_type = answer_metrics.render_prometheus(request.headers.get("accept", ""))
+        return Response(text, media_type=media_type)
 
     return router

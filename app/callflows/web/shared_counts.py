@@ -13,53 +13,62 @@ import json
 import multiprocessing
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
+LabelledNumbers: TypeAlias = "dict[tuple[str, ...], float]"
 COUNTS_FOLDER: Final = "metrics"
 """Folder in the data folder, with a folder for each server."""
 
 
 @dataclasses.dataclass(slots=True)
 class WorkerCounts:
-    """The counts of one process. ``gauges`` has the counts of other components by the name of their metric."""
+    """The counts of one process.
+
+    ``counters`` and ``gauges`` have the numbers of other components by the name of their metric, then by labels.
+    """
 
     answers: collections.Counter[tuple[str, ...]] = dataclasses.field(default_factory=collections.Counter)
     fallbacks: collections.Counter[tuple[str, ...]] = dataclasses.field(default_factory=collections.Counter)
     buckets: list[int] = dataclasses.field(default_factory=list)
     total_seconds: float = 0.0
     dropped_lines: int = 0
-    gauges: dict[str, collections.Counter[tuple[str, ...]]] = dataclasses.field(default_factory=dict)
+    counters: dict[str, LabelledNumbers] = dataclasses.field(default_factory=dict)
+    gauges: dict[str, LabelledNumbers] = dataclasses.field(default_factory=dict)
 
     def add(self, other: WorkerCounts) -> None:
-        """Add the counts of another process."""
+        """Add the counts of another process, apart from its gauges: not each of them is a sum."""
         self.answers.update(other.answers)
         self.fallbacks.update(other.fallbacks)
         self.buckets = [own + more for own, more in zip(self.buckets, other.buckets, strict=True)]
         self.total_seconds += other.total_seconds
         self.dropped_lines += other.dropped_lines
-        for name, counts in other.gauges.items():
-            self.gauges.setdefault(name, collections.Counter()).update(counts)
+        for name, numbers in other.counters.items():
+            total = self.counters.setdefault(name, {})
+            for labels, number in numbers.items():
+                total[labels] = total.get(labels, 0) + number
 
     def dump_json(self) -> str:
-        gauges = {name: _list_counts(counts) for name, counts in self.gauges.items()}
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return json.dumps(
-            plain | {"answers": _list_counts(self.answers), "fallbacks": _list_counts(self.fallbacks), "gauges": gauges}
-        )
+        for name in ("answers", "fallbacks"):
+            plain[name] = _list_numbers(plain[name])
+        for name in ("counters", "gauges"):
+            plain[name] = {metric: _list_numbers(numbers) for metric, numbers in plain[name].items()}
+        return json.dumps(plain)
 
     @classmethod
     def load_json(cls, text: str) -> WorkerCounts:
         """Read the result of ``dump_json``. Raises ValueError, TypeError or KeyError for any other text."""
         plain = json.loads(text)
-        gauges = {name: _read_counts(counts) for name, counts in plain["gauges"].items()}
-        return cls(
-            **plain
-            | {"answers": _read_counts(plain["answers"]), "fallbacks": _read_counts(plain["fallbacks"]), "gauges": gauges}
-        )
+        for name in ("answers", "fallbacks"):
+            plain[name] = collections.Counter(_read_numbers(plain[name]))
+        for name in ("counters", "gauges"):
+            plain[name] = {metric: _read_numbers(rows) for metric, rows in plain[name].items()}
+        return cls(**plain)
 
 
 class SharedCounts:
@@ -82,13 +91,16 @@ class SharedCounts:
             temporary.replace(self._own_file)
             self._written_text = text
 
-    def read_others(self) -> list[tuple[WorkerCounts, bool]]:
-        """Return the counts of every other worker, and whether it is running."""
-        found = []
+    def read_others(self) -> dict[int, WorkerCounts]:
+        """Return the counts of every other worker by its process id; a worker that has ended has no gauges any more."""
+        found = {}
         for file in sorted(self._folder.glob("*.json")):
             if file != self._own_file:
                 with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-                    found.append((WorkerCounts.load_json(file.read_text(encoding="utf-8")), _is_running(int(file.stem))))
+                    counts = WorkerCounts.load_json(file.read_text(encoding="utf-8"))
+                    if not _is_running(int(file.stem)):
+                        counts.gauges = {}
+                    found[int(file.stem)] = counts
         return found
 
 
@@ -116,9 +128,9 @@ def _is_running(process_id: int) -> bool:
     return True
 
 
-def _list_counts(counts: collections.Counter[tuple[str, ...]]) -> list[list[Any]]:
-    return [[*labels, count] for labels, count in sorted(counts.items())]
+def _list_numbers(numbers: Mapping[tuple[str, ...], float]) -> list[list[Any]]:
+    return [[*labels, number] for labels, number in sorted(numbers.items())]
 
 
-def _read_counts(rows: list[list[Any]]) -> collections.Counter[tuple[str, ...]]:
-    return collections.Counter({tuple(map(str, labels)): int(count) for *labels, count in rows})
+def _read_numbers(rows: list[list[Any]]) -> dict[tuple[str, ...], Any]:
+    return {tuple(map(str, labels)): number for *labels, number in rows if isinstance(number, int | float)}

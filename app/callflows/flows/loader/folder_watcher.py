@@ -106,11 +106,6 @@ class FolderWatcher:
             )
         return {"last_look_seconds": round(now - (began or self._refreshed_at), 1), "problem": problem}
 
-    def count_states(self) -> dict[str, int]:
-        """Return the status as numbers, for metrics."""
-        status = self.get_status()
-        return {"last_look_seconds": int(status["last_look_seconds"]), "stuck": int(bool(status["problem"]))}
-
     def _watch_until_stopped(self) -> None:
         while not self._stop_event.is_set():
             try:

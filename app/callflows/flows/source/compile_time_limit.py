@@ -30,6 +30,7 @@ class _WatchedThread:
     clock: int | None
     """The thread's CPU clock; None: wall time, where a platform has no such clocks."""
     deadline: float
+    is_over: bool = False
 
     def read_clock(self) -> float:
         return time.monotonic() if self.clock is None else time.clock_gettime(self.clock)
@@ -60,8 +61,10 @@ class CompileTimeLimit:
     def cancel(self) -> None:
         """End the limit of the calling thread. No exception arrives afterwards."""
         with self._lock:
-            self._watched_threads.pop(threading.get_ident(), None)
-            _set_pending_exception(threading.get_ident(), None)
+            watched = self._watched_threads.pop(threading.get_ident(), None)
+            # Python 3.11 never forgets that an exception was pending once: everything is slower then, and profilers hang.
+            if watched is not None and watched.is_over:
+                _set_pending_exception(threading.get_ident(), None)
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
@@ -91,7 +94,7 @@ class CompileTimeLimit:
                     now = watched.read_clock()
                     if now > watched.deadline:
                         # Code that catches every exception gets the next one a second later.
-                        watched.deadline = now + 1
+                        watched.deadline, watched.is_over = now + 1, True
                         _set_pending_exception(thread, CompileTimeExceededError)
 
 
