@@ -76,7 +76,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 FLOW_LAYERS = (
-    {"country_code_check", "coverage_points", "document_comments", "entry_points", "source"},
+    {"country_code_check", "coverage_points", "document_comments", "entry_points", "flow_needs", "source"},
     {"caller_lists", "dial_policy", "hours", "twiml"},
     {"expressions"},
     {"decisions", "python_flow", "suppositions", "tickets"},

@@ -18,6 +18,9 @@ CallflowsError
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
 ├── ExpressionError               a condition or a text cannot be evaluated
+│   └── UnknownNameError          it has a name that the flow does not define
+
+
 ├── CallLimitError                a caller or a number has too many calls
 ├── NodeGoneError                 a call goes on at a node that its flow has no more
 ├── TicketError                   a signed URL cannot be used
@@ -165,6 +168,10 @@ class ExpressionError(CallflowsError):
         super().__init__(message)
         self.fix = fix
         self.line = line
+
+
+class UnknownNameError(ExpressionError):
+    """A condition or a text has a name that the flow does not define."""
 
 
 class CallLimitError(CallflowsError):
@@ -327,9 +334,9 @@ class OpentactError(OutboundRequestError):
         self.fields = dict(fields or {})
         self.fix = fix or self.fix
         details = "; ".join(f"{path}: {field.message}" for path, field in self.fields.items())
-        said = f"{message} ({details})" if details else message
+        full_message = f"{message} ({details})" if details else message
         place = f"{request}: " if request else ""
-        super().__init__(f"{place}{said}{f' [{status}]' if status else ''}{f'; {self.fix}' if self.fix else ''}")
+        super().__init__(f"{place}{full_message}{f' [{status}]' if status else ''}{f'; {self.fix}' if self.fix else ''}")
 
 
 class OpentactAuthenticationError(OpentactError):

@@ -19,7 +19,7 @@ from callflows.sandbox.job_runner import JobRunner
 from callflows.telephony.ports import InMemoryIdempotencyStore, InMemoryOptOuts
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
-from callflows.web.call_door import CallDoor
+from callflows.web.call_endpoint import CallEndpoint
 from callflows.web.inbound_sms import InboundSms
 from callflows.web.log_lines import create_line_renderer
 from callflows.web.request_trust import RequestTrust
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from callflows.settings import Settings
     from callflows.telephony.call_record import CallRecord
     from callflows.telephony.turn import Turn
-    from callflows.web.call_door import AsgiReceive, AsgiScope, AsgiSend
+    from callflows.web.call_endpoint import AsgiReceive, AsgiScope, AsgiSend
     from callflows.web.event_intake import EventHandler
 
 
 @contextlib.asynccontextmanager
 async def open_rehearsal_engine(
     settings: Settings, book: FlowBook, signer: TicketSigner, live_effects: LiveEffects | None = None
-) -> AsyncIterator[CallDoor]:
+) -> AsyncIterator[CallEndpoint]:
     """Open the live engine with a simulated outside: only ``live_effects`` reach the network, and no call is counted.
 
     ``signer`` must be the signer of the compiler that compiled the flows of ``book``.
@@ -74,7 +74,7 @@ async def open_rehearsal_engine(
     def create_webhook_app() -> FastAPI:
         from fastapi import FastAPI  # noqa: PLC0415 - heavy, and needed for text messages alone
 
-        from callflows.web.webhook_door import create_webhook_router  # noqa: PLC0415 - as above
+        from callflows.web.webhook_routes import create_webhook_router  # noqa: PLC0415 - as above
 
         app = FastAPI(openapi_url=None)
         app.include_router(
@@ -109,9 +109,9 @@ async def open_rehearsal_engine(
             clock=simulated_outside.now,
             record_answer=simulated_outside.record_answer,
         )
-        if any(flow.needs_worker for flow in book.flows.values()):
+        if any(flow.needs.worker for flow in book.flows.values()):
             await job_runner.start()  # as in a live server: a rehearsed call must not wait for a process to start
-        yield CallDoor(serve_webhook, engine, RequestTrust(here))
+        yield CallEndpoint(serve_webhook, engine, RequestTrust(here))
     finally:
         await job_runner.stop()
 

@@ -55,14 +55,14 @@ from callflows.telephony.phone_numbers import NumberMask
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.api_pages import create_api_router
-from callflows.web.call_door import CallDoor
 from callflows.web.call_end_handler import CallEndHandler
+from callflows.web.call_endpoint import CallEndpoint
 from callflows.web.call_limits import CallLimits
 from callflows.web.call_pushing import CallPusher
 from callflows.web.command_process import CommandProcesses
+from callflows.web.console.console_access import CONSOLE_PATH, ConsoleAccess
 from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
-from callflows.web.console.console_door import CONSOLE_PATH, ConsoleDoor
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
 from callflows.web.console.outside_people import OutsidePeople
@@ -80,7 +80,7 @@ from callflows.web.request_trust import RequestTrust
 from callflows.web.server_status import create_status_router
 from callflows.web.shared_counts import open_shared_counts
 from callflows.web.sound_files import create_sound_router
-from callflows.web.webhook_door import create_webhook_router
+from callflows.web.webhook_routes import create_webhook_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -99,14 +99,14 @@ if TYPE_CHECKING:
 _LOG: Final = get_logger("server")
 
 
-def create_process_app() -> CallDoor:
+def create_process_app() -> CallEndpoint:
     """Build the server in a process that does nothing else. Raises SettingsError."""
     return create_app(owns_process=True)
 
 
 def create_app(
     settings: Settings | None = None, library: FlowLibrary | None = None, *, owns_process: bool = False
-) -> CallDoor:
+) -> CallEndpoint:
     """Build the server as an ASGI app. Raises SettingsError.
 
     Broken flows are logged and do not stop the other flows. ``library`` is the result of ``load_flow_library`` if the
@@ -158,7 +158,7 @@ def create_app(
     app.include_router(
         create_webhook_router(installation.trust, installation.event_intake.take_from_webhook, settings.deadline_ms / 1000)
     )
-    return CallDoor(app, installation.engine, installation.trust)
+    return CallEndpoint(app, installation.engine, installation.trust)
 
 
 def end_with_parent_process() -> None:
@@ -253,7 +253,7 @@ class Installation:
             # PUBLIC_URL is the callers' address: it says nothing about the console's.
             trust = RequestTrust(self.settings.model_copy(update={"public_url": ""}))
         signer = SessionSigner(load_secret_keys(self.settings))
-        door = ConsoleDoor(self.journal, trust, accounts, signer, OutsidePeople(self.settings, trust))
+        access = ConsoleAccess(self.journal, trust, accounts, signer, OutsidePeople(self.settings, trust))
         sources = ConsoleSources(
             journal=self.journal,
             get_loaded_flows=lambda: self.library.loaded_flows,
@@ -267,7 +267,7 @@ class Installation:
             find_misrouted_numbers=self._find_misrouted_numbers if self.opentact is not None else None,
             open_rehearsal_network=self._open_rehearsal_network,
         )
-        return create_console_app(sources, door, self.workshop)
+        return create_console_app(sources, access, self.workshop)
 
     def _create_console_listener(self) -> ConsoleListener | None:
         """Create the server of the console's own address; None if the console is at the server's address."""
@@ -525,7 +525,7 @@ class Installation:
             )
         if not settings.token:
             _LOG.warning("CALLFLOWS_TOKEN is not set: the server answers only requests from this machine")
-        mailing = sorted(flow.name for flow in loaded.book.flows.values() if flow.sends_mail)
+        mailing = sorted(flow.name for flow in loaded.book.flows.values() if flow.needs.mail)
         if mailing and not settings.smtp_url.get_secret_value():
             _LOG.warning("CALLFLOWS_SMTP_URL is not set: the mails of these flows are not sent", flows=mailing)
         if settings.control == "push" and (self.opentact is None or not settings.public_url):
@@ -567,10 +567,10 @@ class Installation:
 
     async def _prepare_flows(self, book: FlowBook) -> None:
         """Start the sandbox and load the HTTP clients if flows of the book need them, so that no caller waits."""
-        sandbox_flows = sum(flow.needs_worker for flow in book.flows.values())
+        sandbox_flows = sum(flow.needs.worker for flow in book.flows.values())
         if sandbox_flows:
             await self._job_runner.start(sandbox_flows)
-        if any(flow.uses_network for flow in book.flows.values()):
+        if any(flow.needs.network for flow in book.flows.values()):
             await self._live_effects.load_clients()
 
     @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -34,9 +34,9 @@ def clean_text(text: str) -> str:
     return text if text.isprintable() else XML_FORBIDDEN_CHARACTERS.sub("", text)
 
 
-def replace_unprintable(text: str, kept: str = "") -> str:
+def replace_unprintable(text: str, allowed: str = "") -> str:
     """Replace each character that could control a terminal or break a line by a space, except those in ``kept``."""
-    return "".join(sign if sign.isprintable() or sign in kept else " " for sign in text)
+    return "".join(sign if sign.isprintable() or sign in allowed else " " for sign in text)
 
 
 def has_crlf_lines(text: str) -> bool:
@@ -50,11 +50,26 @@ MAX_SMS_CHARACTERS: Final = 918
 """Characters of a text message; documented: 1 to 918, six parts of 153."""
 
 
-def format_suggestion(word: str, candidates: Iterable[str]) -> str:
+class Suggestion(str):
+    """A fix that names the word that was probably meant: ``did you mean 'sales'?``. Empty if ``word`` is empty."""
+
+    __slots__ = ("word",)
+    word: str
+
+    def __new__(cls, word: str) -> Self:
+        suggestion = super().__new__(cls, f"did you mean {word!r}?" if word else "")
+        suggestion.word = word
+        return suggestion
+
+    def __getnewargs__(self) -> tuple[str]:
+        # For copies and pickles, which would make a suggestion of the whole text.
+        return (self.word,)
+
+
+def format_suggestion(word: str, candidates: Iterable[str]) -> Suggestion:
     """Return ``did you mean 'sales'?`` if a candidate is similar, or is a part of the word (max of max_length)."""
     known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
-    near = find_nearest(word, known) or _find_part(word, known)
-    return f"did you mean {near!r}?" if near else ""
+    return Suggestion(find_nearest(word, known) or _find_part(word, known))
 
 
 def _find_part(word: str, candidates: Iterable[str]) -> str:

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from callflows.installation_parts import load_secret_keys
 from callflows.server import create_app
+from callflows.web.console.console_access import ATTEMPTS_PER_MINUTE
 from callflows.web.console.console_accounts import SHARED_NAME, ConsoleAccounts, read_console_users, write_console_user
-from callflows.web.console.console_door import ATTEMPTS_PER_MINUTE
 from callflows.web.console.console_sessions import SESSION_COOKIE, SessionSigner
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.console.vendored_scripts import VENDORED_SCRIPTS

@@ -342,6 +342,11 @@ def test_a_slow_server_is_given_up_at_the_deadline(slow):
     assert reason(slow, timeout_ms=200) == "no answer within 200 ms"
 
 
+def test_a_lookup_that_had_less_than_its_limit_says_so():
+    short = "no answer within 40 ms: no more was left of the time to answer the call; the limit of the lookup is 5000 ms"
+    assert reason(never, timeout_ms=5000, left_ms=40) == short
+
+
 def test_a_slow_name_server_is_given_up_at_the_deadline():
     async def resolve(_host):
         await asyncio.Event().wait()

@@ -35,6 +35,9 @@ ROOT = Path(callflows.__file__).parent
 ARGUMENT = {
     "error": 1,
     "warning": 1,
+    "unknown_name": 1,
+    "report_error": 1,
+    "_report_expression_error": 2,
     "_report_problem": 1,
     "Problem": 4,
     "ConditionProblem": 1,

@@ -175,8 +175,8 @@ def test_a_node_named_ended_is_another_thing():
 
 def test_a_flow_that_asks_for_the_calls_of_today_has_them_counted():
     steps = "ended:\n  - when: caller.calls_today <= 1\n    sms: Sorry.\n"
-    assert compile_valid_flow(HEAD + steps).uses_calls_today
-    assert not compile_valid_flow(HEAD + "ended:\n  - sms: Sorry.\n").uses_calls_today
+    assert compile_valid_flow(HEAD + steps).needs.calls_today
+    assert not compile_valid_flow(HEAD + "ended:\n  - sms: Sorry.\n").needs.calls_today
 
 
 def test_what_the_call_kept_is_gone_when_it_has_ended():

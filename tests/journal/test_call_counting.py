@@ -13,7 +13,7 @@ import pytest
 from breakable_database import open_breakable_database
 from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
-from callflows.journal.call_count_store import CountedCall
+from callflows.journal.call_count_store import CountedCall, count_calls, erase_counts_before
 from callflows.journal.call_counting import COUNT_MEMORY_SECONDS, COUNT_TIMEOUT_SECONDS, SharedCallCounter
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.sql_store import SqlStore
@@ -166,6 +166,8 @@ def test_a_slow_database_holds_up_one_caller_a_moment_and_no_other(counters, mon
 def test_counts_of_days_gone_by_are_erased(database):
     now = time.time()
     with contextlib.closing(SqlStore(database)) as store:
-        store.count_calls([CountedCall("old", "a", now - COUNT_MEMORY_SECONDS - 60), CountedCall("new", "a", now)])
-        store.erase_counts_before(now - COUNT_MEMORY_SECONDS)
-        assert store.count_calls([CountedCall("old", "b", now), CountedCall("new", "b", now)]) == [1, 2]
+        store.run_writing(
+            count_calls, [CountedCall("old", "a", now - COUNT_MEMORY_SECONDS - 60), CountedCall("new", "a", now)]
+        )
+        store.run_writing(erase_counts_before, now - COUNT_MEMORY_SECONDS)
+        assert store.run_writing(count_calls, [CountedCall("old", "b", now), CountedCall("new", "b", now)]) == [1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items
 
+from callflows.journal.sql_queries import query_ending_counts
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.story_words import describe_story_entry
 from callflows.telephony.call_entity import CallEntity
@@ -87,28 +88,28 @@ def test_the_list_and_the_story_say_how_a_call_ended(store, events, outcome, wor
     row = next(row for row in list_log_rows(store) if row["id"] == "one")
     assert (row["outcome"], row["outcome_text"]) == (outcome, words)
     assert load_call_story(store, "one")["call"]["outcome_text"] == words
-    assert [found["id"] for found in list_log_rows(store, outcome=outcome)] == ["one"]
-    assert list_log_rows(store, outcome="fallback") == []
+    assert [found["id"] for found in list_log_rows(store, ending=outcome)] == ["one"]
+    assert list_log_rows(store, ending="fallback") == []
 
 
 def test_a_call_that_got_the_fallback_is_told_as_that_whatever_followed(store):
     broken = build_answered_request(BEGAN, call="one")._replace(outcome=AnswerOutcome("fallback", "desk", "start"))
     write_items(store, broken, ended(children=[ANSWERED]))
-    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
 
 
 def test_every_call_of_a_day_is_counted_also_one_whose_end_opentact_does_not_report(store):
     write_items(store, build_answered_request(BEGAN + 4_000, call="two"), build_answered_request(BEGAN - 1, call="early"))
     write_items(store, build_answered_request(BEGAN, call="one"), ended(children=[ANSWERED]))
     store.derive_calls()
-    assert sorted(store.count_endings(BEGAN)) == [("answered", 0, 1), ("unreported", 1, 1)]
+    assert sorted(store.run_reading(query_ending_counts, BEGAN)) == [("answered", 0, 1), ("unreported", 1, 1)]
 
 
 def test_a_limit_counts_the_calls_that_match(store):
     for number in range(5):
         write_items(store, build_answered_request(BEGAN + 100 * number, call=f"call{number}"))
     write_items(store, build_answered_request(BEGAN - 100, call="one"), ended(records=[MESSAGE]))
-    assert [row["id"] for row in list_log_rows(store, outcome="voicemail", limit=1)] == ["one"]
+    assert [row["id"] for row in list_log_rows(store, ending="voicemail", limit=1)] == ["one"]
 
 
 def test_events_of_one_moment_keep_the_order_of_their_arrival(store):

@@ -21,9 +21,10 @@ from callflows.flows.flow_book import FlowBook
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.place_tracer import PlaceTracer
+from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_story import build_call_story
 from callflows.journal.erasure import compile_mention_pattern
-from callflows.journal.inbox import PersonChange
+from callflows.journal.inbox import PersonChange, add_note
 from callflows.journal.journal import Journal
 from callflows.journal.journal_queries import build_finished_call_record
 from callflows.journal.journal_rows import build_journal_entries
@@ -213,7 +214,8 @@ def test_steps_after_a_call_know_its_last_node_and_what_was_pressed(line):
     document = line.flow.answer("done", turn)
     line.record(BEGAN + 9, turn, document, AnswerOutcome("answered", "acme", "done", version=line.flow.version))
     line.report(ended())
-    record = build_finished_call_record(line.store.load_call("one"), 1.0)
+    stored = line.store.load_call("one")
+    record = build_finished_call_record(stored, derive_call_facts(stored, 1.0), 1.0)
     assert (record.node, record.keys) == ("done", ("2", "••••"))  # no collect has said that these digits may be stored
 
 
@@ -276,7 +278,7 @@ def test_either_database_stores_the_path_and_the_ending(store):
     store.derive_calls()
     path = load_call_story(store, "one")["path"]
     assert [(visit["node"], visit["way"]) for visit in path] == [("start", ""), ("menu", ""), ("support", "key 2")]
-    assert [call["ending"].describe() for call in store.list_calls(CallFilter(outcome="hung-up"))] == ["hung up in support"]
+    assert [call["ending"].describe() for call in store.list_calls(CallFilter(ending="hung-up"))] == ["hung up in support"]
 
 
 def live_version(version: str, since: float, until: float) -> LiveFlowVersion:
@@ -312,7 +314,9 @@ def test_versions_that_no_call_has_met_are_erased_with_their_places_but_not_the_
 def test_who_is_forgotten_leaves_no_path_no_note_and_no_mention(line):
     line.answer(BEGAN)
     line.report(*KEY_2, IN_SUPPORT, ended())
-    line.store.add_note("call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back")
+    line.store.run_writing(
+        add_note, "call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back"
+    )
     line.store.write_entries(build_journal_entries(live_version("v1", BEGAN, BEGAN), describe_decisions))
     number = "+12015550999"
     line.store.forget_number(number, compile_mention_pattern(number), lambda _count: None)

@@ -13,7 +13,7 @@ from sample_events import CALL, START, build_platform_event, generate_platform_e
 from store_helpers import build_answered_request, describe_nothing, list_ids, list_log_rows
 
 from callflows.errors import JournalError, JournalUnavailableError
-from callflows.journal import journal as journal_module
+from callflows.journal import cpu_budget, waiting_items
 from callflows.journal.cpu_budget import TURNS_BEFORE_SPOOLING
 from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
@@ -187,7 +187,7 @@ def test_what_the_disk_refuses_is_not_acknowledged_and_waits_in_memory_until_the
 
 
 def test_what_does_not_fit_is_dropped_counted_and_said(away, tmp_path, monkeypatch):
-    monkeypatch.setattr(journal_module, "MAX_WAITING_EVENTS_IN_JOURNAL", 10)
+    monkeypatch.setattr(waiting_items, "MAX_WAITING_EVENTS_IN_JOURNAL", 10)
     away.take_away()
     journal = Journal(SqlStore(away.url), Spool(tmp_path / "spool", max_bytes=100), describe_nothing)
     for happened in generate_platform_events(25):
@@ -324,7 +324,7 @@ def test_while_sqlite_is_locked_calls_wait_on_the_disk_and_reports_are_acknowled
 def test_calls_for_which_a_busy_server_has_no_time_wait_on_the_disk_and_none_is_lost(tmp_path, monkeypatch):
     file = tmp_path / "journal.db"
     is_idle = []
-    monkeypatch.setattr(journal_module.CpuBudget, "has_budget", lambda _budget: bool(is_idle))
+    monkeypatch.setattr(cpu_budget.CpuBudget, "has_budget", lambda _budget: bool(is_idle))
     journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
     journal.start()
     for n in range(3_000):
@@ -344,7 +344,7 @@ def test_without_room_on_the_disk_calls_wait_in_memory_until_there_is_room(tmp_p
                 raise OSError(28, "No space left on device")
             super().append(entries, packed_turns)
 
-    monkeypatch.setattr(journal_module.CpuBudget, "has_budget", lambda _budget: not full)
+    monkeypatch.setattr(cpu_budget.CpuBudget, "has_budget", lambda _budget: not full)
     journal = Journal(SqlStore(f"sqlite:///{file}"), FullSpool(tmp_path / "spool"), describe_nothing)
     journal.start()
     for n in range(1_000):
@@ -372,7 +372,7 @@ def test_every_call_is_remembered_at_1500_a_second_on_a_busy_processor(tmp_path)
 
 
 def test_it_is_said_when_calls_are_not_remembered(tmp_path, monkeypatch):
-    monkeypatch.setattr(journal_module, "MAX_WAITING_TURNS", 100)
+    monkeypatch.setattr(waiting_items, "MAX_WAITING_TURNS", 100)
     journal = Journal(SqlStore(f"sqlite:///{tmp_path}/journal.db"), Spool(tmp_path / "spool"), describe_nothing)
     for n in range(150):
         journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))

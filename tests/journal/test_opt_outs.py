@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from callflows.journal.opt_out_store import query_opt_out, store_opt_out
 from callflows.telephony.ports import InMemoryOptOuts, OptOutRequest
 from waiting import run_bounded
 
@@ -20,13 +21,13 @@ class Kept:
         self.store = store
 
     async def is_opted_out(self, number, other):
-        return self.store.is_opted_out(number, other)
+        return self.store.run_reading(query_opt_out, number, other)
 
     async def opt_out(self, number, other, at):
-        return self.store.store_opt_out(number, other, OptOutRequest(at, opts_out=True))
+        return self.store.run_writing(store_opt_out, number, other, OptOutRequest(at, opts_out=True))
 
     async def opt_in(self, number, other, at):
-        return self.store.store_opt_out(number, other, OptOutRequest(at, opts_out=False))
+        return self.store.run_writing(store_opt_out, number, other, OptOutRequest(at, opts_out=False))
 
 
 @pytest.fixture(params=["memory", "store"])
@@ -67,12 +68,12 @@ def test_whatever_the_order_the_end_is_the_same(store):
     ends = []
     for n, order in enumerate(itertools.permutations(words)):
         for how, at in order:
-            store.store_opt_out(f"+1201555{n:04}", THEIRS, OptOutRequest(at, opts_out=how == "opt_out"))
-        ends.append(store.is_opted_out(f"+1201555{n:04}", THEIRS))
+            store.run_writing(store_opt_out, f"+1201555{n:04}", THEIRS, OptOutRequest(at, opts_out=how == "opt_out"))
+        ends.append(store.run_reading(query_opt_out, f"+1201555{n:04}", THEIRS))
     assert ends == [True] * 6
 
 
 def test_a_stop_outlives_the_number_that_is_forgotten(store):
-    store.store_opt_out(OURS, THEIRS, OptOutRequest(1.0, opts_out=True))
+    store.run_writing(store_opt_out, OURS, THEIRS, OptOutRequest(1.0, opts_out=True))
     store.forget_number(THEIRS, re.compile("2015550999"), lambda _done: None)
-    assert store.is_opted_out(OURS, THEIRS)
+    assert store.run_reading(query_opt_out, OURS, THEIRS)

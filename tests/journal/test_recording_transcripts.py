@@ -6,6 +6,7 @@ import pytest
 from sample_events import build_platform_event
 from store_helpers import load_call_story, write_one_by_one
 
+from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.journal_queries import build_finished_call_record
 from callflows.journal.sql_store import SqlStore
 
@@ -32,7 +33,8 @@ def event(minute, kind="call_state", *, records=(), **fields):
 def told(store, *events):
     """The transcripts of the recordings, and the story's transcripts with their minutes."""
     write_one_by_one(store, events)
-    record = build_finished_call_record(store.load_call("one"), 1.0)
+    stored = store.load_call("one")
+    record = build_finished_call_record(stored, derive_call_facts(stored, 1.0), 1.0)
     story = [(e["at"][14:16], e["text"]) for e in load_call_story(store, "one")["story"] if e["what"] == "transcribed"]
     return [one.transcript for one in record.recordings], story
 

@@ -172,8 +172,8 @@ def test_calls_are_listed_the_newest_first_with_their_turns_and_legs(store):
         ({"caller": "+12015550111"}, {"b"}),
         ({"flow": "desk"}, {"a", "b", "c"}),
         ({"flow": "none"}, set()),
-        ({"outcome": "unreported"}, {"a", "b", "c"}),
-        ({"outcome": "fallback"}, set()),
+        ({"ending": "unreported"}, {"a", "b", "c"}),
+        ({"ending": "fallback"}, set()),
         ({"state": "live"}, {"d"}),
         ({"state": "destroyed"}, set()),
         ({"since": 200.0}, {"b", "c", "d"}),
@@ -201,7 +201,7 @@ def test_the_worst_outcome_of_its_turns_is_that_of_a_call(store):
         store, fine, build_answered_request(101.0, call="a")._replace(outcome=fine.outcome._replace(kind="fallback"))
     )
     write_items(store, build_answered_request(102.0, call="a"))
-    assert [row["outcome"] for row in list_log_rows(store, outcome="fallback")] == ["fallback"]
+    assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
 
 
 def test_a_key_is_claimed_once_whoever_claims_it(store, url):

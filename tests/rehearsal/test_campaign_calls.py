@@ -32,6 +32,7 @@ from callflows.journal.campaign_store import (
 )
 from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.journal_tables import CAMPAIGN_CALLS_TABLE
+from callflows.journal.opt_out_store import query_opt_out
 from callflows.journal.sql_store import SqlStore
 from callflows.opentact import Opentact
 from callflows.web import call_end_handler
@@ -185,7 +186,9 @@ def test_who_asks_not_to_be_called_again_gets_no_call_from_another_campaign(tmp_
         it = await dialler(stack, tmp_path)
         await it.server.it.request_control("PUT", "/callee-keys", {"keys": "9"})
         await it.run()
-        return await it.server.until(lambda store: all(store.is_opted_out(NUMBER, number) for number in (ANN, BEN)))
+        return await it.server.until(
+            lambda store: all(store.run_reading(query_opt_out, NUMBER, number) for number in (ANN, BEN))
+        )
 
     assert run_with_stack(work)
 

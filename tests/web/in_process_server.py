@@ -24,7 +24,7 @@ from callflows.settings import Settings
 from callflows.telephony.ports import Effect, LookupRequest, LookupResult
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
-from callflows.web.call_door import CallDoor
+from callflows.web.call_endpoint import CallEndpoint
 from callflows.web.call_limits import CallLimits
 from callflows.web.log_lines import configure_logging, create_line_renderer
 from callflows.web.request_trust import RequestTrust
@@ -148,7 +148,7 @@ class InProcessServer:
             record_answer=record_answer,
             call_limits=CallLimits(self.settings.caller_calls_per_minute, self.settings.number_calls_per_minute),
         )
-        self.app = CallDoor(_answer_not_found, self.engine, RequestTrust(self.settings))
+        self.app = CallEndpoint(_answer_not_found, self.engine, RequestTrust(self.settings))
 
     def load_flows(self) -> Any:
         """The folder's flows; a test that has wrong ones by mistake fails here."""

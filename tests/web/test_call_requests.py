@@ -196,7 +196,7 @@ def test_a_lookup_has_the_time_that_a_slow_body_left_of_the_deadline(tmp_path):
 
     assert send_asgi_request(door.app, slow, method="POST")[0] == 200
     (lookup,) = door.effect_sender.lookups
-    assert 0 < lookup.timeout_ms <= 300
+    assert 0 < lookup.left_ms <= 300
 
 
 def test_an_endless_body_is_not_read_to_its_end(door):

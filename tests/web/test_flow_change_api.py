@@ -9,6 +9,7 @@ import pytest
 from test_operator_api import FLOW, Api
 
 from callflows.flows.authoring import flow_drafts
+from callflows.journal.inbox import query_audit_rows
 
 DRAFT = FLOW.replace("- say: Hello.", "- hangup")
 
@@ -44,7 +45,7 @@ def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refu
     put = "PUT /api/v1/flows/front-desk/source"
     published = send(api, put, {"source": text, "digest": digest}).json()
     assert (tmp_path / "front-desk.yaml").read_text("utf-8") == text
-    (change,) = api.store.list_audit_rows(["go-live"], "front-desk")
+    (change,) = api.store.run_reading(query_audit_rows, ["go-live"], "front-desk")
     assert (change["who"], change["origin"], change["after"]) == ("dashboard", "127.0.0.1", published["version"])
     late = send(api, put, {"source": FLOW, "digest": digest})
     assert (late.status_code, "has changed meanwhile" in late.json()["detail"]) == (409, True)
@@ -63,7 +64,7 @@ def test_a_read_only_folder_is_answered_with_the_patch(api, monkeypatch):
     text = FLOW.replace("Hello.", "Welcome.")
     refused = send(api, "PUT /api/v1/flows/front-desk/source", {"source": text, "digest": digest})
     assert (refused.status_code, "+    - say: Welcome." in refused.json()["patch"]) == (409, True)
-    assert api.store.list_audit_rows(["go-live"], "front-desk") == []
+    assert api.store.run_reading(query_audit_rows, ["go-live"], "front-desk") == []
 
 
 def test_a_version_is_compared_and_comes_back(api, tmp_path):
@@ -133,7 +134,7 @@ def test_a_line_is_closed_by_an_operator_after_the_sentence_was_shown_and_opened
         assert (done["state"], done["override_until"][:16]) == ("closed", then["override_until"][:16])
         assert "state: closed" in (tmp_path / "overrides.yaml").read_text("utf-8")
         assert send(api, f"PUT {path}", {"state": "normal"}, "operate").json()["removed"] == 1
-        changes = api.store.list_audit_rows(["override"], "front-desk office")
+        changes = api.store.run_reading(query_audit_rows, ["override"], "front-desk office")
         assert [change["who"] for change in changes] == ["dashboard", "dashboard"]
         assert api.ask("GET /api/v1/flows/front-desk/hours/other", operator).status_code == 404
 
@@ -155,5 +156,8 @@ def test_a_number_is_added_to_a_list_and_removed_with_entries_in_the_audit_log(t
         assert api.ask(f"DELETE {path}/+12015550177", author).json()["removed"]
         items = api.ask(f"GET {path}", author).json()["items"]
         assert [(item["entry"], item["reason"]) for item in items] == [("+12015550178", "sells")]
-        assert [row["before"] for row in api.store.list_audit_rows(["list"], "front-desk spam")] == ["+12015550177", ""]
+        assert [row["before"] for row in api.store.run_reading(query_audit_rows, ["list"], "front-desk spam")] == [
+            "+12015550177",
+            "",
+        ]
         assert api.ask("GET /api/v1/flows/front-desk/lists/far", author).status_code == 404

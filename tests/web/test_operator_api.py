@@ -19,6 +19,7 @@ from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
+from callflows.journal.api_tokens import create_token, revoke_token
 from callflows.journal.inbox import PersonChange
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_rows import build_journal_entries
@@ -97,7 +98,7 @@ class Api:
         self.app.include_router(router)
 
     def make_token(self, scope: str, until: float | None = None) -> str:
-        return self.store.create_token("dashboard", scope, PersonChange("ann", "terminal", time.time()), until)
+        return self.store.run_writing(create_token, "dashboard", scope, PersonChange("ann", "terminal", time.time()), until)
 
     def ask(self, request: str, token: str = "", client: str = "127.0.0.1", **headers: str) -> httpx.Response:
         """Send a request written as in the documentation: a line, then an optional body."""
@@ -175,7 +176,7 @@ def test_without_a_valid_token_nothing_is_told(api):
     token = api.make_token("author")
     assert [api.ask("GET /api/v1/calls", wrong).status_code for wrong in ("", "t", f"{token}x", token[:-1])] == [401] * 4
     assert api.ask("GET /api/v1/calls", api.make_token("read", time.time() - 1)).status_code == 401
-    assert api.store.revoke_token(token.split("_")[1], PersonChange("ann", "terminal", time.time()))
+    assert api.store.run_writing(revoke_token, token.split("_")[1], PersonChange("ann", "terminal", time.time()))
     reply = api.ask("GET /api/v1/calls", token)
     assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
 

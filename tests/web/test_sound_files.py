@@ -13,7 +13,7 @@ from sound_makers import make_mp3, make_wav, put_sound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from callflows.web.call_door import CallDoor
+    from callflows.web.call_endpoint import CallEndpoint
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def flows(tmp_path) -> Path:
 
 
 @pytest.fixture
-def app(flows) -> CallDoor:
+def app(flows) -> CallEndpoint:
     put_sound(flows, "welcome.wav", make_wav(1))
     put_sound(flows, "es/hola amigo.mp3", make_mp3())
     (flows / "secret.wav").write_bytes(make_wav())

@@ -17,7 +17,7 @@ from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.web.request_trust import RequestTrust
-from callflows.web.webhook_door import create_webhook_router
+from callflows.web.webhook_routes import create_webhook_router
 from waiting import run_bounded
 
 CALL = json.loads((SAMPLES / "call.json").read_text())
@@ -229,7 +229,7 @@ def test_two_calls_that_tell_nothing_but_numbers_are_two_when_they_are_minutes_a
     for minute in (0, 5):
         told_at = datetime(2026, 11, 23, 15, minute, tzinfo=UTC)
         monkeypatch.setattr(
-            "callflows.web.webhook_door.datetime", type("Then", (), {"now": staticmethod(lambda _zone, at=told_at: at)})
+            "callflows.web.webhook_routes.datetime", type("Then", (), {"now": staticmethod(lambda _zone, at=told_at: at)})
         )
         for _ in range(2):
             told(written, "/webhook?state=live&from=%2B12015550999&to=12015550123", method="GET")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
-    from callflows.web.call_door import CallDoor
+    from callflows.web.call_endpoint import CallEndpoint
 
 
 _CONSTANT_DOCUMENT: Final = (
@@ -61,7 +61,7 @@ def create_twilio_app() -> FastAPI:
     return app
 
 
-def create_journal_free_app() -> CallDoor:
+def create_journal_free_app() -> CallEndpoint:
     """Create the engine of ``callflows serve`` with metrics and log lines, and without a journal."""
     from callflows.flows import decisions  # noqa: PLC0415 - as above
     from callflows.flows.loader.flow_versions import FlowVersions  # noqa: PLC0415 - as above
@@ -76,7 +76,7 @@ def create_journal_free_app() -> CallDoor:
     from callflows.settings import load_settings  # noqa: PLC0415 - as above
     from callflows.web.answer_engine import AnswerEngine  # noqa: PLC0415 - as above
     from callflows.web.answer_metrics import AnswerMetrics  # noqa: PLC0415 - as above
-    from callflows.web.call_door import CallDoor  # noqa: PLC0415 - as above
+    from callflows.web.call_endpoint import CallEndpoint  # noqa: PLC0415 - as above
     from callflows.web.log_lines import create_line_renderer  # noqa: PLC0415 - as above
     from callflows.web.request_trust import RequestTrust  # noqa: PLC0415 - as above
 
@@ -102,10 +102,10 @@ def create_journal_free_app() -> CallDoor:
         yield
         metrics.stop()
 
-    return CallDoor(Starlette(lifespan=run_lifespan), engine, RequestTrust(settings))
+    return CallEndpoint(Starlette(lifespan=run_lifespan), engine, RequestTrust(settings))
 
 
-def create_plain_asgi_app() -> CallDoor:
+def create_plain_asgi_app() -> CallEndpoint:
     """Create the whole server, for uvicorn's own HTTP protocol."""
     from callflows.server import create_app  # noqa: PLC0415 - as above
 

@@ -7,7 +7,6 @@ makes a call twice: the call counts as made, and if nobody ever reports it, the 
 from __future__ import annotations
 
 import asyncio
-import functools
 import heapq
 import secrets
 import time
@@ -124,15 +123,14 @@ class CampaignRunner:
             raise CampaignError(f"the campaign {self._name} is run by another process")
 
     async def _query(self, query: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - as the query returns
-        return await asyncio.to_thread(self._store.run_reading, functools.partial(_pass_connection, query, arguments))
+        return await asyncio.to_thread(self._store.run_reading, query, *arguments)
+
+    async def _write(self, change: Callable[..., Any], *arguments: Any, **columns: Any) -> Any:  # noqa: ANN401 - as above
+        return await asyncio.to_thread(self._store.run_writing, change, self._name, *arguments, **columns)
 
     async def _change(self, number: CampaignNumber, state: NumberState, **columns: Any) -> None:  # noqa: ANN401
         """Store the state of a number, and remember it."""
-
-        def change(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
-            change_number(connection, self._name, number.position, state, **columns)
-
-        await asyncio.to_thread(self._store.run_writing, change)
+        await self._write(change_number, number.position, state, **columns)
         self._numbers[number.position] = number._replace(state=state, **columns)
 
     # Calls that were begun
@@ -191,11 +189,7 @@ class CampaignRunner:
 
     async def _put_back(self, number: CampaignNumber, **columns: Any) -> bool:  # noqa: ANN401
         """Let a number wait for another call. Return False if the campaign was cancelled while the number was called."""
-
-        def put_back(connection: Any) -> NumberState:  # noqa: ANN401 - SQLAlchemy's
-            return put_number_back(connection, self._name, number.position, **columns)
-
-        state = await asyncio.to_thread(self._store.run_writing, put_back)
+        state = await self._write(put_number_back, number.position, **columns)
         self._numbers[number.position] = number._replace(state=state, **columns)
         if state is not NumberState.waiting:
             self._tell(f"{number.number}: cancelled")
@@ -251,11 +245,7 @@ class CampaignRunner:
 
     async def _begin_call(self, number: CampaignNumber, now: float) -> None:
         """Count the call, then ask Opentact for it. Raises CampaignError if no further call makes sense."""
-
-        def count_attempt(connection: Any) -> int:  # noqa: ANN401 - SQLAlchemy's
-            return begin_attempt(connection, self._name, number, now)
-
-        attempt = await asyncio.to_thread(self._store.run_writing, count_attempt)
+        attempt = await self._write(begin_attempt, number, now)
         if not attempt:
             return  # the number was cancelled or forgotten
         begun = number._replace(state=NumberState.calling, attempts=attempt, at=now, batch=None, reason="")
@@ -293,7 +283,3 @@ class CampaignRunner:
         self._refusals += 1
         if self._refusals >= _MAX_REFUSALS_IN_A_ROW:
             raise CampaignError(f"Opentact refused {self._refusals} calls in a row: are --profile and --from right?")
-
-
-def _pass_connection(query: Callable[..., Any], arguments: tuple[Any, ...], connection: Any) -> Any:  # noqa: ANN401
-    return query(connection, *arguments)

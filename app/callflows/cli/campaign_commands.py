@@ -72,6 +72,7 @@ def create_campaign(  # noqa: PLR0913, PLR0917 - an option each
     from callflows.campaigns.contact_list import read_contact_list
     from callflows.cli.cli_options import parse_zone_option
     from callflows.journal.campaign_store import StoredCampaign, store_campaign
+    from callflows.journal.inbox import add_audit_row
 
     if not _CAMPAIGN_NAME.fullmatch(name):
         exit_with_notice(f"callflows: {name!r} cannot be a campaign's name: use letters, digits, - and _", 2)
@@ -100,8 +101,8 @@ def create_campaign(  # noqa: PLR0913, PLR0917 - an option each
     numbers = [(contact.number, contact.values) for contact in contacts]
     with open_store(creates=True) as store:
         assert store is not None  # noqa: S101 - it was created
-        store.run_writing(lambda connection: store_campaign(connection, campaign, numbers))
-        store.add_audit_row(change, "campaign", name, "", f"{len(numbers)} numbers, {documents.flow.name}")
+        store.run_writing(store_campaign, campaign, numbers)
+        store.run_writing(add_audit_row, change, "campaign", name, ("", f"{len(numbers)} numbers, {documents.flow.name}"))
         for line in _describe_plan(store, campaign, documents):
             print(line)
     print(f"nobody was called yet; to begin: callflows campaign run {name}")
@@ -189,14 +190,15 @@ def report_campaign(
 def cancel_campaign(name: _NAME_ARGUMENT) -> None:
     """Call nobody any more. Calls that ring already are not ended, and not repeated."""
     from callflows.journal.campaign_store import cancel_numbers
+    from callflows.journal.inbox import add_audit_row
 
     with open_store() as store:
         if store is None:
             _exit_without_campaign(name)
         _load_campaign(store, name)
         change = build_terminal_change()
-        count = store.run_writing(lambda connection: cancel_numbers(connection, name, f"cancelled by {change.who}"))
-        store.add_audit_row(change, "cancelled", name, "", f"{count} numbers")
+        count = store.run_writing(cancel_numbers, name, f"cancelled by {change.who}")
+        store.run_writing(add_audit_row, change, "cancelled", name, ("", f"{count} numbers"))
     print(f"{count} number(s) of {name} will not be called")
 
 
@@ -266,7 +268,7 @@ def _parse_retry(text: str) -> float:
 def _load_campaign(store: SqlStore, name: str) -> StoredCampaign:
     from callflows.journal.campaign_store import load_campaign
 
-    campaign = store.run_reading(lambda connection: load_campaign(connection, name))
+    campaign = store.run_reading(load_campaign, name)
     if campaign is None:
         _exit_without_campaign(name)
     return campaign
@@ -326,22 +328,23 @@ def _list_waiting(store: SqlStore, name: str) -> list[CampaignNumber]:
     from callflows.journal.campaign_store import NumberState, list_numbers
     from callflows.telephony.phone_numbers import parse_e164
 
-    waiting = store.run_reading(lambda connection: list_numbers(connection, name, [NumberState.waiting]))
+    waiting = store.run_reading(list_numbers, name, [NumberState.waiting])
     return [number for number in waiting if parse_e164(number.number)]
 
 
 def _describe_plan(store: SqlStore, campaign: StoredCampaign, documents: OutboundDocuments) -> list[str]:
     from callflows.campaigns.campaign_settings import describe_campaign_plan
+    from callflows.journal.opt_out_store import query_opt_out
 
     waiting = _list_waiting(store, campaign.name)
-    opted_out = {number.number for number in waiting if store.is_opted_out(documents.sender, number.number)}
+    opted_out = {number.number for number in waiting if store.run_reading(query_opt_out, documents.sender, number.number)}
     return describe_campaign_plan(campaign, documents.flow, waiting, opted_out, time.time())
 
 
 def _count_states(store: SqlStore, name: str) -> dict[str, int]:
     from callflows.journal.campaign_store import count_numbers
 
-    counts = store.run_reading(lambda connection: count_numbers(connection, name))
+    counts = store.run_reading(count_numbers, name)
     return {state.value: count for state, count in counts.items()}
 
 
@@ -390,6 +393,7 @@ async def _run_with_opentact(
 ) -> None:
     from callflows.campaigns.campaign_runner import CampaignRunner
     from callflows.campaigns.campaign_settings import read_campaign_settings
+    from callflows.journal.opt_out_store import query_opt_out
 
     lease = await client.numbers.get_lease(documents.sender)
     if not lease.uuid:
@@ -401,7 +405,7 @@ async def _run_with_opentact(
         return str(batch.uuid)
 
     def is_opted_out(number: str) -> bool:
-        return store.is_opted_out(documents.sender, number)
+        return store.run_reading(query_opt_out, documents.sender, number)
 
     await CampaignRunner(store, campaign, documents, call_number, is_opted_out, _tell).run()
 

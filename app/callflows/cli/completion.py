@@ -59,8 +59,8 @@ def _read_named_flows(ctx: typer.Context) -> Iterator[FlowFile]:
 def _list_files(ctx: typer.Context) -> list[Path]:
     from callflows.flows.loader.folder_loader import list_flow_files
 
-    given: dict[str, Any] = {"flows": ctx.params.get("flows")}
-    return list_flow_files(load_command_settings(**given).flows)[:MAX_COMPLETION_FILES]
+    options: dict[str, Any] = {"flows": ctx.params.get("flows")}
+    return list_flow_files(load_command_settings(**options).flows)[:MAX_COMPLETION_FILES]
 
 
 def _read_files(ctx: typer.Context) -> Iterator[tuple[str, FlowFile]]:

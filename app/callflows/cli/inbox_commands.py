@@ -116,6 +116,8 @@ def _read_filter_options(
 
 def _change_inbox(kind: str, handled: str, reopen: str, note: tuple[str, str] | None) -> bool:
     """Make the changes of the options; return whether there were any."""
+    from callflows.journal.inbox import set_handled
+
     if not (handled or reopen or note):
         return False
     with open_store() as store:
@@ -125,7 +127,7 @@ def _change_inbox(kind: str, handled: str, reopen: str, note: tuple[str, str] | 
         for text, is_handled in ((handled, True), (reopen, False)):
             if text:
                 key = _complete_id(store, kind, text)
-                changed = store.set_handled(kind, key, change, handled=is_handled)
+                changed = store.run_writing(set_handled, kind, key, change, handled=is_handled)
                 print(f"{kind} {key} {'is' if changed else 'was'} {'handled' if is_handled else 'new'}")
         if note:
             key = _complete_id(store, kind, note[0])
@@ -135,10 +137,11 @@ def _change_inbox(kind: str, handled: str, reopen: str, note: tuple[str, str] | 
 
 def _add_note(store: SqlStore, kind: str, key: str, text: str) -> None:
     from callflows.errors import JournalRejectionError
+    from callflows.journal.inbox import add_note
 
     change = build_terminal_change()
     try:
-        store.add_note(kind, key, change, text)
+        store.run_writing(add_note, kind, key, change, text)
     except JournalRejectionError as error:
         exit_with_notice(f"callflows: --note: {error}", 2)
     print(f"{kind} {key} has the note")

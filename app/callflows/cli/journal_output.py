@@ -86,6 +86,7 @@ def build_terminal_change() -> PersonChange:
 def record_audit(action: str, key: str, before: str, after: str) -> None:
     """Add a change to the audit log if there is a database; an outage is told, and the change holds."""
     from callflows.errors import JournalError
+    from callflows.journal.inbox import add_audit_row
     from callflows.journal.sql_store import SqlStore
 
     store = SqlStore(load_command_settings().journal_url)
@@ -94,7 +95,7 @@ def record_audit(action: str, key: str, before: str, after: str) -> None:
     with contextlib.closing(store):
         try:
             store.open()
-            store.add_audit_row(build_terminal_change(), action, key, before, after)
+            store.run_writing(add_audit_row, build_terminal_change(), action, key, (before, after))
         except JournalError as error:
             print_notice(f"callflows: the change is not in the audit log: {error}")
 
@@ -136,7 +137,9 @@ def parse_moment_option(text: str, option: str) -> float | None:
 
 def complete_stored_id(store: SqlStore, kind: str, text: str) -> str:
     """Return the only id that starts with a text, or "" if none does; exit with code 2 if several do."""
-    ids = store.list_ids_by_prefix(kind, text, _MAX_ID_CANDIDATES + 1) if text else []
+    from callflows.journal.inbox import query_ids_by_prefix
+
+    ids = store.run_reading(query_ids_by_prefix, kind, text, _MAX_ID_CANDIDATES + 1) if text else []
     if len(ids) > 1:
         more = ", …" if len(ids) > _MAX_ID_CANDIDATES else ""
         listed = f"{', '.join(ids[:_MAX_ID_CANDIDATES])}{more}"

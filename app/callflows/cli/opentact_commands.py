@@ -433,7 +433,7 @@ def show_delivery_command(
         print_json({name: message.get(name) for name in ("uuid", "state", "delivered", "reason", "modified_on")})
     else:
         reason = f": {message['reason']}" if message.get("reason") and not is_delivered else ""
-        state = replace_unprintable(f"{message.get('state') or 'state unknown'}{reason}", kept="\n\t")
+        state = replace_unprintable(f"{message.get('state') or 'state unknown'}{reason}", allowed="\n\t")
         print(f"{'delivered' if is_delivered else 'not delivered'} ({state})")
     raise typer.Exit(0 if is_delivered else 1)
 

@@ -166,17 +166,17 @@ def _build_command(operation: RestOperation) -> Callable[..., None]:
     """Return the function of a command, with the parameters that typer reads."""
     fields = {f"field_{index}": field for index, field in enumerate(operation.fields) if field.name not in _HIDDEN_FIELDS}
 
-    def run_command(**given: Any) -> None:  # noqa: ANN401 - as typer passes them
-        values = _parse_values(fields, given)
-        more = parse_assignments(given.get("set_fields") or [])
+    def run_command(**arguments: Any) -> None:  # noqa: ANN401 - as typer passes them
+        values = _parse_values(fields, arguments)
+        more = parse_assignments(arguments.get("set_fields") or [])
         _run_operation(
             operation.name,
             values,
             more,
-            output=given["output"],
-            limit=given.get("limit"),
-            is_dry_run=given["dry_run"],
-            is_confirmed=given.get("yes", operation.effect not in _CONFIRMED_EFFECTS),
+            output=arguments["output"],
+            limit=arguments.get("limit"),
+            is_dry_run=arguments["dry_run"],
+            is_confirmed=arguments.get("yes", operation.effect not in _CONFIRMED_EFFECTS),
         )
 
     parameters = [_build_parameter(name, field) for name, field in fields.items()]
@@ -225,12 +225,12 @@ def _build_parameter(name: str, field: RestField) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _parse_values(fields: dict[str, RestField], given: dict[str, Any]) -> dict[str, Any]:
+def _parse_values(fields: dict[str, RestField], arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a command line; exit with code 2 naming every wrong one."""
     values: dict[str, Any] = {}
     wrong = []
     for parameter, field in fields.items():
-        value = given.get(parameter)
+        value = arguments.get(parameter)
         if value is None:
             continue
         if isinstance(value, Path):

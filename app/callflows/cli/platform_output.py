@@ -49,8 +49,8 @@ def run_with_client(
     from callflows.opentact import Opentact
 
     async def open_client() -> _ReplyT:
-        made = create_client() if create_client is not None else Opentact.from_settings(load_command_settings())
-        async with made as client:
+        new_client = create_client() if create_client is not None else Opentact.from_settings(load_command_settings())
+        async with new_client as client:
             return await work(client)
 
     try:
@@ -139,7 +139,7 @@ def print_payload(payload: object, columns: Sequence[str], output: TableFormat) 
     elif payload is None:
         print("done")
     elif isinstance(payload, str):
-        print(replace_unprintable(payload, kept="\n\t"))
+        print(replace_unprintable(payload, allowed="\n\t"))
     else:
         print(json.dumps(payload, ensure_ascii=False))
 

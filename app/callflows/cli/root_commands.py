@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from callflows.errors import Problem
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.settings import Settings
-    from callflows.web.call_door import CallDoor
+    from callflows.web.call_endpoint import CallEndpoint
 
 
 root_app = typer.Typer(
@@ -155,7 +155,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         exit_with_notice(f"callflows: cannot listen on {host}:{port}: {reason}", 2)
 
 
-def _load_server(settings: Settings) -> CallDoor:
+def _load_server(settings: Settings) -> CallEndpoint:
     """Create the server; the flows are loaded once for both the greeting and the calls."""
     from callflows.installation_parts import load_flow_library
     from callflows.server import create_app

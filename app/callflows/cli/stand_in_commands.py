@@ -167,10 +167,10 @@ def _choose_secrets(host: str, token: str, password: str) -> dict[str, str]:
     """Return the given secrets; generate missing ones if other machines can connect, because the defaults are public."""
     from callflows.settings import is_loopback_host
 
-    given = {"token": token, "password": password}
+    chosen_secrets = {"token": token, "password": password}
     if is_loopback_host(host):
-        return {name: value for name, value in given.items() if value}
-    return {name: value or secrets.token_urlsafe(24) for name, value in given.items()}
+        return {name: value for name, value in chosen_secrets.items() if value}
+    return {name: value or secrets.token_urlsafe(24) for name, value in chosen_secrets.items()}
 
 
 def _build_stand_in_options(numbers: list[str], number_settings: dict[str, Any], **options: Any) -> StandInOptions:  # noqa: ANN401 - as StandInOptions

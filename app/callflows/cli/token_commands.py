@@ -24,7 +24,7 @@ def create_api_token(
     days: Annotated[int | None, typer.Option(min=1, help="It ends after so many days. Default: never.")] = None,
 ) -> None:
     """Make a token and print it. It is shown only now: the database has a hash of it."""
-    from callflows.journal.api_tokens import API_SCOPES
+    from callflows.journal.api_tokens import API_SCOPES, create_token
     from callflows.text import clean_field
 
     require_known_value(scope, API_SCOPES, "--scope")
@@ -34,7 +34,7 @@ def create_api_token(
         if store is not None:
             change = build_terminal_change()
             until = time.time() + days * _SECONDS_PER_DAY if days else None
-            print(store.create_token(clean_field(name), scope, change, until))
+            print(store.run_writing(create_token, clean_field(name), scope, change, until))
 
 
 @token_app.command("list", epilog="Example: callflows token list --format json")
@@ -42,10 +42,10 @@ def list_api_tokens(
     output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
 ) -> None:
     """List all tokens, without their secrets."""
-    from callflows.journal.api_tokens import TOKEN_FIELDS
+    from callflows.journal.api_tokens import TOKEN_FIELDS, query_tokens
 
     with open_store() as store:
-        rows = store.list_tokens() if store is not None else []
+        rows = store.run_reading(query_tokens) if store is not None else []
     if output is TableFormat.json:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
     elif rows:
@@ -57,8 +57,10 @@ def list_api_tokens(
 @token_app.command("revoke", epilog="Example: callflows token revoke 4f2a9c01d3e7")
 def revoke_api_token(id_: Annotated[str, typer.Argument(metavar="ID", help="The id, as the list shows it.")]) -> None:
     """Revoke a token: from now on it is refused."""
+    from callflows.journal.api_tokens import revoke_token
+
     with open_store() as store:
         change = build_terminal_change()
-        if store is None or not store.revoke_token(id_, change):
+        if store is None or not store.run_writing(revoke_token, id_, change):
             exit_with_notice(f"callflows: there is no valid token {id_!r}: callflows token list shows them", 1)
     print(f"token {id_} is revoked")

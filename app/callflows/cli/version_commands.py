@@ -46,15 +46,17 @@ def versions(
     from callflows.flows.authoring.flow_drafts import compare_sources, read_flow_source
     from callflows.flows.source.included_files import read_own_source
     from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions
+    from callflows.journal.inbox import query_audit_rows
+    from callflows.journal.sql_queries import query_versions
 
     settings = load_command_settings(flows=flows)
     with open_store() as store:
-        rows = store.list_versions(flow) if store is not None else []
+        rows = store.run_reading(query_versions, flow) if store is not None else []
         if store is None or not rows:
             exit_with_notice(f"callflows: the log has no version of a flow {flow!r}: callflows numbers lists the flows", 1)
         if version is None:
             current = _find_live_version(flow, rows, read_flow_source(settings.flows, flow).text, store)
-            listed = describe_flow_versions(rows, store.list_audit_rows(FLOW_CHANGE_ACTIONS, flow), current)
+            listed = describe_flow_versions(rows, store.run_reading(query_audit_rows, FLOW_CHANGE_ACTIONS, flow), current)
             _print_versions(listed, output)
             return
         old = _load_version(store, flow, rows, version)
@@ -73,9 +75,10 @@ def versions(
 def _find_live_version(flow: str, rows: list[JournalRow], text: str, store: SqlStore) -> str:
     """Return the newest version with the text of the file; empty if the file is newer than all versions."""
     from callflows.flows.source.included_files import read_own_source
+    from callflows.journal.sql_queries import query_version
 
     for row in rows:
-        stored = store.load_version(flow, row["version"])
+        stored = store.run_reading(query_version, flow, row["version"])
         if stored is not None and read_own_source(stored["source"] or "") == text:
             return str(row["version"])
     return ""
@@ -83,10 +86,12 @@ def _find_live_version(flow: str, rows: list[JournalRow], text: str, store: SqlS
 
 def _load_version(store: SqlStore, flow: str, rows: list[JournalRow], text: str) -> JournalRow:
     """Return the only version that begins with a text; exit with code 1 if there is none, 2 if there are several."""
+    from callflows.journal.sql_queries import query_version
+
     matching = [row["version"] for row in rows if row["version"].startswith(text)]
     if len(matching) > 1:
         exit_with_notice(f"callflows: {text!r} is the beginning of several versions: {', '.join(matching[:10])}", 2)
-    found = store.load_version(flow, matching[0]) if matching else None
+    found = store.run_reading(query_version, flow, matching[0]) if matching else None
     if found is None:
         exit_with_notice(f"callflows: {flow} has no version {text!r}: callflows versions {flow} lists them", 1)
     return found
@@ -117,10 +122,12 @@ def rollback(
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.flows.source.included_files import read_own_source
     from callflows.journal.flow_history import ROLLBACK_ACTION
+    from callflows.journal.inbox import add_audit_row
+    from callflows.journal.sql_queries import query_versions
 
     settings = load_command_settings(flows=flows)
     with open_store() as store:
-        rows = store.list_versions(flow) if store is not None else []
+        rows = store.run_reading(query_versions, flow) if store is not None else []
         if store is None:
             raise typer.Exit(1)
         old = _load_version(store, flow, rows, version)
@@ -147,5 +154,7 @@ def rollback(
         except ReadOnlyFlowsError as error:
             print(error.patch, end="")
             exit_with_notice(f"callflows: {error}", 1)
-        store.add_audit_row(build_terminal_change(), ROLLBACK_ACTION, flow, rows[0]["version"], old["version"])
+        store.run_writing(
+            add_audit_row, build_terminal_change(), ROLLBACK_ACTION, flow, (rows[0]["version"], old["version"])
+        )
     print(f"{current.file} is {old['version']} again")

@@ -111,17 +111,15 @@ class CallWatch:
                 return
 
     def _compare_call(self, id_: str, call: JournalRow, now: float) -> Iterator[CallSighting]:
-        from callflows.journal.state_order import remove_rank
-        from callflows.journal.stored_rows import find_call_end
+        from callflows.journal.stored_rows import is_call_over
         from callflows.telephony.call_record import LONGEST_CALL_SECONDS
-        from callflows.telephony.call_states import ENDED_CALL_STATES
 
         if id_ in self._ended_ids:
             return
         if id_ not in self._open_calls:
             yield CallSighting("began", call)
         self._open_calls[id_] = call
-        is_over = find_call_end(call) is not None or remove_rank(call["state"]) in ENDED_CALL_STATES
+        is_over = is_call_over(call)
         if is_over:
             yield CallSighting("ended", call)
             self._ended_ids[id_] = call["started"] or now

@@ -69,7 +69,8 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
     reason = ""
     cookies: dict[str, str] = {}
     try:
-        async with asyncio.timeout(min(request.timeout_ms / 1000, _MAX_LOOKUP_SECONDS)):
+        limit_ms = request.timeout_ms if request.left_ms is None else request.left_ms
+        async with asyncio.timeout(min(limit_ms / 1000, _MAX_LOOKUP_SECONDS)):
             answer = await _follow_redirects(await get_client(), request)
         status = answer.status
         if request.wants_document:
@@ -79,13 +80,20 @@ async def fetch_lookup(get_client: Callable[[], Awaitable[GuardedClient]], reque
             reason = find_answer_problem(parsed, request.default)
             value = None if reason else parsed
     except TimeoutError:
-        reason = f"no answer within {request.timeout_ms} ms"
+        reason = _describe_timeout(request)
     except OutboundRequestError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - a caller waits: the flow must go on
         _LOG.error("lookup failed unexpectedly", place=request.step_path, error=type(error).__name__)
         reason = "it failed"
     return LookupResult(value, not reason, status, reason, round((time.monotonic() - began) * 1000, 3), cookies)
+
+
+def _describe_timeout(request: LookupRequest) -> str:
+    if request.left_ms is None:
+        return f"no answer within {request.timeout_ms} ms"
+    used_up = f"no more was left of the time to answer the call; the limit of the lookup is {request.timeout_ms} ms"
+    return f"no answer within {request.left_ms} ms: {used_up}"
 
 
 async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HTTPAnswer:

@@ -19,7 +19,7 @@ from callflows.effects.outbox_file import OutboxFile
 from callflows.effects.signed_webhooks import WebhookSender
 from callflows.errors import JournalError, OutboundRequestError, RecipientOptedOutError, RetryLaterError
 from callflows.log import get_logger
-from callflows.telephony.ports import is_mail_payload, normalize_party
+from callflows.telephony.ports import normalize_party
 
 if TYPE_CHECKING:
     import ssl
@@ -179,24 +179,28 @@ class LiveEffects:
 
     async def _run_effect(self, effect: Effect) -> None:
         """Execute an effect. Raises OutboundRequestError with the reason of a failure."""
-        if effect.kind == "sms":
-            await self._send_text_message(effect)
-            return
-        if effect.kind == "opt-out":
-            await self._store_opt_out(effect)
-            return
-        if is_mail_payload(effect.payload):
-            if self._mail_sender is None:
-                raise OutboundRequestError("this server cannot send mails: CALLFLOWS_SMTP_URL is not set")
-            await self._mail_sender.send_mail(effect)
-            return
-        if "as" in effect.payload:
-            await self._webhook_sender.send_chat_message(effect)
-            return
-        if not self._unsigned_warning_unneeded and "form" not in effect.payload:
+        match effect.channel:
+            case "sms":
+                await self._send_text_message(effect)
+            case "opt-out":
+                await self._store_opt_out(effect)
+            case "mail":
+                if self._mail_sender is None:
+                    raise OutboundRequestError("this server cannot send mails: CALLFLOWS_SMTP_URL is not set")
+                await self._mail_sender.send_mail(effect)
+            case "chat":
+                await self._webhook_sender.send_chat_message(effect)
+            case "form":
+                await self._webhook_sender.send_form(effect)
+            case "webhook":
+                self._warn_about_missing_key()
+                await self._webhook_sender.send_webhook(effect)
+
+    def _warn_about_missing_key(self) -> None:
+        """Log once that webhooks are not signed."""
+        if not self._unsigned_warning_unneeded:
             self._unsigned_warning_unneeded = True
             _LOG.warning("webhooks are not signed: CALLFLOWS_NOTIFY_KEY is not set")
-        await self._webhook_sender.send_webhook(effect)
 
     async def send_at_once(self, effect: Effect) -> None:
         """Execute an effect without the outbox. Raises OutboundRequestError with the reason of a failure."""

@@ -60,18 +60,19 @@ class WebhookSender:
     async def send_webhook(self, effect: Effect) -> None:
         """Send a webhook (``url`` and ``body`` of the effect's payload) once.
 
-        A ``form`` instead of a body is for an app under ``twiml``, and is signed as Twilio does.
         Raises RetryLaterError if another attempt may succeed, otherwise OutboundRequestError.
         """
-        form = effect.payload.get("form")
-        body = urlencode(form).encode() if isinstance(form, dict) else _encode_payload(effect.payload.get("body", {}))
+        body = _encode_payload(effect.payload.get("body", {}))
         client = await self._get_client()
         url = client.parse_url(str(effect.payload.get("url", "")))
-        if isinstance(form, dict):
-            headers = self._build_form_headers(str(effect.payload["url"]), form)
-        else:
-            headers = self._build_headers(make_webhook_id(effect.key), body)
-        await self._send_once(client, "POST", url, headers, body)
+        await self._send_once(client, "POST", url, self._build_headers(make_webhook_id(effect.key), body), body)
+
+    async def send_form(self, effect: Effect) -> None:
+        """Send the ``form`` of an effect's payload to an app under ``twiml``, signed as Twilio does. Raises as above."""
+        url, form = str(effect.payload["url"]), effect.payload["form"]
+        client = await self._get_client()
+        headers = self._build_form_headers(url, form)
+        await self._send_once(client, "POST", client.parse_url(url), headers, urlencode(form).encode())
 
     async def send_chat_message(self, effect: Effect) -> None:
         """Send the text of an effect's payload in the shape of its chat, once. Raises as ``send_webhook``."""

@@ -53,7 +53,7 @@ def _describe_decision(
     turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
 ) -> Any:  # noqa: ANN401
     rule, names = _describe_rule(origin)
-    said: dict[str, Any] = {
+    described: dict[str, Any] = {
         "node": origin.node,
         "step": origin.step_index,
         "step_key": origin.step_key,
@@ -64,7 +64,7 @@ def _describe_decision(
         },
         "outcome": outcome if outcome is True or outcome is False else _truncate_data(outcome),
     }
-    return {**said, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else said
+    return {**described, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else described
 
 
 @functools.lru_cache(maxsize=4096)

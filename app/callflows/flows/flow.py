@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from callflows.errors import FlowFileError, LanguageError, Problem
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, prepare_fragments, render_fragments
 from callflows.flows.entry_points import FIRST_ENTRY, NodeEntry, NumberClaim, SilentWay
+from callflows.flows.flow_needs import FlowNeeds
 from callflows.language import Answer, Hangup, Response, Say, to_xml
 from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
 from callflows.sandbox.job_runner import run_until_resolved
@@ -52,20 +53,14 @@ class Flow:
     """Returns ``hours``, ``lists`` or ``variables`` for a turn."""
     hours_names: tuple[str, ...] = ()
     """Names of the opening hours."""
-    sends_mail: bool = False
-    """True if the flow sends mails."""
-    uses_network: bool = False
-    """True if the flow sends requests to other servers."""
-    needs_worker: bool = False
-    """True if parts of the flow run in worker processes."""
+    needs: FlowNeeds = dataclasses.field(default_factory=FlowNeeds)
+    """The parts of a server that the flow needs."""
     literal_targets: tuple[NumberClaim, ...] = ()
     """Numbers written out in the file as dial or message targets, with positions."""
     entered_nodes: frozenset[str] = frozenset()
     """Nodes at which other flows go on; only looked for if nothing of this flow leads to a node, or it has no numbers."""
     silent_ways: tuple[SilentWay, ...] = ()
     """Ways between nodes on which the caller hears nothing, if the flow goes on in other flows."""
-    uses_calls_today: bool = False
-    """True if the flow uses the number of today's calls from a caller."""
     message_rules: MessageRules | None = None
     """Rules for incoming text messages. None for Python flows and broken flows."""
     ended_calls: EndedCallSteps | None = None
@@ -76,8 +71,6 @@ class Flow:
     """All coverage points, if the documents are compiled for rehearsals."""
     decision_points: Mapping[tuple[str, int, str, object], CoveragePoint] = dataclasses.field(default_factory=dict)
     """Coverage points reported by the trail (messages, ended calls), by node, step index, step key and outcome."""
-    uses_current_time: bool = False
-    """True if the flow uses the current time."""
     template_file: str = ""
     """The XML template of the flow; an empty text if the flow has nodes of its own."""
     silent_text_remover: SilentTextRemover | None = None
@@ -86,8 +79,6 @@ class Flow:
     """The text of the file."""
     included_files: Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
     """The included files with their content, by their names as seen from the flow's folder."""
-    asks_app: bool = False
-    """True if an app answers each turn (``twiml``): without the app, a rehearsal has nothing but the fallback."""
     received_names: tuple[str, ...] = ()
     """Names of the values that calls bring from outside: from another flow, or from a list of people to call."""
     misses_data: bool = False

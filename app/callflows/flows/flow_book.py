@@ -61,9 +61,10 @@ class FlowBook:
             old = self.flows.get(name)
             before, after = (_claimed_numbers(flow) for flow in (old, new))
             for number in before:
-                kept = [new] if new is not None and number in after else []
+                replacement = [new] if new is not None and number in after else []
                 self._assign_number(
-                    number, [flow for held in self.find_claimants(number) for flow in (kept if held is old else [held])]
+                    number,
+                    [flow for held in self.find_claimants(number) for flow in (replacement if held is old else [held])],
                 )
             if new is not None:
                 more.append((new, after - before if before else after))
@@ -156,6 +157,6 @@ def find_claim_conflicts(claims: Iterable[NumberClaim]) -> list[Problem]:
 
 def describe_claim_conflict(claim: NumberClaim, other: NumberClaim) -> Problem:
     """Build the problem for ``claim``, a number already claimed by ``other``."""
-    said = f"numbers: {claim.number} is claimed already, at {other.file}:{other.line}:{other.column}"
+    message = f"numbers: {claim.number} is claimed already, at {other.file}:{other.line}:{other.column}"
     fix = "a number has one flow: take one of the two out"
-    return Problem(claim.file, claim.line, claim.column, "error", "number-claimed-twice", said, fix)
+    return Problem(claim.file, claim.line, claim.column, "error", "number-claimed-twice", message, fix)

@@ -177,13 +177,16 @@ def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dic
             timeout=DESCRIBE_TIMEOUT_SECONDS,
             check=False,
         )
-        told: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
+        description: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
     except subprocess.TimeoutExpired:
         return {"error": f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds", "line": 1}
     except ValueError:
-        said = done.stderr.strip().splitlines()
-        return {"error": f"the file ends Python: {said[-1] if said else f'exit code {done.returncode}'}", "line": 1}
-    return told
+        error_lines = done.stderr.strip().splitlines()
+        return {
+            "error": f"the file ends Python: {error_lines[-1] if error_lines else f'exit code {done.returncode}'}",
+            "line": 1,
+        }
+    return description
 
 
 def _name_extension_kinds(extensions: Extensions) -> dict[str, dict[str, str]]:
@@ -200,9 +203,9 @@ def _describe_source(request: Mapping[str, Any]) -> dict[str, Any]:
     except BaseException as error:  # noqa: BLE001 - an author's file may raise anything
         return {"error": f"{type(error).__name__}: {error}", "line": _find_error_line(error, request["file"])}
     nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009
-    told: dict[str, Any] = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone}
-    told |= {"dialect": program.dialect, "dial_policy": program.dial_policy}
-    return {**told, "nodes": nodes, "fallback": fallback}
+    description: dict[str, Any] = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone}
+    description |= {"dialect": program.dialect, "dial_policy": program.dial_policy}
+    return {**description, "nodes": nodes, "fallback": fallback}
 
 
 def _find_error_line(error: BaseException, file: str) -> int:
@@ -220,6 +223,6 @@ def _iterate_error_lines(error: BaseException, file: str) -> Iterator[int]:
 
 def describe_main() -> None:
     """Read a request from stdin and write the description to stdout, in the separate process."""
-    told = _describe_source(json.load(sys.stdin))
+    description = _describe_source(json.load(sys.stdin))
     # the author's file may print too: the server reads only the last line
-    sys.stdout.write(f"\n{json.dumps(told)}")
+    sys.stdout.write(f"\n{json.dumps(description)}")

@@ -126,8 +126,8 @@ class TicketSigner:
 
     def is_signed_permanently(self, target: str, signature: str) -> bool:
         """Return whether a signature is that of ``sign_permanently`` with one of the keys."""
-        given = signature.encode("utf-8", "replace")
-        return any(hmac.compare_digest(_finish_signature(_start_signature(key, target), ""), given) for key in self._keys)
+        encoded = signature.encode("utf-8", "replace")
+        return any(hmac.compare_digest(_finish_signature(_start_signature(key, target), ""), encoded) for key in self._keys)
 
     def read_ticket(self, target: str, ticket: str) -> Mapping[str, Any]:
         """Return the state of a ticket.
@@ -135,9 +135,9 @@ class TicketSigner:
         Raises ForgedTicketError, or ExpiredTicketError for a genuine ticket that is too old.
         """
         content, _, signature = ticket.rpartition(".")
-        given = signature.encode("utf-8", "replace")
+        encoded = signature.encode("utf-8", "replace")
         genuine = [
-            hmac.compare_digest(_finish_signature(_start_signature(key, target), content), given) for key in self._keys
+            hmac.compare_digest(_finish_signature(_start_signature(key, target), content), encoded) for key in self._keys
         ]
         if not any(genuine):
             raise ForgedTicketError("the ticket was not signed here, or for another place")

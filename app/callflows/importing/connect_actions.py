@@ -127,8 +127,8 @@ def _add_branch(action: ConnectAction, branch: JsonObject) -> None:
 
 def _read_parameters(module: JsonObject, old_kind: str) -> JsonObject:
     """Return the parameters of a module under the names of 2019."""
-    made = JsonObject()
-    made.place = module.place
+    parameters = JsonObject()
+    parameters.place = module.place
     attributes = JsonObject()
     for one in module.get_objects("parameters"):
         name, value = one.get_text("name"), _read_value(one)
@@ -136,20 +136,22 @@ def _read_parameters(module: JsonObject, old_kind: str) -> JsonObject:
             attributes[one.get_text("key")] = value
         elif name == "Attribute":
             space = _NAMESPACES.get(one.get_text("namespace"), one.get_text("namespace"))
-            made["ComparisonValue"] = f"$.{space}.{one.get_text('value')}"
+            parameters["ComparisonValue"] = f"$.{space}.{one.get_text('value')}"
         else:
-            made[_PARAMETERS_OF_MODULES.get(name, name)] = value
+            parameters[_PARAMETERS_OF_MODULES.get(name, name)] = value
             if one.get_text("resourceName"):
-                made[f"{_PARAMETERS_OF_MODULES.get(name, name).removesuffix('Id')}Name"] = one.get_text("resourceName")
+                parameters[f"{_PARAMETERS_OF_MODULES.get(name, name).removesuffix('Id')}Name"] = one.get_text(
+                    "resourceName"
+                )
     if attributes:
-        made["Attributes"] = attributes
+        parameters["Attributes"] = attributes
     if old_kind in {"StoreUserInput", "StoreCustomerInput"}:
-        made["StoreInput"] = "true"
+        parameters["StoreInput"] = "true"
         validation, custom = JsonObject(), JsonObject()
-        custom["MaximumLength"] = made.get_text("MaxDigits") or made.get_text("CustomerInputLength")
+        custom["MaximumLength"] = parameters.get_text("MaxDigits") or parameters.get_text("CustomerInputLength")
         validation["CustomValidation"] = custom
-        made["InputValidation"] = validation
-    return made
+        parameters["InputValidation"] = validation
+    return parameters
 
 
 def _read_value(parameter: JsonObject) -> str:

@@ -322,10 +322,10 @@ class _ConnectReader:
         self._go_on(node, action)
 
     def _read_attributes(self, action: ConnectAction, node: DraftNode) -> None:
-        given = action.parameters.get_object("Attributes")
+        contact_attributes = action.parameters.get_object("Attributes")
         values = {
-            self._draft.name_value("attribute", key): self._translate_value(given.get_text(key), node)
-            for key in given
+            self._draft.name_value("attribute", key): self._translate_value(contact_attributes.get_text(key), node)
+            for key in contact_attributes
             if key
         }
         if values:
@@ -342,12 +342,12 @@ class _ConnectReader:
             return
         ways = []
         for condition in action.conditions:
-            made = _translate_operator(value, condition.operator, condition.operands)
-            if made is None:
+            expression = _translate_operator(value, condition.operator, condition.operands)
+            if expression is None:
                 shown = shorten(f"{condition.operator} {' '.join(condition.operands)}", 60)
                 node.note_missing(f"the condition {shown} has no form in a flow")
             else:
-                ways.append((made, self._name_target(condition.target)))
+                ways.append((expression, self._name_target(condition.target)))
         node.add_choose(ways, other)
 
     def _read_function(self, action: ConnectAction, node: DraftNode) -> None:
@@ -491,17 +491,17 @@ def _translate_operator(value: str, operator: str, operands: list[str]) -> str |
     first = texts[0]
     is_number = re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", operands[0]) is not None
     number = operands[0]
-    made = {
+    expressions = {
         "Equals": f"{value} == {first}" if len(texts) == 1 else f"{value} in [{', '.join(texts)}]",
         "TextStartsWith": f"{value}[:{len(operands[0])}] == {first}",
         "TextEndsWith": f"{value}[-{len(operands[0])}:] == {first}",
         "TextContains": f"{first} in {value}",
     }
     if is_number:
-        made |= {
+        expressions |= {
             "NumberLessThan": f"{value} < {number}",
             "NumberLessOrEqualTo": f"{value} <= {number}",
             "NumberGreaterThan": f"{value} > {number}",
             "NumberGreaterOrEqualTo": f"{value} >= {number}",
         }
-    return made.get(operator)
+    return expressions.get(operator)

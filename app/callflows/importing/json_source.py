@@ -137,11 +137,11 @@ class _JsonReader:
         return self._decoder.raw_decode(self._text, offset)[0], found.end()
 
     def _read_object(self, offset: int, depth: int) -> tuple[JsonObject, int]:
-        made = JsonObject()
-        made.place = self._locate(offset)
+        json_object = JsonObject()
+        json_object.place = self._locate(offset)
         at = self._skip_blanks(offset + 1)
         if self._text.startswith("}", at):
-            return made, at + 1
+            return json_object, at + 1
         while True:
             if not self._text.startswith('"', at):
                 self._fail(at, 'this is not JSON: a key in "…" is missing here', "a comma may be too much before it")
@@ -149,23 +149,23 @@ class _JsonReader:
             at = self._skip_blanks(at)
             if not self._text.startswith(":", at):
                 self._fail(at, f"this is not JSON: a : is missing after the key {key:.40}")
-            made[key], at = self._read_value(self._skip_blanks(at + 1), depth + 1)
+            json_object[key], at = self._read_value(self._skip_blanks(at + 1), depth + 1)
             at = self._skip_blanks(at)
             if self._text.startswith("}", at):
-                return made, at + 1
+                return json_object, at + 1
             at = self._skip_comma(at, "}")
 
     def _read_list(self, offset: int, depth: int) -> tuple[list[Any], int]:
-        made: list[Any] = []
+        values: list[Any] = []
         at = self._skip_blanks(offset + 1)
         if self._text.startswith("]", at):
-            return made, at + 1
+            return values, at + 1
         while True:
             value, at = self._read_value(at, depth + 1)
-            made.append(value)
+            values.append(value)
             at = self._skip_blanks(at)
             if self._text.startswith("]", at):
-                return made, at + 1
+                return values, at + 1
             at = self._skip_comma(at, "]")
 
     def _skip_comma(self, offset: int, closing: str) -> int:

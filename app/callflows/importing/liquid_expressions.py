@@ -48,8 +48,8 @@ class LiquidTranslator:
             elif is_comment:
                 continue
             elif kind == "value":
-                made = self._translate_output(source)
-                parts.append(f"{{{{ {made} }}}}" if made else "")
+                expression = self._translate_output(source)
+                parts.append(f"{{{{ {expression} }}}}" if expression else "")
             else:
                 parts.append(clean_text_part(source))
         parts += ["{% endif %}"] * len(open_tags)
@@ -62,13 +62,13 @@ class LiquidTranslator:
         parts = [*split_liquid(text[:MAX_TEXT_CHARACTERS])]
         if any(kind == "tag" for kind, _ in parts):
             self._note_loss("the value has tags in {% %}, of which only the text is kept")
-        made = []
+        translated_parts = []
         for kind, source in parts:
             if kind == "value":
-                made.append(self._translate_output(source) or '""')
+                translated_parts.append(self._translate_output(source) or '""')
             elif kind == "text" and (source.strip() or len(parts) > 1):
-                made.append(quote_text_literal(clean_text_part(source)))
-        return " ~ ".join(made) if made else '""'
+                translated_parts.append(quote_text_literal(clean_text_part(source)))
+        return " ~ ".join(translated_parts) if translated_parts else '""'
 
     def translate_single_value(self, text: str) -> str | None:
         """Return the expression of a text that is one value in braces; None for any other text."""
@@ -155,19 +155,19 @@ class _LiquidParser:
     def parse_output(self) -> str:
         if not self._tokens:
             raise LiquidSyntaxError("it is empty")
-        made = self._parse_value()
+        expression = self._parse_value()
         while self._take("|"):
-            made = self._parse_filter(made)
+            expression = self._parse_filter(expression)
         self._require_end()
-        return made
+        return expression
 
     def parse_condition(self) -> str:
-        made = self._parse_comparison()
+        expression = self._parse_comparison()
         while (word := self._peek()) in {"and", "or"}:
             self._at += 1
-            made = f"{made} {word} {self._parse_comparison()}"
+            expression = f"{expression} {word} {self._parse_comparison()}"
         self._require_end()
-        return made
+        return expression
 
     def _parse_comparison(self) -> str:
         left = self._parse_value()
@@ -232,11 +232,11 @@ class _LiquidParser:
             arguments.append(self._parse_value())
             while self._take(","):
                 arguments.append(self._parse_value())
-        made = _FILTERS.get(name)
-        if made is None:
+        make_expression = _FILTERS.get(name)
+        if make_expression is None:
             raise LiquidSyntaxError(f"flows have no filter {name}")
         try:
-            return str(made(value, *arguments))
+            return str(make_expression(value, *arguments))
         except (TypeError, ValueError):
             raise LiquidSyntaxError(f"the filter {name} has other arguments") from None
 

@@ -272,8 +272,8 @@ class _StudioReader:
 
     def _keep_url(self, url: str, node: DraftNode) -> str:
         """Translate a URL with values; blanks stay only within braces."""
-        made = self._translator(node).translate_text(url)
-        return "".join(part if part.startswith("{{") else part.replace(" ", "%20") for part in _VALUE.split(made))
+        translated_url = self._translator(node).translate_text(url)
+        return "".join(part if part.startswith("{{") else part.replace(" ", "%20") for part in _VALUE.split(translated_url))
 
     def _read_gather(self, widget: _Widget, node: DraftNode) -> None:
         properties = widget.properties
@@ -302,9 +302,9 @@ class _StudioReader:
         source = widget.properties.get_text("input")
         for transition in widget.transitions:
             for condition in transition.get_objects("conditions"):
-                made = self._read_condition(condition, source, node)
-                if made is not None:
-                    ways.append((made, self._name_target(transition.get_text("next"))))
+                expression = self._read_condition(condition, source, node)
+                if expression is not None:
+                    ways.append((expression, self._name_target(transition.get_text("next"))))
         other = widget.find_next("noMatch")
         node.add_choose(ways, self._name_target(other) if other else self._draft.get_end_node())
 
@@ -321,12 +321,12 @@ class _StudioReader:
             return None
         kind, value = condition.get_text("type"), condition.get_text("value")
         is_lower = argument.strip("{} ").endswith((".Digits", ".DialCallStatus"))
-        made = translate_comparison(left, kind, value, self._translator(node), is_lower=is_lower)
-        if made is None:
+        expression = translate_comparison(left, kind, value, self._translator(node), is_lower=is_lower)
+        if expression is None:
             node.note_missing(f"the condition {shown} has no form in a flow")
         elif kind == "regex":
             node.note_loss(f"the pattern {shorten(value, 40)} is written out as the keys that it fits")
-        return made
+        return expression
 
     def _read_connect(self, widget: _Widget, node: DraftNode) -> None:
         properties = widget.properties
@@ -359,9 +359,9 @@ class _StudioReader:
         written = properties.get_text("to") or properties.get_text("sip_endpoint")
         targets = []
         for target in written.split(",") if noun == "number-multi" else [written]:
-            made = self._translate_target(target.strip(), noun, node)
-            if made:
-                targets.append(made)
+            dial_target = self._translate_target(target.strip(), noun, node)
+            if dial_target:
+                targets.append(dial_target)
         return targets
 
     def _translate_target(self, target: str, noun: str, node: DraftNode) -> str:
@@ -530,7 +530,7 @@ def translate_comparison(
         return f"{wrapped} in [{', '.join(map(quote_text_literal, keys))}]" if keys else None
     if kind in {"less_than", "greater_than"} and not _NUMBER.fullmatch(value.strip()) and "{{" not in value:
         return None
-    made = {
+    expressions = {
         "equal_to": f"{folded} == {lower}",
         "not_equal_to": f"{folded} != {lower}",
         "matches_any_of": f"{wrapped} in [{listed}]",
@@ -548,7 +548,7 @@ def translate_comparison(
         "is_before_date": f"now.date < {quote_text_literal(value)}",
         "is_after_date": f"now.date > {quote_text_literal(value)}",
     }
-    return made.get(kind)
+    return expressions.get(kind)
 
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")

@@ -134,7 +134,7 @@ class _TwimlDrafter:
             self._add_verbs(self._draft.add_node(f"after Gather-{number}"), rest)
 
     def _add_dial(self, verb: TwimlDial, node: DraftNode, rest: Sequence[TwimlVerb]) -> bool:
-        targets = [made for target in verb.targets if (made := _read_target(target, node))]
+        targets = [dial_target for target in verb.targets if (dial_target := _read_target(target, node))]
         for loss in verb.losses:
             node.note_loss(loss)
         if not targets:

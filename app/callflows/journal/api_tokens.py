@@ -41,7 +41,7 @@ def create_token(connection: Connection, name: str, scope: str, change: PersonCh
     id_, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
     row = {"id": id_, "name": name, "scope": scope, "hash": _hash_secret(secret), "created": change.at, "until": until}
     connection.execute(TOKENS_TABLE.insert().values(**row))
-    add_audit_row(connection, change, "token", f"token {id_}", None, ("", f"{name}: {scope}"))
+    add_audit_row(connection, change, "token", f"token {id_}", ("", f"{name}: {scope}"))
     return f"{_PREFIX}_{id_}_{secret}"
 
 
@@ -74,5 +74,5 @@ def revoke_token(connection: Connection, id_: str, change: PersonChange) -> bool
     mine = (TOKENS_TABLE.c.id == id_) & TOKENS_TABLE.c.revoked.is_(None)
     if not connection.execute(TOKENS_TABLE.update().where(mine).values(revoked=change.at)).rowcount:
         return False
-    add_audit_row(connection, change, "revoked", f"token {id_}", None, ("", ""))
+    add_audit_row(connection, change, "revoked", f"token {id_}", ("", ""))
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from callflows.journal.journal_tables import COUNTED_TABLE
 from callflows.journal.postgres_locks import lock_name
@@ -44,3 +44,7 @@ def count_calls(connection: Connection, calls: Sequence[CountedCall]) -> list[in
             connection.execute(insert(table).values(**call._asdict(), number=number))
         numbers.append(number)
     return numbers
+
+
+def erase_counts_before(connection: Connection, moment: float) -> None:
+    connection.execute(delete(COUNTED_TABLE).where(COUNTED_TABLE.c.at < moment))

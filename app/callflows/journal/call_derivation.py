@@ -1,4 +1,4 @@
-"""Derives the ending and the path of calls from their rows, and stores both for calls that are over.
+"""Stores ending and path of calls that are over, and derives those of other calls when somebody asks.
 
 The stored ending is forgotten, and derived again a moment later, whenever something of a call is written: reports may come
 late and in any order.
@@ -7,30 +7,32 @@ late and in any order.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import delete, exists, func, select, update
 
-from callflows.journal.call_ending import CallEnding, find_call_ending
-from callflows.journal.call_path import NodeVisit, build_visit_row, list_visits, read_places_by_key, trace_turns
+from callflows.journal.call_facts import derive_call_facts
+from callflows.journal.call_path import build_visit_row, read_places_by_key
 from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
+    IS_OVER,
     PLACES_TABLE,
     RECORDINGS_TABLE,
     TURNS_TABLE,
     VISITS_TABLE,
 )
+from callflows.journal.stored_rows import StoredCall
 from callflows.journal.upserts import INSERT_BY_DIALECT
-from callflows.telephony.call_states import CALL_STATE_RANKS, ENDED_CALL_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Select
 
+    from callflows.journal.call_facts import CallFacts
     from callflows.journal.stored_rows import JournalRow
 
 
@@ -41,32 +43,17 @@ _CALLS_PER_QUERY: Final = 200
 _TURN_COLUMNS: Final = tuple(
     TURNS_TABLE.c[name] for name in ("id", "call", "at", "flow", "version", "node", "pressed", "places")
 )
-_FIRST_ENDED_RANK: Final = min(CALL_STATE_RANKS[state] for state in ENDED_CALL_STATES)
-_IS_OVER: Final = CALLS_TABLE.c.parent.is_(None) & (
-    (CALLS_TABLE.c.state >= _FIRST_ENDED_RANK) | CALLS_TABLE.c.finished.isnot(None)
-)
+_IS_ENDED_CALL: Final = CALLS_TABLE.c.parent.is_(None) & IS_OVER
 
 
-class CallFacts(NamedTuple):
-    """The derived facts of a call. ``flow`` is the flow that answered; empty if unknown."""
-
-    call: JournalRow
-    ending: CallEnding
-    visits: Sequence[NodeVisit]
-    flow: str
-
-
-def derive_call_facts(
+def fetch_call_facts(
     connection: Connection, calls: Sequence[JournalRow], shortest_message_seconds: float
-) -> Iterator[CallFacts]:
-    """Derive ending and path of some calls (rows of CALLS_TABLE)."""
+) -> Iterator[tuple[JournalRow, CallFacts]]:
+    """Derive the facts of some calls (rows of CALLS_TABLE) from as few of their rows as possible."""
     ids = [call["id"] for call in calls]
     if not ids:
         return
-    legs = fetch_all_rows(
-        connection,
-        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
-    )
+    legs = fetch_legs(connection, ids)
     parents = {leg["id"]: leg["parent"] for leg in legs}
     recordings = group_rows(
         fetch_all_rows(connection, select(RECORDINGS_TABLE).where(RECORDINGS_TABLE.c.call.in_([*ids, *parents]))), parents
@@ -77,30 +64,27 @@ def derive_call_facts(
     events = group_rows(fetch_all_rows(connection, steps.order_by(*EVENT_ORDER)))
     asked = select(*_TURN_COLUMNS).where(TURNS_TABLE.c.call.in_(ids)).order_by(TURNS_TABLE.c.at, TURNS_TABLE.c.id)
     turns = group_rows(fetch_all_rows(connection, asked))
-    documents = _fetch_last_documents(connection, ids)
+    for id_, document in _fetch_last_documents(connection, ids).items():
+        turns[id_][-1]["document"] = document
     places = fetch_places(connection, {turn["places"] for rows in turns.values() for turn in rows} - {None})
     legs_by_call = group_rows(legs, column="parent")
     for call in calls:
         id_ = call["id"]
-        own_events = merge_stored_log(events.get(id_, ()))
-        traced = trace_turns(turns.get(id_, ()), own_events, places)
-        visits = list_visits(traced)
-        ending = find_call_ending(
+        stored = StoredCall(
             call,
             legs_by_call.get(id_, ()),
+            turns.get(id_, ()),
+            merge_stored_log(events.get(id_, ())),
             recordings.get(id_, ()),
-            own_events,
-            documents.get(id_),
-            shortest_message_seconds,
-            traced,
+            places,
         )
-        flow = find_first_flow(turns.get(id_, ()))
-        yield CallFacts(call, ending._replace(node=visits[-1].node if visits else ""), visits, flow)
+        yield call, derive_call_facts(stored, shortest_message_seconds)
 
 
-def find_first_flow(turns: Iterable[JournalRow]) -> str:
-    """Return the flow that answered a call; it may have gone on in others. Empty if no turn is known."""
-    return next((turn["flow"] for turn in turns if turn["flow"]), "")
+def fetch_legs(connection: Connection, call_ids: Sequence[str]) -> list[JournalRow]:
+    """Return the legs that calls dialled, oldest first."""
+    legs = select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(call_ids))
+    return fetch_all_rows(connection, legs.order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id))
 
 
 def _fetch_last_documents(connection: Connection, ids: Sequence[str]) -> Mapping[str, bytes]:
@@ -139,14 +123,14 @@ def store_call_facts(connection: Connection, call_ids: Collection[str], shortest
         some = ids[start : start + _CALLS_PER_QUERY]
         calls = _fetch_ended_calls(connection, some)
         if calls:
-            _replace_derived_rows(connection, [*derive_call_facts(connection, calls, shortest_message_seconds)])
+            _replace_derived_rows(connection, [*fetch_call_facts(connection, calls, shortest_message_seconds)])
 
 
 def _fetch_ended_calls(connection: Connection, ids: Sequence[str]) -> list[JournalRow]:
     parents = select(CALLS_TABLE.c.parent).where(CALLS_TABLE.c.id.in_(ids), CALLS_TABLE.c.parent.isnot(None))
     ours = CALLS_TABLE.c.id.in_(ids) | CALLS_TABLE.c.id.in_(parents)
     # The lock makes another process wait that writes something of these calls (SQLite locks the whole file anyway).
-    calls = select(CALLS_TABLE).where(ours, _IS_OVER).order_by(CALLS_TABLE.c.id).with_for_update()
+    calls = select(CALLS_TABLE).where(ours, _IS_ENDED_CALL).order_by(CALLS_TABLE.c.id).with_for_update()
     return fetch_all_rows(connection, calls)
 
 
@@ -154,25 +138,28 @@ def query_underived_calls(connection: Connection, since: float, limit: int) -> s
     """Return ended calls without a stored ending that began since a moment."""
     stored = exists().where(ENDINGS_TABLE.c.call == CALLS_TABLE.c.id)
     return {
-        *connection.scalars(select(CALLS_TABLE.c.id).where(_IS_OVER, CALLS_TABLE.c.started >= since, ~stored).limit(limit))
+        *connection.scalars(
+            select(CALLS_TABLE.c.id).where(_IS_ENDED_CALL, CALLS_TABLE.c.started >= since, ~stored).limit(limit)
+        )
     }
 
 
-def _replace_derived_rows(connection: Connection, derived: Sequence[CallFacts]) -> None:
-    ids = [facts.call["id"] for facts in derived]
+def _replace_derived_rows(connection: Connection, derived: Sequence[tuple[JournalRow, CallFacts]]) -> None:
+    ids = [call["id"] for call, _ in derived]
     for table in (ENDINGS_TABLE, VISITS_TABLE):
         connection.execute(delete(table).where(table.c.call.in_(ids)))
-    endings = [{"call": facts.call["id"], "at": facts.call["started"], **facts.ending._asdict()} for facts in derived]
+    endings = [{"call": call["id"], "at": call["started"], **facts.ending._asdict()} for call, facts in derived]
     new = INSERT_BY_DIALECT[connection.dialect.name]
     connection.execute(new(ENDINGS_TABLE).on_conflict_do_nothing(), endings)
     visits = [
-        build_visit_row(facts.call["id"], number, visit) for facts in derived for number, visit in enumerate(facts.visits)
+        build_visit_row(call["id"], number, visit) for call, facts in derived for number, visit in enumerate(facts.visits)
     ]
     if visits:
         connection.execute(new(VISITS_TABLE).on_conflict_do_nothing(), visits)
-    for facts in derived:
-        if facts.flow and facts.flow != facts.call["flow"]:  # a call that went on in a flow of a lesser name
-            connection.execute(update(CALLS_TABLE).where(CALLS_TABLE.c.id == facts.call["id"]).values(flow=facts.flow))
+    for call, facts in derived:
+        # Merging keeps the lesser name of two flows; the call belongs to the flow that answered first.
+        if facts.flow and facts.flow != call["flow"]:
+            connection.execute(update(CALLS_TABLE).where(CALLS_TABLE.c.id == call["id"]).values(flow=facts.flow))
 
 
 def fetch_all_rows(connection: Connection, query: Select[Any]) -> list[JournalRow]:

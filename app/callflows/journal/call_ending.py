@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.errors import CallflowsError
 from callflows.flows.entry_points import START_NODE
 from callflows.journal.state_order import remove_rank
-from callflows.journal.stored_rows import find_call_end
+from callflows.journal.stored_rows import find_hangup, is_call_over
 from callflows.language import DTMF, Callback, Gather, Hangup, Reject, from_xml
 from callflows.language.element import walk_elements
 from callflows.telephony.call_record import (
@@ -24,8 +24,7 @@ from callflows.telephony.call_record import (
     ReportedRecording,
     find_message_state,
 )
-from callflows.telephony.call_states import ENDED_CALL_STATES
-from callflows.telephony.events import extract_executed_step
+from callflows.telephony.events import ANSWERED_BY_FLOW, extract_executed_step
 from callflows.telephony.recording_entity import RecordingEntity, find_tag
 
 if TYPE_CHECKING:
@@ -50,9 +49,7 @@ ENDING_WORDS: Final = {
     "unknown-number": "no flow has the number",
     "fallback": "fallback",
 }
-"""The endings of a call, each with its words."""
-ANSWERED_WITH_DOCUMENT: Final = "answered"
-"""Outcome of a turn that was answered by its flow."""
+"""The endings of a call, each with its words. The call log shows the ending as ``outcome``."""
 
 
 class CallEnding(NamedTuple):
@@ -79,34 +76,26 @@ class CallEnding(NamedTuple):
         return words if self.seconds is None else f"{words} {self.seconds // 60}:{self.seconds % 60:02}"
 
 
-def find_call_ending(
-    call: JournalRow,
-    legs: Sequence[JournalRow],
-    recordings: Sequence[JournalRow],
-    events: Sequence[JournalRow],
-    last_document: bytes | None,
-    shortest_message_seconds: float,
-    traced_turns: Sequence[TracedTurn] = (),
-) -> CallEnding:
-    """Find out how a call ended.
+def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], shortest_message_seconds: float) -> CallEnding:
+    """Find out how a call ended, but not in which node.
 
-    ``events`` are the events of the call in their order, ``last_document`` is the compressed document of its last turn,
-    ``traced_turns`` are all turns with the elements that the call reached. A recording shorter than
+    ``traced_turns`` are the turns of the call with the elements that the call reached. A recording shorter than
     ``shortest_message_seconds`` is no voicemail.
     """
-    outcome = remove_rank(call["outcome"])
-    if outcome not in ("", ANSWERED_WITH_DOCUMENT):
-        return CallEnding(outcome)
+    call, legs, events = stored.call, stored.legs, stored.own_events
+    worst_outcome = remove_rank(call["outcome"])
+    if worst_outcome not in ("", ANSWERED_BY_FLOW):
+        return CallEnding(worst_outcome)
     answered_legs = [leg for leg in legs if leg["answer"] is not None]
     if answered_legs:
         leg = min(answered_legs, key=lambda leg: (leg["answer"], leg["id"]))
         return CallEnding("answered", leg["number"] or leg["caller"] or "")
     steps = list_executed_steps(events)
-    messages = [found for found in map(read_recording, recordings) if found.tag != CONVERSATION_TAG]
+    messages = [found for found in map(read_recording, stored.recordings) if found.tag != CONVERSATION_TAG]
     message = _find_message(call, messages, events, shortest_message_seconds)
     if message == "left":
         return CallEnding("voicemail", seconds=_sum_seconds(messages))
-    if find_call_end(call) is None and remove_rank(call["state"]) not in ENDED_CALL_STATES:
+    if not is_call_over(call):
         return CallEnding("ongoing" if call["state"] else "unreported")
     if message == "none" and (messages or any(step.tag == BEEP_TAG for step in steps)):
         return CallEnding("no-message")
@@ -117,7 +106,7 @@ def find_call_ending(
     elements = traced_turns[-1].elements if traced_turns else ()
     if any(element.report is not None for element in elements):
         return CallEnding(_find_last_activity(elements[-1]))
-    response = _read_document(last_document)
+    response = _read_document(stored.turns[-1]["document"] if stored.turns else None)
     return CallEnding("ended" if response is None else _guess_last_activity(response, steps))
 
 
@@ -146,8 +135,7 @@ def _find_message(
 ) -> MessageState:
     # After a gap in the events, a step that was not reported may have been executed.
     steps = [] if any(event["source"] == "search" for event in events) else list_executed_steps(events)
-    ended_at = call["hangup"] or find_call_end(call)
-    return find_message_state(recordings, steps, ended_at, shortest_message_seconds)
+    return find_message_state(recordings, steps, find_hangup(call), shortest_message_seconds)
 
 
 def _sum_seconds(recordings: Sequence[ReportedRecording]) -> int | None:

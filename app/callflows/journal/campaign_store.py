@@ -21,6 +21,7 @@ from callflows.journal.journal_tables import (
     TURNS_TABLE,
 )
 from callflows.journal.state_order import split_hangup_cause
+from callflows.journal.stored_rows import is_call_over
 from callflows.telephony.call_record import round_up_seconds
 
 if TYPE_CHECKING:
@@ -243,8 +244,7 @@ def load_outbound_call(connection: Connection, call: str) -> OutboundCall | None
 
 
 def _read_outbound_call(row: Any) -> OutboundCall:  # noqa: ANN401 - a row
-    is_over = any(row[moment] is not None for moment in ("hangup", "destroy", "finished"))
-    return OutboundCall(row["id"], row["answer"] is not None, is_over, split_hangup_cause(row["cause"])[1])
+    return OutboundCall(row["id"], row["answer"] is not None, is_call_over(row), split_hangup_cause(row["cause"])[1])
 
 
 def iterate_report(connection: Connection, name: str) -> Iterator[JournalRow]:

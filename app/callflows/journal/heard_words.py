@@ -87,7 +87,7 @@ def _build_words(at: float, who: str, text: str, node: str, *, sure: bool) -> di
 def _tell_reached(reached: Sequence[ReachedElement], elements: Mapping[str, Element]) -> Iterator[dict[str, Any]]:
     """Tell the elements that the call came to, each once, and each branch that a key opened."""
     branches: set[str] = set()
-    told: set[str] = set()
+    told_paths: set[str] = set()
     complete = {element.path for element in reached if element.report is not None}
     for element in reached:
         parent = element.path.rpartition(".")[0]
@@ -97,9 +97,11 @@ def _tell_reached(reached: Sequence[ReachedElement], elements: Mapping[str, Elem
             if text:
                 yield _build_words(element.at, CALLER, text, element.place.node, sure=True)
         known = elements.get(element.path)
-        if element.path in told or (isinstance(known, _DECIDING) and element.report is None and element.path in complete):
+        if element.path in told_paths or (
+            isinstance(known, _DECIDING) and element.report is None and element.path in complete
+        ):
             continue  # of what takes time and has an outcome, the end is told
-        told.add(element.path)
+        told_paths.add(element.path)
         is_past = any(path.startswith(f"{element.path}.") for path in complete)
         text = _describe_element(known, element, is_past=is_past) if known is not None else ""
         if text:

@@ -283,7 +283,7 @@ def set_handled(connection: Connection, kind: str, key: str, change: PersonChang
         connection.execute(table.delete().where(mine))
     action = HANDLED_ACTION if handled else REOPENED_ACTION
     states = INBOX_STATES[not handled], INBOX_STATES[handled]
-    add_audit_row(connection, change, action, f"{kind} {key}", call, states)
+    add_audit_row(connection, change, action, f"{kind} {key}", states, call)
     return True
 
 
@@ -295,7 +295,7 @@ def add_note(connection: Connection, kind: str, key: str, change: PersonChange, 
     call = _find_call_of_thing(connection, kind, key)
     row = {"id": uuid.uuid4().hex, "call": call, "key": key, "at": change.at, "by": change.who, "text": text}
     connection.execute(NOTES_TABLE.insert().values(row))
-    add_audit_row(connection, change, NOTE_ACTION, f"{kind} {key}", call, ("", text))
+    add_audit_row(connection, change, NOTE_ACTION, f"{kind} {key}", ("", text), call)
     return row
 
 
@@ -316,9 +316,14 @@ def query_audit_rows(connection: Connection, actions: Sequence[str], key: str) -
 
 
 def add_audit_row(
-    connection: Connection, change: PersonChange, action: str, key: str, call: str | None, values: tuple[str, str]
+    connection: Connection,
+    change: PersonChange,
+    action: str,
+    key: str,
+    values: tuple[str, str],
+    call: str | None = None,
 ) -> None:
-    """Add a row to the audit log; ``values`` are before and after the change."""
+    """Add a change to the audit log, also one that was made in a file. ``values`` are before and after the change."""
     before, after = values
     row = {
         "id": uuid.uuid4().hex,

@@ -1,6 +1,6 @@
-"""Asynchronous queries of the journal.
+"""Asynchronous queries of the journal: those of ``sql_queries`` and the like, each in a thread.
 
-Every query runs in a thread, and raises JournalUnavailableError during an outage of the database.
+Every query raises JournalUnavailableError during an outage of the database.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import re
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal.call_derivation import find_first_flow
+from callflows.journal import api_tokens, call_count_store, inbox, opt_out_store, sql_queries
 from callflows.journal.call_ending import find_stored_message_state, read_recording
-from callflows.journal.call_path import list_visits, trace_turns
+from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_story import build_call_log_row
 from callflows.journal.heard_words import list_pressed_keys
 from callflows.journal.recording_transcripts import pair_transcripts
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 
     from callflows.journal.api_tokens import TokenOwner
     from callflows.journal.call_count_store import CountedCall
+    from callflows.journal.call_facts import CallFacts
     from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import CallFilter, JournalRow, StoredCall, StoredLease
     from callflows.telephony.call_record import ReportedRecording
 
 
+_P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")
 QUERY_THREADS: Final = 8
 CLAIM_TIMEOUT_SECONDS: Final = 1.0
@@ -71,10 +73,12 @@ class JournalQueries:
         self._query_threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
 
-    async def _run_query(self, query: Callable[..., _ResultT], *arguments: Any) -> _ResultT:  # noqa: ANN401 - as the question has them
+    async def _run_query(self, query: Callable[_P, _ResultT], *arguments: _P.args, **options: _P.kwargs) -> _ResultT:
         """Run a query in the journal's own thread pool."""
         # A slow database must not block the default thread pool.
-        return await asyncio.get_running_loop().run_in_executor(self._query_threads, functools.partial(query, *arguments))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._query_threads, functools.partial(query, *arguments, **options)
+        )
 
     async def claim_key(self, kind: str, key: str) -> bool:
         """Claim a key. Return whether this is the first claim, across processes and restarts.
@@ -103,25 +107,25 @@ class JournalQueries:
 
     async def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
         """Count calls for all processes; return their numbers. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.count_calls, calls)
+        return await self._run_query(self._store.run_writing, call_count_store.count_calls, calls)
 
     async def erase_counts_before(self, moment: float) -> None:
         """Erase the counts of calls before a moment. Raises JournalUnavailableError."""
-        await self._run_query(self._store.erase_counts_before, moment)
+        await self._run_query(self._store.run_writing, call_count_store.erase_counts_before, moment)
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.is_opted_out, number, other_party)
+        return await self._run_query(self._store.run_reading, opt_out_store.query_opt_out, number, other_party)
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
         request = OptOutRequest(timestamp, opts_out=True)
-        return await self._run_query(self._store.store_opt_out, number, other_party, request)
+        return await self._run_query(self._store.run_writing, opt_out_store.store_opt_out, number, other_party, request)
 
     async def opt_in(self, number: str, other_party: str, timestamp: float) -> bool:
         """See ``OptOutRegistry``. Raises JournalUnavailableError."""
         request = OptOutRequest(timestamp, opts_out=False)
-        return await self._run_query(self._store.store_opt_out, number, other_party, request)
+        return await self._run_query(self._store.run_writing, opt_out_store.store_opt_out, number, other_party, request)
 
     async def load_finished_call(self, call_id: str) -> FinishedCall | None:
         """Load a call's flow, its record and its held voicemail effects. Raises JournalUnavailableError."""
@@ -131,10 +135,11 @@ class JournalQueries:
         stored = self._store.load_call(call_id)
         if stored is None:
             return None
-        record = build_finished_call_record(stored, self._store.shortest_message_seconds)
+        facts = derive_call_facts(stored, self._store.shortest_message_seconds)
+        record = build_finished_call_record(stored, facts, self._store.shortest_message_seconds)
         is_silent = any(not one.transcript for one in record.recordings if one.tag != CONVERSATION_TAG)
         return FinishedCall(
-            find_first_flow(stored.turns) or stored.call["flow"] or "",
+            facts.flow or stored.call["flow"] or "",
             record,
             select_held_effects(stored.effects, VOICEMAIL_TAG),
             is_silent and any(map(_requests_transcript, stored.turns)),
@@ -142,12 +147,12 @@ class JournalQueries:
 
     async def list_held_effects(self, before: float, limit: int) -> list[Effect]:
         """List voicemail effects requested before a moment, without a result. Raises JournalUnavailableError."""
-        rows = await self._run_query(self._store.list_held_effects, VOICEMAIL_TAG, before, limit)
+        rows = await self._run_query(self._store.run_reading, sql_queries.query_held_effects, VOICEMAIL_TAG, before, limit)
         return select_held_effects(rows, VOICEMAIL_TAG)
 
     async def list_uncompleted_calls(self, claim: str, since: float, limit: int) -> list[str]:
         """List callers' calls that ended since a moment without a claim of their key. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.list_uncompleted_calls, claim, since, limit)
+        return await self._run_query(self._store.run_reading, sql_queries.query_uncompleted_calls, claim, since, limit)
 
     async def hold_lease(self, name: str, holder: str, seconds: float, mark: float | None = None) -> bool:
         """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
@@ -184,66 +189,64 @@ class JournalQueries:
 
     async def find_recording_url(self, id_: str) -> str:
         """Return the URL of a recording; empty if it is unknown. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.find_recording_url, id_)
+        return await self._run_query(self._store.run_reading, inbox.query_recording_url, id_)
 
     async def has_thing(self, kind: str, id_: str) -> bool:
         """Return whether there is such a voicemail, message or call. Raises JournalUnavailableError."""
-        return id_ in await self._run_query(self._store.list_ids_by_prefix, kind, id_, 1)
+        return id_ in await self._run_query(self._store.run_reading, inbox.query_ids_by_prefix, kind, id_, 1)
 
     async def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
         """Mark a thing as handled or as new. Return whether that changed anything. Raises JournalUnavailableError."""
-        return await self._run_query(functools.partial(self._store.set_handled, handled=handled), kind, key, change)
+        return await self._run_query(self._store.run_writing, inbox.set_handled, kind, key, change, handled=handled)
 
     async def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
         """Add a note to a thing. Raises JournalUnavailableError, and JournalRejectionError for an empty note."""
-        return await self._run_query(self._store.add_note, kind, key, change, text)
+        return await self._run_query(self._store.run_writing, inbox.add_note, kind, key, change, text)
 
     async def add_audit_row(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
         """Add a change that was made elsewhere to the audit log. Raises JournalUnavailableError."""
-        await self._run_query(self._store.add_audit_row, change, action, key, before, after)
+        await self._run_query(self._store.run_writing, inbox.add_audit_row, change, action, key, (before, after))
 
     async def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-        """Count the calls since a moment by ending, see ``SqlStore``. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.count_endings, since, flow)
+        """Count the calls since a moment by ending, see ``sql_queries``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_reading, sql_queries.query_ending_counts, since, flow)
 
     async def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
-        """Count the ways of calls in a flow, see ``SqlStore``. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.count_traffic, flow, since)
+        """Count the ways of calls in a flow, see ``sql_queries``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_reading, sql_queries.query_traffic, flow, since)
 
     async def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
         """Count the calls of a flow by last node and ending. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.count_ending_nodes, flow, since)
+        return await self._run_query(self._store.run_reading, sql_queries.query_ending_nodes, flow, since)
 
     async def find_last_calls(self, numbers: Sequence[str]) -> dict[str, float]:
         """Return the beginning of the last call to each number that was called. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.find_last_calls, numbers)
+        return await self._run_query(self._store.run_reading, sql_queries.query_last_calls, numbers)
 
     async def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
         """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.list_paths, call_ids)
+        return await self._run_query(self._store.run_reading, sql_queries.query_paths, call_ids)
 
     async def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
         """List the changes of a thing with some actions, newest first. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.list_audit_rows, actions, key)
+        return await self._run_query(self._store.run_reading, inbox.query_audit_rows, actions, key)
 
     async def list_versions(self, flow: str) -> list[JournalRow]:
         """List the versions of a flow without their source, newest first. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.list_versions, flow)
+        return await self._run_query(self._store.run_reading, sql_queries.query_versions, flow)
 
     async def load_version(self, flow: str, version: str) -> JournalRow | None:
         """Load a version of a flow with its source. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.load_version, flow, version)
+        return await self._run_query(self._store.run_reading, sql_queries.query_version, flow, version)
 
     async def find_token_owner(self, token: str) -> TokenOwner | None:
         """Return the owner of a valid token of the HTTP API. Raises JournalUnavailableError."""
-        return await self._run_query(self._store.find_token_owner, token, time.time())
+        return await self._run_query(self._store.run_reading, api_tokens.find_token_owner, token, time.time())
 
 
-def build_finished_call_record(stored: StoredCall, shortest_message_seconds: float) -> CallRecord:
-    """Build a call record from all stored rows of a finished call."""
+def build_finished_call_record(stored: StoredCall, facts: CallFacts, shortest_message_seconds: float) -> CallRecord:
+    """Build a call record from all stored rows of a finished call, and the facts derived from them."""
     call = stored.call
-    traced = trace_turns(stored.turns, stored.own_events, stored.places)
-    visits = list_visits(traced)
     # For a flow, the person that we called is the caller.
     caller, number = (call["number"], call["caller"]) if call["direction"] == "out" else (call["caller"], call["number"])
     return build_call_record(
@@ -259,8 +262,8 @@ def build_finished_call_record(stored: StoredCall, shortest_message_seconds: flo
         recordings=_read_recordings(stored),
         shortest_message_seconds=shortest_message_seconds,
         message=find_stored_message_state(stored, shortest_message_seconds),
-        node=visits[-1].node if visits else "",
-        keys=list_pressed_keys(traced, [turn["document"] for turn in stored.turns]),
+        node=facts.last_node,
+        keys=list_pressed_keys(facts.traced_turns, [turn["document"] for turn in stored.turns]),
         tags=(find_tag(extract_executed_step(json.loads(event["raw"]))) for event in stored.events),
         caller_name=call["name"] or "",
         calls_today=_read_calls_today(stored.turns),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
-from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
+from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, LAST_CALL_STATE
 
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
@@ -54,20 +54,31 @@ CALLS_TABLE: Final = Table(
 """A call, or a leg dialled by a call.
 
 ``provisional`` is NULL except for an id of our own, used while the uuid is unknown: ``PROVISIONAL_BEGINS`` if ``started``
-is the beginning of the call, ``PROVISIONAL_CONTINUES`` if ``started`` is a moment of an ongoing call. ``outcome``,
+is the beginning of the call, ``PROVISIONAL_CONTINUES`` if ``started`` is a moment of an ongoing call. ``outcome`` is the
+worst of its requests, as in ``AnswerOutcome``; how the call ended is in ENDINGS_TABLE. ``outcome``,
 ``state`` and ``cause`` begin with their rank (see ``state_order``).
 """
 _IS_TOP_CALL: Final = CALLS_TABLE.c.parent.is_(None)
 _TOP_CALL_INDEX: Final[dict[str, Any]] = {"sqlite_where": _IS_TOP_CALL, "postgresql_where": _IS_TOP_CALL}
 _HAS_FLOW: Final = _IS_TOP_CALL & CALLS_TABLE.c.flow.isnot(None)
 _IS_UNUSUAL: Final = _IS_TOP_CALL & (CALLS_TABLE.c.outcome > "2")
-_IS_ONGOING: Final = _IS_TOP_CALL & (CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE])
+IS_OVER: Final = (CALLS_TABLE.c.state >= FIRST_ENDED_RANK) | CALLS_TABLE.c.finished.isnot(None)
+"""``is_call_over`` in SQL."""
+IS_BELOW_LAST_STATE: Final = CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]
+"""Condition of the index ``calls_going``. A call that is not over meets it; a query must contain it to use the index."""
+_MAY_BE_ONGOING: Final = _IS_TOP_CALL & IS_BELOW_LAST_STATE
 Index("calls_started", CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
 Index("calls_number", CALLS_TABLE.c.number, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
 Index("calls_caller", CALLS_TABLE.c.caller, CALLS_TABLE.c.started, **_TOP_CALL_INDEX)
 Index("calls_flow", CALLS_TABLE.c.flow, CALLS_TABLE.c.started, sqlite_where=_HAS_FLOW, postgresql_where=_HAS_FLOW)
 Index("calls_odd", CALLS_TABLE.c.outcome, CALLS_TABLE.c.started, sqlite_where=_IS_UNUSUAL, postgresql_where=_IS_UNUSUAL)
-Index("calls_going", CALLS_TABLE.c.state, CALLS_TABLE.c.started, sqlite_where=_IS_ONGOING, postgresql_where=_IS_ONGOING)
+Index(
+    "calls_going",
+    CALLS_TABLE.c.state,
+    CALLS_TABLE.c.started,
+    sqlite_where=_MAY_BE_ONGOING,
+    postgresql_where=_MAY_BE_ONGOING,
+)
 Index(
     "calls_parent",
     CALLS_TABLE.c.parent,

@@ -97,8 +97,8 @@ class TurnRedactor:
         """Return the plain values of a request and its answer."""
         turn, outcome = answered.turn, answered.outcome
         decisions = self._describe_decisions(turn) if turn is not None else []
-        kept = may_keep_digits(turn, decisions, answered=outcome.kind == "answered")
-        secrets = list_secret_texts(turn, digits_allowed=kept)
+        keeps_digits = may_keep_digits(turn, decisions, answered=outcome.is_by_flow)
+        secrets = list_secret_texts(turn, digits_allowed=keeps_digits)
         query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:_MAX_QUERY_CHARACTERS])
         self._turn_count += 1
         return RedactedTurn(
@@ -107,9 +107,9 @@ class TurnRedactor:
             answered.answer_seconds,
             answered.method,
             answered.path,
-            query if kept else mask_url_digits(query),
+            query if keeps_digits else mask_url_digits(query),
             {
-                name: value if kept or name not in DIGIT_FIELDS else REDACTION_MASK
+                name: value if keeps_digits or name not in DIGIT_FIELDS else REDACTION_MASK
                 for name, value in answered.request_fields.items()
                 if name not in CREDENTIAL_FIELDS
             },
@@ -159,16 +159,16 @@ class TurnRedactor:
 
 def _join_open_texts(parts: Iterable[str]) -> list[str]:
     """Return the same document as texts of which each pair is divided by a delimiter."""
-    made: list[str] = []
+    joined: list[str] = []
     for part in parts:
-        if made and not (made[-1][-1:] in _VALUE_DELIMITERS or part[:1] in _VALUE_DELIMITERS):
+        if joined and not (joined[-1][-1:] in _VALUE_DELIMITERS or part[:1] in _VALUE_DELIMITERS):
             end = _VALUE_END.search(part)
             head = part[: end.start()] if end else part
-            made[-1] += head
+            joined[-1] += head
             part = part[len(head) :]  # noqa: PLW2901 - the rest of the text
         if part:
-            made.append(part)
-    return made
+            joined.append(part)
+    return joined
 
 
 def pack_turns(turns: Iterable[RedactedTurn], texts: Sequence[str]) -> bytes:

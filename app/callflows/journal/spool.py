@@ -44,6 +44,8 @@ class Spool:
     def __init__(self, folder: Path, max_bytes: int = MAX_SPOOL_BYTES) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        # An appended entry raises the first number; a complete drain sets the second to the first at its beginning.
+        self._append_number, self._drained_number = 1, 0
 
     def append(self, entries: Sequence[JournalEntry], packed_turns: Sequence[bytes] = ()) -> None:
         """Append all entries and batches of turns, or nothing; they are on the disk on return.
@@ -65,6 +67,7 @@ class Spool:
                 with contextlib.suppress(OSError):
                     segment.truncate(before)
                 raise
+        self._append_number += 1
 
     @contextlib.contextmanager
     def _lock_newest_segment(self, newest: Path | None) -> Iterator[IO[bytes]]:
@@ -95,11 +98,23 @@ class Spool:
     def size_bytes(self) -> int:
         return self._measure_segments()[0]
 
+    @property
+    def may_have_entries(self) -> bool:
+        """False if a drain has written everything, and nothing was appended since; other processes are not seen."""
+        return self._append_number != self._drained_number
+
     def drain_oldest_entries(self, write_entries: Callable[[list[JournalEntry]], None]) -> bool:
         """Pass the oldest entries to ``write_entries``, then forget them. Return True if others remain.
 
         The entries stay if ``write_entries`` raises.
         """
+        number = self._append_number
+        remain = self._drain_oldest_segment(write_entries)
+        if not remain:
+            self._drained_number = number
+        return remain
+
+    def _drain_oldest_segment(self, write_entries: Callable[[list[JournalEntry]], None]) -> bool:
         files = self.list_segments()
         remain = len(files) > 1
         if not files:

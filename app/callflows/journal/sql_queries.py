@@ -6,10 +6,17 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, case, cast, exists, func, or_, select, tuple_
+from sqlalchemy import BigInteger, case, cast, exists, func, not_, or_, select, tuple_
 
-from callflows.journal.call_derivation import EVENT_ORDER, derive_call_facts, fetch_all_rows, fetch_places, group_rows
-from callflows.journal.call_ending import ANSWERED_WITH_DOCUMENT, CallEnding
+from callflows.journal.call_derivation import (
+    EVENT_ORDER,
+    fetch_all_rows,
+    fetch_call_facts,
+    fetch_legs,
+    fetch_places,
+    group_rows,
+)
+from callflows.journal.call_ending import CallEnding
 from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
@@ -17,6 +24,8 @@ from callflows.journal.journal_tables import (
     EFFECTS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
+    IS_BELOW_LAST_STATE,
+    IS_OVER,
     MESSAGES_TABLE,
     NOTES_TABLE,
     RECORDINGS_TABLE,
@@ -25,10 +34,12 @@ from callflows.journal.journal_tables import (
     VERSIONS_TABLE,
     VISITS_TABLE,
 )
+from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.state_order import OUTCOME_RANKS, add_rank
-from callflows.journal.stored_rows import StoredCall, find_call_end
+from callflows.journal.stored_rows import CALL_END_COLUMNS, StoredCall, find_call_end
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
-from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, LAST_CALL_STATE
+from callflows.telephony.call_states import CALL_STATE_RANKS, LAST_CALL_STATE
+from callflows.telephony.events import ANSWERED_BY_FLOW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -55,7 +66,7 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
         call
         for calls in iter(lambda: [*itertools.islice(streamed, _CALLS_PER_QUERY)], [])
         for call in _add_endings(connection, calls, shortest_message_seconds)
-        if call_filter.outcome in ("", call["ending"].kind)
+        if call_filter.ending in ("", call["ending"].kind)
     )
     return itertools.islice(matching, call_filter.limit)
 
@@ -68,7 +79,7 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
         .where(*_build_call_conditions(call_filter))
         .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
     )
-    limit = None if call_filter.outcome else call_filter.limit
+    limit = None if call_filter.ending else call_filter.limit
     listed = (found if limit is None else found.limit(limit)).subquery("listed")
     turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
     legs = select(func.count()).where(_LEGS.c.parent == listed.c.id).scalar_subquery()
@@ -83,7 +94,7 @@ def _add_endings(
     """Add the ``ending`` to some calls: the stored one if there is one, else the derived one."""
     open_calls = [call for call in calls if call["ending_kind"] is None]
     derived = {
-        facts.call["id"]: facts.ending for facts in derive_call_facts(connection, open_calls, shortest_message_seconds)
+        call["id"]: facts.ending for call, facts in fetch_call_facts(connection, open_calls, shortest_message_seconds)
     }
     for call in calls:
         ending = derived.get(call["id"]) or CallEnding(*(call[f"ending_{name}"] for name in CallEnding._fields))
@@ -95,15 +106,15 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     for column, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
         if value:
             yield CALLS_TABLE.c[column] == value
-    if call_filter.outcome in OUTCOME_RANKS and call_filter.outcome != ANSWERED_WITH_DOCUMENT:
-        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.outcome)
+    if call_filter.ending in OUTCOME_RANKS and call_filter.ending != ANSWERED_BY_FLOW:
+        yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.ending)
         yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
-    elif call_filter.outcome:
-        yield ENDINGS_TABLE.c.kind.is_(None) | (ENDINGS_TABLE.c.kind == call_filter.outcome)
+    elif call_filter.ending:
+        yield ENDINGS_TABLE.c.kind.is_(None) | (ENDINGS_TABLE.c.kind == call_filter.ending)
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != LAST_CALL_STATE:
-            yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
+            yield IS_BELOW_LAST_STATE
     yield from _build_page_conditions(call_filter)
 
 
@@ -111,11 +122,11 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     if call_filter.node:
         came = (VISITS_TABLE.c.call == CALLS_TABLE.c.id) & (VISITS_TABLE.c.node == call_filter.node)
         yield exists().where(came)
-    if call_filter.endings:
-        yield ENDINGS_TABLE.c.kind.in_(call_filter.endings)
+    if call_filter.final_endings:
+        yield ENDINGS_TABLE.c.kind.in_(call_filter.final_endings)
     if call_filter.is_going:
-        yield CALLS_TABLE.c.state < FIRST_ENDED_RANK
-        yield CALLS_TABLE.c.state < CALL_STATE_RANKS[LAST_CALL_STATE]  # lets the database use the index calls_going
+        yield not_(IS_OVER)
+        yield IS_BELOW_LAST_STATE
     if call_filter.text:
         digits = re.sub(r"[ ()./-]", "", call_filter.text)
         numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
@@ -151,9 +162,9 @@ def query_held_effects(connection: Connection, kind: str, before: float, limit: 
 def query_uncompleted_calls(connection: Connection, claim: str, since: float, limit: int) -> list[str]:
     """Return the ids of calls that ended since a moment and have no claim ``claim:ID``, the oldest first."""
     table = CALLS_TABLE
-    ended = func.coalesce(table.c.destroy, table.c.hangup, table.c.finished, table.c.started)
+    ended = func.coalesce(*(table.c[column] for column in CALL_END_COLUMNS), table.c.started)
     is_ours = (table.c.direction == "in") | table.c.flow.isnot(None)
-    is_over = table.c.parent.is_(None) & is_ours & (table.c.state >= FIRST_ENDED_RANK)
+    is_over = table.c.parent.is_(None) & is_ours & IS_OVER
     is_recent = (table.c.started >= since - LONGEST_CALL_SECONDS) & (ended >= since)
     is_claimed = exists().where((CLAIMS_TABLE.c.kind == claim) & (CLAIMS_TABLE.c.key == table.c.id))
     wanted = select(table.c.id).where(is_over, is_recent, ~is_claimed).order_by(table.c.started).limit(limit)
@@ -177,6 +188,7 @@ def query_ending_counts(connection: Connection, since: float, flow: str = "") ->
     return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
 
 
+@allow_slow_statements()
 def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
     """Count the calls in a flow since a moment that went from one node to another. Calls begin at the node ""."""
     table = VISITS_TABLE
@@ -188,6 +200,7 @@ def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple
     return [(came_from, node, count) for came_from, node, count in connection.execute(counted)]
 
 
+@allow_slow_statements()
 def query_ending_nodes(connection: Connection, flow: str, since: float) -> list[tuple[str, str, int]]:
     """Count the calls of a flow since a moment by the last node and the kind of ending."""
     ended = ENDINGS_TABLE
@@ -229,10 +242,7 @@ def query_stored_call(connection: Connection, call_id: str) -> StoredCall | None
 def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> Iterator[StoredCall]:
     """Yield some calls (rows of CALLS_TABLE) with their rows of every other table but the messages."""
     ids = [call["id"] for call in calls]
-    legs = fetch_all_rows(
-        connection,
-        select(CALLS_TABLE).where(CALLS_TABLE.c.parent.in_(ids)).order_by(CALLS_TABLE.c.started, CALLS_TABLE.c.id),
-    )
+    legs = fetch_legs(connection, ids)
     parents = {leg["id"]: leg["parent"] for leg in legs}
     legs_by_call = group_rows(legs, column="parent")
 
@@ -248,20 +258,17 @@ def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> I
     places = fetch_places(connection, {turn["places"] for turn in every_turn} - {None})
     files = _query_file_names(connection, {(turn["flow"], turn["version"]) for turn in every_turn})
     for call in calls:
-        own_turns, own_events, own_recordings, own_transcripts, own_effects, own_notes = (
-            rows.get(call["id"], []) for rows in (turns, events, recordings, transcripts, effects, notes)
-        )
+        id_ = call["id"]
         yield StoredCall(
             call,
-            legs_by_call.get(call["id"], []),
-            own_turns,
-            merge_stored_log(own_events),
-            (),
-            own_recordings,
-            own_transcripts,
-            own_effects,
-            notes=own_notes,
-            places=places,
+            legs_by_call.get(id_, ()),
+            turns.get(id_, ()),
+            merge_stored_log(events.get(id_, ())),
+            recordings.get(id_, ()),
+            places,
+            transcripts=transcripts.get(id_, ()),
+            effects=effects.get(id_, ()),
+            notes=notes.get(id_, ()),
             files=files,
         )
 

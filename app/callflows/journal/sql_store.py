@@ -9,17 +9,17 @@ import contextlib
 import hashlib
 import pathlib
 import uuid
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
-from sqlalchemy import create_engine, delete, event, make_url, select
+from sqlalchemy import create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.journal import api_tokens, call_count_store, erasure, inbox, opt_out_store, sql_queries
+from callflows.journal import erasure, inbox, sql_queries
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
-from callflows.journal.journal_tables import CLAIMS_TABLE, COUNTED_TABLE, LEASES_TABLE
+from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
 from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
-    from callflows.journal.api_tokens import TokenOwner
-    from callflows.journal.call_count_store import CountedCall
-    from callflows.journal.inbox import InboxFilter, PersonChange
+    from callflows.journal.inbox import InboxFilter
     from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
-    from callflows.telephony.ports import OptOutRequest
 
 
+_P = ParamSpec("_P")
 _ResultT = TypeVar("_ResultT")
 _LOCK_TIMEOUT_SECONDS: Final = 5
 """Timeout for a pooled connection and for another writer's lock in SQLite, in seconds."""
@@ -171,118 +169,36 @@ class SqlStore:
 
     def load_call(self, call_id: str) -> StoredCall | None:
         """Return a call with all its rows; None if the id is unknown."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_stored_call(connection, call_id)
-
-    def count_endings(self, since: float, flow: str = "") -> list[tuple[str, int, int]]:
-        """Count the calls since a moment: kind of ending, hour after the moment, number of calls."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_ending_counts(connection, since, flow)
+        return self.run_reading(sql_queries.query_stored_call, call_id)
 
     def load_calls(self, calls: Sequence[JournalRow]) -> list[StoredCall]:
         """Return listed calls with their rows of every other table but the messages."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             return [*sql_queries.query_stored_calls(connection, calls)]
 
-    def count_traffic(self, flow: str, since: float) -> list[tuple[str, str, int]]:
-        """Count the ways of calls in a flow since a moment: from a node ("" at the beginning), to a node, number."""
-        with allow_slow_statements(), self._open_read_connection() as connection:
-            return sql_queries.query_traffic(connection, flow, since)
-
-    def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
-        """Count the calls of a flow since a moment by the last node and the kind of ending."""
-        with allow_slow_statements(), self._open_read_connection() as connection:
-            return sql_queries.query_ending_nodes(connection, flow, since)
-
-    def find_last_calls(self, numbers: Sequence[str]) -> dict[str, float]:
-        """Return the beginning of the last call to each number that was called."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_last_calls(connection, numbers)
-
-    def list_paths(self, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
-        """Return the nodes that calls came to, in order, by call."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_paths(connection, call_ids)
-
     def list_voicemails(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching voicemails, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_voicemails(connection, inbox_filter, self.shortest_message_seconds)
-
-    def find_recording_url(self, id_: str) -> str:
-        """Return the URL of a recording; empty if it is unknown."""
-        with self._open_read_connection() as connection:
-            return inbox.query_recording_url(connection, id_)
 
     def list_messages(self, inbox_filter: InboxFilter) -> Generator[dict[str, Any], None, None]:
         """Yield matching text messages, newest first."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from inbox.query_messages(connection, inbox_filter)
 
-    def list_ids_by_prefix(self, kind: str, prefix: str, limit: int) -> Sequence[str]:
-        """Return up to ``limit`` ids of voicemails, messages or calls with a prefix, in order; an exact match alone."""
+    def run_reading(
+        self, query: Callable[Concatenate[Connection, _P], _ResultT], *arguments: _P.args, **options: _P.kwargs
+    ) -> _ResultT:
+        """Return the result of a query function, which gets a connection before its arguments."""
         with self._open_read_connection() as connection:
-            return inbox.query_ids_by_prefix(connection, kind, prefix, limit)
+            return query(connection, *arguments, **options)
 
-    def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:
-        """Mark a thing as handled or as new again. Return whether that changed anything."""
+    def run_writing(
+        self, change: Callable[Concatenate[Connection, _P], _ResultT], *arguments: _P.args, **options: _P.kwargs
+    ) -> _ResultT:
+        """Run a function that changes rows in one transaction, and return its result."""
         with self._open_write_connection() as connection:
-            return inbox.set_handled(connection, kind, key, change, handled=handled)
-
-    def add_note(self, kind: str, key: str, change: PersonChange, text: str) -> JournalRow:
-        """Add a note to a thing, and return its row. Raises JournalRejectionError for an empty or too long note."""
-        with self._open_write_connection() as connection:
-            return inbox.add_note(connection, kind, key, change, text)
-
-    def add_audit_row(self, change: PersonChange, action: str, key: str, before: str, after: str) -> None:
-        """Add a change that was made elsewhere, as in a file, to the audit log."""
-        with self._open_write_connection() as connection:
-            inbox.add_audit_row(connection, change, action, key, None, (before, after))
-
-    def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
-        """Return the changes of a thing with some actions, the newest first."""
-        with self._open_read_connection() as connection:
-            return inbox.query_audit_rows(connection, actions, key)
-
-    def create_token(self, name: str, scope: str, change: PersonChange, until: float | None = None) -> str:
-        """Make a token of the HTTP API, and return it."""
-        with self._open_write_connection() as connection:
-            return api_tokens.create_token(connection, name, scope, change, until)
-
-    def find_token_owner(self, token: str, now: float) -> TokenOwner | None:
-        """Return the owner of a valid token."""
-        with self._open_read_connection() as connection:
-            return api_tokens.find_token_owner(connection, token, now)
-
-    def list_tokens(self) -> list[dict[str, Any]]:
-        """Return all tokens without their secrets."""
-        with self._open_read_connection() as connection:
-            return api_tokens.query_tokens(connection)
-
-    def revoke_token(self, id_: str, change: PersonChange) -> bool:
-        """Revoke a token. Return whether there was a valid one."""
-        with self._open_write_connection() as connection:
-            return api_tokens.revoke_token(connection, id_, change)
-
-    def run_reading(self, query: Callable[[Connection], _ResultT]) -> _ResultT:
-        """Return the result of a query of another module."""
-        with self._open_read_connection() as connection:
-            return query(connection)
-
-    def run_writing(self, change: Callable[[Connection], _ResultT]) -> _ResultT:
-        """Make a change of another module, in one transaction, and return its result."""
-        with self._open_write_connection() as connection:
-            return change(connection)
-
-    def list_versions(self, flow: str) -> list[JournalRow]:
-        """Return the versions of a flow without their source, the newest first; of all flows if ``flow`` is empty."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_versions(connection, flow)
-
-    def load_version(self, flow: str, version: str) -> JournalRow | None:
-        """Return a version of a flow with its source; None if it is unknown."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_version(connection, flow, version)
+            return change(connection, *arguments, **options)
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
         """Report whether this is the first claim of a key among all processes, as long as claims are retained."""
@@ -314,35 +230,6 @@ class SqlStore:
                 values = {"kind": kind, "key": f"{digest}/{uuid.uuid4().hex}", "at": now}
                 connection.execute(CLAIMS_TABLE.insert().values(values))
         return refusal
-
-    def count_calls(self, calls: Sequence[CountedCall]) -> list[int]:
-        """Count calls, and return their numbers. A call that is counted already has its number again."""
-        with self._open_write_connection() as connection:
-            return call_count_store.count_calls(connection, calls)
-
-    def erase_counts_before(self, moment: float) -> None:
-        with self._open_write_connection() as connection:
-            connection.execute(delete(COUNTED_TABLE).where(COUNTED_TABLE.c.at < moment))
-
-    def is_opted_out(self, number: str, other: str) -> bool:
-        """Report whether messages from one of our numbers to another number are forbidden."""
-        with self._open_read_connection() as connection:
-            return opt_out_store.query_opt_out(connection, number, other)
-
-    def store_opt_out(self, number: str, other: str, request: OptOutRequest) -> bool:
-        """Store a STOP or START if the request replaces the stored one. Return whether the opt-out changed."""
-        with self._open_write_connection() as connection:
-            return opt_out_store.store_opt_out(connection, number, other, request)
-
-    def list_held_effects(self, kind: str, before: float, limit: int) -> Sequence[JournalRow]:
-        """Return effects of a kind that were requested before a moment and have no result yet."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_held_effects(connection, kind, before, limit)
-
-    def list_uncompleted_calls(self, claim: str, since: float, limit: int) -> list[str]:
-        """Return the ids of calls that ended since a moment, and whose key nobody has claimed."""
-        with self._open_read_connection() as connection:
-            return sql_queries.query_uncompleted_calls(connection, claim, since, limit)
 
     def hold_lease(self, name: str, holder: str, now: float, seconds: float, mark: float | None = None) -> bool:
         """Acquire or renew a lease for some seconds. Return whether the holder has the lease.
@@ -420,8 +307,8 @@ def _create_database_engine(url: URL) -> Engine:
         )
 
         @event.listens_for(engine, "do_connect")
-        def connect_with_timeout(_dialect: object, _record: object, given: Any, more: Any) -> TimeoutConnection:  # noqa: ANN401 - psycopg's
-            return TimeoutConnection.connect(*given, **more)
+        def connect_with_timeout(_dialect: object, _record: object, arguments: Any, more: Any) -> TimeoutConnection:  # noqa: ANN401 - psycopg's
+            return TimeoutConnection.connect(*arguments, **more)
 
         return engine
     engine = create_engine(url, pool_timeout=_LOCK_TIMEOUT_SECONDS, connect_args={"timeout": _LOCK_TIMEOUT_SECONDS})

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from callflows.telephony.call_states import UNKNOWN_STATE_RANK, rank_call_state
+from callflows.telephony.events import ANSWERED_BY_FLOW
 
-OUTCOME_RANKS: Final = {"answered": "1", "unknown-number": "3", "fallback": "4"}
+OUTCOME_RANKS: Final = {ANSWERED_BY_FLOW: "1", "unknown-number": "3", "fallback": "4"}
 MESSAGE_STATE_RANKS: Final = {"created": "1", "sending": "2", "failed": "3", "success": "4", "received": "5"}
 EFFECT_RESULT_RANKS: Final = {
     "asked": "1", "repeated": "2", "dropped": "3", "expired": "4", "failed": "4", "refused": "4",
@@ -36,6 +37,6 @@ def rank_hangup_cause(state: str, code: object, text: object) -> str | None:
 
 def split_hangup_cause(ranked_text: str | None) -> tuple[int | None, str]:
     """Split a ranked hangup cause into number and name, such as ``(16, "NORMAL_CLEARING")``."""
-    _, _, said = (ranked_text or "").partition(" ")
-    code, _, text = said.partition(" ")
+    _, _, cause = (ranked_text or "").partition(" ")
+    code, _, text = cause.partition(" ")
     return (int(code) if code.isascii() and code.isdecimal() else None), text

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from callflows.telephony.call_states import FIRST_ENDED_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,16 +21,16 @@ JournalEntry: TypeAlias = "tuple[str, JournalRow]"
 class CallFilter(NamedTuple):
     """Filter of the call log; an empty field matches every call.
 
-    ``outcome`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit. ``node`` is a node
+    ``ending`` is a key of ENDING_WORDS. Moments are seconds since 1970. ``limit`` None means no limit. ``node`` is a node
     that the call came to. ``after`` is the start and the id of the last call of the page before. ``text`` is a part of a
     number or of the caller's name. ``is_going`` means only calls of which Opentact reported a state, and no end.
-    ``endings`` means only calls that are over and ended in one of these ways.
+    ``final_endings`` means only calls that are over and ended in one of these ways.
     """
 
     number: str = ""
     caller: str = ""
     flow: str = ""
-    outcome: str = ""
+    ending: str = ""
     state: str = ""
     since: float | None = None
     until: float | None = None
@@ -37,7 +40,7 @@ class CallFilter(NamedTuple):
     after: tuple[float, str] | None = None
     text: str = ""
     is_going: bool = False
-    endings: tuple[str, ...] = ()
+    final_endings: tuple[str, ...] = ()
 
 
 class StoredLease(NamedTuple):
@@ -48,7 +51,7 @@ class StoredLease(NamedTuple):
 
 
 class StoredCall(NamedTuple):
-    """A call with its legs and the rows of every other table, oldest first.
+    """A call with its legs and its rows of the other tables, oldest first. A query may leave out tables with a default.
 
     ``places`` has the places of the elements of the turns' documents, by key and path, ``files`` the names of flow files by
     flow and version.
@@ -58,13 +61,13 @@ class StoredCall(NamedTuple):
     legs: Sequence[JournalRow]
     turns: Sequence[JournalRow]
     events: Sequence[JournalRow]
-    messages: Sequence[JournalRow]
     recordings: Sequence[JournalRow]
-    transcripts: Sequence[JournalRow]
-    effects: Sequence[JournalRow]
-    notes: Sequence[JournalRow]
     places: Mapping[str, Mapping[str, ElementPlace]]
-    files: Mapping[tuple[str, str], str]
+    messages: Sequence[JournalRow] = ()
+    transcripts: Sequence[JournalRow] = ()
+    effects: Sequence[JournalRow] = ()
+    notes: Sequence[JournalRow] = ()
+    files: Mapping[tuple[str, str], str] = MappingProxyType({})
 
     @property
     def own_events(self) -> list[JournalRow]:
@@ -72,7 +75,24 @@ class StoredCall(NamedTuple):
         return [event for event in self.events if event["call"] == self.call["id"]]
 
 
+CALL_END_COLUMNS: Final = ("destroy", "finished", "hangup")
+"""Columns of CALLS_TABLE with a reported moment of the end of a call, the last moment first."""
+
+
 def find_call_end(call: JournalRow) -> float | None:
-    """Return the last reported moment of the end of a call; None if no end is reported."""
-    end: float | None = call["destroy"] or call["finished"] or call["hangup"]
-    return end
+    """Return the last reported moment of the end of a call; None if no moment is reported."""
+    return next((call[column] for column in CALL_END_COLUMNS if call[column]), None)
+
+
+def find_hangup(call: JournalRow) -> float | None:
+    """Return the moment at which somebody hung up, or else the last reported moment of the end."""
+    hangup: float | None = call["hangup"]
+    return hangup or find_call_end(call)
+
+
+def is_call_over(call: JournalRow) -> bool:
+    """Return True if the end of a call or leg is reported. ``IS_OVER`` is the same in SQL.
+
+    The moments of ``hangup`` and ``destroy`` need no look: they imply a state. ``finished`` implies none.
+    """
+    return (call["state"] or "") >= FIRST_ENDED_RANK or call["finished"] is not None

@@ -67,7 +67,9 @@ class UpsertWriter:
         by_place: Any = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
         ended = ENDINGS_TABLE.delete().where(ENDINGS_TABLE.c.call == bindparam("call_id"))
         self._delete_ending = str(ended.compile(dialect=by_place))
-        self._statements: dict[str, Any] = {name: made.compile(dialect=by_place) for name, made in inserts.items()}
+        self._statements: dict[str, Any] = {
+            name: statement.compile(dialect=by_place) for name, statement in inserts.items()
+        }
 
     def forget_endings(self, connection: Connection, call_ids: Collection[str]) -> None:
         """Delete the stored endings of some calls."""
@@ -89,8 +91,8 @@ def _build_upsert(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - the in
         if column.name not in keys
     }
     grown.pop("provisional", None)
-    made: Insert = statement.on_conflict_do_update(index_elements=keys, set_=grown)
-    return made
+    upsert: Insert = statement.on_conflict_do_update(index_elements=keys, set_=grown)
+    return upsert
 
 
 def _build_merged_value(column: Column[Any], new: Column[Any]) -> Function[Any]:

@@ -59,8 +59,8 @@ def find_attribute_doubts(cls: type[Element], name: str, value: object) -> Itera
     if attribute is None:
         return
     if attribute.kind is MILLISECONDS_KIND and attribute.evidence is not Evidence.DOCUMENTED:
-        said = f"the {name} of <{cls.spec.name}> is not documented, its unit is presumed"
-        yield AttributeDoubt("note", "undocumented", said)
+        note = f"the {name} of <{cls.spec.name}> is not documented, its unit is presumed"
+        yield AttributeDoubt("note", "undocumented", note)
     plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((cls.spec.name, name))
     if plausible is not None and isinstance(value, int) and not plausible.contains(value):
         message, fix = describe_doubtful_milliseconds(name, value, plausible)
@@ -73,16 +73,16 @@ def find_sound_doubts(url: object) -> Iterator[AttributeDoubt]:
     """Yield a doubt if the file name in a URL has no ending of a sound that Opentact plays."""
     file = urlsplit(url).path.lower() if isinstance(url, str) and "{" not in url and URL_KIND.accepts(url) else ""
     if file and not file.endswith(SOUND_FILE_SUFFIXES):
-        said = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
-        yield AttributeDoubt("warning", "audio-url", said, "Opentact plays mp3 and wav files: name one")
+        message = f"url: {file.rpartition('/')[2] or url!r} is neither an mp3 nor a wav file by its name"
+        yield AttributeDoubt("warning", "audio-url", message, "Opentact plays mp3 and wav files: name one")
 
 
 def find_branch_doubts(branches: Iterable[str], length: object, stop: object) -> Iterator[tuple[str, AttributeDoubt]]:
     """Yield the keys of each branch of a Gather that no caller reaches: too many keys, or the key that ends the input."""
     for keys in branches:
         if isinstance(length, int) and len(keys) > length:
-            said = f"{keys} has {len(keys)} keys, and the input ends after {length}: callers never get here"
-            yield keys, AttributeDoubt("warning", "dtmf-branch", said, f"dtmf_length: {len(keys)}")
+            message = f"{keys} has {len(keys)} keys, and the input ends after {length}: callers never get here"
+            yield keys, AttributeDoubt("warning", "dtmf-branch", message, f"dtmf_length: {len(keys)}")
         elif isinstance(stop, str) and stop and stop in keys:
-            said = f"{keys} has the key {stop}, which ends the input: callers never get here"
-            yield keys, AttributeDoubt("warning", "dtmf-branch", said, "another key, or another dtmf_stop")
+            message = f"{keys} has the key {stop}, which ends the input: callers never get here"
+            yield keys, AttributeDoubt("warning", "dtmf-branch", message, "another key, or another dtmf_stop")

@@ -161,9 +161,9 @@ class Element:
         cls, children: tuple[Any, ...], attributes: dict[str, object], extra: Mapping[str, str] = _EMPTY_MAPPING
     ) -> Self:
         """Create an element from individually checked parts (of a reader), and validate the combination."""
-        made = cls.__new__(cls)
-        made._complete(children, attributes, extra)  # noqa: SLF001 - same class
-        return made
+        element = cls.__new__(cls)
+        element._complete(children, attributes, extra)  # noqa: SLF001 - same class
+        return element
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"<{self.spec.name}> cannot change: build another")

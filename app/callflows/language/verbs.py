@@ -148,9 +148,9 @@ class Play(Element):
 
     def check_whole(self) -> None:
         """Refuse a Play without exactly one of ``url`` and ``record``."""
-        given = [name for name in ("url", "record") if name in self.attributes]
-        if len(given) != 1:
-            raise VerbBuildError(f"<Play> needs either a URL or record, and has {' and '.join(given) or 'neither'}")
+        sources = [name for name in ("url", "record") if name in self.attributes]
+        if len(sources) != 1:
+            raise VerbBuildError(f"<Play> needs either a URL or record, and has {' and '.join(sources) or 'neither'}")
 
 
 @final

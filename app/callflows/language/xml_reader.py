@@ -323,9 +323,9 @@ class _DocumentReader:
                 )
             reading = TAG_MEANINGS.get(child.tag)
             if reading is not None and reading.element_class in inside:
-                made = self.read_element(child, reading, depth + 1)
-                if made is not None:
-                    children.append(made)
+                element = self.read_element(child, reading, depth + 1)
+                if element is not None:
+                    children.append(element)
             elif child.tag == SWITCH_TAG and node.tag == Gather.__name__:
                 children += self._read_switch(child, depth)
             else:

@@ -87,8 +87,8 @@ def _read_delivery(payload: Mapping[str, Any], *, is_final: bool) -> dict[str, A
     word = next(filter(None, words), "").lower().replace(" ", "_").replace("-", "_")
     errors = payload.get("errors")
     error = errors[0] if isinstance(errors, list) and errors else {}
-    said = (error.get(name) for name in ("detail", "title", "code")) if isinstance(error, dict) else (error,)
-    reason = next((clean_field(text) for text in (payload.get("reason"), *said) if text), "")
+    error_texts = (error.get(name) for name in ("detail", "title", "code")) if isinstance(error, dict) else (error,)
+    reason = next((clean_field(text) for text in (payload.get("reason"), *error_texts) if text), "")
     state, delivered = _DELIVERY_STATES.get(word, (word, None))
     if isinstance(payload.get("delivered"), bool):
         delivered = payload["delivered"]

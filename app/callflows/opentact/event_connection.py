@@ -113,9 +113,9 @@ def is_token_accepted(event: PlatformEvent) -> bool:
     """Return whether an ``auth`` event reports success."""
     payload = event.raw.get("payload")
     inner = payload.get("success") if isinstance(payload, dict) else None
-    for said in (event.raw.get("success"), inner):
-        if isinstance(said, bool):
-            return said
+    for verdict in (event.raw.get("success"), inner):
+        if isinstance(verdict, bool):
+            return verdict
     text = event.message.lower()
     return _AUTH_SUCCESS_TEXT in text or ("success" in text and not any(word in text for word in _AUTH_FAILURE_WORDS))
 
@@ -133,8 +133,8 @@ def describe_connection_error(error: BaseException) -> str:
         return f"it answered {status}{sent_on}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    said = str(error) if isinstance(error, (OSError, EventConnectionLostError, EventTokenRejectedError)) else ""
-    return said or type(error).__name__
+    message = str(error) if isinstance(error, (OSError, EventConnectionLostError, EventTokenRejectedError)) else ""
+    return message or type(error).__name__
 
 
 def _create_silent_logger() -> logging.Logger:

@@ -90,8 +90,8 @@ class EventStreamHealth:
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields for the status page."""
-        said = dataclasses.asdict(self)
-        return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in said.items()}
+        fields = dataclasses.asdict(self)
+        return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in fields.items()}
 
 
 class EventStream:
@@ -176,12 +176,11 @@ class EventStream:
                 is_rejection = isinstance(error, (EventTokenRejectedError, OpentactAuthenticationError))
                 if is_rejection and not self._retries_rejected_token:
                     raise
-            good = self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
-            wait = (
-                0.0 if good or (attempt == 0 and self._opened_at < float("inf")) else self._clock.backoff_seconds(attempt)
-            )
-            attempt = 0 if good else attempt + 1
-            await self._clock.sleep(wait)
+            was_open = self._opened_at < float("inf")
+            was_stable = was_open and self._clock.monotonic() - self._opened_at >= STABLE_CONNECTION_SECONDS
+            reconnects_at_once = was_stable or (was_open and attempt == 0)
+            await self._clock.sleep(0.0 if reconnects_at_once else self._clock.backoff_seconds(attempt))
+            attempt = 0 if was_stable else attempt + 1
 
     async def _run_session(self, queue: _EventQueue) -> None:
         """Run one connection until closed; retry once with a renewed token if the token was rejected."""
@@ -266,9 +265,11 @@ class EventStream:
         await asyncio.sleep(_SHORTEST_WAIT_SECONDS)
         late = time.monotonic() - began - _SHORTEST_WAIT_SECONDS
         # Handling and storing an event, in other tasks and threads, costs a multiple of reading it.
-        work = _SECONDS_PER_BYTE * max(0, self._bytes_since_wait - _BYTES_BETWEEN_WAITS)
+        wait = _SECONDS_PER_BYTE * max(0, self._bytes_since_wait - _BYTES_BETWEEN_WAITS)
+        if late > _TOLERATED_LATENESS_SECONDS:
+            wait += 4 * late
         self._bytes_since_wait = 0
-        await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, work + (4 * late if late > _TOLERATED_LATENESS_SECONDS else 0.0)))
+        await asyncio.sleep(min(_LONGEST_WAIT_SECONDS, wait))
 
     async def _keep_subscribed(self) -> None:
         """Renew the subscriptions now and periodically."""
@@ -285,7 +286,7 @@ class EventStream:
                 attempt = 0
                 for kind in {*refused} - {*self.health.refused}:
                     _LOG.warning("events cannot be subscribed to", type=kind, reason=refused[kind])
-                self.health.refused = {kind: mask_numbers_in_text(said) for kind, said in refused.items()}
+                self.health.refused = {kind: mask_numbers_in_text(reason) for kind, reason in refused.items()}
             await self._clock.sleep(wait)
 
     async def _backfill_gap(self, queue: _EventQueue) -> None:
@@ -331,10 +332,10 @@ class EventStream:
     def _describe_error(self, error: BaseException) -> str:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        said = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
+        message = str(error) if isinstance(error, OpentactError) else describe_connection_error(error)
         if isinstance(error, EventTokenRejectedError):
-            said = f"{said}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
-        return replace_unprintable(self._opentact.redact(said))[:500]
+            message = f"{message}; see whether CALLFLOWS_OPENTACT_TOKEN, or email and password, are valid"
+        return replace_unprintable(self._opentact.redact(message))[:500]
 
 
 async def _take_event(queue: _EventQueue, connection_task: asyncio.Task[None]) -> PlatformEvent | asyncio.Event:

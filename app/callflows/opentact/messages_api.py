@@ -106,8 +106,8 @@ def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[Non
         try:
             await messages.send_message(wanted["from"], wanted["to"], wanted["text"])
         except OpentactError as error:
-            said = str(error)
-            reason = said.replace(wanted["text"], "…") if wanted["text"] else said
+            message = str(error)
+            reason = message.replace(wanted["text"], "…") if wanted["text"] else message
             if _was_surely_not_sent(error):
                 raise RetryLaterError(reason, getattr(error, "retry_after", None)) from None
             raise OutboundRequestError(reason) from None

@@ -78,8 +78,8 @@ class NumbersApi(OperationGroup):
 
 def build_number_search(masks: NumberSearchMask) -> dict[str, Any]:
     """Return the fields of a search for available numbers: those of a customer's program (2022), and the masks."""
-    given = {name: value for name, value in masks.items() if value}
-    return {"type": "long_code", "country": "US", "features": ["sms", "voice"], **given}
+    used_masks = {name: value for name, value in masks.items() if value}
+    return {"type": "long_code", "country": "US", "features": ["sms", "voice"], **used_masks}
 
 
 def build_order_items(numbers: Sequence[str], features: Sequence[str], *, autorenew: bool) -> list[dict[str, Any]]:

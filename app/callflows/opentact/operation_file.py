@@ -171,11 +171,11 @@ class _OperationFileReader:
         default: str,
         fold: Callable[[str], str],
     ) -> Any:  # noqa: ANN401 - one of the literals
-        given = line.get(key, default)
-        word = fold(given) if isinstance(given, str) else ""
+        value = line.get(key, default)
+        word = fold(value) if isinstance(value, str) else ""
         if word not in choices:
-            near = format_suggestion(str(given), choices) or f"one of {', '.join(choices)}"
-            self._report.error((*path, key), "value", f"{key}: there is no {key} {given!r:.40}", near)
+            near = format_suggestion(str(value), choices) or f"one of {', '.join(choices)}"
+            self._report.error((*path, key), "value", f"{key}: there is no {key} {value!r:.40}", near)
             return default
         return word
 
@@ -212,13 +212,13 @@ class _OperationFileReader:
                 else:
                     constants.append(((place, *keys), _read_constant(value)))
         restated |= {"path"} if "path" in line else set()
-        kept = [
+        other_fields = [
             field
             for field in operation.fields
             if field.name not in placed and (field.place not in restated or field.name in ("take", "skip"))
         ]
         template = _PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}", operation.path)
-        fields = (*placed.values(), *kept)
+        fields = (*placed.values(), *other_fields)
         return dataclasses.replace(operation, path=template, fields=fields, constants=tuple(constants))
 
     def _place_field(

@@ -51,10 +51,10 @@ class OperationGroup:
         """Return an awaitable of the answer; of a search, an asynchronous iterator over all rows."""
         match self._rest.table.get_operation(operation).answer:
             case "page":
-                given = dict(values)
-                take = given.pop("take", MAX_PAGE_ROWS)
-                given.pop("skip", None)
-                return self._search_rows(operation, given, more, take)
+                arguments = dict(values)
+                take = arguments.pop("take", MAX_PAGE_ROWS)
+                arguments.pop("skip", None)
+                return self._search_rows(operation, arguments, more, take)
             case "records":
                 return fetch_list(self._rest, OpentactRecord, operation, values)
             case "record":

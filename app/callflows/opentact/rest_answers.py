@@ -46,21 +46,21 @@ def parse_payload(status: int, body: bytes, request: str, redact: RedactFunction
     if fine and not body.strip():
         return None
     try:
-        said = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
         if fine:
             raise OpentactResponseError("the answer is no JSON", request=request, status=status) from None
-        said = {}
+        payload = {}
     if not fine:
-        raise _build_error(said if isinstance(said, dict) else {}, status, request, redact)
-    if isinstance(said, list):
-        return said
-    if isinstance(said, dict) and said.get("success") is True:
-        return said.get("payload")
-    if isinstance(said, dict) and said.get("success") is False:
-        raise _build_error(said, status, request, redact)
-    if isinstance(said, dict) and "uuid" in said:
-        return said
+        raise _build_error(payload if isinstance(payload, dict) else {}, status, request, redact)
+    if isinstance(payload, list):
+        return payload
+    if isinstance(payload, dict) and payload.get("success") is True:
+        return payload.get("payload")
+    if isinstance(payload, dict) and payload.get("success") is False:
+        raise _build_error(payload, status, request, redact)
+    if isinstance(payload, dict) and "uuid" in payload:
+        return payload
     raise OpentactResponseError("the answer is not in Opentact's envelope", request=request, status=status)
 
 
@@ -110,9 +110,9 @@ def parse_rows(payload: object, request: str) -> tuple[list[dict[str, Any]], int
     """
     total = None
     if isinstance(payload, dict):
-        said = payload
-        payload = next((value for value in said.values() if isinstance(value, list)), said)
-        said_count, said_total = said.get("count"), said.get("total")
+        envelope = payload
+        payload = next((value for value in envelope.values() if isinstance(value, list)), envelope)
+        said_count, said_total = envelope.get("count"), envelope.get("total")
         if isinstance(said_total, int):
             total = said_total
         elif isinstance(said_count, int) and said_count > len(payload):

@@ -207,8 +207,8 @@ class RestClient:
                 request, OpentactUnavailableError("Opentact did not answer in time", request=str(request))
             ) from None
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL):
-            said = "Opentact's answer broke off, or is no HTTP"
-            raise self._mark_outcome_unknown(request, OpentactUnavailableError(said, request=str(request))) from None
+            message = "Opentact's answer broke off, or is no HTTP"
+            raise self._mark_outcome_unknown(request, OpentactUnavailableError(message, request=str(request))) from None
 
     def _get_http_client(self) -> httpx.AsyncClient:
         """Return the shared HTTP client."""
@@ -237,5 +237,5 @@ def _build_redirect_error(request: RestRequest, status: int, headers: httpx.Head
         host = urlsplit(headers.get("location", "")).hostname or "another path"
     except ValueError:
         host = "an address that cannot be read"
-    said = f"the answer sends on to {host}, which is not followed, since the token would go along"
-    return OpentactError(said, request=str(request), status=status, fix="set CALLFLOWS_OPENTACT_URL to where it is now")
+    message = f"the answer sends on to {host}, which is not followed, since the token would go along"
+    return OpentactError(message, request=str(request), status=status, fix="set CALLFLOWS_OPENTACT_URL to where it is now")

@@ -261,10 +261,10 @@ def _list_resource_operations(  # noqa: PLR0913 - the facts of a kind of thing
     """Yield list, create, show, change and delete of one kind of thing; ``only_new`` are fields of new ones alone."""
     one_key = key or _key()
     one = f"{path}/{{{one_key.name}}}"
-    made = _required((*only_new, *fields), *required)
+    create_fields = _required((*only_new, *fields), *required)
     calls: tuple[tuple[str, HttpMethod, str, str, tuple[RestField, ...], OperationEffect], ...] = (
         ("list", "GET", path, f"list the {noun}s", (), "reads"),
-        ("create", "POST", path, f"create a {noun}", made, "changes"),
+        ("create", "POST", path, f"create a {noun}", create_fields, "changes"),
         ("show", "GET", one, f"show a {noun}", (one_key,), "reads"),
         ("change", "PATCH", one, f"change a {noun}", (one_key, *fields), "changes"),
         ("delete", "DELETE", one, f"delete a {noun}", (one_key,), "takes away"),

@@ -48,14 +48,14 @@ class OpentactRecord(BaseModel):
     @classmethod
     def _drop_invalid_fields(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - as pydantic calls it
         try:
-            made = validate(value)
+            record = validate(value)
         except ValidationError as error:
             wrong = {found["loc"][0] for found in error.errors(include_url=False) if found["loc"]}
             if not isinstance(value, dict) or not wrong:
                 raise
-            made = validate({name: part for name, part in value.items() if name not in wrong})
-        made._raw = value if isinstance(value, dict) else {}  # noqa: SLF001 - own attribute
-        return made
+            record = validate({name: part for name, part in value.items() if name not in wrong})
+        record._raw = value if isinstance(value, dict) else {}  # noqa: SLF001 - own attribute
+        return record
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> Self:

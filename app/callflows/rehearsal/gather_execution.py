@@ -25,10 +25,10 @@ class GatherExecution:
         self._gather = gather
         self._path = path
         self._is_classic = dialect == "classic"
-        given = gather.attributes
-        self._max_digits: int = given.get("dtmf_length", 1 if self._is_classic else 0)
-        self._stop_key: str = given.get("dtmf_stop", "*" if self._is_classic else "")
-        self._url = given.get("url", "")
+        attributes = gather.attributes
+        self._max_digits: int = attributes.get("dtmf_length", 1 if self._is_classic else 0)
+        self._stop_key: str = attributes.get("dtmf_stop", "*" if self._is_classic else "")
+        self._url = attributes.get("url", "")
 
     async def run(self) -> None:
         """Repeat attempts until the caller enters acceptable digits. Raises DocumentReplacement for a fetched document."""

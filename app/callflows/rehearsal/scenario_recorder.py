@@ -46,8 +46,8 @@ def record_scenario(
     if transcript.started_at is not None:
         scenario["at"] = _format_moment(transcript, zone)
     scenario |= {"from": rehearsal.caller_id or "anonymous", "to": transcript.number}
-    given = {"caller_name": rehearsal.name, "attestation": rehearsal.attestation}
-    scenario |= {key: value for key, value in given.items() if value}
+    caller_keys = {"caller_name": rehearsal.name, "attestation": rehearsal.attestation}
+    scenario |= {key: value for key, value in caller_keys.items() if value}
     scenario |= {"keys": keys} if (keys := _script_keys(transcript.caller_actions)) else {}
     scenario |= {"callee": callee} if (callee := _script_callees(transcript.steps)) else {}
     scenario |= {"lookups": lookups} if (lookups := _collect_lookups(transcript, rehearsal.lookups)) else {}

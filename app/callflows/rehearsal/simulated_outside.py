@@ -23,7 +23,7 @@ from callflows.telephony.call_record import (
     find_message_state,
 )
 from callflows.telephony.lookup_shape import find_answer_problem
-from callflows.telephony.ports import LookupResult, is_mail_payload, normalize_party
+from callflows.telephony.ports import LookupResult, normalize_party
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -189,16 +189,25 @@ class SimulatedOutside:
     def _record_effect(self, effect: Effect) -> None:
         if self._real_effects is not None:
             self._real_effects.queue_effect(effect)
-        if effect.kind == "opt-out":
-            _CURRENT_FIXTURE.get().call.add_step("opt_out", "", number=effect.payload["number"])
-            return
-        word = effect.kind
-        if word == VOICEMAIL_TAG:
-            word = "mail" if is_mail_payload(effect.payload) else "notify"
-        did = effect.payload if word == "sms" else _describe_notice(effect.payload)
-        writer = _CURRENT_FIXTURE.get().text_sender
-        kind = {"as": "reply" if effect.payload["to"] == writer else "forward"} if writer and word == "sms" else {}
-        _CURRENT_FIXTURE.get().call.add_step(word, "", **did, **kind)
+        scene, payload = _CURRENT_FIXTURE.get(), effect.payload
+        match effect.channel:
+            case "opt-out":
+                scene.call.add_step("opt_out", "", number=payload["number"])
+            case "sms":
+                is_reply = payload["to"] == scene.text_sender
+                answers = {"as": "reply" if is_reply else "forward"} if scene.text_sender else {}
+                scene.call.add_step("sms", "", **payload, **answers)
+            case "mail":
+                attached = {"attach": ", ".join(payload["attach"])} if payload["attach"] else {}
+                to = ", ".join(payload["to"])
+                scene.call.add_step("mail", "", to=to, subject=payload["subject"], text=payload["text"], **attached)
+            case "chat":
+                chat = {"as": payload["as"], "text": payload["text"]}
+                scene.call.add_step("notify", "", url=payload["url"], payload=payload["body"], **chat)
+            case "form":
+                scene.call.add_step("notify", "", url=payload["url"], payload=payload["form"])
+            case "webhook":
+                scene.call.add_step("notify", "", url=payload["url"], payload=payload["body"])
 
     async def finish_call(self) -> None:
         """Record the held effects and run the flow's after-call turn; mark the new steps as ``ended``."""
@@ -263,12 +272,12 @@ class SimulatedOutside:
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
         asked.trail = self._describe_turn(answered.turn) if answered.turn is not None else []
         if any(answered.request_fields.get(name) for name in DIGIT_FIELDS) and not may_keep_digits(
-            answered.turn, asked.trail, answered=answered.outcome.kind == "answered"
+            answered.turn, asked.trail, answered=answered.outcome.is_by_flow
         ):
             _CURRENT_FIXTURE.get().hide_last_input()
         if answered.turn is not None:
             self._record_refusals(answered.turn)
-        if answered.outcome.kind == "answered":
+        if answered.outcome.is_by_flow:
             asked.node = answered.outcome.node.partition(".")[0]
         else:
             asked.error = clean_text(f"{answered.outcome.kind}: {answered.outcome.cause}: {answered.outcome.detail}")
@@ -322,15 +331,6 @@ _CURRENT_FIXTURE: ContextVar[CallFixture] = ContextVar("scene")
 def activate_fixture(fixture: CallFixture) -> None:
     """Use a fixture for the engine in the current asyncio task."""
     _CURRENT_FIXTURE.set(fixture)
-
-
-def _describe_notice(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a transcript has of a webhook, a message to a chat or a mail."""
-    if is_mail_payload(payload):
-        attached = {"attach": ", ".join(payload["attach"])} if payload["attach"] else {}
-        return {"to": ", ".join(payload["to"]), "subject": payload["subject"], "text": payload["text"], **attached}
-    chat = {"as": payload["as"], "text": payload["text"]} if "as" in payload else {}
-    return {"url": payload.get("url"), "payload": payload.get("body", payload.get("form")), **chat}
 
 
 def _fixture_answer(lookups: Mapping[str, Any], lookup: LookupRequest) -> LookupResult:

@@ -131,8 +131,8 @@ class Transcript:
         """Return the format of ``callflows call --format json``."""
         requests = []
         for asked in self.requests:
-            kept = {name: getattr(asked, name) for name in ("method", "url", "status", "ms", "document", "trail")}
-            requests.append({**kept, **({"error": asked.error} if asked.error else {})})
+            fields = {name: getattr(asked, name) for name in ("method", "url", "status", "ms", "document", "trail")}
+            requests.append({**fields, **({"error": asked.error} if asked.error else {})})
         whole = {"number": self.number, "from": self.from_, "outcome": self.outcome, "seconds": round(self.seconds, 1)}
         wrong = {"error": self.error} if self.error else {"during": self.interrupted_path} if self.interrupted_path else {}
         itself = {"answers_itself": True} if self.answers_itself else {}

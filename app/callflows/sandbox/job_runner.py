@@ -121,7 +121,8 @@ class JobRunner:
         if seconds_left <= 0:
             raise SandboxTimeoutError("there is no time left")
         if isinstance(job, LookupRequest):
-            lookup = dataclasses.replace(job, timeout_ms=min(job.timeout_ms, max(1, int(seconds_left * 1000))))
+            left_ms = max(1, int(seconds_left * 1000))
+            lookup = dataclasses.replace(job, left_ms=left_ms) if left_ms < job.timeout_ms else job
             return await self._effect_sender.run_lookup(lookup)
         if not self._counts_starts:
             await self._wait_uncounted()

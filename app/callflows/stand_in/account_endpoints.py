@@ -54,8 +54,8 @@ def _auth_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndpoint:
 
 def _create_token_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_operation_values(request, rest.table.get_operation("tokens create"))
-        return success_response(platform.tokens.create_token(given["name"], given["ttl"]), 201)
+        values = await parse_operation_values(request, rest.table.get_operation("tokens create"))
+        return success_response(platform.tokens.create_token(values["name"], values["ttl"]), 201)
 
     return handle_request
 
@@ -71,8 +71,8 @@ def _list_tokens_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 def _change_token_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_operation_values(request, rest.table.get_operation("tokens rename"))
-        row = platform.tokens.change_token(request.path_params["uuid"], given.get("name"), given.get("ttl"))
+        values = await parse_operation_values(request, rest.table.get_operation("tokens rename"))
+        row = platform.tokens.change_token(request.path_params["uuid"], values.get("name"), values.get("ttl"))
         return success_response({name: value for name, value in row.items() if name != "token"})
 
     return handle_request
@@ -103,10 +103,10 @@ def _show_account_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 def _notification_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_json(request)
+        body = await parse_rest_json(request)
         platform.apply_rule(stand_in_rules.BALANCE_NOTIFICATION_RULE)
-        platform.events.reports_balance = any(given.values())
-        return success_response(given)
+        platform.events.reports_balance = any(body.values())
+        return success_response(body)
 
     return handle_request
 

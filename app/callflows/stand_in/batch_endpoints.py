@@ -29,14 +29,14 @@ def add_batch_endpoint(platform: StandInPlatform, calls: CallRegistry, rest: Res
     """Add the endpoint of bulk calls."""
 
     async def create_batch(request: Request) -> Response:
-        given = await parse_rest_body(request, NewBatchBody)
-        platform.voice_profiles.get_row(given.outbound_voice_profile)
-        lease = platform.leases.get_lease(given.tn_lease)
-        check_readable(given.xml.encode(), platform)
-        platform.account.check_balance(len(given.phones) * stand_in_rules.COST_PER_MINUTE)
+        body = await parse_rest_body(request, NewBatchBody)
+        platform.voice_profiles.get_row(body.outbound_voice_profile)
+        lease = platform.leases.get_lease(body.tn_lease)
+        check_readable(body.xml.encode(), platform)
+        platform.account.check_balance(len(body.phones) * stand_in_rules.COST_PER_MINUTE)
         platform.apply_rule(stand_in_rules.CREATION_STATUS_RULE)
-        row = platform.batches.add_row({**given.model_dump(), "type": "call_xml", "state": "created", "items": []})
-        row["phones"] = [int(phone) for phone in given.phones]
+        row = platform.batches.add_row({**body.model_dump(), "type": "call_xml", "state": "created", "items": []})
+        row["phones"] = [int(phone) for phone in body.phones]
         platform.start_task(_run_batch(platform, calls, row, lease))
         return success_response({**row, "items": []}, 202)
 

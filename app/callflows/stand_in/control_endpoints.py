@@ -46,9 +46,9 @@ def make_control_routes(platform: StandInPlatform, calls: CallRegistry, messages
 
 def _ring_endpoint(calls: CallRegistry) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_body(request, InboundCallBody)
-        live = calls.start_inbound_call(given)
-        if not given.wait or live.task is None:
+        body = await parse_rest_body(request, InboundCallBody)
+        live = calls.start_inbound_call(body)
+        if not body.wait or live.task is None:
             return JSONResponse({"uuid": live.leg.uuid}, 202)
         return JSONResponse((await live.task).to_json())
 
@@ -98,10 +98,10 @@ def _receive_text_endpoint(messages: StandInMessages) -> RestEndpoint:
 
 def _set_callees_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_json(request)
-        parse_callee_behaviour(given, 0.0)
-        platform.callee_behaviour = given
-        return JSONResponse(given)
+        behaviour = await parse_rest_json(request)
+        parse_callee_behaviour(behaviour, 0.0)
+        platform.callee_behaviour = behaviour
+        return JSONResponse(behaviour)
 
     return handle_request
 
@@ -132,10 +132,10 @@ def _show_faults_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 def _inject_faults_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_json(request)
+        body = await parse_rest_json(request)
         try:
-            now = ImmediateFaults(**{name: value for name, value in given.items() if name in IMMEDIATE_FAULT_NAMES})
-            later = FaultSettings(**{name: value for name, value in given.items() if name not in IMMEDIATE_FAULT_NAMES})
+            now = ImmediateFaults(**{name: value for name, value in body.items() if name in IMMEDIATE_FAULT_NAMES})
+            later = FaultSettings(**{name: value for name, value in body.items() if name not in IMMEDIATE_FAULT_NAMES})
         except ValidationError as error:
             raise validation_refusal(error) from None
         _apply_faults(platform.faults, later)

@@ -82,8 +82,13 @@ class EntityTable:
                 raise RestRefusal(409, f"there are {MAX_ENTITY_ROWS} of {self.entity_name} already")
             del self._rows[next(iter(self._rows))]
         created_at = current_platform_time()
-        given = {name: value for name, value in fields.items() if name not in RESERVED_ENTITY_FIELDS}
-        row = {"created_on": created_at, "modified_on": created_at, "uuid": self._ids.next_uuid(self.entity_name), **given}
+        own_fields = {name: value for name, value in fields.items() if name not in RESERVED_ENTITY_FIELDS}
+        row = {
+            "created_on": created_at,
+            "modified_on": created_at,
+            "uuid": self._ids.next_uuid(self.entity_name),
+            **own_fields,
+        }
         self._rows[row["uuid"]] = row
         return row
 

@@ -96,8 +96,8 @@ class StandInMessages:
         else:
             self._platform.report_undocumented_event(stand_in_rules.SMS_ENVELOPE_2024_RULE, happened)
         profile = lease["messaging_profile"]
-        kept = self._platform.messaging_profiles.get_row(profile) if profile else {}
-        urls = [callback_url] if callback_url else [kept.get("callback_url"), kept.get("callback_url2")]
+        profile_row = self._platform.messaging_profiles.get_row(profile) if profile else {}
+        urls = [callback_url] if callback_url else [profile_row.get("callback_url"), profile_row.get("callback_url2")]
         await self._request_callback([asked for asked in urls if asked], json.dumps(row).encode())
 
     async def _request_callback(self, urls: list[str], body: bytes) -> None:

@@ -66,22 +66,22 @@ def _list_places_endpoint(key: str, fixed: tuple[str, str] | None, field: str) -
     """Return the states of a country, or the rate centers of a state, of the orderable numbers."""
 
     async def handle_request(request: Request) -> Response:
-        given = request.query_params.get(key, "").upper()
-        if not given:
+        place = request.query_params.get(key, "").upper()
+        if not place:
             raise field_refusal(key, "is required", "")
-        found = {str(row[field]): None for row in list_orderable_numbers() if str(row[key]).upper() == given}
-        return success_response([{"name": name, **(dict([fixed]) if fixed else {key: given})} for name in found])
+        found = {str(row[field]): None for row in list_orderable_numbers() if str(row[key]).upper() == place}
+        return success_response([{"name": name, **(dict([fixed]) if fixed else {key: place})} for name in found])
 
     return handle_request
 
 
 def _search_numbers_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_body(request, NumberSearchBody)
-        take, skip = _parse_page(request, given, platform.options.pages)
+        body = await parse_rest_body(request, NumberSearchBody)
+        take, skip = _parse_page(request, body, platform.options.pages)
         platform.apply_rule(stand_in_rules.SEARCH_MASKS_RULE)
         leased = {row["tn"]["tn"] for row in platform.leases.table}
-        rows = [row for row in list_orderable_numbers() if row["tn"] not in leased and _matches_search(row, given)]
+        rows = [row for row in list_orderable_numbers() if row["tn"] not in leased and _matches_search(row, body)]
         return success_response({"take": take, "skip": skip, "total": len(rows), "data": rows[skip : skip + take]})
 
     return handle_request
@@ -128,19 +128,19 @@ def _matches_pattern(row: EntityRow, body: NumberSearchBody) -> bool:
 
 def _order_endpoint(platform: StandInPlatform) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_body(request, OrderBody)
+        body = await parse_rest_body(request, OrderBody)
         orderable_numbers = {row["tn"] for row in list_orderable_numbers()}
-        for item in given.items:
+        for item in body.items:
             if platform.leases.find_by_number(item.tn) is not None:
                 raise RestRefusal(409, f"TN {item.tn} is leased already")
             if int(item.tn) not in orderable_numbers:
                 raise not_found_refusal(f"TN {item.tn}")
-        cost = len(given.items) * stand_in_rules.COST_PER_NUMBER
+        cost = len(body.items) * stand_in_rules.COST_PER_NUMBER
         platform.account.check_balance(cost)
         platform.apply_rule(stand_in_rules.CREATION_STATUS_RULE)
         items = [
             _lease_ordered_number(platform, int(item.tn), item.list_features(), autorenew=item.autorenew)
-            for item in given.items
+            for item in body.items
         ]
         counts = {"total": len(items), "success": len(items), "processing": 0, "failed": 0}
         order = platform.orders.add_row({"state": "success", **counts, "items": items})
@@ -153,8 +153,8 @@ def _order_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 def _price_endpoint() -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_rest_body(request, OrderBody)
-        items = [{"tn": int(item.tn), "price": stand_in_rules.COST_PER_NUMBER} for item in given.items]
+        body = await parse_rest_body(request, OrderBody)
+        items = [{"tn": int(item.tn), "price": stand_in_rules.COST_PER_NUMBER} for item in body.items]
         return success_response({"items": items, "total": len(items) * stand_in_rules.COST_PER_NUMBER})
 
     return handle_request
@@ -218,8 +218,8 @@ def _change_lease_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestE
                 drawer.get_row(fields[name])
         features = [feature for feature in row["features"] if fields.get(feature, True)]
         features += [name for name in LEASE_FEATURES if fields.get(name) and name not in features]
-        kept = {name: value for name, value in fields.items() if name not in LEASE_FEATURES}
-        changed = platform.leases.table.update_row(row["uuid"], {**kept, "features": features})
+        other_fields = {name: value for name, value in fields.items() if name not in LEASE_FEATURES}
+        changed = platform.leases.table.update_row(row["uuid"], {**other_fields, "features": features})
         return success_response(platform.leases.build_rest_row(changed))
 
     return handle_request
@@ -236,10 +236,10 @@ def _release_lease_endpoint(platform: StandInPlatform) -> RestEndpoint:
 def _enable_sms_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
         row = platform.leases.get_lease(request.path_params["number"])
-        given = await parse_operation_values(request, rest.table.get_operation("numbers sms on"))
-        platform.messaging_profiles.get_row(given["messaging_profile"])
+        values = await parse_operation_values(request, rest.table.get_operation("numbers sms on"))
+        platform.messaging_profiles.get_row(values["messaging_profile"])
         features = [*dict.fromkeys([*row["features"], "sms"])]
-        fields = {"messaging_profile": given["messaging_profile"], "sms_campaign": given.get("sms_campaign")}
+        fields = {"messaging_profile": values["messaging_profile"], "sms_campaign": values.get("sms_campaign")}
         changed = platform.leases.table.update_row(row["uuid"], {**fields, "features": features})
         return success_response(platform.leases.build_rest_row(changed))
 
@@ -269,9 +269,9 @@ def add_assignment_endpoints(
 
     async def assign_leases(request: Request) -> Response:
         uuid = table.get_row(request.path_params["uuid"])["uuid"]
-        given = await parse_operation_values(request, rest.table.get_operation(f"{group} numbers change"))
-        added = [platform.leases.table.get_row(lease) for lease in given.get("add") or ()]
-        removed = [platform.leases.table.get_row(lease) for lease in given.get("remove") or ()]
+        values = await parse_operation_values(request, rest.table.get_operation(f"{group} numbers change"))
+        added = [platform.leases.table.get_row(lease) for lease in values.get("add") or ()]
+        removed = [platform.leases.table.get_row(lease) for lease in values.get("remove") or ()]
         for row in added:
             row[field] = uuid
         for row in removed:

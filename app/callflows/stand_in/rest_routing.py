@@ -103,12 +103,12 @@ async def _read_json_object(request: Request) -> dict[str, Any]:
     if raw is None:
         raise RestRefusal(413, f"the body has over {MAX_STAND_IN_BODY_BYTES} bytes")
     try:
-        given = json.loads(raw or b"{}", parse_float=_parse_finite_number, parse_constant=_parse_finite_number)
+        body = json.loads(raw or b"{}", parse_float=_parse_finite_number, parse_constant=_parse_finite_number)
     except (ValueError, RecursionError):
         raise RestRefusal(400, "Invalid JSON") from None
-    if not isinstance(given, dict):
+    if not isinstance(body, dict):
         raise field_refusal("body", "must be an object", "")
-    return given
+    return body
 
 
 def _parse_finite_number(text: str) -> float:
@@ -121,24 +121,24 @@ def _parse_finite_number(text: str) -> float:
 
 async def parse_operation_values(request: Request, operation: RestOperation) -> dict[str, Any]:
     """Return a body that fits a line of the operation table, converted as the line says. Raises RestRefusal."""
-    given = await parse_rest_json(request)
+    body = await parse_rest_json(request)
     fields = {field.name: field for field in _list_body_fields(operation)}
     wrong: dict[str, tuple[str, Any]] = {}
     values: dict[str, Any] = {}
     for name, field in fields.items():
-        if name not in given:
+        if name not in body:
             if field.is_required:
                 wrong[name] = ("is required", "")
             continue
         try:
-            values[name] = convert_value(field, given[name])
+            values[name] = convert_value(field, body[name])
         except ValueError as error:
-            wrong[name] = (str(error), given[name])
-        if field.is_required and given[name] is None:
+            wrong[name] = (str(error), body[name])
+        if field.is_required and body[name] is None:
             wrong[name] = ("must not be null", None)
-    for name in given.keys() - fields.keys():
+    for name in body.keys() - fields.keys():
         if operation.accepts_more:
-            values[name] = given[name]
+            values[name] = body[name]
         else:
             wrong[name] = ("no such field", "")
     if wrong:

@@ -93,14 +93,14 @@ def search_rows(rows: Iterable[EntityRow], search: SearchBody, fields: Collectio
         if span and name not in fields:
             _parse_time(name, value)
     fits = any if masks and search.mode == "OR" else all
-    kept = [row for row in rows if fits(_matches_mask(row, name, value, fields) for name, value in masks.items())]
+    matching_rows = [row for row in rows if fits(_matches_mask(row, name, value, fields) for name, value in masks.items())]
     for name, way in reversed(search.order.items()):
-        kept.sort(
+        matching_rows.sort(
             key=lambda row, name=name: _sort_key(_field_value(row, name)),  # type: ignore[misc]
             reverse=way == "DESC",
         )
-    page = kept[search.skip : search.skip + search.take]
-    return {"take": search.take, "skip": search.skip, "total": len(kept), "data": page}
+    page = matching_rows[search.skip : search.skip + search.take]
+    return {"take": search.take, "skip": search.skip, "total": len(matching_rows), "data": page}
 
 
 def _check_field(parameter: str, name: str, fields: Collection[str]) -> None:

@@ -64,16 +64,16 @@ def _list_endpoint(platform: StandInPlatform) -> RestEndpoint:
 
 def _subscribe_endpoint(platform: StandInPlatform, rest: RestRouter) -> RestEndpoint:
     async def handle_request(request: Request) -> Response:
-        given = await parse_operation_values(request, rest.table.get_operation("subscriptions add"))
-        if given["type"] not in STAND_IN_EVENT_TYPES:
+        values = await parse_operation_values(request, rest.table.get_operation("subscriptions add"))
+        if values["type"] not in STAND_IN_EVENT_TYPES:
             raise field_refusal(
                 "type",
-                format_suggestion(given["type"], STAND_IN_EVENT_TYPES) or f"there are {', '.join(STAND_IN_EVENT_TYPES)}",
-                given["type"],
+                format_suggestion(values["type"], STAND_IN_EVENT_TYPES) or f"there are {', '.join(STAND_IN_EVENT_TYPES)}",
+                values["type"],
             )
-        if given.get("channel", "wss") != "wss":
-            raise field_refusal("channel", "must be wss", given["channel"])
-        row = {**_NEW_SUBSCRIPTION, **given}
+        if values.get("channel", "wss") != "wss":
+            raise field_refusal("channel", "must be wss", values["channel"])
+        row = {**_NEW_SUBSCRIPTION, **values}
         if row["expired_on"]:
             row["expired_on"] = _format_end(row["expired_on"])
         return success_response(platform.subscriptions.add_row(row), 201)

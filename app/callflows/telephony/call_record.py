@@ -171,9 +171,9 @@ class CallRecord:
 
     def make_turn(self) -> Turn:
         """Make a turn for expressions about the finished call, with ``ended`` as ``describe_end`` returns it."""
-        told = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
+        request_fields = {"call": self.uuid, "from": self.from_, "to": self.to, "name": self.caller_name}
         turn = Turn(
-            {**told, **({"calls": str(self.calls_today)} if self.calls_today else {})},
+            {**request_fields, **({"calls": str(self.calls_today)} if self.calls_today else {})},
             get_base_url=str,
             clock=self.ended_at,
         )
@@ -265,15 +265,14 @@ def complete_voicemail_effect(effect: Effect, record: CallRecord) -> Effect:
     transcript, seconds, tag}``, empty if none was reported; mails and messages to chats name them in their text. A call
     without a message has no such effect: see ``CallRecord.message``.
     """
-    form = effect.payload.get("form")
-    if effect.kind == VOICEMAIL_TAG and isinstance(form, dict):
-        return dataclasses.replace(effect, payload={**effect.payload, "form": _complete_form(effect, form, record)})
-    body = effect.payload.get("body")
-    if effect.kind != "voicemail" or not isinstance(body, dict):
+    if effect.kind != VOICEMAIL_TAG:
         return effect
-    body = {**body, "recordings": record.describe_recordings()}
+    if effect.channel == "form":
+        form = _complete_form(effect, effect.payload["form"], record)
+        return dataclasses.replace(effect, payload={**effect.payload, "form": form})
+    body = {**effect.payload["body"], "recordings": record.describe_recordings()}
     payload = {**effect.payload, "body": body}
-    if "intro" in payload:  # a mail, or a message to a chat
+    if effect.channel in ("mail", "chat"):
         payload["text"] = compose_notice(str(payload["intro"]), body).text
     if payload.get("attaches"):
         payload["attach"] = list_recording_urls(body)

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
+ANSWERED_BY_FLOW: Final = "answered"
+"""``AnswerOutcome.kind`` of a request that its flow answered. How the call ended is another thing: see ``CallEnding``."""
+
+
 class AnswerOutcome(NamedTuple):
-    """Outcome of a request of Opentact.
+    """Outcome of a request of Opentact, not of the call.
 
     ``kind`` is answered, fallback, unknown-number or refused; ``cause``, ``detail`` and ``trace`` give the reason.
     ``effects`` are due now; ``version`` is the version of the flow that answered.
@@ -32,6 +36,11 @@ class AnswerOutcome(NamedTuple):
     trace: str = ""
     effects: tuple[Effect, ...] = ()
     version: str = ""
+
+    @property
+    def is_by_flow(self) -> bool:
+        """True if the caller got the document of a flow, not the fallback."""
+        return self.kind == ANSWERED_BY_FLOW
 
 
 class AnsweredRequest(NamedTuple):

@@ -6,7 +6,7 @@ Flows only request effects. The server executes them; a rehearsal records them.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from callflows.recent_keys import RecentKeys
 from callflows.telephony.phone_numbers import parse_e164
@@ -110,6 +110,8 @@ def normalize_party(text: str) -> str:
 class LookupRequest:
     """A request to another server; ``timeout_ms`` limits the whole lookup, ``step_path`` names the requesting step.
 
+    ``left_ms`` is what is left of the time to answer the call, if that is less.
+
     ``variable`` is the flow's name for the answer; a rehearsal chooses its answer by ``variable``. ``default`` is the
     author's value for a failure, whose shape an answer must have; None accepts every shape. With ``wants_document`` the
     answer is the text of a document, whatever its type is called.
@@ -124,6 +126,7 @@ class LookupRequest:
     variable: str = ""
     default: Any = dataclasses.field(default=None, compare=False)
     wants_document: bool = False
+    left_ms: int | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,16 +144,16 @@ class LookupResult:
     cookies: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def is_mail_payload(payload: Mapping[str, Any]) -> bool:
-    """Return whether the payload of an effect is a mail."""
-    return "subject" in payload
+EffectChannel: TypeAlias = 'Literal["sms", "opt-out", "mail", "chat", "form", "webhook"]'
+"""The ways of an effect. ``form`` is a webhook with a form as body, for an app under ``twiml``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
     """An effect to execute after the answer is sent; a repeated request has the same ``key``.
 
-    A ``voicemail`` is a webhook, a message to a chat or a mail that waits for the recording; so ``payload`` decides.
+    ``kind`` says what a flow asked for, ``channel`` how it is sent: a ``voicemail`` is a mail, a message to a chat or a
+    webhook that waits for the recording, and a ``notify`` is one of the last two.
 
     ``previous_key`` is the key the effect would have had some time ago, if keys depend on time; an effect executed under
     ``previous_key`` counts as executed. ``reaches_opted_out`` marks the answers to STOP and HELP, which are sent although
@@ -163,6 +166,17 @@ class Effect:
     previous_key: str = ""
     reaches_opted_out: bool = False
     call: str = ""
+
+    @property
+    def channel(self) -> EffectChannel:
+        """The way on which the effect is sent. Only here its payload is looked at to find out."""
+        if self.kind in ("sms", "opt-out"):
+            return self.kind
+        if "subject" in self.payload:
+            return "mail"
+        if "as" in self.payload:
+            return "chat"
+        return "form" if "form" in self.payload else "webhook"
 
 
 class EffectSender(Protocol):

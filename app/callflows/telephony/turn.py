@@ -132,17 +132,17 @@ class Turn:
 
     def __getattr__(self, name: str) -> object:
         """Create rarely used attributes on first access; each is a plain attribute afterwards."""
-        made: object
+        value: object
         if name == "call":
-            made = self.call = CurrentCall(self.request_fields, self.caller.number, self.number)
+            value = self.call = CurrentCall(self.request_fields, self.caller.number, self.number)
         elif name == "now":
-            made = self.now = _local_time(int(self.timestamp), self.zone)
+            value = self.now = _local_time(int(self.timestamp), self.zone)
         elif name in _CONTEXT_NAMES and self.resolve is not None:
-            made = self.resolve(name, self)
-            setattr(self, name, made)
+            value = self.resolve(name, self)
+            setattr(self, name, value)
         else:
             raise AttributeError(name)
-        return made
+        return value
 
     @property
     def timestamp(self) -> float:

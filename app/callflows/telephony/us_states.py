@@ -48,10 +48,10 @@ def find_number_state(number: str) -> str:
         return region
     if region not in ("US", "CA") or not phonenumbers.is_number_geographical(parsed):
         return ""
-    said = geocoder.description_for_valid_number(parsed, "en")
-    if said in _COUNTRY_DESCRIPTIONS:
+    place = geocoder.description_for_valid_number(parsed, "en")
+    if place in _COUNTRY_DESCRIPTIONS:
         return _find_area_code_state(number[2:5])
-    return _parse_state_code(said)
+    return _parse_state_code(place)
 
 
 _COUNTRY_DESCRIPTIONS: Final = frozenset({"", "United States", "Canada"})

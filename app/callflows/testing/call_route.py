@@ -21,6 +21,7 @@ from callflows.rehearsal.call_parties import DialResult, KeyInput
 from callflows.rehearsal.call_state import REPLY_STATUS_OK, CallEnd
 from callflows.rehearsal.platform_network import NetworkReply
 from callflows.rehearsal.scripted_parties import ScriptedPress
+from callflows.telephony.events import ANSWERED_BY_FLOW
 from callflows.testing.infer_keys import WRONG_KEY, is_same_target
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def read_lookup_name(decision: Mapping[str, Any]) -> str:
 
 def describe_failure(outcome: str) -> str:
     """Return a point in words for an answer that no flow made; empty for that of a flow."""
-    words = {"": "", "answered": "", "unknown-number": "no flow answers"}
+    words = {"": "", ANSWERED_BY_FLOW: "", "unknown-number": "no flow answers"}
     return words.get(outcome, "the fallback")
 
 

@@ -180,10 +180,10 @@ def parse_expectations(
 
 def _parse_outcome(value: object, path: SourcePath, report: ProblemReport) -> ExpectedOutcome:
     """Read ``caller-hung-up``, ``{is: caller-hung-up, during: say}``, or ``{during: say}``."""
-    given = value if isinstance(value, dict) else {"is": value}
-    during = str(given.get("during", ""))
-    how = str(given.get("is", CALLER_HUNG_UP if during else ""))
-    for key in given:
+    keys = value if isinstance(value, dict) else {"is": value}
+    during = str(keys.get("during", ""))
+    how = str(keys.get("is", CALLER_HUNG_UP if during else ""))
+    for key in keys:
         if key not in ("is", "during"):
             report.error(
                 (*path, key), "unknown-key", f"outcome: there is no {key!r}", "outcome has the keys is and during", key=True

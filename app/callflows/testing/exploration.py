@@ -102,7 +102,7 @@ def explore_flows(
 
 def _find_reachable_number(folder: ScenarioFolder, flow: Flow) -> str:
     """Return a number answered by the flow; empty if other flows answer all numbers tried, or if only an app answers."""
-    if flow.asks_app:
+    if flow.needs.app:
         return ""
     tried = (choose_flow_number(flow), *(f"+120155501{place:02}" for place in range(100)))
     return next((number for number in tried if number and folder.loaded_flows.book.find_answering_flow(number) is flow), "")

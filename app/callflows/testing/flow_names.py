@@ -31,19 +31,21 @@ class FlowNames(NamedTuple):
 
 def collect_flow_names(data: object, nodes: tuple[str, ...] = ()) -> FlowNames:
     """Collect the names in the data of a flow file. ``nodes`` are used if the data has no nodes."""
-    given = data if isinstance(data, dict) else {}
+    sections = data if isinstance(data, dict) else {}
     groups: dict[str, tuple[str, ...]] = {}
-    for name, group in _as_mapping(given.get("groups")).items():
+    for name, group in _as_mapping(sections.get("groups")).items():
         members = group.get("to") if isinstance(group, dict) else group
         groups[name] = tuple(map(str, members if isinstance(members, list) else [members]))
-    steps = walk_mappings(given.get("nodes"))
-    kept = [step["into"] for word, step in steps if word == LookupStep.step_key and isinstance(step.get("into"), str)]
+    steps = walk_mappings(sections.get("nodes"))
+    lookup_names = [
+        step["into"] for word, step in steps if word == LookupStep.step_key and isinstance(step.get("into"), str)
+    ]
     return FlowNames(
         groups=groups,
-        nodes=tuple(_as_mapping(given.get("nodes"))) or nodes,
-        lookup_names=tuple(dict.fromkeys(kept)),
-        hours=tuple(_as_mapping(given.get("hours"))),
-        lists=tuple(_as_mapping(given.get("lists"))),
+        nodes=tuple(_as_mapping(sections.get("nodes"))) or nodes,
+        lookup_names=tuple(dict.fromkeys(lookup_names)),
+        hours=tuple(_as_mapping(sections.get("hours"))),
+        lists=tuple(_as_mapping(sections.get("lists"))),
     )
 
 

@@ -18,13 +18,11 @@ from callflows.flows.entry_points import find_root_node
 from callflows.flows.steps.lookup_step import LookupStep
 from callflows.journal.call_story import build_leg_rows, build_story_entries
 from callflows.journal.redaction import REDACTION_MASK
-from callflows.journal.state_order import remove_rank
-from callflows.journal.stored_rows import find_call_end
+from callflows.journal.stored_rows import is_call_over
 from callflows.language import from_xml
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
 from callflows.rehearsal.simulated_outside import FAILED_LOOKUP_ANSWER
-from callflows.telephony.call_states import ENDED_CALL_STATES
 from callflows.testing.call_route import RecordedFacts, RouteTurn, describe_failure, read_lookup_name
 from callflows.testing.infer_keys import find_dial_targets, infer_keys, is_same_target
 
@@ -102,7 +100,7 @@ class RecordedCall(NamedTuple):
 def read_recorded_call(stored: StoredCall) -> RecordedCall:
     """Read a stored call. Raises UnknownCallError, with the reason, if it cannot be rehearsed."""
     row = stored.call
-    if find_call_end(row) is None and remove_rank(row["state"]) not in ENDED_CALL_STATES:
+    if not is_call_over(row):
         raise UnknownCallError("the end of the call was not reported")
     if not stored.turns or row["started"] is None or not row["number"]:
         raise UnknownCallError("the documents of the call are not kept")

@@ -67,13 +67,13 @@ def build_caller_strategy(flow: Flow) -> st.SearchStrategy[dict[str, Any]]:
         "caller_name": st.sampled_from(_CALLER_NAMES[1:]),
         "attestation": st.sampled_from("ABC"),
     }
-    if flow.uses_current_time or data is None:
+    if flow.needs.current_time or data is None:
         fixed["at"] = _build_moment_strategy(text)
-    if flow.uses_calls_today:
+    if flow.needs.calls_today:
         optional["calls_today"] = st.sampled_from((1, 2, 5, 11, 100))
-    kept = collect_flow_names(data).lookup_names
-    if kept:
-        lookups = {into: _build_lookup_strategy(into, text) for into in kept}
+    lookup_names = collect_flow_names(data).lookup_names
+    if lookup_names:
+        lookups = {into: _build_lookup_strategy(into, text) for into in lookup_names}
         optional["lookups"] = st.fixed_dictionaries({}, optional=lookups)
     return st.fixed_dictionaries(fixed, optional=optional)
 

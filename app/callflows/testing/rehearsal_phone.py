@@ -164,10 +164,10 @@ class RehearsalPhone:
 
 
 def _build_case(flow: Flow, number: str, scenario_keys: dict[str, Any], flow_names: FlowNames) -> ScenarioCase:
-    given = {("from" if key == "from_" else key): value for key, value in scenario_keys.items() if value is not None}
+    keys = {("from" if key == "from_" else key): value for key, value in scenario_keys.items() if value is not None}
     report = ProblemReport(flow.file)
-    lookups = given.pop("lookups", {})
-    written = validate_shape(Scenario, _convert_to_texts({"name": "a call", "to": number, **given}), (), report)
+    lookups = keys.pop("lookups", {})
+    written = validate_shape(Scenario, _convert_to_texts({"name": "a call", "to": number, **keys}), (), report)
     case = build_scenario_case(flow, written, (), report, flow_names) if written is not None else None
     errors = [problem for problem in report.problems if problem.severity == "error"]
     if case is None or errors:

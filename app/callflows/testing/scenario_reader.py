@@ -113,10 +113,10 @@ def _read_cases(flow: Flow, data: dict[str, Any], report: ProblemReport) -> Iter
         return
     flow_names = collect_flow_names(data)
     named: dict[str, int] = {}
-    for index, given in enumerate(tests):
+    for index, written_case in enumerate(tests):
         path: SourcePath = ("tests", index)
         known = len(report.problems)
-        scenario = validate_shape(Scenario, given, path, report)
+        scenario = validate_shape(Scenario, written_case, path, report)
         if scenario is None:
             continue
         if scenario.name in named and scenario.name != UNREADABLE_TEXT:
@@ -151,7 +151,7 @@ def build_scenario_case(
     if wrong:
         report.error((*path, "from"), "number", f"from: {wrong}")
     _check_lookup_names(scenario, path, report, flow_names)
-    if not scenario.at and flow.uses_current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
+    if not scenario.at and flow.needs.current_time and not (flow_names.hours and {*flow_names.hours} <= {*scenario.hours}):
         fix = "write at: 2026-11-23 10:00; without it the call comes on a Wednesday at ten"
         report.warning(path, "test-time", f"the flow depends on the time, but {scenario.name!r} has no at", fix)
     return ScenarioCase(
@@ -195,8 +195,8 @@ def _read_incoming_texts(scenario: Scenario, path: SourcePath, report: ProblemRe
 
 def _read_suppositions(scenario: Scenario, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> Suppositions:
     """Read the changes of the flow, and report unknown names and invalid numbers."""
-    for key, given, known in (("hours", scenario.hours, flow_names.hours), ("lists", scenario.lists, flow_names.lists)):
-        for name in given:
+    for key, supposed, known in (("hours", scenario.hours, flow_names.hours), ("lists", scenario.lists, flow_names.lists)):
+        for name in supposed:
             if name not in known:
                 near = format_suggestion(name, known) or (
                     f"there are {', '.join(known)}" if known else f"the file has no {key}"

@@ -22,6 +22,7 @@ from callflows.flows.loader.folder_loader import (
 from callflows.flows.suppositions import NO_SUPPOSITIONS
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal_engine import open_rehearsal_engine
+from callflows.telephony.events import ANSWERED_BY_FLOW
 from callflows.testing.scenario_reader import read_scenario_cases
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def find_call_failure(transcript: Transcript, flow: str, breaking_nodes: Sequenc
         return f"no flow handled the text message: {transcript.requests[-1].error}"
     if transcript.flow != flow:
         return f"the call was answered by {transcript.flow!r}" if transcript.flow else "no flow answered the call"
-    fallen = [asked for asked in transcript.requests if asked.outcome not in ("", "answered")]
+    fallen = [asked for asked in transcript.requests if asked.outcome not in ("", ANSWERED_BY_FLOW)]
     fell = next(
         (asked for asked in fallen if not (breaking_nodes and asked.error.startswith(_SUPPOSED_FAILURE_PREFIX))), None
     )

@@ -29,7 +29,7 @@ from callflows.journal.redaction import list_secret_texts, mask_secrets
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.job_runner import run_until_resolved
 from callflows.telephony.calls import CALL_BEGAN_FIELD
-from callflows.telephony.events import AnsweredRequest, AnswerOutcome
+from callflows.telephony.events import ANSWERED_BY_FLOW, AnsweredRequest, AnswerOutcome
 from callflows.telephony.ports import LookupRequest
 from callflows.telephony.turn import Turn, Variables
 from callflows.web.line_check_calls import LINE_CHECK_PREFIX, answer_line_check_lookup, is_line_check_call
@@ -122,7 +122,7 @@ class AnswerEngine:
         began_at = get_field(CALL_BEGAN_FIELD, "")
         self._answer_metrics.add((now, took, outcome, get_field("from", ""), number, call, began_at, request[1]))
         if self._record_answer is not None:
-            parts = turn.document_parts if turn is not None and outcome.kind == "answered" else (document.decode(),)
+            parts = turn.document_parts if turn is not None and outcome.is_by_flow else (document.decode(),)
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
         for effect in outcome.effects:
             self._effect_sender.queue_effect(effect if effect.call or not call else dataclasses.replace(effect, call=call))
@@ -150,7 +150,7 @@ class AnswerEngine:
                 self._call_limits.count_call(turn.caller.number, turn.number)
             except CallLimitError as error:
                 return self._answer_with_fallback(flow.name, START_NODE, error, turn)
-        if flow.uses_calls_today:
+        if flow.needs.calls_today:
             return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "calls today")
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
 
@@ -275,7 +275,7 @@ def _build_answered_outcome(flow: Flow, node: str, turn: Turn) -> AnswerOutcome:
 
 @lru_cache(maxsize=4096)
 def _get_answered_outcome(flow: str, version: str, node: str) -> AnswerOutcome:
-    return AnswerOutcome("answered", flow, node, version=version)
+    return AnswerOutcome(ANSWERED_BY_FLOW, flow, node, version=version)
 
 
 def refuse_request(reason: str) -> CallReply:

@@ -23,6 +23,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from callflows.background_work import BackgroundThread, BoundedQueue
+from callflows.telephony.events import ANSWERED_BY_FLOW
 from callflows.telephony.phone_numbers import mask_number, mask_numbers_in_text
 from callflows.web.metric_table import describe_processes
 from callflows.web.shared_counts import WorkerCounts
@@ -161,7 +162,7 @@ class AnswerMetrics:
         """Render the log line of an answer."""
         at, seconds, outcome, caller, number, call, _, _ = sample
         # Successful calls are frequent: their JSON is assembled from cached parts for speed.
-        if outcome.kind != "answered" or not self._renders_plain_json:
+        if not outcome.is_by_flow or not self._renders_plain_json:
             return self._render_line(_build_line_fields(sample, self._mask))
         return (
             f"{_build_line_start(outcome.flow, outcome.node)}, "
@@ -229,7 +230,7 @@ def _build_counter(name: str, description: str, labels: Sequence[str], counts: M
 def _build_line_fields(sample: AnswerSample, mask: Callable[[str], str]) -> dict[str, Any]:
     """Build the log fields of an answer; only failures have cause, detail and exception."""
     at, seconds, outcome, caller, number, call, _, _ = sample
-    fine = outcome.kind == "answered"
+    fine = outcome.is_by_flow
     fields = {
         "event": outcome.kind,
         "level": "info" if fine else "warning",
@@ -250,7 +251,7 @@ def _build_line_fields(sample: AnswerSample, mask: Callable[[str], str]) -> dict
 
 @functools.lru_cache(maxsize=1024)
 def _build_line_start(flow: str, node: str) -> str:
-    return json.dumps({"event": "answered", "level": "info", "flow": flow, "node": node})[:-1]
+    return json.dumps({"event": ANSWERED_BY_FLOW, "level": "info", "flow": flow, "node": node})[:-1]
 
 
 @functools.lru_cache(maxsize=4)

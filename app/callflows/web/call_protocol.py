@@ -2,7 +2,7 @@
 
 An ASGI server makes a task, an event and a cycle for each request, which take as long as the answer itself. A request of
 ``/call…`` that comes whole, and needs nothing slow, is answered here without them. Every other request takes uvicorn's own
-way to the same ``CallDoor``: lookups, bodies that come slowly, pipelines behind such requests, upgrades, HTTP/1.0.
+way to the same ``CallEndpoint``: lookups, bodies that come slowly, pipelines behind such requests, upgrades, HTTP/1.0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from callflows.log import get_logger
 from callflows.web.answer_engine import DeferredTurn
-from callflows.web.call_door import BEGUN_ANSWER_KEY, CALL_PATH, CallDoor, build_response
+from callflows.web.call_endpoint import BEGUN_ANSWER_KEY, CALL_PATH, CallEndpoint, build_response
 from callflows.web.http_protocol import BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
 
@@ -51,7 +51,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         super().__init__(*args, **kwargs)
         is_plain = not self.root_path and self.limit_concurrency is None and not self.access_log
-        self._door: CallDoor | None = self.app if is_plain and isinstance(self.app, CallDoor) else None
+        self._endpoint: CallEndpoint | None = self.app if is_plain and isinstance(self.app, CallEndpoint) else None
         self._call_body = bytearray()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -71,7 +71,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
                 self._pass_on()
 
     def on_headers_complete(self) -> None:
-        if self._door is None or not self._may_hold_call():
+        if self._endpoint is None or not self._may_hold_call():
             super().on_headers_complete()
             return
         self._stop_waiting()
@@ -130,13 +130,13 @@ class CallHttpProtocol(BoundedHttpProtocol):
             super().on_body(bytes(body))
 
     def _answer_call(self) -> None:
-        door, body = self._door, b""
+        endpoint, body = self._endpoint, b""
         if self._call_body:
             if self.scope["method"] == "POST":
                 body = bytes(self._call_body)
             self._call_body = bytearray()
-        assert door is not None  # noqa: S101 - for mypy: else no call is held
-        begun = door.begin_answer(self.scope, body, self._began)
+        assert endpoint is not None  # noqa: S101 - for mypy: else no call is held
+        begun = endpoint.begin_answer(self.scope, body, self._began)
         if isinstance(begun.reply, DeferredTurn):
             scope: Any = self.scope
             scope[BEGUN_ANSWER_KEY] = begun
@@ -158,15 +158,15 @@ class CallHttpProtocol(BoundedHttpProtocol):
                 self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
         else:
             self.transport.close()
-        door.record_answer(begun, begun.reply)
+        endpoint.record_answer(begun, begun.reply)
 
     def _get_default_headers(self) -> bytes:
         """Return the headers that uvicorn adds to each answer, such as the date."""
-        given = self.server_state.default_headers
+        headers = self.server_state.default_headers
         known, text = CallHttpProtocol._default_headers
-        if given is not known:
-            text = b"".join(b"%s: %s\r\n" % (name.lower(), value) for name, value in given)
-            CallHttpProtocol._default_headers = (given, text)
+        if headers is not known:
+            text = b"".join(b"%s: %s\r\n" % (name.lower(), value) for name, value in headers)
+            CallHttpProtocol._default_headers = (headers, text)
         return text
 
     def _close_if_idle(self) -> None:
@@ -216,7 +216,7 @@ _USED_SCOPE_KEYS: Final = frozenset({"client", "headers", "http_version", "root_
 def explain_unfit_uvicorn(protocol_class: type[Any] = BoundedHttpProtocol) -> str:
     """Return the reason why ``CallHttpProtocol`` cannot extend this version of uvicorn; empty if it can."""
     try:
-        probe = protocol_class(Config(CallDoor, log_config=None), ServerState(), {}, _loop=object())
+        probe = protocol_class(Config(CallEndpoint, log_config=None), ServerState(), {}, _loop=object())
         probe.on_message_begin()
         missing = [name for name in (*_USED_ATTRIBUTES, *_USED_METHODS) if not hasattr(probe, name)]
         missing += [f"scope[{key!r}]" for key in sorted(_USED_SCOPE_KEYS - (probe.scope or {}).keys())]

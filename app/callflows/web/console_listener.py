@@ -11,8 +11,8 @@ from fastapi import FastAPI
 
 from callflows.errors import SettingsError
 from callflows.log import get_logger
+from callflows.web.console.console_access import CONSOLE_PATH
 from callflows.web.console.console_app import redirect_to_console
-from callflows.web.console.console_door import CONSOLE_PATH
 from callflows.web.http_protocol import BoundedHttpProtocol, bind_server_socket
 from callflows.web.problem_details import install_problem_handlers
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from callflows.atomic_files import replace_file_text
 from callflows.log import get_logger
 from callflows.telephony.ports import Effect
-from callflows.web.call_door import CALL_PATH
+from callflows.web.call_endpoint import CALL_PATH
 from callflows.web.line_check_calls import make_line_check_call, read_outcome_comment
 from callflows.web.work_lease import LEASE_SECONDS, WorkLease
 

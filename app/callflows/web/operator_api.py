@@ -85,14 +85,14 @@ def create_operator_router(
 ) -> APIRouter:
     """Serve ``/api/v1``. Without ``needs_token``, direct requests from this machine need no token."""
     router = APIRouter(prefix=API_ROOT, responses=_ANSWERS)
-    door = _Door(journal, trust, needs_token=needs_token)
-    _add_call_routes(router, journal, door)
-    _add_inbox_routes(router, journal, door)
-    _add_flow_routes(router, journal, door, get_loaded_flows)
-    add_flow_change_routes(router, workshop, get_loaded_flows, door.require_scope)
-    add_hours_routes(router, journal, workshop, get_loaded_flows, door.require_scope)
+    guard = _TokenGuard(journal, trust, needs_token=needs_token)
+    _add_call_routes(router, journal, guard)
+    _add_inbox_routes(router, journal, guard)
+    _add_flow_routes(router, journal, guard, get_loaded_flows)
+    add_flow_change_routes(router, workshop, get_loaded_flows, guard.require_scope)
+    add_hours_routes(router, journal, workshop, get_loaded_flows, guard.require_scope)
 
-    @router.get("/health", summary="State of the server", dependencies=[Depends(door.require_read)])
+    @router.get("/health", summary="State of the server", dependencies=[Depends(guard.require_read)])
     async def read_health() -> Response:
         loaded = get_loaded_flows()
         flows = {"flows": loaded.state_counts, "broken": loaded.broken_flows, "stale": [*loaded.stale_flows]}
@@ -101,7 +101,7 @@ def create_operator_router(
     return router
 
 
-class _Door:
+class _TokenGuard:
     """Decides who may use the API. The methods are dependencies of FastAPI."""
 
     def __init__(self, journal: JournalQueries, trust: RequestTrust, *, needs_token: bool) -> None:
@@ -133,7 +133,7 @@ class _Door:
         return owner
 
 
-def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Callable[..., Any], door: _Door) -> None:
+def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Callable[..., Any], guard: _TokenGuard) -> None:
     """Add a list at three paths: without a suffix and with ``.json`` as JSON, with ``.csv`` as a table."""
     name = path.strip("/")
     for suffix, words in (("", ""), (".json", " (JSON)"), (".csv", " (CSV)")):
@@ -143,12 +143,12 @@ def _add_list_routes(router: APIRouter, path: str, summary: str, endpoint: Calla
             methods=["GET"],
             summary=f"{summary}{words}",
             operation_id=f"list_{name}{suffix.replace('.', '_')}",
-            dependencies=[Depends(door.require_read)],
+            dependencies=[Depends(guard.require_read)],
             response_class=Response if suffix == ".csv" else JSONResponse,
         )
 
 
-def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
+def _add_call_routes(router: APIRouter, journal: JournalQueries, guard: _TokenGuard) -> None:
     async def list_calls(request: Request, query: Annotated[CallQuery, Query()]) -> Response:
         calls = await ask_journal(journal.list_calls(build_call_filter(query)))
         rows = [build_call_log_row(call) for call in calls]
@@ -156,21 +156,21 @@ def _add_call_routes(router: APIRouter, journal: JournalQueries, door: _Door) ->
             request, rows, [(call["started"], call["id"]) for call in calls], query.limit, CALL_LOG_FIELDS
         )
 
-    _add_list_routes(router, "/calls", "Calls, the newest first", list_calls, door)
+    _add_list_routes(router, "/calls", "Calls, the newest first", list_calls, guard)
 
-    @router.get("/calls/{call}", summary="The story of a call", dependencies=[Depends(door.require_read)])
+    @router.get("/calls/{call}", summary="The story of a call", dependencies=[Depends(guard.require_read)])
     async def read_call(call: _Id) -> Response:
         stored = await ask_journal(journal.load_call(call))
         if stored is None:
             raise HTTPException(404, "there is no such call")
         return answer_json(build_call_story(stored, journal.shortest_message_seconds))
 
-    _add_note_route(router, journal, door, CALL_KIND)
+    _add_note_route(router, journal, guard, CALL_KIND)
 
 
-def _inject_owner(endpoint: Callable[..., Any], door: _Door) -> Callable[..., Any]:
+def _inject_owner(endpoint: Callable[..., Any], guard: _TokenGuard) -> Callable[..., Any]:
     """Make FastAPI pass the owner of a token with the scope operate as ``owner``."""
-    endpoint.__annotations__["owner"] = Annotated[TokenOwner, Depends(door.require_operate)]
+    endpoint.__annotations__["owner"] = Annotated[TokenOwner, Depends(guard.require_operate)]
     return endpoint
 
 
@@ -179,7 +179,7 @@ async def _require_thing(journal: JournalQueries, kind: str, id_: str) -> None:
         raise HTTPException(404, f"there is no such {kind}")
 
 
-def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
+def _add_note_route(router: APIRouter, journal: JournalQueries, guard: _TokenGuard, kind: str) -> None:
     async def add_note(request: Request, thing: _Id, body: NoteBody, owner: TokenOwner) -> Response:
         await _require_thing(journal, kind, thing)
         try:
@@ -191,7 +191,7 @@ def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kin
 
     router.add_api_route(
         f"/{kind}s/{{thing}}/notes",
-        _inject_owner(add_note, door),
+        _inject_owner(add_note, guard),
         methods=["POST"],
         summary=f"Add a note to a {kind}",
         operation_id=f"add_{kind}_note",
@@ -199,7 +199,7 @@ def _add_note_route(router: APIRouter, journal: JournalQueries, door: _Door, kin
     )
 
 
-def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -> None:
+def _add_inbox_routes(router: APIRouter, journal: JournalQueries, guard: _TokenGuard) -> None:
     async def list_voicemails(request: Request, query: Annotated[VoicemailQuery, Query()]) -> Response:
         rows = await ask_journal(journal.list_voicemails(build_inbox_filter(query)._replace(flow=query.flow)))
         return answer_list_page(request, rows, [row["cursor"] for row in rows], query.limit, VOICEMAIL_FIELDS)
@@ -208,14 +208,14 @@ def _add_inbox_routes(router: APIRouter, journal: JournalQueries, door: _Door) -
         rows = await ask_journal(journal.list_messages(build_inbox_filter(query)._replace(direction=query.direction)))
         return answer_list_page(request, rows, [row["cursor"] for row in rows], query.limit, MESSAGE_FIELDS)
 
-    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, door)
-    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, door)
+    _add_list_routes(router, "/voicemails", "Voicemails, the newest first", list_voicemails, guard)
+    _add_list_routes(router, "/messages", "Text messages, the newest first", list_messages, guard)
     for kind in (VOICEMAIL_KIND, MESSAGE_KIND):
-        _add_handled_route(router, journal, door, kind)
-        _add_note_route(router, journal, door, kind)
+        _add_handled_route(router, journal, guard, kind)
+        _add_note_route(router, journal, guard, kind)
 
 
-def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, kind: str) -> None:
+def _add_handled_route(router: APIRouter, journal: JournalQueries, guard: _TokenGuard, kind: str) -> None:
     async def set_handled(request: Request, thing: _Id, body: HandledBody, owner: TokenOwner) -> Response:
         await _require_thing(journal, kind, thing)
         change = build_token_change(request, owner)
@@ -224,7 +224,7 @@ def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, 
 
     router.add_api_route(
         f"/{kind}s/{{thing}}/handled",
-        _inject_owner(set_handled, door),
+        _inject_owner(set_handled, guard),
         methods=["PUT"],
         summary=f"Mark a {kind} as handled, or as new",
         operation_id=f"set_{kind}_handled",
@@ -232,9 +232,9 @@ def _add_handled_route(router: APIRouter, journal: JournalQueries, door: _Door, 
 
 
 def _add_flow_routes(
-    router: APIRouter, journal: JournalQueries, door: _Door, get_loaded_flows: Callable[[], LoadedFlows]
+    router: APIRouter, journal: JournalQueries, guard: _TokenGuard, get_loaded_flows: Callable[[], LoadedFlows]
 ) -> None:
-    reader = [Depends(door.require_read)]
+    reader = [Depends(guard.require_read)]
 
     @router.get("/flows", summary="Flows that are loaded", dependencies=reader)
     async def list_flows() -> Response:

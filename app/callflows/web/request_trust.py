@@ -57,10 +57,10 @@ class RequestTrust:
         return not self._explain_not_local(scope)
 
     def _is_known_token(self, token: str) -> bool:
-        given = token.encode("utf-8", "replace")
+        token_bytes = token.encode("utf-8", "replace")
         if len(self._tokens) == 1:
-            return hmac.compare_digest(given, self._tokens[0])
-        return any([hmac.compare_digest(given, known) for known in self._tokens])  # noqa: C419 - compare all: constant time
+            return hmac.compare_digest(token_bytes, self._tokens[0])
+        return any([hmac.compare_digest(token_bytes, known) for known in self._tokens])  # noqa: C419 - compare all: constant time
 
     def _explain_not_local(self, scope: Mapping[str, Any]) -> str:
         address = _parse_address((scope.get("client") or ("",))[0])

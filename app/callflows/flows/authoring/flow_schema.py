@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
@@ -182,7 +183,8 @@ def _build_reference(name: str) -> JsonSchema:
 # Values
 
 
-def _build_value_definitions() -> dict[str, JsonSchema]:
+@functools.cache  # many definitions refer to these, and the names of the zones are read from the disk
+def _build_value_definitions() -> Mapping[str, JsonSchema]:
     """Return the definitions of values shared by several keys."""
     texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
@@ -478,8 +480,8 @@ def _build_child_schemas(cls: type[Element]) -> dict[str, JsonSchema]:
             "Variables that are passed on to callback URLs.",
         ),
     }
-    made = {key: (needs, {**form, "description": says}) for key, (needs, form, says) in there.items()}
-    return {key: form for key in CHILD_KEYS for needs, form in [made[key]] if needs in inside}
+    described_forms = {key: (needs, {**form, "description": says}) for key, (needs, form, says) in there.items()}
+    return {key: form for key in CHILD_KEYS for needs, form in [described_forms[key]] if needs in inside}
 
 
 def _build_keys_schema() -> JsonSchema:

@@ -39,9 +39,9 @@ def _describe_days(hours: OpeningHours, today: date) -> Iterator[str]:
     for ahead in range(7):
         day = today + timedelta(days=ahead)
         windows, rule = hours.find_rule_of_day(day)
-        told = " and ".join(map(_describe_window, windows)) if windows else "closed"
+        described_windows = " and ".join(map(_describe_window, windows)) if windows else "closed"
         special = f" ({rule})" if rule.startswith(("holiday", "closed", "open")) else ""
-        yield f"{day:%A}, {day:%B} {day.day}: {'open ' if windows else ''}{told}{special}"
+        yield f"{day:%A}, {day:%B} {day.day}: {'open ' if windows else ''}{described_windows}{special}"
 
 
 def _describe_window(window: OpeningWindow) -> str:

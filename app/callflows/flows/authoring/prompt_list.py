@@ -103,8 +103,8 @@ def _describe_place(path: SourcePath) -> tuple[str, str]:
     words = [str(part + 1) if isinstance(part, int) else part for part in inner]
     shown = [word for index, word in enumerate(words) if index == 0 or word not in _PART_WORDS]
     number = step + 1 if isinstance(step, int) else step
-    kept = [word for word in words if word not in _PART_WORDS]
-    return f"{root}: {' '.join(shown)}", "-".join([root, str(number), *kept]).replace("_", "-")
+    name_parts = [word for word in words if word not in _PART_WORDS]
+    return f"{root}: {' '.join(shown)}", "-".join([root, str(number), *name_parts]).replace("_", "-")
 
 
 def format_script(prompts: Iterable[ListedPrompt]) -> Iterator[str]:

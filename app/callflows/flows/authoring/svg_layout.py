@@ -726,12 +726,12 @@ def _drop_needless_stops(
 ) -> list[tuple[LayoutSpot, float]]:
     """Remove the stops in rows of labels that an arrow can cross in one curve without touching a label."""
     ends = [(stops[0][0], ports[0]), *stops[1:-1], (stops[-1][0], ports[1])]
-    kept = [ends[0]]
+    needed_stops = [ends[0]]
     for (spot, x), (_, next_x) in itertools.pairwise(ends[1:]):
         if spot.row % 2 and not spot.size.height:
-            left, right = sorted((kept[-1][1], next_x))
+            left, right = sorted((needed_stops[-1][1], next_x))
             margin = _LABEL_MARGIN
             if all(label.right < left - margin or label.left > right + margin for label in labels.get(spot.row, ())):
                 continue
-        kept.append((spot, x))
-    return [*kept, ends[-1]]
+        needed_stops.append((spot, x))
+    return [*needed_stops, ends[-1]]

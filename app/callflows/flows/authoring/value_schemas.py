@@ -119,7 +119,7 @@ def _build_bounds(kind: ValueKind) -> JsonSchema:
 
 def build_type_schema(annotation: Any, metadata: Iterable[Any] = ()) -> JsonSchema:  # noqa: ANN401 - any annotation
     """Build the schema of a Python type as pydantic reads it from text. The last usable ``metadata`` mark wins."""
-    form = next((made for mark in reversed([*metadata]) if (made := _build_metadata_schema(mark))), None)
+    form = next((schema for mark in reversed([*metadata]) if (schema := _build_metadata_schema(mark))), None)
     if form is not None:
         return form
     origin, args = get_origin(annotation), get_args(annotation)

@@ -252,8 +252,8 @@ class _CallerListReader:
         columns = self._columns
         written, reason, until = (row[at].strip() if 0 <= at < len(row) else "" for at in columns[:3])
         if not columns.has_header and any(cell.strip() for cell in row[3:]):
-            said = f"the row has {len(row)} cells, and not a number, a reason and a date"
-            self._report_problem("error", "list-row", row[3], said, "put a reason with commas in it in quotes")
+            message = f"the row has {len(row)} cells, and not a number, a reason and a date"
+            self._report_problem("error", "list-row", row[3], message, "put a reason with commas in it in quotes")
             return
         entry = self._make_row(reason, until)
         if entry is not None:
@@ -315,25 +315,25 @@ class _CallerListReader:
         self._prefixes[digits] = self._keep_longer_row(self._prefixes.get(digits), row, cell)
 
     def _warn_missing_country_code(self, cell: str, suggestion: str) -> None:
-        said = f"{cell} has no plus, and its first digits are taken for a country's code"
+        message = f"{cell} has no plus, and its first digits are taken for a country's code"
         fix = f"write {suggestion} if it is North American, else put its own country code with a plus before it"
-        self._report_problem("warning", "list-row-country", cell, said, fix)
+        self._report_problem("warning", "list-row-country", cell, message, fix)
 
     def _keep_longer_row(self, earlier_row: CallerListRow | None, row: CallerListRow, cell: str) -> CallerListRow:
         """Return the row with the later expiry; warn if the number is duplicated."""
         if earlier_row is None:
             return row
-        said = f"{cell} is in the list already"
+        message = f"{cell} is in the list already"
         self._report_problem(
-            "warning", "list-row-twice", cell, said, "take one out; until then the one that holds longer counts"
+            "warning", "list-row-twice", cell, message, "take one out; until then the one that holds longer counts"
         )
         return earlier_row if earlier_row.end_timestamp >= row.end_timestamp else row
 
     def _report_problem(self, severity: ListProblemSeverity, rule: str, cell: str, message: str, fix: str) -> None:
-        said = self._problem_counts[rule] = self._problem_counts.get(rule, 0) + 1
-        if said == _MAX_PROBLEMS_PER_RULE + 1:
+        count = self._problem_counts[rule] = self._problem_counts.get(rule, 0) + 1
+        if count == _MAX_PROBLEMS_PER_RULE + 1:
             message, fix = "there are more rows like those above", ""
-        if said <= _MAX_PROBLEMS_PER_RULE + 1:
+        if count <= _MAX_PROBLEMS_PER_RULE + 1:
             column = self._lines.row_text.rfind(cell) + 1 if cell else 0
             self._report.problems.append(
                 Problem(self._file, self._lines.row_line, max(column, 1), severity, rule, message, fix)
@@ -346,8 +346,8 @@ class _CallerListReader:
             return
         if -math.inf < self._last_expiry <= now.timestamp():
             day = datetime.fromtimestamp(self._last_expiry, UTC).date()
-            said = f"lists: {self._name}: all rows of {self._file} have expired, the last by {day}"
-            self._report.warning(path, "list-stale", said, "nobody is in it any more: renew it, or take it out")
+            message = f"lists: {self._name}: all rows of {self._file} have expired, the last by {day}"
+            self._report.warning(path, "list-stale", message, "nobody is in it any more: renew it, or take it out")
 
 
 def detect_list_delimiter(line: str) -> str:

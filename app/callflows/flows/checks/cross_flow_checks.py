@@ -115,9 +115,9 @@ def _check_own_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[P
     if answering is None:
         return []
     whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
-    said = f"{number} is answered by {whose}"
+    message = f"{number} is answered by {whose}"
     fix = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
-    return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-own", said, fix)]
+    return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-own", message, fix)]
 
 
 def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
@@ -125,9 +125,9 @@ def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> l
     number = parse_e164(forward.number)
     if not book.has_exact_claim(number):
         return _check_dialed_number(forward, flow, book)
-    said = f"forward: {number} is answered by these flows themselves: texts would go in circles, and are not sent"
+    message = f"forward: {number} is answered by these flows themselves: texts would go in circles, and are not sent"
     fix = "name the number of a person"
-    return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", said, fix)]
+    return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", message, fix)]
 
 
 def _find_doubt(text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from callflows.flows.entry_points import START_NODE
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.yaml_source import iterate_texts
 from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
+from callflows.text import Suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -40,9 +41,7 @@ class UncertainNames:
 
     def __init__(self, flow: CompilingFlow) -> None:
         errors = [problem for problem in flow.report.problems if problem.severity == "error"]
-        self._suggested_names = {
-            name for problem in errors for name in _SUGGESTED_NAME.findall(f"{problem.message} {problem.fix}")
-        }
+        self._suggested_names = {problem.fix.word for problem in errors if isinstance(problem.fix, Suggestion)}
         self._is_text_lost = any(problem.rule in _RULES_OF_LOST_TEXT for problem in errors) or flow.report.has_error_at(
             ("template",)
         )
@@ -65,8 +64,7 @@ class UncertainNames:
 
 
 _WORD: Final = re.compile(r"[\w-]+")
-_SUGGESTED_NAME: Final = re.compile("did you mean '([^']+)'")
-_RULES_OF_LOST_TEXT: Final = frozenset({"key-lost", "key-twice", "yaml"})
+_RULES_OF_LOST_TEXT: Final = frozenset({"include", "key-lost", "key-twice", "yaml"})
 """Rules for parts of a file that are not read at all."""
 
 

@@ -49,16 +49,16 @@ class AnswerInserter:
         return written.removeprefix(DOCUMENT_PROLOGUE).removesuffix(DOCUMENT_EPILOGUE)
 
     def _answer_in_sequence(self, elements: Iterable[Element], rewrite_url: Callable[[str], str]) -> tuple[Element, ...]:
-        made: list[Element] = []
+        answered_elements: list[Element] = []
         is_answered = False
         for element in elements:
             if isinstance(element, VERBS_NEEDING_ANSWER) and not is_answered:
-                made.append(Answer())
+                answered_elements.append(Answer())
                 is_answered = True
             # a Dial rings before the line is answered, and its Error runs if nobody answered
-            made.append(element if is_answered else self._answer_in_branches(element, rewrite_url))
+            answered_elements.append(element if is_answered else self._answer_in_branches(element, rewrite_url))
             is_answered = is_answered or isinstance(element, Answer)
-        return tuple(made)
+        return tuple(answered_elements)
 
     def _answer_in_branches(self, element: Element, rewrite_url: Callable[[str], str]) -> Element:
         children = self._answer_in_sequence(element.children, rewrite_url)

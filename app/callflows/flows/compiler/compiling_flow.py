@@ -16,6 +16,7 @@ from callflows.flows.compiler.ticket_links import TicketLinks
 from callflows.flows.entry_points import SilentWay, find_root_node, hash_flow_version
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
+from callflows.flows.flow_needs import FlowNeeds
 from callflows.flows.hours.overrides import ActiveOverrides
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.sound_library import make_sound_path
@@ -117,10 +118,7 @@ class FlowFindings:
     """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
     nodes_ending_unheard: set[str] = dataclasses.field(default_factory=set)
     """Nodes at whose end a caller may have heard nothing."""
-    sends_mail: bool = False
-    """True if the flow sends mails."""
-    uses_network: bool = False
-    """True if the flow sends requests to other servers."""
+    needs: FlowNeeds = dataclasses.field(default_factory=FlowNeeds)
     prompts: dict[SourcePath, PromptRecord] = dataclasses.field(default_factory=dict)
     """Everything that callers may hear from steps, by the path of the step or the text."""
     untranslated_texts: dict[SourcePath, UntranslatedText] = dataclasses.field(default_factory=dict)

@@ -33,9 +33,9 @@ class CoverageRecorder:
         if not self._enabled:
             return ""
         place = self._report.get_position(path, key=key)
-        made = CoveragePoint(find_root_node(node).removesuffix(":"), place.line, place.column, label)
-        self._points.update(dict.fromkeys(made.counted_points))
-        return made.render_comment()
+        point = CoveragePoint(find_root_node(node).removesuffix(":"), place.line, place.column, label)
+        self._points.update(dict.fromkeys(point.counted_points))
+        return point.render_comment()
 
     def make_mark(self, node: str, label: str, path: SourcePath, *, key: bool = False) -> PlaceMark:
         """Return a mark, in documents for calls. Equal marks share one object."""

@@ -72,6 +72,14 @@ class FlowCompiler:
             _ = flow.dial_policy  # reading the policy reports its problems
         flow.ticket_links.prepare_tickets([*flow.node_sources, *flow.graph.other_nodes], flow.graph, flow.dialect)
         messages, ended = compile_message_rules(self), compile_ended_steps(self)
+        needs = flow.needs
+        needs.worker = flow.expression_compiler.needs_worker or messages.needs_worker or bool(flow.flow_file.template)
+        needs.calls_today = any("calls" in carried for carried in flow.ticket_links.carried_fields.values())
+        if ended is not None:
+            needs.worker |= ended.needs_worker
+            needs.calls_today |= ended.uses_call_count
+        needs.app = flow.flow_file.document_origin == TWIML_VALUE
+        needs.current_time = flow.graph.first_time_use is not None
         return Flow(
             name=flow.name,
             file=flow.report.file,
@@ -83,14 +91,8 @@ class FlowCompiler:
             fallback=fallback,
             resolve=flow.sections.resolve,
             hours_names=tuple(flow.sections.hours),
-            sends_mail=flow.sends_mail,
-            uses_network=flow.uses_network,
-            needs_worker=flow.expression_compiler.needs_worker
-            or messages.needs_worker
-            or bool(flow.flow_file.template or (ended and ended.needs_worker)),
+            needs=needs,
             literal_targets=(*build_number_claims(flow.literal_targets, flow.report), *flow.template_targets),
-            uses_calls_today=any("calls" in carried for carried in flow.ticket_links.carried_fields.values())
-            or bool(ended and ended.uses_call_count),
             message_rules=messages,
             ended_calls=ended,
             entered_nodes=flow.find_entered_nodes() if not claims else frozenset(),
@@ -105,9 +107,7 @@ class FlowCompiler:
             },
             coverage_points=flow.coverage_recorder.coverage_points,
             decision_points=flow.coverage_recorder.decision_points,
-            asks_app=flow.flow_file.document_origin == TWIML_VALUE,
             received_names=tuple(flow.flow_file.receives),
-            uses_current_time=flow.graph.first_time_use is not None,
             template_file=str(flow.folder / flow.flow_file.template) if flow.flow_file.template else "",
             silent_text_remover=SilentTextRemover(flow.fallback_xml)
             if flow.may_leave_texts_empty or flow.flow_file.template

@@ -113,32 +113,32 @@ class FlowSections:
         return read_dial_policy(self._flow_file.dial_policy, ("dial_policy",), self._report, own, self._dial_regions)
 
     def _read_hours(self) -> dict[str, OpeningHours]:
-        made = {}
-        for name, given in self._flow_file.hours.items():
+        hours_by_name = {}
+        for name, section in self._flow_file.hours.items():
             hours = (
-                read_opening_hours(name, given, ("hours", name), self._report)
+                read_opening_hours(name, section, ("hours", name), self._report)
                 if self._check_name(("hours",), name)
                 else None
             )
             if hours is not None:
-                made[name] = hours
-        return made
+                hours_by_name[name] = hours
+        return hours_by_name
 
     def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
         if not self._flow_file.lists:
             return {}
         from callflows.flows.caller_lists.caller_list_cache import CALLER_LIST_CACHE, ListPlace  # noqa: PLC0415 - heavy
 
-        made: dict[str, CallerList] = {}
+        lists_by_name: dict[str, CallerList] = {}
         awaited: list[pathlib.Path] = []
         for name, written in self._flow_file.lists.items():
             path = ("lists", name)
             if not self._check_name(("lists",), name):
                 continue
             if not written or ".." in pathlib.PurePath(written).parts or pathlib.PurePath(written).is_absolute():
-                said = f"lists: {name}: {written!r} must be a file beside the flow file, or in a folder below"
-                self._report.error(path, "list-missing", said, "as lists/spam.csv")
-                made[name] = create_empty_list(name)
+                message = f"lists: {name}: {written!r} must be a file beside the flow file, or in a folder below"
+                self._report.error(path, "list-missing", message, "as lists/spam.csv")
+                lists_by_name[name] = create_empty_list(name)
                 continue
             file = folder / written
             dependencies.add(file)
@@ -149,22 +149,22 @@ class FlowSections:
             if found is None:
                 awaited.append(file)
                 continue
-            made[name] = self._suppositions.with_supposed_callers(found.caller_list)
+            lists_by_name[name] = self._suppositions.with_supposed_callers(found.caller_list)
             self._report.problems += [problem for problem in found.problems if problem not in self._report.problems]
         if awaited:
             raise CallerListAwaitedError(", ".join(map(str, awaited)))
-        return made
+        return lists_by_name
 
     def _read_groups(self) -> dict[str, HuntGroup]:
-        made = {}
-        for name, given in self._flow_file.groups.items():
+        groups_by_name = {}
+        for name, section in self._flow_file.groups.items():
             path = ("groups", name)
-            if not isinstance(given, dict):
-                given = {"to": given}  # noqa: PLW2901 - a plain value is the target to ring
-            group = validate_shape(HuntGroup, given, path, self._report)
+            if not isinstance(section, dict):
+                section = {"to": section}  # noqa: PLW2901 - a plain value is the target to ring
+            group = validate_shape(HuntGroup, section, path, self._report)
             if group is not None and self._check_name(("groups",), name):
-                made[name] = group
-        return made
+                groups_by_name[name] = group
+        return groups_by_name
 
     def _check_name(self, path: tuple[str, ...], name: str) -> bool:
         try:
@@ -234,8 +234,8 @@ class FlowSections:
     def _check_constant(self, path: tuple[str, ...], value: str | list[str]) -> None:
         """Report a variable with an expression in it."""
         if any("{{" in text or "{%" in text for text in ([value] if isinstance(value, str) else value)):
-            said = f"{path[0]}: {path[-1]}: stays as it is from call to call"
-            self._report.error(path, "template", said, "use set in a node for what changes")
+            message = f"{path[0]}: {path[-1]}: stays as it is from call to call"
+            self._report.error(path, "template", message, "use set in a node for what changes")
 
     def _resolve_hours(self, name: str, moment: datetime, zone: ZoneInfo | None) -> OpeningHoursView:
         return OpeningHoursView(self.hours[name].at_moment(moment, zone, self._find_overrides(name, moment, zone)))
@@ -249,8 +249,8 @@ class LazyMapping(dict[str, Any]):
         self._make_value = make_value
 
     def __missing__(self, name: str) -> Any:  # noqa: ANN401 - depends on ``make_value``
-        made = self[name] = self._make_value(name)
-        return made
+        value = self[name] = self._make_value(name)
+        return value
 
 
 class OpeningHoursView:
@@ -294,8 +294,8 @@ class OpeningHoursView:
         return _to_local_time(self._opening.next_closing)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        told = self._opening
-        return _restore_hours_view, (told.open, told.next_opening, told.next_closing, told.reason)
+        opening = self._opening
+        return _restore_hours_view, (opening.open, opening.next_opening, opening.next_closing, opening.reason)
 
 
 def _restore_hours_view(
@@ -305,8 +305,8 @@ def _restore_hours_view(
     reason: str,
 ) -> OpeningHoursView:
     """Rebuild opening hours that another process computed."""
-    made: Any = types.SimpleNamespace(open=is_open, next_opening=next_opening, next_closing=next_closing, reason=reason)
-    return OpeningHoursView(made)
+    opening: Any = types.SimpleNamespace(open=is_open, next_opening=next_opening, next_closing=next_closing, reason=reason)
+    return OpeningHoursView(opening)
 
 
 def _to_local_time(moment: datetime | None) -> LocalTime | MissingValue:

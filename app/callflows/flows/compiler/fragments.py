@@ -180,13 +180,13 @@ def _select_marks(fragments: Iterable[Fragment], *, with_places: bool) -> Iterat
 
 def merge_adjacent_texts(fragments: Iterable[Fragment]) -> tuple[Fragment, ...]:
     """Return the fragments with neighbouring texts joined."""
-    made: list[Fragment] = []
+    merged: list[Fragment] = []
     for piece in fragments:
-        if isinstance(piece, str) and made and isinstance(made[-1], str):
-            made[-1] += piece
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
         elif piece != "":
-            made.append(piece)
-    return tuple(made)
+            merged.append(piece)
+    return tuple(merged)
 
 
 def prepare_fragments(fragments: Iterable[Fragment], *, with_places: bool = False) -> tuple[Fragment, ...]:
@@ -194,15 +194,15 @@ def prepare_fragments(fragments: Iterable[Fragment], *, with_places: bool = Fals
 
     With ``with_places`` the document contains its place marks; documents for calls do not.
     """
-    made: list[Fragment] = []
+    prepared: list[Fragment] = []
     row: list[str | Hole | PlacedHole] = []
     for piece in _flatten_fragments(fragments, with_places=with_places):
         if isinstance(piece, ConditionalFragment | BranchFragment | ActionFragment):
-            made += [*_interpolate_row(row), piece]
+            prepared += [*_interpolate_row(row), piece]
             row = []
         else:
             row.append(piece)  # type: ignore[arg-type]
-    return (*made, *_interpolate_row(row))
+    return (*prepared, *_interpolate_row(row))
 
 
 def _make_conditional_hole(condition: Callable[[Turn], object], text: str) -> Hole:

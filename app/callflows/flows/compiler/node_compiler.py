@@ -26,7 +26,7 @@ from callflows.flows.steps.step_table import (
 )
 from callflows.language import Callback, Error
 from callflows.telephony.phone_numbers import parse_e164
-from callflows.text import find_nearest, format_known_words
+from callflows.text import Suggestion, find_nearest, format_known_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -334,7 +334,7 @@ class NodeCompiler:
             return self._check_other_node(other_name, other_node, path)
         if node not in nodes:
             near = find_nearest(node, nodes)
-            fix = f"did you mean {near!r}?" if near else format_known_words(self.flow.flow_file.nodes)
+            fix = Suggestion(near) or format_known_words(self.flow.flow_file.nodes)
             message = f"no node is named {node!r}" if node else f"{path[-1]}: the name of a node is missing"
             if not near and node in STEP_COMPILERS:
                 fix = f"a step is not a node: add a node under nodes:, as {node}: [{node}]"
@@ -344,7 +344,7 @@ class NodeCompiler:
                 fix = f"a flow beside this one has that name: write its node, too, as {node}/{START_NODE}"
             if not node:
                 fix = f"write it after the colon; within braces each key has its own, as {{1: end, 2: end}}: {fix}"
-            self.report.error(path, "unknown-node", message, fix)
+            self.report.unknown_name(path, "unknown-node", message, fix)
             self.flow.graph.edges[self.node].update([near] if near else [])
             return False
         self.flow.graph.edges[self.node].add(node)

@@ -6,6 +6,7 @@ values that a call brings along.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from callflows.flows.entry_points import FLOW_SUFFIXES, START_NODE
 from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
-from callflows.text import find_nearest, format_known_words
+from callflows.text import Suggestion, find_nearest, format_known_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 
 _OTHER_NODE_PATTERN: Final = re.compile(r"([A-Za-z0-9][\w-]{0,63})/([A-Za-z0-9][\w-]{0,63})", re.ASCII)
+_MENTION_PATTERN: Final = re.compile(rb"(?<![\w/-])([A-Za-z0-9][\w-]{0,63})/([A-Za-z0-9][\w-]{0,63})(?![\w/-])")
 _CALLS_TODAY: Final = b"calls_today"
 _CARRIED_NAMES: Final = ("call", "caller.name", "caller.number", "number")
 """Facts of a call that every goto to another flow takes along: later requests of Opentact do not repeat them."""
 
 
 class OtherFlow(NamedTuple):
-    """A flow beside a flow. ``nodes`` is None for a program, whose nodes only a run of it tells."""
+    """A flow beside a flow. ``nodes`` is None if they are unknown: those of a program, or of a file with mistakes."""
 
     nodes: frozenset[str] | None
     received_names: tuple[str, ...] = ()
@@ -82,23 +84,16 @@ class OtherFlows:
             return f"{flow_name}/{node} is a node of this flow", f"write {node}"
         flow = self.find_flow(flow_name)
         if flow is None:
-            near = find_nearest(flow_name, self._list_flow_names())
-            return (
-                f"no flow is named {flow_name!r}",
-                f"did you mean {near!r}?" if near else "a flow is a file beside this one",
-            )
+            near = Suggestion(find_nearest(flow_name, self._list_flow_names()))
+            return f"no flow is named {flow_name!r}", near or "a flow is a file beside this one"
         if flow.nodes is None or node in flow.nodes:
             return "", ""
         return f"the flow {flow_name!r} has no node {node!r}", _suggest_node(node, flow.nodes)
 
     def find_mentioned_nodes(self, nodes: Collection[str]) -> frozenset[str]:
         """Return those of this flow's nodes that another flow of the folder, or a file that flows share, names."""
-        wanted = re.compile(rb"(?<![\w/-])%s/([A-Za-z0-9][\w-]{0,63})(?![\w/-])" % re.escape(self._own_name).encode())
-        found: set[str] = set()
-        for file in self._list_files():
-            if file.suffix in FLOW_SUFFIXES and file.stem != self._own_name:
-                found.update(name.decode() for name in wanted.findall(_read_file(file)))
-        return frozenset(found & {*nodes})
+        files = [file for file in self._list_files() if file.suffix in FLOW_SUFFIXES and file.stem != self._own_name]
+        return frozenset(node for file in files for node in _find_mentions(file).get(self._own_name, ()) if node in nodes)
 
     def _list_flow_names(self) -> list[str]:
         return [file.stem for file in self._list_files() if file.suffix in FLOW_SUFFIXES and file.parent == self._folder]
@@ -119,9 +114,10 @@ class OtherFlows:
         text = _read_file(file)
         if not text:
             return None
-        data, included_files = read_flow_data(text, ProblemReport(str(file)))
+        report = ProblemReport(str(file))
+        data, included_files = read_flow_data(text, report)
         self._dependencies |= included_files.keys()
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or report.misses_included_names:
             return OtherFlow(None)  # its own mistakes are reported with it
         nodes = data.get("nodes")
         nodes = nodes if isinstance(nodes, dict) else {START_NODE: []}
@@ -143,6 +139,22 @@ def _read_file(file: Path) -> bytes:
         return b""
 
 
+def _find_mentions(file: Path) -> Mapping[str, frozenset[str]]:
+    """Return the texts in a file that may be nodes of flows, as ``other-flow/node``: the nodes by flow."""
+    try:
+        status = file.stat()
+    except OSError:
+        return {}
+    return _read_mentions(file, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=2000)  # every flow of a folder looks into all the others
+def _read_mentions(file: Path, _changed_at: int, _size: int) -> Mapping[str, frozenset[str]]:
+    nodes: dict[str, set[str]] = {}
+    for flow, node in _MENTION_PATTERN.findall(_read_file(file)):
+        nodes.setdefault(flow.decode(), set()).add(node.decode())
+    return {flow: frozenset(names) for flow, names in nodes.items()}
+
+
 def _suggest_node(node: str, nodes: Collection[str]) -> str:
-    near = find_nearest(node, nodes)
-    return f"did you mean {near!r}?" if near else format_known_words(nodes)
+    return Suggestion(find_nearest(node, nodes)) or format_known_words(nodes)

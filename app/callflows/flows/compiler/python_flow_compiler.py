@@ -16,6 +16,7 @@ from callflows.flows.compiler.xml_templates import disarm_document_urls
 from callflows.flows.coverage_points import NODE_ENTERED_POINT, CoveragePoint
 from callflows.flows.entry_points import START_NODE, NodeEntry, hash_flow_version
 from callflows.flows.flow import Flow, render_apology
+from callflows.flows.flow_needs import FlowNeeds
 from callflows.flows.python_flow import PythonNodeJob, describe_python_flow
 from callflows.flows.source.flow_file import read_number_claims
 from callflows.flows.source.positions import ProblemReport, SourcePosition
@@ -48,14 +49,14 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     except UnicodeDecodeError:
         report.error((), "python", "the file is not UTF-8", "save it as UTF-8")
         return None
-    told = describe_python_flow(file, source, options.extensions)
-    if "error" in told:
-        report.positions[()] = SourcePosition(told["line"], 1)
-        report.error((), "python", told["error"], "run it with python to see more")
+    description = describe_python_flow(file, source, options.extensions)
+    if "error" in description:
+        report.positions[()] = SourcePosition(description["line"], 1)
+        report.error((), "python", description["error"], "run it with python to see more")
         return None
-    if told["name"] != name:
-        report.error((), "python", f"the flow is named {told['name']!r}, and its file {name!r}", "name both alike")
-    if START_NODE not in told["nodes"]:
+    if description["name"] != name:
+        report.error((), "python", f"the flow is named {description['name']!r}, and its file {name!r}", "name both alike")
+    if START_NODE not in description["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
     for problem in find_program_problems(source, str(file)):
         if problem.severity != "note":
@@ -63,11 +64,11 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         elif all(problem.message != note.message for note in report.notes):
             report.notes.append(problem)
     version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
-    dialect: Dialect = options.suppositions.dialect or told["dialect"] or options.dialect
-    numbers = tuple(read_number_claims([*told["numbers"]], report))
+    dialect: Dialect = options.suppositions.dialect or description["dialect"] or options.dialect
+    numbers = tuple(read_number_claims([*description["numbers"]], report))
     policy_report = ProblemReport(str(file))
     policy = read_dial_policy(
-        told["dial_policy"], (), policy_report, [claim.number for claim in numbers], options.dial_regions
+        description["dial_policy"], (), policy_report, [claim.number for claim in numbers], options.dial_regions
     )
     for problem in policy_report.problems:
         (report.error if problem.severity == "error" else report.warning)(
@@ -77,27 +78,31 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     literal_texts = {text: line for text, line in find_texts_in_program(source).items() if parse_e164(text) not in claimed}
     guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
     answers = AnswerInserter(dialect, options.extensions)
-    program = _PythonFlowRunner(name, str(file), source, version, told["timezone"], dialect, options, guard, answers)
-    own_fallback = told["fallback"] and _wrap_content(answers.answer_in_content(_unwrap_content(told["fallback"])))
+    program = _PythonFlowRunner(name, str(file), source, version, description["timezone"], dialect, options, guard, answers)
+    own_fallback = description["fallback"] and _wrap_content(
+        answers.answer_in_content(_unwrap_content(description["fallback"]))
+    )
     fallback = own_fallback.encode() or render_apology(options.apology, dialect)
     return Flow(
         name=name,
         file=str(file),
         version=version,
         dialect=dialect,
-        zone=find_timezone(told["timezone"], (), report),
+        zone=find_timezone(description["timezone"], (), report),
         claims=numbers,
         fragments_by_node={
             node: {
                 NodeEntry(line_answered=answered): (partial(program.render_document, node, line_answered=answered),)
                 for answered in (False, True)
             }
-            for node in told["nodes"]
+            for node in description["nodes"]
         },
         fallback=fallback,
         silent_text_remover=SilentTextRemover(_unwrap_content(fallback.decode())),
-        needs_worker=True,
-        coverage_points=tuple(CoveragePoint(node, line, 1, NODE_ENTERED_POINT) for node, line in told["nodes"].items()),
+        needs=FlowNeeds(worker=True),
+        coverage_points=tuple(
+            CoveragePoint(node, line, 1, NODE_ENTERED_POINT) for node, line in description["nodes"].items()
+        ),
     )
 
 

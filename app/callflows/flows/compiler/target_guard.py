@@ -79,20 +79,20 @@ class TargetGuard:
                 yield child.from_checked_parts(tuple(inside), dict(child.attributes), dict(child.extra))
 
     def _guard_dial(self, dial: Dial, turn: Turn, refusals: list[tuple[str, str]]) -> Iterator[Element]:
-        kept: list[Element] = []
+        allowed: list[Element] = []
         for child in dial.children:
             refusal = self._find_refusal(child, turn) if isinstance(child, To) else ""
             if refusal:
                 refusals.append((str(child.attributes.get("target", "")), refusal))
             elif isinstance(child, Error):
                 inside = tuple(self._guard_elements(child, turn, refusals))
-                kept.append(child.from_checked_parts(inside, dict(child.attributes), dict(child.extra)))
+                allowed.append(child.from_checked_parts(inside, dict(child.attributes), dict(child.extra)))
             else:
-                kept.append(child)
-        if any(isinstance(child, To) for child in kept):
-            yield dial.from_checked_parts(tuple(kept), dict(dial.attributes), dict(dial.extra))
+                allowed.append(child)
+        if any(isinstance(child, To) for child in allowed):
+            yield dial.from_checked_parts(tuple(allowed), dict(dial.attributes), dict(dial.extra))
         else:
-            for child in kept:
+            for child in allowed:
                 yield from child.children if isinstance(child, Error) else ()
 
     def _find_refusal(self, target: To, turn: Turn) -> str:

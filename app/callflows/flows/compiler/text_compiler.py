@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from callflows.errors import ExpressionError, VerbBuildError
+from callflows.errors import ExpressionError, UnknownNameError, VerbBuildError
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
@@ -71,14 +71,14 @@ class TextCompiler:
         """Warn about a text that is empty, or that is no text to be spoken: SSML, a URL."""
         tag = _SSML_TAG.search(text) if isinstance(text, str) else None
         if tag:
-            said = f"{tag[0]} is spoken as it stands: Opentact knows no SSML"
-            self._flow.report.warning(path, "ssml", said, "take it out; a pause is a step of its own: pause: 1s")
+            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML"
+            self._flow.report.warning(path, "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
         if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
-            said = "the text is a URL, which is read out letter by letter"
-            self._flow.report.warning(path, "url-as-text", said, "a sound is played: play: https://…, also in a prompt")
+            message = "the text is a URL, which is read out letter by letter"
+            self._flow.report.warning(path, "url-as-text", message, "a sound is played: play: https://…, also in a prompt")
         elif isinstance(text, str) and _SOUND_NAME.fullmatch(text):
-            said = "the text is the name of a sound, which is read out letter by letter"
-            self._flow.report.warning(path, "url-as-text", said, f"write play: {text.strip()}, also in a prompt")
+            message = "the text is the name of a sound, which is read out letter by letter"
+            self._flow.report.warning(path, "url-as-text", message, f"write play: {text.strip()}, also in a prompt")
         if isinstance(text, str) and not text.strip() and not self._flow.report.get_position(path).cutting_comment:
             self._flow.report.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"
@@ -102,16 +102,16 @@ class TextCompiler:
 
     def build_metas(self, values: Mapping[str, object], path: SourcePath) -> list[Meta]:
         """Build Metas from ``{name: value}``."""
-        made = []
+        metas = []
         for name, value in values.items():
             if not isinstance(value, str):
                 self._flow.report.error((*path, name), "value", f"meta: {name}: must be a text")
                 continue
             try:
-                made.append(Meta(self.compile_complete_text(value, (*path, name)), name=name))
+                metas.append(Meta(self.compile_complete_text(value, (*path, name)), name=name))
             except VerbBuildError as error:
                 self._flow.report.error((*path, name), "value", f"meta: {error}")
-        return made
+        return metas
 
     def compile_complete_text(self, text: str, path: SourcePath, *, url: bool = False) -> str:
         """Compile a text for callers, or a URL. Reports a text that a YAML comment cut short."""
@@ -123,8 +123,8 @@ class TextCompiler:
         """Report a text that a YAML comment cut short."""
         cut = self._flow.report.get_position(path).cutting_comment
         if cut:
-            said = f"YAML takes {cut!r} for a comment and the text ends before it"
-            self._flow.report.error(path, "comment-in-text", said, "quote the text")
+            message = f"YAML takes {cut!r} for a comment and the text ends before it"
+            self._flow.report.error(path, "comment-in-text", message, "quote the text")
 
     def compile_verb_text(self, source: str, path: SourcePath, *, url: bool = False) -> str:
         """Return a constant text, or a placeholder for a text that changes from call to call."""
@@ -162,12 +162,12 @@ class TextCompiler:
         try:
             text = self.expression_compiler.compile_text(source, url=url, lang=self.lang)
         except ExpressionError as error:
-            self._flow.report.error(path, "template", str(error), error.fix, line=error.line)
+            self._report_expression_error(error, path, "template", str(error), line=error.line)
             return None
         if text.constant_text is None:
             if self._document.is_static:
-                said = "the fallback needs nothing but itself, and this text needs the call"
-                self._flow.report.error(path, "fallback-not-static", said)
+                message = "the fallback needs nothing but itself, and this text needs the call"
+                self._flow.report.error(path, "fallback-not-static", message)
             self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
         self._report_condition_problems(text.problems, path)
         self._warn_about_single_braces(source, path)
@@ -194,18 +194,25 @@ class TextCompiler:
     def compile_condition(self, source: str, path: SourcePath, key: str) -> CompiledCondition | None:
         """Compile an author's expression. Reports an error and returns None for an invalid expression."""
         if self._document.is_static:
-            said = "the fallback needs nothing but itself, and this condition needs the call"
-            self._flow.report.error(path, "fallback-not-static", said)
+            message = "the fallback needs nothing but itself, and this condition needs the call"
+            self._flow.report.error(path, "fallback-not-static", message)
         try:
-            made = self.expression_compiler.compile_condition(source, is_value=key != "when")
+            condition = self.expression_compiler.compile_condition(source, is_value=key != "when")
         except ExpressionError as error:
-            self._flow.report.error(path, "expression", f"{key}: {error}", error.fix)
+            self._report_expression_error(error, path, "expression", f"{key}: {error}")
             return None
-        self.record_used_names(made, path, f"the condition asks for {_join_names(made.used_names)}")
+        self.record_used_names(condition, path, f"the condition asks for {_join_names(condition.used_names)}")
         self._report_condition_problems(
-            [doubt for doubt in made.problems if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
+            [doubt for doubt in condition.problems if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
         )
-        return made
+        return condition
+
+    def _report_expression_error(
+        self, error: ExpressionError, path: SourcePath, rule: str, message: str, *, line: int = 0
+    ) -> None:
+        report = self._flow.report
+        report_error = report.unknown_name if isinstance(error, UnknownNameError) else report.error
+        report_error(path, rule, message, error.fix, line=line)
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
         for severity, rule, message, fix in problems:

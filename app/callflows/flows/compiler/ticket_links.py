@@ -80,20 +80,20 @@ class TicketLinks:
 
     def make_url_hole(self, node: str, entry: NodeEntry, version: str) -> Hole:
         """Return a hole for the signed URL of a node, in the form for an attribute. The hole is shared."""
-        made = self._url_holes.get((node, entry))
-        if made is None:
+        hole = self._url_holes.get((node, entry))
+        if hole is None:
             self.target_documents.add((node, entry))
-            made = self._make_signed_url_hole(f"{self._flow_name}/{node}", node, make_ticket_state(version, entry), entry)
-            self._url_holes[node, entry] = made
-        return made
+            hole = self._make_signed_url_hole(f"{self._flow_name}/{node}", node, make_ticket_state(version, entry), entry)
+            self._url_holes[node, entry] = hole
+        return hole
 
     def make_other_url_hole(self, node: str, entry: NodeEntry) -> Hole:
         """Return a hole for the signed URL of ``other-flow/node``. The call goes on in the newest version of that flow."""
-        made = self._url_holes.get((node, entry))
-        if made is None:
-            made = self._make_signed_url_hole(node, node, make_ticket_state("", entry), entry)
-            self._url_holes[node, entry] = made
-        return made
+        hole = self._url_holes.get((node, entry))
+        if hole is None:
+            hole = self._make_signed_url_hole(node, node, make_ticket_state("", entry), entry)
+            self._url_holes[node, entry] = hole
+        return hole
 
     def _make_signed_url_hole(self, target: str, node: str, state: Mapping[str, Any], entry: NodeEntry) -> Hole:
         path = f"/call/{target}?ticket="
@@ -102,14 +102,14 @@ class TicketLinks:
         asks = not entry.line_answered
 
         def render_signed_url(turn: Turn) -> str:
-            told = turn.request_fields
-            carried = {name: told[name] for name in carries[node] if told.get(name)}
-            if CAMPAIGN_FIELD in told:
-                carried |= {name: told[name] for name in OUTBOUND_CARRIED_FIELDS}
+            request_fields = turn.request_fields
+            carried = {name: request_fields[name] for name in carries[node] if request_fields.get(name)}
+            if CAMPAIGN_FIELD in request_fields:
+                carried |= {name: request_fields[name] for name in OUTBOUND_CARRIED_FIELDS}
             if asks and turn.auto_answer is not None:
                 carried[ANSWERS_ITSELF_FIELD] = "1" if turn.auto_answer else ""
-            kept = _select_carried_values(turn.values, keeps[node]) if keeps[node] else {}
-            return f"{turn.base_url}{path}{ticket(carried, kept, secrets)}"
+            variables = _select_carried_values(turn.values, keeps[node]) if keeps[node] else {}
+            return f"{turn.base_url}{path}{ticket(carried, variables, secrets)}"
 
         return render_signed_url
 
@@ -124,10 +124,10 @@ def carry_all_fields(turn: Turn) -> dict[str, str]:
 
 def _select_carried_values(values: Variables, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """Select the stored values, or fields of values, that are used later."""
-    kept = {}
+    carried_values = {}
     for name, fields in names.items():
         if name in values:
             value = values[name]
             narrow = fields and isinstance(value, dict)
-            kept[name] = {field: value[field] for field in fields if field in value} if narrow else value
-    return kept
+            carried_values[name] = {field: value[field] for field in fields if field in value} if narrow else value
+    return carried_values

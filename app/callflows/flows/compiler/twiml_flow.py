@@ -70,13 +70,15 @@ class TwimlApp(pydantic.BaseModel):
 
 def compile_twiml_documents(flow: CompilingFlow) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
     """Compile the only node of a flow whose app answers with TwiML. Reports an error for an invalid URL."""
-    path, given = (TWIML_VALUE,), flow.flow_file.twiml
-    if not isinstance(given, dict):
+    path, section = (TWIML_VALUE,), flow.flow_file.twiml
+    if not isinstance(section, dict):
         flow.report.alias_position(path, (*path, "url"))
-    app: TwimlApp | None = validate_shape(TwimlApp, given if isinstance(given, dict) else {"url": given}, path, flow.report)
+    app: TwimlApp | None = validate_shape(
+        TwimlApp, section if isinstance(section, dict) else {"url": section}, path, flow.report
+    )
     if app is None or not _check_app_url(flow, app.url.strip()):
         return {}
-    flow.uses_network = True
+    flow.needs.network = True
     flow.record_computed_target(path)
     runner = TwimlRunner(flow, normalize_app_url(app.url), app.method)
     return {

@@ -169,9 +169,9 @@ class TwimlTranslation:
             return
         if verb.has_tags:
             self.notes.append("<Say>: the tags in the text are left out: Opentact knows no SSML")
-        given: dict[str, Any] = {"lang": verb.language, "gender": verb.gender}
+        voice: dict[str, Any] = {"lang": verb.language, "gender": verb.gender}
         loop: dict[str, Any] = {"loop": verb.loop} if verb.loop > 1 else {}
-        say = Say(text, **{name: value for name, value in given.items() if value}, **loop)
+        say = Say(text, **{name: value for name, value in voice.items() if value}, **loop)
         self._is_audible = True
         yield say
 
@@ -196,19 +196,19 @@ class TwimlTranslation:
         place = dataclasses.replace(self._resolve(verb), awaited_digits=verb.max_digits if verb.has_digit_limit else 0)
         empty = dataclasses.replace(self._resolve(verb), awaited_digits=None, parameters=(("Digits", ""),))
         self._is_audible = self._has_waited = True
-        given: dict[str, Any] = {"dtmf_length": verb.max_digits}
+        attributes: dict[str, Any] = {"dtmf_length": verb.max_digits}
         if verb.stop_key[:1] and (verb.stop_key in "0123456789*#"):
-            given["dtmf_stop"] = verb.stop_key
+            attributes["dtmf_stop"] = verb.stop_key
         if self._context.dialect == "reference":
             # without keys the Error runs, and then what stands after the Gather, as in TwiML
             nothing = [self._make_callback(empty)] if verb.posts_empty else []
-            self.elements += [*prompts, Gather(Error(*nothing), url=self._context.make_url(place), **given)]
+            self.elements += [*prompts, Gather(Error(*nothing), url=self._context.make_url(place), **attributes)]
             return False
         # the classic dialect requests the URL also without keys: the ticket has what stands after the Gather
         place = dataclasses.replace(place, verbs=_join_sources(rest), posts_empty=verb.posts_empty)
         url = self._context.make_url(place)
         self.elements.append(
-            Gather(*prompts, Error(), url=url, attempts=1, timeout=_to_milliseconds(verb.timeout_seconds), **given)
+            Gather(*prompts, Error(), url=url, attempts=1, timeout=_to_milliseconds(verb.timeout_seconds), **attributes)
         )
         return False
 

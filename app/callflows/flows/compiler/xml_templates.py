@@ -124,8 +124,8 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     try:
         source = _read_template_file(file, name)
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
-        report.error(("template",), "template-file", f"template: {name!r} cannot be read: {said}", "as acme.xml.j2")
+        reason = getattr(error, "strerror", None) or error
+        report.error(("template",), "template-file", f"template: {name!r} cannot be read: {reason}", "as acme.xml.j2")
         return {}
     try:
         tree, uses = flow.expression_compiler.read_template(source, {TEMPLATE_URL_NAME: {}})
@@ -170,11 +170,11 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
 
 @lru_cache(maxsize=1)
 def _make_template_environment() -> Environment:
-    made = make_jinja_environment()
-    made.autoescape = True
-    made.finalize = _format_template_output
-    made.filters[_URL_VALUE_FILTER] = format_url_value
-    return made
+    environment = make_jinja_environment()
+    environment.autoescape = True
+    environment.finalize = _format_template_output
+    environment.filters[_URL_VALUE_FILTER] = format_url_value
+    return environment
 
 
 def _format_template_output(value: object) -> Any:  # noqa: ANN401 - what a macro wrote stays markup

@@ -227,19 +227,21 @@ def read_dial_policy(
     ``own_numbers`` are the numbers claimed by the file (E.164, ``+1201*``, ``rest``). ``installation_regions`` is None if
     the settings name no regions. Never raises; faulty parts are reported and allow nothing.
     """
-    said = DialPolicySection() if data in (None, "", {}) else validate_shape(DialPolicySection, data, path, report)
+    section = DialPolicySection() if data in (None, "", {}) else validate_shape(DialPolicySection, data, path, report)
     limit = None if installation_regions is None else frozenset(map(str.upper, installation_regions))
-    if said is None:
+    if section is None:
         return DialPolicy(installation_regions=limit, types=frozenset())
     regions, spanning = find_regions(own_numbers)
-    if said.regions is not None:
+    if section.regions is not None:
         spanning = ()
     return DialPolicy(
-        regions=regions if said.regions is None else _read_regions(said.regions, (*path, "regions"), report),
-        types=DEFAULT_NUMBER_TYPES if said.types is None else _read_number_types(said.types, (*path, "types"), report),
-        allow=tuple(_read_patterns(said.allow, (*path, "allow"), report)),
-        deny=tuple(_read_patterns(said.deny, (*path, "deny"), report)),
-        sip_hosts=frozenset(_read_sip_hosts(said.sip_hosts, (*path, "sip_hosts"), report)),
+        regions=regions if section.regions is None else _read_regions(section.regions, (*path, "regions"), report),
+        types=DEFAULT_NUMBER_TYPES
+        if section.types is None
+        else _read_number_types(section.types, (*path, "types"), report),
+        allow=tuple(_read_patterns(section.allow, (*path, "allow"), report)),
+        deny=tuple(_read_patterns(section.deny, (*path, "deny"), report)),
+        sip_hosts=frozenset(_read_sip_hosts(section.sip_hosts, (*path, "sip_hosts"), report)),
         installation_regions=limit,
         multi_country_prefixes=spanning,
     )
@@ -257,10 +259,10 @@ def warn_about_closed_policy(policy: DialPolicy, path: SourcePath, report: Probl
         )
         report.warning(path, "dial-policy-closed", f"no computed target may be dialled from this file: {why}", fix)
     elif policy.multi_country_prefixes:
-        said = (
+        message = (
             f"{', '.join(policy.multi_country_prefixes)} lies in several countries, and allows none of them to be dialled"
         )
-        report.warning(path, "dial-policy-spans", said, fix)
+        report.warning(path, "dial-policy-spans", message, fix)
 
 
 def _read_regions(words: Iterable[str], path: SourcePath, report: ProblemReport) -> frozenset[str] | None:

@@ -160,9 +160,9 @@ def _lint_truths(tests: Iterable[nodes.Node], doubtful_variables: Mapping[str, s
         elif dotted_name_of(test) in doubtful_variables:
             name = dotted_name_of(test)
             value = doubtful_variables[name]
-            said = f"{name} is the text {value!r}, and true as every other text"
+            message = f"{name} is the text {value!r}, and true as every other text"
             yield ConditionProblem(
-                "warning", "text-as-truth", said, f"write false under variables, or ask {name} == {value!r}"
+                "warning", "text-as-truth", message, f"write false under variables, or ask {name} == {value!r}"
             )
 
 
@@ -388,21 +388,21 @@ def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Ite
                 yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
             elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
                 parts = _split_into_list(right.value)
-                said = f"{right.value!r} is one text, and in finds any part of it"
-                yield ConditionProblem("warning", "text-as-list", said, f"write a list: [{parts}]")
+                message = f"{right.value!r} is one text, and in finds any part of it"
+                yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
             elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
                 yield from _lint_part_of_number(str(left.value), operand.op, name)
 
 
 def _lint_part_of_number(part: str, op: str, name: str) -> Iterator[ConditionProblem]:
     """Report digits that are looked for anywhere in a telephone number."""
-    said = f"in finds {part} anywhere in {name}, in the middle, too"
+    message = f"in finds {part} anywhere in {name}, in the middle, too"
     digits = part.lstrip("+")
     is_area_code = len(digits) == _AREA_CODE_DIGITS and digits[0] in "23456789"
     fix = f"make a list with the row +{'1' if is_area_code else ''}{digits}*, and ask caller in lists.NAME"
     if parse_e164(part) == part:
         fix = f'write {name} {"!=" if op == "notin" else "=="} "{part}"'
-    yield ConditionProblem("warning", "text-as-list", said, fix)
+    yield ConditionProblem("warning", "text-as-list", message, fix)
 
 
 def _split_into_list(text: str) -> str:

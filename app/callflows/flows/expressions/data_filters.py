@@ -60,7 +60,7 @@ _DIRECTIVE_PATTERN: Final = re.compile(
 
 def make_data_filters(filters: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """Return Jinja's filters, each bound to plain values."""
-    return {name: _guard_filter(name, made) for name, made in filters.items()} | {"format": _format_filter}
+    return {name: _guard_filter(name, apply_filter) for name, apply_filter in filters.items()} | {"format": _format_filter}
 
 
 def _guard_filter(name: str, apply_filter: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,8 +74,10 @@ def _guard_filter(name: str, apply_filter: Callable[..., Any]) -> Callable[..., 
             return _RESULTS_FOR_MISSING.get(name, MISSING)
         named = {key: _to_argument(argument) for key, argument in kwargs.items()}
         try:
-            made = apply_filter(*args[:value_index], _prepare_value(name, value), *others, **named)
-            return [*made] if isinstance(made, Iterator) else MISSING if isinstance(made, Undefined) else made
+            filtered = apply_filter(*args[:value_index], _prepare_value(name, value), *others, **named)
+            return (
+                [*filtered] if isinstance(filtered, Iterator) else MISSING if isinstance(filtered, Undefined) else filtered
+            )
         except _DATA_ERRORS:
             return MISSING
 

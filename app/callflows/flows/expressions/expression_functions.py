@@ -79,10 +79,10 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
         "either": choose_either,
     }
     known |= {"reckoned": calculate_plain_values, "lang": lang, **_FILTER_FUNCTIONS}
-    made: Callable[[Turn], Any] = eval(  # noqa: S307 - the tree contains only the forms above
+    function: Callable[[Turn], Any] = eval(  # noqa: S307 - the tree contains only the forms above
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
-    return made
+    return function
 
 
 _FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}

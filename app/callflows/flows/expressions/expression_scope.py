@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jinja2 import nodes
 
-from callflows.errors import ExpressionError
+from callflows.errors import ExpressionError, UnknownNameError
 from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
 from callflows.flows.expressions.text_filters import PLAIN_FILTERS
 from callflows.telephony.calls import Caller, CurrentCall, LocalTime
-from callflows.text import format_known_words, format_suggestion
+from callflows.text import Suggestion, format_known_words, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,9 +57,9 @@ class ScopeChecker:
         ``is_condition``: only the truth of the expression is used, not its value.
         """
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
-            said = type(banned).__name__.lower()
+            construct = type(banned).__name__.lower()
             fix = "values are plain; filters are written with |"
-            raise ExpressionError(f"{said} has no place in a flow", fix, banned.lineno)
+            raise ExpressionError(f"{construct} has no place in a flow", fix, banned.lineno)
         self._check_filters_and_tests(tree)
         self._check_values(tree, is_condition=is_condition)
         own = {name.name for name in find_name_nodes(tree, "store")} | {
@@ -93,15 +93,15 @@ class ScopeChecker:
         if root.name in own:
             return set()
         seen = self._require_name(root)
-        said = root.name
+        dotted_name = root.name
         for key in keys:
             if seen is None:
                 return {f"{root.name}.{keys[0]}"} if keys[0] else {root.name}
-            if key is None and (not seen or said in _NAMES_WITH_TEXT):
-                return {said}
-            seen = _descend_into_field(seen, said, key, line)
-            said = f"{said}.{key}"
-        return {said if root.name not in NAMED_SCOPE_ROOTS else ".".join(said.split(".")[:2])}
+            if key is None and (not seen or dotted_name in _NAMES_WITH_TEXT):
+                return {dotted_name}
+            seen = _descend_into_field(seen, dotted_name, key, line)
+            dotted_name = f"{dotted_name}.{key}"
+        return {dotted_name if root.name not in NAMED_SCOPE_ROOTS else ".".join(dotted_name.split(".")[:2])}
 
     def _require_name(self, name: nodes.Name, *, is_compared: bool = False) -> ScopeFields:
         """Return the fields of a name. Raises ExpressionError for an unknown name."""
@@ -109,22 +109,22 @@ class ScopeChecker:
             near = self._suggest_field(name.name) or format_suggestion(name.name, [*self._scope])
             quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
             fix = near or f"{format_known_words(self._scope)}{quotes}"
-            raise ExpressionError(f"there is no {name.name!r}", fix, name.lineno)
+            raise UnknownNameError(f"there is no {name.name!r}", fix, name.lineno)
         return self._scope[name.name]
 
     def _suggest_field(self, name: str) -> str:
         """Suggest the name in full for a field that stands alone, as ``ended.missed`` for ``missed``."""
         owners = [root for root, fields in self._scope.items() if fields and name in fields]
-        return f"did you mean {f'{owners[0]}.{name}'!r}?" if owners else ""
+        return Suggestion(f"{owners[0]}.{name}" if owners else "")
 
     def _check_filters_and_tests(self, tree: nodes.Node) -> None:
         """Raise ExpressionError for unknown filters and tests. Jinja reports some only during a call."""
         for word in find_syntax_nodes(tree, (nodes.Filter, nodes.Test)):
             known = [*(self._environment.filters if isinstance(word, nodes.Filter) else self._environment.tests)]
             if word.name not in known:
-                said = type(word).__name__.lower()
+                kind = type(word).__name__.lower()
                 fix = format_suggestion(word.name, known) or format_known_words(sorted(known))
-                raise ExpressionError(f"there is no {said} {word.name!r}", fix, word.lineno)
+                raise ExpressionError(f"there is no {kind} {word.name!r}", fix, word.lineno)
             if isinstance(word, nodes.Filter) and word.name in PLAIN_FILTERS:
                 _check_filter_arguments(word)
 
@@ -165,8 +165,8 @@ def _is_used_as_condition(node: nodes.Node, child: nodes.Node, *, is_condition: 
 def _check_filter_arguments(filter_node: nodes.Filter) -> None:
     """Raise ExpressionError for wrong arguments of a filter, before a call fails."""
     try:
-        given = {str(argument.key): argument.value for argument in filter_node.kwargs}
-        inspect.signature(PLAIN_FILTERS[filter_node.name]).bind(filter_node.node, *filter_node.args, **given)
+        named_arguments = {str(argument.key): argument.value for argument in filter_node.kwargs}
+        inspect.signature(PLAIN_FILTERS[filter_node.name]).bind(filter_node.node, *filter_node.args, **named_arguments)
     except TypeError as error:
         raise ExpressionError(
             f"the filter {filter_node.name}: {error}", "give it less, or more", filter_node.lineno
@@ -178,7 +178,7 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
     if key is not None and key in fields_of_name:
         return fields_of_name[key]
     if not fields_of_name and name in NAMED_SCOPE_ROOTS:
-        raise ExpressionError(f"the file has no {name}, and so none named {key!r}", f"name them under {name}:", line)
+        raise UnknownNameError(f"the file has no {name}, and so none named {key!r}", f"name them under {name}:", line)
     if not fields_of_name:
         raise ExpressionError(f"a value has no {key!r}", _PLAIN_VALUES_FIX, line)
     fields = f"it has {', '.join(sorted(fields_of_name))}"
@@ -187,7 +187,8 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
     fix = format_suggestion(key, sorted(fields_of_name)) or fields
     if key == "closed" and "open" in fields_of_name:
         fix = f"write not {name}.open"
-    raise ExpressionError(f"{name} has no {key!r}", fix, line)
+    error = UnknownNameError if name in NAMED_SCOPE_ROOTS else ExpressionError
+    raise error(f"{name} has no {key!r}", fix, line)
 
 
 def make_scope_reader(name: str) -> Callable[[Turn, dict[str, Any]], None]:

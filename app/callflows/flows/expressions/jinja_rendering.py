@@ -82,8 +82,12 @@ def format_plain_text(value: object) -> str:
 
 @lru_cache(maxsize=1)
 def _make_rendering_environments() -> Mapping[str, Environment]:
-    made = make_jinja_environment()
-    return {"text": made.overlay(finalize=format_plain_text), "url": made.overlay(finalize=format_url_value), "value": made}
+    environment = make_jinja_environment()
+    return {
+        "text": environment.overlay(finalize=format_plain_text),
+        "url": environment.overlay(finalize=format_url_value),
+        "value": environment,
+    }
 
 
 @lru_cache(maxsize=1024)

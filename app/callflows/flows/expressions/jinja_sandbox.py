@@ -195,8 +195,8 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
     def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - called by compiled templates
         """Join values as ``~`` does; called by compiled templates."""
         plain = map(_replace_undefined, parts)
-        told = [part if hasattr(part, "__html__") else format_plain_value(part) for part in plain]
-        return markup_join(told) if autoescape else "".join(told)
+        texts = [part if hasattr(part, "__html__") else format_plain_value(part) for part in plain]
+        return markup_join(texts) if autoescape else "".join(texts)
 
 
 @pass_context
@@ -207,13 +207,13 @@ def _spoken_filter(context: Context, value: object) -> str:
 
 def make_jinja_environment() -> Environment:
     """Create the environment with the filters and tests of flows, and without Jinja's globals."""
-    made = _FlowSandbox(undefined=_UnsetVariable, keep_trailing_newline=True, optimized=False)
-    made.globals.clear()  # no functions such as range or lipsum
+    environment = _FlowSandbox(undefined=_UnsetVariable, keep_trailing_newline=True, optimized=False)
+    environment.globals.clear()  # no functions such as range or lipsum
     for name in REMOVED_JINJA_FILTERS:
-        made.filters.pop(name, None)
-    made.filters = {**make_data_filters(made.filters), **PLAIN_FILTERS, "spoken": _spoken_filter}
-    made.tests.update(_COMPARISON_TESTS)
-    return made
+        environment.filters.pop(name, None)
+    environment.filters = {**make_data_filters(environment.filters), **PLAIN_FILTERS, "spoken": _spoken_filter}
+    environment.tests.update(_COMPARISON_TESTS)
+    return environment
 
 
 def _replace_undefined(value: Any) -> Any:  # noqa: ANN401 - plain values

@@ -116,9 +116,9 @@ class OpeningHours:
         shown = moment.astimezone(zone)
         day = self._get_day(shown.date())
         minute = shown.hour * 60 + shown.minute
-        for begins, ends, said in day.open_minutes:
+        for begins, ends, reason in day.open_minutes:
             if begins <= minute < ends:
-                return True, said
+                return True, reason
         return False, day.closed_reason
 
     def iterate_changes(self, moment: datetime, zone: tzinfo, overrides: tuple[HoursOverride, ...]) -> Iterator[datetime]:
@@ -173,14 +173,14 @@ class OpeningHours:
     def _build_day(self, day: date) -> _DayWindows:
         yesterday = day - timedelta(days=1)
         before, said_before = self.find_rule_of_day(yesterday)
-        own, said = self.find_rule_of_day(day)
-        windows = [(window.start_minute, window.end_minute, f"{said} {window}") for window in own]
+        own, rule = self.find_rule_of_day(day)
+        windows = [(window.start_minute, window.end_minute, f"{rule} {window}") for window in own]
         windows += [
             (0, ends - MINUTES_PER_DAY, f"{said_before} {OpeningWindow(begins, ends)}")
             for begins, ends in before
             if ends > MINUTES_PER_DAY
         ]
-        outside = f"{said} outside {', '.join(map(str, own))}" if own else said
+        outside = f"{rule} outside {', '.join(map(str, own))}" if own else rule
         return _DayWindows(own, tuple(windows), outside)
 
     def find_rule_of_day(self, day: date) -> tuple[tuple[OpeningWindow, ...], str]:

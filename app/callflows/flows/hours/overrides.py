@@ -21,10 +21,10 @@ import yaml
 
 from callflows.atomic_files import lock_file, replace_file_text
 from callflows.flows.hours.wall_clock import parse_end_moment, parse_start_moment
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.positions import ProblemReport
-from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.yaml_source import read_yaml
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -109,11 +109,11 @@ def read_overrides(
     """
     if _has_only_comments(text):
         return []
-    given = read_yaml(text, report)
-    if given is not None and not isinstance(given, list):
+    entries = read_yaml(text, report)
+    if entries is not None and not isinstance(entries, list):
         report.error((), "shape", f"{OVERRIDES_FILE_NAME} is a list", "begin each override with -")
         return []
-    read = [_OverrideReader(item, (index,), report, flows).read_override() for index, item in enumerate(given or [])]
+    read = [_OverrideReader(item, (index,), report, flows).read_override() for index, item in enumerate(entries or [])]
     return [override for override in read if override is not None]
 
 
@@ -133,41 +133,40 @@ class _OverrideReader:
         if not isinstance(self._data, dict):
             self._report.error(self._path, "shape", "an override is a mapping", f"of {', '.join(_OVERRIDE_KEYS)}")
             return None
-        given = self._read_texts(self._data)
-        named = self._check_names(given)
-        zone = self._flows[given["flow"]].zone if self._flows and given.get("flow") in self._flows else None
-        state = given.get("state", "").lower()
-        if state not in _OVERRIDE_STATES and "state" in given:
+        texts = self._read_texts(self._data)
+        named = self._check_names(texts)
+        zone = self._flows[texts["flow"]].zone if self._flows and texts.get("flow") in self._flows else None
+        state = texts.get("state", "").lower()
+        if state not in _OVERRIDE_STATES and "state" in texts:
             self._report_error(
                 "state",
-                f"state: must be open or closed, not {given['state']!r}",
+                f"state: must be open or closed, not {texts['state']!r}",
                 format_suggestion(state, _OVERRIDE_STATES),
             )
-        begins = self._read_moment("from", given["from"], zone or UTC) if "from" in given else None
-        until = self._read_moment("until", given["until"], zone or UTC) if "until" in given else None
+        begins = self._read_moment("from", texts["from"], zone or UTC) if "from" in texts else None
+        until = self._read_moment("until", texts["until"], zone or UTC) if "until" in texts else None
         if begins is not None and until is not None and until.astimezone(UTC) <= begins.astimezone(UTC):
             self._report_error("until", "until: it ends before it begins", "until comes after from")
         if until is None or not named or self._report.has_error_at(self._path):
             return None
-        return HoursOverride(given["flow"], given["hours"], state == "open", begins, until)
+        return HoursOverride(texts["flow"], texts["hours"], state == "open", begins, until)
 
     def _read_texts(self, data: Mapping[str, object]) -> dict[str, str]:
         """Return the texts by key; report problems. A clearly misspelled key counts as the correct one."""
-        made: dict[str, str] = {}
-        for key, value in data.items():
-            right = key if key in _OVERRIDE_KEYS else find_nearest(key, _OVERRIDE_KEYS, MIN_SPELLING_SIMILARITY)
+        texts: dict[str, str] = {}
+        corrected = correct_misspelt_keys(data, _OVERRIDE_KEYS, self._path, self._report)
+        for key, value in corrected.items():
             if key not in _OVERRIDE_KEYS:
                 fix = format_suggestion(key, _OVERRIDE_KEYS) or f"there are {', '.join(_OVERRIDE_KEYS)}"
                 self._report.error((*self._path, key), "unknown-key", f"there is no key {key!r} here", fix, key=True)
-                self._report.alias_subtree((*self._path, key), (*self._path, right))
             elif not isinstance(value, str):
                 self._report.error((*self._path, key), "shape", f"{key}: must be a text")
-            if right and isinstance(value, str) and (right == key or right not in data):
-                made[right] = value
+            else:
+                texts[key] = value
         for key in _OVERRIDE_KEYS:
-            if key not in made and key not in data and key not in _OPTIONAL_KEYS:
+            if key not in texts and key not in corrected and key not in _OPTIONAL_KEYS:
                 self._report.error(self._path, "missing-key", f"{key} is missing")
-        return made
+        return texts
 
     def _check_names(self, texts: Mapping[str, str]) -> bool:
         """Return whether the flow defines these hours; report a problem if not."""

@@ -62,10 +62,10 @@ def _load_public_holidays(place: str, year: int) -> Mapping[date, str]:
     with _WARNINGS_LOCK, warnings.catch_warnings():
         # The package warns about years with estimated dates, and about renamed subdivisions.
         warnings.simplefilter("ignore")
-        given = _import_holidays().country_holidays(
+        holidays = _import_holidays().country_holidays(
             country, subdiv=part or None, years=year, expand=False, language="en_US"
         )
-    return {day: name for day, name in given.items() if day.year == year}
+    return {day: name for day, name in holidays.items() if day.year == year}
 
 
 def _find_country_code(code: str) -> str:

@@ -54,9 +54,9 @@ class HoursStatus(str):
 
     @classmethod
     def make(cls, *, is_open: bool, next_change: datetime | None) -> HoursStatus:
-        made = cls("open" if is_open else "closed")
-        made.next_change = next_change
-        return made
+        status = cls("open" if is_open else "closed")
+        status.next_change = next_change
+        return status
 
 
 def format_spoken_status(status: HoursStatus, now: datetime, lang: str) -> str:
@@ -130,9 +130,9 @@ def format_english_clock_time(minute_of_day: int) -> str:
 def _format_spanish_time(hour: int, minute: int) -> str:
     if (hour, minute) == (0, 0):
         return "a las 0 horas"
-    said = hour % _NOON or _NOON
+    spoken_hour = hour % _NOON or _NOON
     past = f" y {minute}" if minute else ""
-    return f"a {'la' if said == 1 else 'las'} {said}{past} {_spanish_part_of_day(hour, minute)}"
+    return f"a {'la' if spoken_hour == 1 else 'las'} {spoken_hour}{past} {_spanish_part_of_day(hour, minute)}"
 
 
 def _spanish_part_of_day(hour: int, minute: int) -> str:

@@ -56,9 +56,9 @@ def check_paths(
     returns further problems of a flow.
     """
     problems: list[Problem] = []
-    given = [*paths]
+    listed_paths = [*paths]
     files: dict[Path, Path] = {}
-    for path in given:
+    for path in listed_paths:
         if not path.exists():
             problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
             continue
@@ -67,12 +67,12 @@ def check_paths(
         inside = [*list_flow_files(path), *sorted(path.glob("*.xml"))] if path.is_dir() else [path]
         for file in inside:
             files.setdefault(file.resolve(), file)
-    if not files and not problems and not all(path.name == OPERATION_FILE_NAME for path in given):
+    if not files and not problems and not all(path.name == OPERATION_FILE_NAME for path in listed_paths):
         fix = "begin one with callflows new NAME --template front-desk"
         problems.append(
             Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
         )
-    problems += _list_passed_over_files(given, flows_folder)
+    problems += _list_passed_over_files(listed_paths, flows_folder)
     problems += [_reject_other_file(file) for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     folders = {file.parent for file in files.values()}
     found = {folder: load_extensions(_find_extensions_folder(folder, flows_folder)) for folder in folders}
@@ -82,8 +82,8 @@ def check_paths(
     books: dict[Path, FlowBook] = {}
     problems += _check_flow_files(flows, options, extensions, on_progress, books)
     problems += _run_extra_check(books.values(), extra_check) if extra_check is not None else ()
-    for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in given if _has_overrides(path)):
-        problems += check_override_files(folder, options, books.get(folder) if folder in given else None)
+    for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in listed_paths if _has_overrides(path)):
+        problems += check_override_files(folder, options, books.get(folder) if folder in listed_paths else None)
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
@@ -128,9 +128,9 @@ def _check_flow_files(
         by_folder.setdefault(file.parent, []).append(file)
     before = 0
     for folder, inside in by_folder.items():
-        told = on_progress and functools.partial(_report_progress, on_progress, before, len(files))
+        report_file = on_progress and functools.partial(_report_progress, on_progress, before, len(files))
         of_folder = dataclasses.replace(options, extensions=extensions[folder])
-        loaded = load_flow_files(inside, of_folder, on_progress=told)
+        loaded = load_flow_files(inside, of_folder, on_progress=report_file)
         books[folder] = loaded.book
         yield from loaded.problems
         yield from check_across_flows(loaded.book)

@@ -141,8 +141,8 @@ def apply_override_files(folder: Path, book: FlowBook, options: CompilerOptions)
 def describe_missing_folder(folder: Path, error: OSError) -> Problem:
     """Return the problem for a folder that is missing or unreadable."""
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-    said = "there is no such folder" if missing else f"the folder cannot be read: {error.strerror}"
-    return Problem(str(folder), 1, 1, "error", "no-folder", said, "set CALLFLOWS_FLOWS or --flows")
+    message = "there is no such folder" if missing else f"the folder cannot be read: {error.strerror}"
+    return Problem(str(folder), 1, 1, "error", "no-folder", message, "set CALLFLOWS_FLOWS or --flows")
 
 
 def load_flow_files(
@@ -201,9 +201,11 @@ def choose_flow(
         return current_flow, problems
     live_file = Path(current_flow.file).name if current_flow is not None else preferred_file
     best = next((flow for flow in right if Path(flow.file).name == live_file), right[0])
-    said = f"{best.file} is named so already"
+    message = f"{best.file} is named so already"
     problems += [
-        Problem(flow.file, 1, 1, "error", "name-twice", said, "rename one of the two") for flow in right if flow is not best
+        Problem(flow.file, 1, 1, "error", "name-twice", message, "rename one of the two")
+        for flow in right
+        if flow is not best
     ]
     return best, problems
 
@@ -286,7 +288,7 @@ def load_extensions(folder: Path) -> tuple[Extensions, list[Problem]]:
     if not isinstance(data, dict):
         report.error((), "shape", "extensions.yaml is a mapping of elements to attributes and kinds", fix)
         return Extensions(), report.problems
-    made: dict[str, dict[str, str]] = {}
+    declarations: dict[str, dict[str, str]] = {}
     for element, kinds in data.items():
         if not isinstance(kinds, dict) or not all(isinstance(kind, str) for kind in kinds.values()):
             report.error((element,), "shape", f"{element}: must be a mapping of attributes and kinds", fix)
@@ -294,9 +296,9 @@ def load_extensions(folder: Path) -> tuple[Extensions, list[Problem]]:
         for attribute, kind in kinds.items():
             try:
                 Extensions.from_declarations({element: {attribute: kind}})
-                made.setdefault(element, {})[attribute] = kind
+                declarations.setdefault(element, {})[attribute] = kind
             except LanguageError as error:
                 report.error(
                     (element, attribute) if element in ELEMENT_CLASSES else (element,), "extension", str(error), key=True
                 )
-    return Extensions.from_declarations(made), report.problems
+    return Extensions.from_declarations(declarations), report.problems

@@ -114,11 +114,11 @@ class FolderWatcher:
                 # The folder is missing: poll until it exists, without the warning below.
                 self._poll_folder(0)
             except Exception as error:  # noqa: BLE001 - polling replaces notifications after every error
-                said = (
+                message = (
                     "changes of the flow files are not notified, "
                     f"they are looked for every {self._poll_seconds:g} s: {error}"
                 )
-                _LOG.warning(said)
+                _LOG.warning(message)
                 self._poll_folder(_NOTIFICATION_RETRY_SECONDS)
 
     def _watch_notifications(self) -> None:

@@ -212,8 +212,8 @@ def _stop_rendering(_signal: int, _frame: object) -> None:
 
 def _describe_error(error: Exception, job: Any) -> dict[str, Any]:  # noqa: ANN401 - a TemplateRenderJob
     if isinstance(error, DocumentReadError):
-        told = {"error": error.reason, "line": error.line, "column": error.column}
-        return {**told, "rendered": job.render_text()}
+        described = {"error": error.reason, "line": error.line, "column": error.column}
+        return {**described, "rendered": job.render_text()}
     if isinstance(error, DialectError | TimeoutError):
         return {"error": str(error)}
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]

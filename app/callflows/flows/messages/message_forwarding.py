@@ -65,8 +65,8 @@ def _find_group_numbers(compiler: NodeCompiler, group: str, path: SourcePath) ->
         if parse_e164(member):
             found.append((parse_e164(member), place if place in compiler.report.positions else ("groups", group)))
         elif member != UNREADABLE_TEXT:
-            said = f"forward: {member!r} of the group {group!r} is not a number, and gets no texts"
-            compiler.report.warning(path, "number", said, "name the numbers instead of the group")
+            message = f"forward: {member!r} of the group {group!r} is not a number, and gets no texts"
+            compiler.report.warning(path, "number", message, "name the numbers instead of the group")
     if not found and UNREADABLE_TEXT not in members:
         compiler.report.error(path, "number", f"forward: there is no number in the group {group!r}", _FORWARD_TARGET_FIX)
     return found

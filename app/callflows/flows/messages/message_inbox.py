@@ -135,9 +135,9 @@ class MessageInbox:
             return InboxResult("own-number")
         flow = book.find_answering_flow(message.number)
         opted_out = await self._optouts.is_opted_out(message.number, message.sender)
-        said = detect_carrier_keyword(message.text, opted_out=opted_out, carrier_words=self._carrier_words)
+        carrier_keyword = detect_carrier_keyword(message.text, opted_out=opted_out, carrier_words=self._carrier_words)
         # Before the claim: if the store fails, the message stays unclaimed and may arrive again.
-        changed = await self._update_opt_out(said, message)
+        changed = await self._update_opt_out(carrier_keyword, message)
         if not await self._deduplication.claim_key("message", message.id):
             return InboxResult("repeated")
         if flow is None:

@@ -140,19 +140,19 @@ class MessageRules:
 
         Raises NeedsResult if a deferred job must run first, and every error of a text or condition.
         """
-        said = detect_carrier_keyword(message.text, opted_out=opted_out, carrier_words=carrier_words)
+        carrier_keyword = detect_carrier_keyword(message.text, opted_out=opted_out, carrier_words=carrier_words)
         way = (
-            self._find_keyword_rule(said, getattr(carrier_words, said), turn)
-            if said
+            self._find_keyword_rule(carrier_keyword, getattr(carrier_words, carrier_keyword), turn)
+            if carrier_keyword
             else self._find_matching_rule(turn, carrier_words.unambiguous)
         )
         wanted = [*way.actions] if way is not None else []
-        if said and not (way is not None and (way.has_reply or way.ignores_message)):
-            wanted.insert(0, self._make_carrier_reply(said, getattr(carrier_replies, said)))
+        if carrier_keyword and not (way is not None and (way.has_reply or way.ignores_message)):
+            wanted.insert(0, self._make_carrier_reply(carrier_keyword, getattr(carrier_replies, carrier_keyword)))
         done = tuple(one for act in wanted for one in act(turn, message))
-        if said in ("stop", "help"):  # carriers want both answered, also to those who opted out
+        if carrier_keyword in ("stop", "help"):  # carriers want both answered, also to those who opted out
             done = tuple(_mark_carrier_reply(one) for one in done)
-        return MessageDecision(said, way.index if way is not None else None, done)
+        return MessageDecision(carrier_keyword, way.index if way is not None else None, done)
 
     def _find_matching_rule(self, turn: Turn, unambiguous_words: frozenset[str]) -> CompiledMessageRule | None:
         keyword = turn.values["message"]["keyword"]
@@ -169,8 +169,8 @@ class MessageRules:
         self, carrier_keyword: CarrierKeyword, synonyms: frozenset[str], turn: Turn
     ) -> CompiledMessageRule | None:
         """Return the rule for STOP, START or HELP: first by the exact word of the text, then by the keyword."""
-        said: list[str] = turn.values["message"]["words"]
-        words = dict.fromkeys([*(word for word in said if word in synonyms), carrier_keyword])
+        message_words: list[str] = turn.values["message"]["words"]
+        words = dict.fromkeys([*(word for word in message_words if word in synonyms), carrier_keyword])
         for word in words:
             for way in self.rules:
                 if word in way.keywords and way.matches(turn):

@@ -109,15 +109,17 @@ class _MessageRulesReader:
         if right:
             self._check_actions(rule, path)
         acts = [*self._compile_actions(rule, path)]
-        noted, said = self.compiler.flow.coverage_recorder, describe_rule_condition(data, keywords)
-        noted.record_decision((MESSAGES_NODE, index, "rule", True), f"rule {said}", path)
+        noted, described_condition = self.compiler.flow.coverage_recorder, describe_rule_condition(data, keywords)
+        noted.record_decision((MESSAGES_NODE, index, "rule", True), f"rule {described_condition}", path)
         if condition is not None and not keywords:
-            noted.record_decision((MESSAGES_NODE, index, "rule", False), f"rule {said} does not hold", path)
+            noted.record_decision((MESSAGES_NODE, index, "rule", False), f"rule {described_condition} does not hold", path)
         return CompiledMessageRule(
             index=index,
             keywords=frozenset(keywords),
             condition=condition.evaluate if condition is not None else None,
-            origin=self.compiler.document.make_decision_origin("rule", said, _find_used_names(keywords, condition)),
+            origin=self.compiler.document.make_decision_origin(
+                "rule", described_condition, _find_used_names(keywords, condition)
+            ),
             actions=tuple(acts),
             has_reply=rule.reply is not None,
             ignores_message=rule.ignore,
@@ -136,28 +138,28 @@ class _MessageRulesReader:
 
     def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
         """Return the normalized keywords; report invalid and repeated ones."""
-        made: list[str] = []
+        keywords: list[str] = []
         for index, written in enumerate(rule.keyword):
             here = self._locate_item((*path, "keyword"), index)
             words = split_message_words(written)
             if len(words) != 1:
                 fix = f"several are a list: [{', '.join(words)}]" if words else "as hours"
                 self.compiler.report.error(here, "message-keyword", f"keyword: {written!r} is not one word", fix)
-            elif words[0] in self._rules_by_keyword or words[0] in made:
-                said = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
+            elif words[0] in self._rules_by_keyword or words[0] in keywords:
+                conflict = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
                 self.compiler.report.error(
-                    here, "keyword-twice", said, "take it out of one of the two, or give the first a when"
+                    here, "keyword-twice", conflict, "take it out of one of the two, or give the first a when"
                 )
             else:
-                made.append(words[0])
-        plain = {*made} & STOP_WORDS and not {*made} & UNAMBIGUOUS_KEYWORDS
+                keywords.append(words[0])
+        plain = {*keywords} & STOP_WORDS and not {*keywords} & UNAMBIGUOUS_KEYWORDS
         if plain:
-            word = next(word for word in made if word in STOP_WORDS)
+            word = next(word for word in keywords if word in STOP_WORDS)
             message = f"keyword: a text of nothing but {word!r} ends all messages to its sender, as carriers want it"
             self.compiler.report.warning(
                 (*path, "keyword"), "message-keyword", message, "list stop too if that is meant, or take another"
             )
-        return made
+        return keywords
 
     def _check_reachable(self, rule: MessageRule, keywords: list[str], path: SourcePath, *, is_valid: bool) -> None:
         """Report a rule that no text can reach, and remember the texts caught by this rule.
@@ -181,8 +183,8 @@ class _MessageRulesReader:
             fix = f"it takes {', '.join(MESSAGE_ACTIONS)}; ignore: true says that nothing is meant"
             self.compiler.report.error(path, "missing-key", "messages: this rule does nothing", fix)
         elif rule.ignore and len(does) > 1:
-            said = f"messages: ignore and {does[0]} cannot both be meant"
-            self.compiler.report.error((*path, "ignore"), "shape", said, "take one of the two out", key=True)
+            message = f"messages: ignore and {does[0]} cannot both be meant"
+            self.compiler.report.error((*path, "ignore"), "shape", message, "take one of the two out", key=True)
 
     def _compile_actions(self, rule: MessageRule, path: SourcePath) -> Iterator[MessageAction]:
         if rule.reply is not None:
@@ -226,8 +228,8 @@ class _MessageRulesReader:
             yield self._make_notice_action("notify", notice.url.partition("?")[0], build_notice, data)
 
     def _compile_mail(self, data_or_address: object, path: SourcePath) -> Iterator[MessageAction]:
-        given = data_or_address if isinstance(data_or_address, dict) else {"to": data_or_address}
-        notice: MailNotice | None = validate_shape(MailNotice, given, path, self.compiler.report)
+        section = data_or_address if isinstance(data_or_address, dict) else {"to": data_or_address}
+        notice: MailNotice | None = validate_shape(MailNotice, section, path, self.compiler.report)
         if notice is None:
             return
         build_notice = compile_mail(notice, self.compiler, path, has_recordings=False)

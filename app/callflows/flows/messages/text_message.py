@@ -136,8 +136,8 @@ class TextMessage:
         """Return the uuid, or a hash of parties, text and minute if the uuid is missing."""
         if self.uuid:
             return self.uuid
-        said = f"{self.sender}>{self.number}@{int(self.received_at) // _SAME_MESSAGE_SECONDS}#{self.text}"
-        return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
+        identity = f"{self.sender}>{self.number}@{int(self.received_at) // _SAME_MESSAGE_SECONDS}#{self.text}"
+        return hashlib.blake2b(identity.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     @property
     def number(self) -> str:
@@ -246,17 +246,17 @@ def _is_polite_stop(words: list[str], carrier_words: CarrierWords) -> bool:
 
     How many other words are allowed depends on how clear the word is: ``cancel it`` may be an appointment.
     """
-    said = {*words} & carrier_words.stop
-    if not said or len(words) > _MAX_POLITE_WORDS:
+    stop_words = {*words} & carrier_words.stop
+    if not stop_words or len(words) > _MAX_POLITE_WORDS:
         return False
     pairs = [*itertools.pairwise(words)]
     if ("end", "of") in pairs or any(word in ("stop", "end") and before in _DETERMINERS for before, word in pairs):
         return False
-    allowed = said | _POLITE_WORDS
+    allowed = stop_words | _POLITE_WORDS
     about_messages = bool({*words} & _TEXTING_WORDS)
-    if about_messages or said & carrier_words.unambiguous:
+    if about_messages or stop_words & carrier_words.unambiguous:
         allowed |= _STOP_COMPANIONS | _TEXTING_WORDS
-    if about_messages or said & carrier_words.unambiguous - {"stop"}:
+    if about_messages or stop_words & carrier_words.unambiguous - {"stop"}:
         allowed |= _WISHES
     return {*words} <= allowed
 

@@ -32,8 +32,8 @@ class DirectoryEntry(pydantic.BaseModel):
 
 def read_directory(entries: Mapping[str, Any], report: ProblemReport) -> dict[str, DirectoryEntry]:
     """Read the directory of a file. Entries that cannot be read are reported and left out."""
-    made = {}
-    for extension, given in entries.items():
+    directory = {}
+    for extension, section in entries.items():
         path = ("directory", extension)
         if not EXTENSION_PATTERN.fullmatch(extension):
             message = f"directory: {extension!r} is no extension"
@@ -41,8 +41,8 @@ def read_directory(entries: Mapping[str, Any], report: ProblemReport) -> dict[st
                 path, "directory", message, "an extension is digits, as 401; the name stands in the entry", key=True
             )
             continue
-        whole = given if isinstance(given, dict) else {"to": given}
+        whole = section if isinstance(section, dict) else {"to": section}
         entry: DirectoryEntry | None = validate_shape(DirectoryEntry, whole, path, report)
         if entry is not None:
-            made[extension] = entry
-    return made
+            directory[extension] = entry
+    return directory

@@ -13,7 +13,7 @@ from callflows.flows.country_code_check import suggest_written_number
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
 from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.source.number_values import split_number_values
-from callflows.flows.source.shape_validation import correct_misspelt_keys, validate_shape
+from callflows.flows.source.shape_validation import correct_model_keys, validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
 from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
 from callflows.text import find_nearest, suggest_list
@@ -161,7 +161,7 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
         data["nodes"] = {}
     data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
     nodes = data.get("nodes")
-    data = correct_misspelt_keys(FlowFile, data, (), report)  # what reads a key by its name finds it
+    data = correct_model_keys(FlowFile, data, (), report)  # what reads a key by its name finds it
     number_values = split_number_values(data, report)
     flow: FlowFile | None = validate_shape(FlowFile, data, (), report)
     if flow is not None:
@@ -170,8 +170,8 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     if flow is not None and isinstance(nodes, dict):
         read = {**flow.nodes}
         flow.nodes.clear()
-        for name, given in nodes.items():
-            flow.nodes[name] = read[name] if name in read else _recover_steps(given, ("nodes", name), report)
+        for name, steps in nodes.items():
+            flow.nodes[name] = read[name] if name in read else _recover_steps(steps, ("nodes", name), report)
     return flow
 
 

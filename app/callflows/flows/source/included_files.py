@@ -100,11 +100,13 @@ def _include_files(data: dict[str, Any], report: ProblemReport, stored_files: Ma
         for key in unknown:
             near = format_suggestion(str(key), _ITEM_KEYS) or format_known_words(_ITEM_KEYS)
             report.error((*path, key), "include", f"include: there is no key {key!r}", near, key=True)
+            report.misses_included_names = True
         message = _find_item_problem(item, items[:index])
         if unknown:
             continue
         if message:
             report.error(path, "include", f"include: {message}", "as common/closed.yaml, or {file: …, prefix: shop_}")
+            report.misses_included_names = True
             continue
         name, prefix = (item["file"], item.get("prefix", "")) if isinstance(item, dict) else (item, "")
         file = folder / name
@@ -112,6 +114,7 @@ def _include_files(data: dict[str, Any], report: ProblemReport, stored_files: Ma
         if not contents[file]:
             near = _suggest_file(folder, name)
             report.error(path, "include", f"include: {name!r} cannot be read, or is empty", near)
+            report.misses_included_names = True
             continue
         _merge_file(data, str(file), contents[file], included, report, prefix)
     _drop_unused_nodes(data, included.get("nodes", set()))
@@ -164,6 +167,7 @@ def _merge_file(
 ) -> None:
     own_report = ProblemReport(file)
     parts = _read_parts(content, own_report)
+    report.misses_included_names |= own_report.has_errors
     renamer = _PrefixAdder(parts, prefix)
     for section, values in parts.items():
         own_values = data.get(section)

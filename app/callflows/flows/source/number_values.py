@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 def split_number_values(data: dict[str, Any], report: ProblemReport) -> dict[str, dict[str, str | list[str]]]:
     """Replace a mapping of numbers by the list of its numbers; return the values by number. Report other shapes."""
-    given = data.get("numbers")
-    if not isinstance(given, dict):
+    numbers = data.get("numbers")
+    if not isinstance(numbers, dict):
         return {}
-    data["numbers"] = [*given]
-    for index, number in enumerate(given):
+    data["numbers"] = [*numbers]
+    for index, number in enumerate(numbers):
         report.positions[("numbers", index)] = report.get_position(("numbers", number), key=True)
-    return {number: _read_values(table, ("numbers", number), report) for number, table in given.items()}
+    return {number: _read_values(table, ("numbers", number), report) for number, table in numbers.items()}
 
 
 def _read_values(table: object, path: SourcePath, report: ProblemReport) -> dict[str, str | list[str]]:

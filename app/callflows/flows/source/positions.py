@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from callflows.errors import Problem
+from callflows.text import Suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,8 @@ class ProblemReport:
         self.key_positions: dict[SourcePath, SourcePosition] = {}
         self.fixes_of_unknown_keys: dict[SourcePath, str] = {}
         """Fixes for keys that the author may not have meant as keys."""
+        self.misses_included_names = False
+        """True if an included file could not be read as a whole: names of the flow may be missing."""
         self.notes: list[Problem] = []
         self._seen_problems: set[Problem] = set()
         self._problem_counts: collections.Counter[str] = collections.Counter()
@@ -59,10 +62,19 @@ class ProblemReport:
 
     def error(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0) -> None:
         """Report an error at ``path`` (with ``key``, at the key). ``line`` is a line of the text at ``path``, from 1."""
-        if rule == "unknown-key" and not fix.startswith("did you mean"):
+        if rule == "unknown-key" and not isinstance(fix, Suggestion):
             fix = self.fixes_of_unknown_keys.get(path, fix)
         self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
         self._add_problem("error", path, rule, message, fix, key=key, line=line)
+
+    def unknown_name(
+        self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False, line: int = 0
+    ) -> None:
+        """Report a name that the flow does not define. If an ``include`` failed, that is the mistake, and is reported."""
+        if self.misses_included_names:
+            self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
+        else:
+            self.error(path, rule, message, fix, key=key, line=line)
 
     def warning(self, path: SourcePath, rule: str, message: str, fix: str = "", *, key: bool = False) -> None:
         if not self._warnings_suppressed:
@@ -115,11 +127,11 @@ class ProblemReport:
             found.append(one)
             left += [inner for inner in self._children_by_path.get(one, ()) if inner != one]
         for one in found:
-            made = (*alias, *one[len(path) :])
-            self._children_by_path.setdefault(made[:-1], []).append(made)
+            alias_path = (*alias, *one[len(path) :])
+            self._children_by_path.setdefault(alias_path[:-1], []).append(alias_path)
             for known in (self.positions, self.key_positions):
                 if one in known:
-                    known[made] = known[one]
+                    known[alias_path] = known[one]
 
     def _add_problem(
         self,

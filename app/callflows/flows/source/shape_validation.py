@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import Suggestion, find_nearest, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 UNREADABLE_TEXT: Final = "\ufdd0"
 """Replaces a text that could not be read. The error is already reported; no author's text contains this character."""
-MIN_SPELLING_SIMILARITY: Final = 0.75
-"""Minimum similarity to read the value of a misspelt key as the value of the right key."""
 
 
 def validate_shape(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
@@ -31,14 +30,14 @@ def validate_shape(model: type[Any], data: object, path: SourcePath, report: Pro
     A required value that cannot be read is replaced by the model's value in ``instead``, so that the rest is checked.
     """
     try:
-        made = model.model_validate(data)
+        validated = model.model_validate(data)
     except pydantic.ValidationError:
-        made = _validate_partly(model, correct_misspelt_keys(model, data, path, report), path, report)
-    for key, plausible in getattr(model, "plausible_durations", {}).items() if made is not None else ():
-        value = getattr(made, key)
-        if key in made.model_fields_set and value is not None and isinstance(data, dict):
+        validated = _validate_partly(model, correct_model_keys(model, data, path, report), path, report)
+    for key, plausible in getattr(model, "plausible_durations", {}).items() if validated is not None else ():
+        value = getattr(validated, key)
+        if key in validated.model_fields_set and value is not None and isinstance(data, dict):
             warn_about_duration(key, data.get(key), value, plausible, (*path, key), report)
-    return made
+    return validated
 
 
 def warn_about_duration(
@@ -53,21 +52,15 @@ def warn_about_duration(
     report.warning(path, "duration-doubtful", f"{name}: {found[0]} is very {extent}", fix)
 
 
-def correct_misspelt_keys(model: type[Any], data: Any, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
-    """Return ``data`` with clearly misspelt keys corrected. Reports each misspelt key."""
+def correct_model_keys(model: type[Any], data: Any, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
+    """Return ``data`` with clearly misspelt keys of a model corrected. Reports each misspelt key."""
     if not isinstance(data, dict):
         return data
-    known = _model_keys(model)
-    made = {}
-    for key, value in data.items():
-        right = find_nearest(str(key), known, MIN_SPELLING_SIMILARITY) if key not in known else ""
-        if right and right not in data and right not in made:
-            _report_unknown_key(model, key, (*path, key), report)
-            report.alias_subtree((*path, key), (*path, right))
-            made[right] = value
-        else:
-            made[key] = value
-    return made
+
+    def report_key(key: str, _right: str) -> None:
+        _report_unknown_key(model, key, (*path, key), report)
+
+    return correct_misspelt_keys(data, _model_keys(model), path, report, report_key=report_key)
 
 
 def _validate_partly(model: type[Any], data: object, path: SourcePath, report: ProblemReport) -> Any:  # noqa: ANN401
@@ -160,7 +153,7 @@ def _report_unknown_key(
     if limit is not None:
         report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
         return
-    near = f"did you mean {missing_key!r}?" if missing_key else format_suggestion(str(name), known)
+    near = Suggestion(missing_key) or format_suggestion(str(name), known)
     fix = near or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
@@ -172,7 +165,8 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             _report_unknown_key(model, name, where, report)
         case "missing":
             fix = "the parts of the call stand under nodes:, as nodes: {start: [say: Hello]}" if name == "nodes" else ""
-            report.error(where[:-1], "missing-key", f"{name} is missing", fix)
+            report_error = report.unknown_name if name == "nodes" else report.error
+            report_error(where[:-1], "missing-key", f"{name} is missing", fix)
         case "list_type":
             report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
         case "dict_type" | "model_type" | "model_attributes_type":
@@ -190,31 +184,31 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
         case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case _:
-            said, fix = _describe_value_error(error)
-            report.error(where, "value", f"{name}: {said}", fix)
+            message, fix = _describe_value_error(error)
+            report.error(where, "value", f"{name}: {message}", fix)
 
 
 def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
     """Return the message and the fix for an invalid value."""
-    given, more = error["input"], error.get("ctx", {})
-    shown = f"{given!r:.60}"
+    value, more = error["input"], error.get("ctx", {})
+    shown = f"{value!r:.60}"
     match error["type"]:
         case "literal_error":
             words = re.findall("'([^']*)'", more["expected"])
-            near = next((word for word in words if _names_same_way(str(given), word)), "")
-            fix = f"did you mean {near!r}?" if near else format_suggestion(str(given), words)
+            near = next((word for word in words if _names_same_way(str(value), word)), "")
+            fix = f"did you mean {near!r}?" if near else format_suggestion(str(value), words)
             return f"must be {more['expected']}, not {shown}", fix
         case "value_error":
             message, *fixes = more["error"].args
             return str(message), str(fixes[0]) if fixes else ""
         case "bool_parsing" | "bool_type":
-            return f"must be true or false, not {shown}", format_suggestion(str(given), ("true", "false"))
+            return f"must be true or false, not {shown}", format_suggestion(str(value), ("true", "false"))
         case "int_parsing" | "int_type" | "int_from_float":
             return f"must be a whole number, not {shown}", ""
         case "less_than_equal":
-            return f"must be at most {_format_limit(more['le'], given)}, not {shown}", ""
+            return f"must be at most {_format_limit(more['le'], value)}, not {shown}", ""
         case "greater_than_equal":
-            return f"must be at least {_format_limit(more['ge'], given)}, not {shown}", ""
+            return f"must be at least {_format_limit(more['ge'], value)}, not {shown}", ""
         case _:
             return f"{error['msg'].lower()}, not {shown}", ""
 

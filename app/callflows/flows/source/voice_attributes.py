@@ -24,13 +24,13 @@ def read_language_voices(
     """Read the voices under ``languages``. Technology and gender of the file's voice hold in every language."""
     shared = {name: value for name, value in file_voice.items() if name in ("type", "gender")}
     voices = {}
-    for name, given in languages.items():
+    for name, voice in languages.items():
         path = ("languages", name)
         if not LANGUAGE_NAME_PATTERN.fullmatch(name):
             message = f"languages: {name!r} is not the name of a language"
             report.error(path, "value", message, "use its code, as en, es or pt-BR", key=True)
             continue
-        attributes = {"lang": given or name} if isinstance(given, str) else given
+        attributes = {"lang": voice or name} if isinstance(voice, str) else voice
         if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
             report.error(path, "shape", f"{name}: must be a language tag, or a voice", "as es: {lang: es-US, gender: MALE}")
             continue

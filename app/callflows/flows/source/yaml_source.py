@@ -63,8 +63,8 @@ def _report_lost_keys(text: str, report: ProblemReport) -> None:
     found = ((line, lost) for line, written in lines if (lost := _LOST_KEY.match(written)))
     for line, lost in itertools.islice(found, _MAX_LOST_KEYS):
         report.positions["#", line] = SourcePosition(line, 1)
-        said = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
-        report.error(("#", line), "key-lost", said, "write hash for the # key")
+        message = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
+        report.error(("#", line), "key-lost", message, "write hash for the # key")
 
 
 def iterate_texts(value: object) -> Iterator[str]:
@@ -126,12 +126,12 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
         report.error((), "yaml", message, fix)
         return
     problem = str(getattr(error, "problem", None) or error)
-    said = f"{getattr(error, 'context', '')} {problem}"
-    fix = next((fix for known, fix in _YAML_ERROR_FIXES.items() if known in said), "")
+    yaml_message = f"{getattr(error, 'context', '')} {problem}"
+    fix = next((fix for known, fix in _YAML_ERROR_FIXES.items() if known in yaml_message), "")
     lines = text.splitlines()
     if mark is not None and mark.line < len(lines) and _UNQUOTED_BRACES.search(lines[mark.line]):
         fix = _QUOTE_BRACES_FIX
-    elif mark is not None and "cannot start any token" in said and text[mark.index : mark.index + 1] in _TEXT_SIGNS:
+    elif mark is not None and "cannot start any token" in yaml_message and text[mark.index : mark.index + 1] in _TEXT_SIGNS:
         sign = text[mark.index]
         problem, fix = f"no text begins with {sign} without quotes", f'quote the text, as "{sign}…"'
     report.error((), "yaml", f"this is not YAML: {problem}", fix)

@@ -78,8 +78,8 @@ class ChooseStep(FlowStep):
         when, node = way.when, way.goto
         if when is None:
             if not last:
-                said = "choose: the ways after one without when are never reached"
-                context.report.error(path, "after-the-end", said, "give it a when, or put it last")
+                message = "choose: the ways after one without when are never reached"
+                context.report.error(path, "after-the-end", message, "give it a when, or put it last")
                 context.check_target_node(node, (*path, "goto"))
                 return
             context.document.write_coverage_comment(f"way to {node}", path)

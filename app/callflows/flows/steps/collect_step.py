@@ -274,7 +274,7 @@ class CollectStep(QuestionStep):
             if not context.flow.flow_file.directory:
                 message = "directory: the file has no directory"
                 fix = "name people under directory: as 401: ann@acme.sip.opentact.org"
-                context.report.error((*path, "directory"), "directory", message, fix, key=True)
+                context.report.unknown_name((*path, "directory"), "directory", message, fix, key=True)
             return bool(context.flow.directory)
         if not self.digits[1]:
             context.report.error(path, "missing-key", "digits is missing")
@@ -330,14 +330,14 @@ class CollectStep(QuestionStep):
         if way is not None:
             inside.append(Error(context.document.add_branch_placeholder(way.document)))
         elif self.no_input:
-            said = self.build_prompt(context, path, "no_input", pick_attempt_prompt(self.no_input, attempt))
-            inside.append(Error(*context.document.prepend_coverage_comment("no-input", (*path, "no_input"), said)))
+            no_input_say = self.build_prompt(context, path, "no_input", pick_attempt_prompt(self.no_input, attempt))
+            inside.append(Error(*context.document.prepend_coverage_comment("no-input", (*path, "no_input"), no_input_say)))
         length, stop = max(self._find_length(context)[1], *map(len, self.keys), 0), self._choose_stop()
-        given: dict[str, Any] = {"dtmf_length": length, **({"dtmf_stop": stop} if stop else {}), "url": url}
+        attributes: dict[str, Any] = {"dtmf_length": length, **({"dtmf_stop": stop} if stop else {}), "url": url}
         if context.flow.dialect == "classic":
-            given |= {"attempts": 1, "method": "GET", "dtmf_stop": stop or "+"} | (
+            attributes |= {"attempts": 1, "method": "GET", "dtmf_stop": stop or "+"} | (
                 {"timeout": self.timeout} if self.timeout is not None else {}
             )
-            context.document.write_verbs(Gather(prompt, *inside, **given), path=path)
+            context.document.write_verbs(Gather(prompt, *inside, **attributes), path=path)
         else:
-            context.document.write_verbs(prompt, Gather(*inside, **given), path=path)
+            context.document.write_verbs(prompt, Gather(*inside, **attributes), path=path)

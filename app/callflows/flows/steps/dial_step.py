@@ -379,7 +379,7 @@ class DialStep(FlowStep):
             listed = [(("directory", extension, "to", index), target) for index, target in enumerate(entry.to)]
             alone: SourcePath = ("directory", extension)
             places = [(place if place in context.report.positions else alone, target) for place, target in listed]
-            read = [made for place, target in places for made in self._read_target(context, place, target)]
+            read = [dial_target for place, target in places for dial_target in self._read_target(context, place, target)]
             people[extension] = tuple(one.to.attributes["target"] for one in read if isinstance(one, LiteralTarget))
         origin = context.document.make_decision_origin(self.step_key, DIRECTORY_TARGET, ("digits",))
         yield DirectoryTarget(people, context.flow.dial_policy, origin)
@@ -413,7 +413,7 @@ class DialStep(FlowStep):
             context.report.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
             return
         try:
-            made = LiteralTarget(To(_replace_international_prefix(target.strip())))
+            literal_target = LiteralTarget(To(_replace_international_prefix(target.strip())))
         except VerbBuildError as error:
             near = (
                 suggest_list(target, lambda part: parse_e164(part) or "@" in part)
@@ -421,10 +421,12 @@ class DialStep(FlowStep):
                 or format_suggestion(target.removeprefix("groups."), context.flow.groups)
                 or _TARGET_FIX
             )
-            context.report.error(where, "dial-target", f"to: {_message_without_element(error)}", near)
+            may_be_group = target.isidentifier()
+            report_error = context.report.unknown_name if may_be_group else context.report.error
+            report_error(where, "dial-target", f"to: {_message_without_element(error)}", near)
             return
         context.flow.record_literal_target(target.strip(), where)
-        yield made
+        yield literal_target
 
     def _make_target_origin(self, context: StepContext, target: str, text: CompiledText) -> DecisionOrigin:
         return context.document.make_decision_origin(self.step_key, target, text.used_names)
@@ -444,9 +446,9 @@ class DialStep(FlowStep):
         for place, value in places.items():
             several = [value] if isinstance(value, str) else value
             listed = [((*place, index), one) for index, one in enumerate(several)] if value is several else [(place, value)]
-            made = [one for where, text in listed for one in self._read_target(context, where, str(text)) if text]
+            dial_targets = [one for where, text in listed for one in self._read_target(context, where, str(text)) if text]
             key = value if isinstance(value, str) else tuple(value)
-            targets[key] = tuple(one.to.attributes["target"] for one in made if isinstance(one, LiteralTarget))
+            targets[key] = tuple(one.to.attributes["target"] for one in dial_targets if isinstance(one, LiteralTarget))
         return found[1], targets
 
     def _compile_no_answer(self, context: StepContext, path: SourcePath) -> StepContext | None:
@@ -487,16 +489,16 @@ class DialStep(FlowStep):
     def _build_dial(
         self, context: StepContext, targets: list[To], inside: list[Error], path: SourcePath, timeout: int | None
     ) -> Dial | Record:
-        given: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
         if timeout is not None:
-            given["timeout"] = timeout
+            attributes["timeout"] = timeout
         if self.extra:
-            given["extra"] = self.extra
+            attributes["extra"] = self.extra
         if self.tag:
-            given["tag"] = context.texts.compile_complete_text(self.tag, (*path, "tag"))
+            attributes["tag"] = context.texts.compile_complete_text(self.tag, (*path, "tag"))
         if self.record and context.flow.dialect == "classic":
-            given["record"] = "record-from-answer"
-        dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **given)
+            attributes["record"] = "record-from-answer"
+        dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **attributes)
         return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
 
 

@@ -230,10 +230,10 @@ class DigitReader:
     def store_digits(self, turn: Turn) -> None:
         """Store the digits under the step's name and under ``digits``."""
         digits = self.read_digits(turn)
-        kept = {self._rule.value_name: digits, "digits": digits}
+        stored = {self._rule.value_name: digits, "digits": digits}
         if self._rule.names is not None:
-            kept[make_person_name(self._rule.value_name)] = self._rule.names[digits]
-        turn.values = Variables({**turn.values, **kept})
+            stored[make_person_name(self._rule.value_name)] = self._rule.names[digits]
+        turn.values = Variables({**turn.values, **stored})
         self._record_decision(turn, "fine")
 
     def _record_decision(self, turn: Turn, outcome: str) -> None:

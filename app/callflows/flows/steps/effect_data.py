@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def compile_url(source: str, context: StepContext, path: SourcePath) -> Callable[[Turn], str] | None:
     """Compile an author's URL. Values in the URL are percent-encoded, and the host must be constant."""
-    context.flow.uses_network = True
+    context.flow.needs.network = True
     context.texts.check_not_cut(path)
     text = context.texts.compile_text(source, path, url=True)
     if not context.texts.check_computed_url(source, path):

@@ -85,11 +85,11 @@ def write_language_branches(
     flow.graph.record_used_names(context.node, (CALL_LANGUAGE,), path)
     if len(names) > 1:
         context.document.dynamic_reasons.setdefault(path, "the text depends on the language of the call")
-    kept = {key: value for key, value in (own_voice or {}).items() if key not in ("lang", "code")}
+    voice_attributes = {key: value for key, value in (own_voice or {}).items() if key not in ("lang", "code")}
     branches = []
     for name in names:
         branch = context.make_empty_branch(inside_branch=False)
-        branch.language, branch.voice = name, {**flow.languages[name], **kept}
+        branch.language, branch.voice = name, {**flow.languages[name], **voice_attributes}
         write_branch(branch, name)
         context.document.merge_branch_properties(branch.document)
         branches.append(branch)

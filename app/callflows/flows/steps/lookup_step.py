@@ -141,10 +141,10 @@ class LookupStep(FlowStep):
             headers["content-type"] = lambda _turn: "application/json"
 
         def build_lookup(turn: Turn) -> LookupRequest:
-            given = "" if body is None else body(turn)
-            text = json.dumps(given, ensure_ascii=False) if structured else str(given)
-            told = tuple((name, render(turn)) for name, render in headers.items())
-            return LookupRequest(url(turn), method, told, text, timeout, place, into, default)
+            data = "" if body is None else body(turn)
+            text = json.dumps(data, ensure_ascii=False) if structured else str(data)
+            request_headers = tuple((name, render(turn)) for name, render in headers.items())
+            return LookupRequest(url(turn), method, request_headers, text, timeout, place, into, default)
 
         return build_lookup
 

@@ -25,36 +25,27 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-_TO_DESCRIPTION = "The address, or a list of addresses."
-_SUBJECT_DESCRIPTION = "The subject. If it is missing: what happened, and who called."
-_TEXT_DESCRIPTION = "The text. If it is missing: who called, when, and recordings with transcript and link."
-_ATTACH_DESCRIPTION = "Attach the recordings; the text has their links anyway."
-
-
 class MailNotice(pydantic.BaseModel):
     """An e-mail to be sent."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     instead: ClassVar[Mapping[str, Any]] = {"to": "nobody@unread.invalid"}
-    to: NonEmptyTextList = pydantic.Field(description=_TO_DESCRIPTION)
-    subject: str = pydantic.Field("", description=_SUBJECT_DESCRIPTION)
-    text: str = pydantic.Field("", description=_TEXT_DESCRIPTION)
-    attach: bool = pydantic.Field(default=False, description=_ATTACH_DESCRIPTION)
+    to: NonEmptyTextList = pydantic.Field(description="The address, or a list of addresses.")
+    subject: str = pydantic.Field("", description="The subject. If it is missing: what happened, and who called.")
+    text: str = pydantic.Field(
+        "", description="The text. If it is missing: who called, when, and recordings with transcript and link."
+    )
+    attach: bool = pydantic.Field(default=False, description="Attach the recordings; the text has their links anyway.")
 
 
-class MailStep(FlowStep):
+class MailStep(MailNotice, FlowStep):
     """Send an e-mail, once the answer is on its way."""
 
     step_key: ClassVar[str] = "mail"
     is_possible_after_call: ClassVar[bool] = True
     caller_hears: ClassVar[str] = "Nothing; the mail is sent in the background."
     check_rules: ClassVar[tuple[str, ...]] = ("mail-address", "mail-attach", "template")
-    instead: ClassVar[Mapping[str, Any]] = {"to": "nobody@unread.invalid"}
     plain_key: ClassVar[str] = "to"
-    to: NonEmptyTextList = pydantic.Field(description=_TO_DESCRIPTION)
-    subject: str = pydantic.Field("", description=_SUBJECT_DESCRIPTION)
-    text: str = pydantic.Field("", description=_TEXT_DESCRIPTION)
-    attach: bool = pydantic.Field(default=False, description=_ATTACH_DESCRIPTION)
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
@@ -72,7 +63,7 @@ class MailStep(FlowStep):
 
 
 def compile_mail_effect(
-    notice: MailNotice | MailStep, context: StepContext, path: SourcePath, *, kind: Literal["mail", "voicemail"]
+    notice: MailNotice, context: StepContext, path: SourcePath, *, kind: Literal["mail", "voicemail"]
 ) -> None:
     """Compile a mail as an effect."""
     if context.is_static:
@@ -88,11 +79,9 @@ def compile_mail_effect(
         )
 
 
-def compile_mail(
-    notice: MailNotice | MailStep, context: StepContext, path: SourcePath, *, has_recordings: bool
-) -> BuildNotice | None:
+def compile_mail(notice: MailNotice, context: StepContext, path: SourcePath, *, has_recordings: bool) -> BuildNotice | None:
     """Compile addresses and texts of a mail. Returns a function for the payload, or None if an address is wrong."""
-    context.flow.sends_mail = True
+    context.flow.needs.mail = True
     addresses = [
         _compile_address(source, context, _find_address_path(context, path, i)) for i, source in enumerate(notice.to)
     ]

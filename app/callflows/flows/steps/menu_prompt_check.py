@@ -148,8 +148,8 @@ def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart],
     for text, place, _lang in parts if words else ():
         found = re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)
         if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
-            said = f"the input ends with digit {length}, and the next question gets the key"
-            message = f"prompt: it asks for the {found[0]} key, but {said}"
+            reason = f"the input ends with digit {length}, and the next question gets the key"
+            message = f"prompt: it asks for the {found[0]} key, but {reason}"
             fix = f"leave the key out of the prompt, or take several lengths, as digits: {max(length - 1, 1)}-{length + 1}"
             context.report.warning(place, "stop-in-prompt", message, fix)
 

@@ -238,16 +238,16 @@ class MenuStep(QuestionStep):
                     )
                 )
             )
-        given: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
+        attributes: dict[str, Any] = {"dtmf_length": max(map(len, branches))}
         uneven = len({*map(len, branches)}) > 1
         if self.stop or (uneven and _pick_stop_key(branches) != "+"):
-            given["dtmf_stop"] = self.stop or _pick_stop_key(branches)
+            attributes["dtmf_stop"] = self.stop or _pick_stop_key(branches)
         if context.flow.dialect == "classic":
-            given |= {"attempts": 1, "dtmf_stop": self.stop or _pick_stop_key(branches)}
-            given |= {"timeout": self.timeout} if self.timeout is not None else {}
-            context.document.write_verbs(Gather(prompt, *inside, **given), path=path)
+            attributes |= {"attempts": 1, "dtmf_stop": self.stop or _pick_stop_key(branches)}
+            attributes |= {"timeout": self.timeout} if self.timeout is not None else {}
+            context.document.write_verbs(Gather(prompt, *inside, **attributes), path=path)
         else:
-            context.document.write_verbs(prompt, Gather(*inside, **given), path=path)
+            context.document.write_verbs(prompt, Gather(*inside, **attributes), path=path)
 
 
 def _pick_stop_key(choices: Iterable[str]) -> str:

@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     """Returns the payload of an effect for a turn and an event."""
 
 
-_CHAT_DESCRIPTION = (
-    "The chat that gets a text: slack (Mattermost, Rocket.Chat, Google Chat, too), teams, discord, matrix, ntfy."
-)
-_TEXT_DESCRIPTION = "The text for a chat. If it is missing: who called, when, the payload, and recordings with transcript."
-
-
 class WebhookNotice(pydantic.BaseModel):
     """A webhook to be sent, or a message to a chat."""
 
@@ -38,23 +32,25 @@ class WebhookNotice(pydantic.BaseModel):
     instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "as": "slack"}
     url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
     payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
-    as_: Annotated[ChatName | None, pydantic.Field(alias="as")] = pydantic.Field(None, description=_CHAT_DESCRIPTION)
-    text: str = pydantic.Field("", description=_TEXT_DESCRIPTION)
+    as_: Annotated[ChatName | None, pydantic.Field(alias="as")] = pydantic.Field(
+        None,
+        description="The chat that gets a text: slack (Mattermost, Rocket.Chat, Google Chat, too), teams, discord, "
+        "matrix, ntfy.",
+    )
+    text: str = pydantic.Field(
+        "",
+        description="The text for a chat. If it is missing: who called, when, the payload, and recordings with transcript.",
+    )
 
 
-class NotifyStep(FlowStep):
+class NotifyStep(WebhookNotice, FlowStep):
     """Tell another server or a chat, once the answer is on its way."""
 
     step_key: ClassVar[str] = "notify"
     is_possible_after_call: ClassVar[bool] = True
     caller_hears: ClassVar[str] = "Nothing; the webhook is sent in the background."
     check_rules: ClassVar[tuple[str, ...]] = ("value", "template")
-    instead: ClassVar[Mapping[str, Any]] = {"url": "https://unread.invalid/", "as": "slack"}
     plain_key: ClassVar[str] = "url"
-    url: Annotated[str, URL_KIND] = pydantic.Field(description="The URL that the webhook is sent to.")
-    payload: dict[str, Any] = pydantic.Field({}, description="Data of yours that is sent too.")
-    as_: Annotated[ChatName | None, pydantic.Field(alias="as")] = pydantic.Field(None, description=_CHAT_DESCRIPTION)
-    text: str = pydantic.Field("", description=_TEXT_DESCRIPTION)
 
     @classmethod
     def runs_on_arrival(cls, _value: object) -> bool:
@@ -70,7 +66,7 @@ class NotifyStep(FlowStep):
 
 
 def compile_webhook(
-    notice: WebhookNotice | NotifyStep, context: StepContext, path: SourcePath, *, kind: Literal["notify", "voicemail"]
+    notice: WebhookNotice, context: StepContext, path: SourcePath, *, kind: Literal["notify", "voicemail"]
 ) -> None:
     """Compile a webhook as an effect. The body contains the event and the author's payload."""
     if context.is_static:
@@ -84,7 +80,7 @@ def compile_webhook(
 
 
 def compile_notice(
-    notice: WebhookNotice | NotifyStep, context: StepContext, path: SourcePath, url_path: SourcePath
+    notice: WebhookNotice, context: StepContext, path: SourcePath, url_path: SourcePath
 ) -> BuildNotice | None:
     """Compile the URL and the text of a notice. Returns a function for the payload, or None if the URL is wrong."""
     url = compile_url(notice.url, context, url_path)

@@ -96,8 +96,8 @@ class QuestionStep(SpokenStep):
         """Report problems of the ways besides keys. Return True if all target nodes exist."""
         exist = [context.check_target_node(self.any, (*path, "any"))] if self.any else []
         if self.any and self.no_match:
-            said = "no_match: any takes every other input, and this is never said"
-            context.report.error((*path, "no_match"), "menu", said, "take one of the two out", key=True)
+            contradiction = "no_match: any takes every other input, and this is never said"
+            context.report.error((*path, "no_match"), "menu", contradiction, "take one of the two out", key=True)
         for key, prompts in (("no_input", self.no_input), ("no_match", self.no_match)):
             for attempt, prompt in enumerate(prompts, 1):
                 self._check_item(context, path, key, attempt)
@@ -203,5 +203,5 @@ def check_key_spelling(context: StepContext, path: SourcePath) -> None:
     """Report a key that stands twice, as a word and as a sign."""
     for word, key in (("star", "*"), ("hash", "#")):
         if all((*path, "keys", name) in context.report.key_positions for name in (word, key)):
-            said = f"keys: {word} and {key} are one key"
-            context.report.error((*path, "keys", word), "key-twice", said, "take one out", key=True)
+            message = f"keys: {word} and {key} are one key"
+            context.report.error((*path, "keys", word), "key-twice", message, "take one out", key=True)

@@ -69,13 +69,13 @@ class SetStep(FlowStep):
                 source = _quote_language(source, context, here)  # noqa: PLW2901 - a name stands for itself
             if name == CALL_LANGUAGE and self._names_no_language(source, context, here):
                 continue
-            made = context.texts.compile_condition(source, here, name)
-            if made is not None:
-                origin = context.document.make_decision_origin(self.step_key, f"{name} = {source}", made.used_names)
-                context.record_stored_value(name, made.sample, here, context.step_index + 1)
-                evaluate = made.evaluate
+            expression = context.texts.compile_condition(source, here, name)
+            if expression is not None:
+                origin = context.document.make_decision_origin(self.step_key, f"{name} = {source}", expression.used_names)
+                context.record_stored_value(name, expression.sample, here, context.step_index + 1)
+                evaluate = expression.evaluate
                 if name == CALL_LANGUAGE and context.flow.languages:
-                    evaluate = _make_language_reader(made.evaluate, tuple(context.flow.languages))
+                    evaluate = _make_language_reader(expression.evaluate, tuple(context.flow.languages))
                 context.document.add_action(
                     _make_setter(name, evaluate, origin, context.flow.secret_names), here, f"{name!r} is set"
                 )
@@ -120,8 +120,8 @@ def _make_setter(
     secrets: Any,  # noqa: ANN401
 ) -> Callable[[Turn], None]:
     def set_value(turn: Turn) -> None:
-        made = to_plain_data(evaluate(turn))
-        turn.trail.append((origin, MASKED_VALUE if name in secrets else made, turn.values, None))
-        turn.values = Variables({**turn.values, name: made})
+        value = to_plain_data(evaluate(turn))
+        turn.trail.append((origin, MASKED_VALUE if name in secrets else value, turn.values, None))
+        turn.values = Variables({**turn.values, name: value})
 
     return set_value

@@ -37,8 +37,8 @@ def check_sms_length(text: str, context: StepContext, path: SourcePath, key: str
             path, "message-text", f"{key}: the text is empty, and nothing would be sent", "write what is to be sent"
         )
     elif len(text) > MAX_SMS_CHARACTERS:
-        said = f"{key}: the text has {len(text)} characters, and a message at most {MAX_SMS_CHARACTERS}"
-        context.report.error(path, "message-text", said, "make it shorter")
+        message = f"{key}: the text has {len(text)} characters, and a message at most {MAX_SMS_CHARACTERS}"
+        context.report.error(path, "message-text", message, "make it shorter")
 
 
 def _choose_text(texts: Mapping[str, RenderFunction], default: RenderFunction) -> RenderFunction:
@@ -134,7 +134,7 @@ class SmsStep(FlowStep):
             texts = {name: str(self.text) for name in context.flow.languages}
         elif len(context.flow.languages) > 1:
             context.flow.record_untranslated_text(path, context.node, context.step_index)
-        made: dict[str, RenderFunction] = {}
+        text_renderers: dict[str, RenderFunction] = {}
         for name, source in texts.items():
             here: SourcePath = (*path, name) if isinstance(self.text, dict) else path
             context.texts.check_not_cut(here)
@@ -146,11 +146,11 @@ class SmsStep(FlowStep):
             if text.constant_text is not None:
                 check_sms_length(text.constant_text, context, here, "text")
             context.texts.check_computed_text(source, here, "no message is sent then")
-            made[name] = text.render_plain
-        if len(made) > 1:
+            text_renderers[name] = text.render_plain
+        if len(text_renderers) > 1:
             context.flow.graph.record_used_names(context.node, (CALL_LANGUAGE,), path)
-        default = next(iter(made.values()), None)
-        return default if len(made) < 2 or default is None else _choose_text(made, default)  # noqa: PLR2004 - one or several
+        default = next(iter(text_renderers.values()), None)
+        return default if len(text_renderers) < 2 or default is None else _choose_text(text_renderers, default)  # noqa: PLR2004 - one or several
 
     def _compile_number(self, context: StepContext, path: SourcePath, key: str) -> RenderFunction | None:
         written = getattr(self, key)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from callflows.errors import VerbBuildError
+from callflows.flows.source.misspelt_keys import find_misspelt_word
 from callflows.flows.source.prompt_shape import is_language_mapping
-from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY, validate_shape
+from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
 from callflows.flows.source.voice_attributes import read_voice_attributes
 from callflows.flows.steps.attribute_values import read_attribute_value
 from callflows.flows.steps.language_choice import FIXED_LANGUAGE, resolve_voice
 from callflows.flows.steps.prompt_parts import PromptStyle, build_prompt_say
-from callflows.text import find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def find_into_name(keys: Mapping[str, Any]) -> str:
     """Return the name under ``into``, also if that key is misspelt; an empty text if there is none."""
-    name = keys.get("into" if "into" in keys else find_nearest("into", keys, MIN_SPELLING_SIMILARITY))
+    name = keys.get("into" if "into" in keys else find_misspelt_word("into", keys))
     return name if isinstance(name, str) else ""
 
 
@@ -127,19 +127,19 @@ def compile_flow_step(cls: type[FlowStep], value: Any, path: SourcePath, context
         value = {cls.plain_key: value}
     declared = context.flow.options.extensions.kinds.get(cls.verb, {})
     if declared.keys() & value.keys():
-        given = {
+        declared_values = {
             key: read_attribute_value(declared[key], key, part, (*path, key), context)
             for key, part in value.items()
             if key in declared
         }
-        extra = {key: declared[key].format_value(part) for key, part in given.items() if part is not None}
+        extra = {key: declared[key].format_value(part) for key, part in declared_values.items() if part is not None}
         value = {**{key: part for key, part in value.items() if key not in declared}, "extra": extra}
     report = context.report
-    made = validate_shape(cls, value, path, report)
-    if made is None:
+    step = validate_shape(cls, value, path, report)
+    if step is None:
         return
     with report.suppress_warnings() if report.has_error_at(path) else contextlib.nullcontext():
         try:
-            made.compile_step(context, path)
+            step.compile_step(context, path)
         except VerbBuildError as error:
             context.report.error(path, "verb", str(error))

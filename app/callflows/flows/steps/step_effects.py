@@ -50,16 +50,16 @@ def compile_effect(
     flow, node, step = context.flow.name, context.node, context.step_index
 
     def cause_effect(turn: Turn) -> None:
-        made = build_payload(turn)
-        refused = made.pop("", "")
+        payload = build_payload(turn)
+        refused = payload.pop("", "")
         turn.step_results[cause_effect] = bool(refused)
-        once = made["to"] if kind == "sms" else turn.request_fields.get("ticket", "").rpartition(".")[2]
+        once = payload["to"] if kind == "sms" else turn.request_fields.get("ticket", "").rpartition(".")[2]
         if not refused:
             now, before = (
                 f"{call}/{once}/{flow}/{node}/{step}{key_suffix}" if call else "" for call in call_keys_of_turn(turn)
             )
-            turn.effects.append(Effect(kind, now, made, before))
-        to = {"to": mask_number(made["to"])} if kind == "sms" else {}
+            turn.effects.append(Effect(kind, now, payload, before))
+        to = {"to": mask_number(payload["to"])} if kind == "sms" else {}
         turn.trail.append(
             (origin, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys, find_misspelt_word
 from callflows.flows.source.platform_limits import find_platform_limit
-from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.flows.steps.choose_step import ChooseStep
 from callflows.flows.steps.collect_step import CollectStep
@@ -24,10 +24,10 @@ from callflows.flows.steps.step_base import FlowStep, compile_flow_step
 from callflows.flows.steps.verb_steps import compile_verb_step
 from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error, Response, To
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
@@ -72,59 +72,73 @@ STEP_COMPILERS: Final[Mapping[str, StepCompiler]] = {
 """All steps by key. A flow step wins over a verb of the same name."""
 
 
-def parse_step(step: object, path: SourcePath, context: StepContext) -> tuple[str, Any, str | None]:
-    """Return a step's key, value and condition. The key is empty if the step has no clear key.
+class ParsedStep(NamedTuple):
+    """The parts of a step of a file. The key is empty if the step has no clear key; the problem is reported then."""
 
-    Reports problems. For a misspelt key the right key is returned, so that the value is checked too.
-    """
+    step_key: str
+    value: Any
+    when: str | None
+
+
+def parse_step(step: object, path: SourcePath, context: StepContext) -> ParsedStep:
+    """Return the parts of a step. For a misspelt key the right key is returned, so that the value is checked too."""
     if isinstance(step, str):
         step = {step: ""}
         context.report.key_positions[*path, *step] = context.report.get_position(path)
     if not isinstance(step, dict):
         context.report.error(path, "shape", "a step is one key, as say: Hello", "write - say: Hello")
-        return "", None, None
-    step = _correct_when_spelling(step, path, context)
+        return ParsedStep("", None, None)
+    if len(step) > 1:
+        step = correct_misspelt_keys(step, ("when",), path, context.report, other_words=_WORDS_FOR_WHEN)
+    when = _read_when(step, path, context)
+    keys = [key for key in step if key != "when"]
+    if len(keys) != 1:
+        _report_key_count(step, keys, path, context)
+        return ParsedStep("", None, when)
+    (written,) = keys
+    step_key = written if written in STEP_COMPILERS else _correct_step_key(written, step[written], path, context)
+    is_readable = step[written] is not UNREADABLE_VALUE
+    return ParsedStep(step_key if is_readable else "", step[written] if is_readable else None, when)
+
+
+def _read_when(step: Mapping[str, Any], path: SourcePath, context: StepContext) -> str | None:
     when = step.get("when")
-    if when is not None and not isinstance(when, str):
-        context.report.error((*path, "when"), "shape", "when: must be an expression")
-        when = None
-    step_keys = [key for key in step if key != "when"]
-    if len(step_keys) != 1:
-        said = (
-            f"a step has one key, and this has {len(step_keys)}: {', '.join(step_keys)}"
-            if step_keys
-            else "a step with when needs something to do"
-        )
-        fix = (
-            _TWO_WAYS_FIX
-            if {"then", "else"} & step.keys()
-            else (
-                "write each as a step of its own, or indent what belongs to the first"
-                if step_keys
-                else "as goto: closed below it"
-            )
-        )
-        context.report.error(path, "shape", said, fix)
-        return "", None, when
-    step_key = step_keys[0]
-    if step[step_key] is UNREADABLE_VALUE:
-        return "", None, when
-    if step_key in _EMPTY_STEP_KEYS:
+    if when is None or isinstance(when, str):
+        return when
+    context.report.error((*path, "when"), "shape", "when: must be an expression")
+    return None
+
+
+def _report_key_count(step: Mapping[str, Any], keys: Sequence[str], path: SourcePath, context: StepContext) -> None:
+    """Report a step without a key, or with several."""
+    if keys:
+        message = f"a step has one key, and this has {len(keys)}: {', '.join(keys)}"
+        fix = "write each as a step of its own, or indent what belongs to the first"
+    else:
+        message, fix = "a step with when needs something to do", "as goto: closed below it"
+    if {"then", "else"} & step.keys():
+        fix = "two ways are a choose: [{when: caller.anonymous, goto: closed}, {goto: menu}]"
+    context.report.error(path, "shape", message, fix)
+
+
+def _correct_step_key(written: str, value: object, path: SourcePath, context: StepContext) -> str:
+    """Report a key that is no step, and return the step that is surely meant; an empty text if none is."""
+    if value is UNREADABLE_VALUE:
+        return ""
+    limit = find_platform_limit(written)
+    if written in _EMPTY_STEP_KEYS:
         context.report.error(path, "shape", "the step is empty", "write a step, as - say: Hello, or take the - out")
-        return "", None, when
-    limit = find_platform_limit(step_key) if step_key not in STEP_COMPILERS else None
-    if limit is not None:
-        context.report.error((*path, step_key), "platform-lacks", limit.message, limit.fix, key=True)
-        return "", step[step_key], when
-    if step_key not in STEP_COMPILERS:
-        first = step_key.replace(":", " ").partition(" ")[0]
-        meant = f"write {first}: {step_key[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
-        near = meant or suggest_step(step_key) or f"there are {', '.join(STEP_COMPILERS)}"
-        context.report.error((*path, step_key), "unknown-step", f"there is no step {step_key!r}", near, key=True)
-        right = "" if suggest_field_step(step_key) else find_nearest(step_key, STEP_COMPILERS, MIN_SPELLING_SIMILARITY)
-        context.report.alias_subtree((*path, step_key), (*path, right))
-        return right if step[step_key] else "", step[step_key], when
-    return step_key, step[step_key], when
+    elif limit is not None:
+        context.report.error((*path, written), "platform-lacks", limit.message, limit.fix, key=True)
+    else:
+        first = written.replace(":", " ").partition(" ")[0]
+        meant = f"write {first}: {written[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
+        fix = meant or suggest_step(written) or f"there are {', '.join(STEP_COMPILERS)}"
+        context.report.error((*path, written), "unknown-step", f"there is no step {written!r}", fix, key=True)
+        right = "" if suggest_field_step(written) else find_misspelt_word(written, STEP_COMPILERS)
+        context.report.alias_subtree((*path, written), (*path, right))
+        return right if value else ""
+    return ""
 
 
 def suggest_field_step(word: str) -> str:
@@ -186,24 +200,7 @@ _STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
 """Steps by the words of other phone systems and of everyday speech."""
 
 
-def _correct_when_spelling(step: dict[str, Any], path: SourcePath, context: StepContext) -> dict[str, Any]:
-    """Correct a misspelt ``when``, and report the misspelling."""
-    if "when" in step or len(step) == 1:
-        return step
-    strange = next((key for key in step if key.casefold() in _WORDS_FOR_WHEN), "") or find_nearest(
-        "when", step, MIN_SPELLING_SIMILARITY
-    )
-    if not strange or strange in STEP_COMPILERS:
-        return step
-    context.report.error(
-        (*path, strange), "unknown-key", f"there is no key {strange!r} here", "did you mean 'when'?", key=True
-    )
-    context.report.alias_subtree((*path, strange), (*path, "when"))
-    return {"when" if key == strange else key: value for key, value in step.items()}
-
-
-_TWO_WAYS_FIX: Final = "two ways are a choose: [{when: caller.anonymous, goto: closed}, {goto: menu}]"
-_WORDS_FOR_WHEN: Final = frozenset({"if", "condition", "cond"})
+_WORDS_FOR_WHEN: Final = dict.fromkeys(("if", "condition", "cond"), "when")
 
 
 def find_step_key(step: object) -> str:

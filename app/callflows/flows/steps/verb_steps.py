@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import VerbBuildError
 from callflows.flows.coverage_points import CONDITION_POINT
+from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
-from callflows.flows.source.shape_validation import MIN_SPELLING_SIMILARITY
 from callflows.flows.source.sound_library import is_sound_name
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.flows.steps.attribute_values import note_undocumented_attribute, read_attribute_value
@@ -28,7 +28,7 @@ from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_ke
 from callflows.language.attribute_doubts import find_branch_doubts, find_element_doubts, find_sound_doubts
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS
 from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
-from callflows.text import find_nearest, format_suggestion
+from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,23 +51,23 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     keys = value if isinstance(value, dict) else _expand_plain_value(cls, value, path, context)
     if keys is None or (cls is Say and _say_by_language(keys, path, context)):
         return
-    given: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     sound_keys: dict[str, Any] = {}
-    inside = _read_keys(cls, keys, path, context, given, sound_keys)
-    said_instead = read_sound_keys(sound_keys, keys, path, context, given) if cls is Play else []
-    _check_verb(cls, keys, given, path, context)
+    inside = _read_keys(cls, keys, path, context, attributes, sound_keys)
+    said_instead = read_sound_keys(sound_keys, keys, path, context, attributes) if cls is Play else []
+    _check_verb(cls, keys, attributes, path, context)
     if said_instead is None:
         return
     inside += said_instead
     try:
-        made = cast("Any", cls)(*inside, **{key: part for key, part in given.items() if part is not None})
+        element = cast("Any", cls)(*inside, **{key: part for key, part in attributes.items() if part is not None})
     except VerbBuildError as error:
-        if not any(part is None for part in given.values()):
+        if not any(part is None for part in attributes.values()):
             context.report.error(path, "verb", str(error))
         return
     if cls in (Call, Geo, Schedule):
         context.document.write_coverage_comment(CONDITION_POINT, path)
-    context.document.write_verbs(made, path=path)
+    context.document.write_verbs(element, path=path)
 
 
 def _compile_prompt_form(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> bool:  # noqa: ANN401
@@ -93,8 +93,7 @@ def _read_keys(
     inside: list[Element] = []
     if cls is Say:
         attributes.update(_find_say_voice(keys, context))
-    for written, part in keys.items():
-        key = _correct_attribute_key(cls, written, keys, path, context)
+    for key, part in _correct_attribute_keys(cls, keys, path, context).items():
         if cls is Play and key in SOUND_KEYS:
             sound_keys[key] = part
         elif key in CHILD_KEYS:
@@ -173,19 +172,17 @@ def _list_attribute_keys(cls: type[Element]) -> list[str]:
     return [*cls.spec.attributes, *(SOUND_KEYS if cls is Play else ()), *CHILD_KEYS]
 
 
-def _correct_attribute_key(
-    cls: type[Element], key: str, keys: Mapping[str, Any], path: SourcePath, context: StepContext
-) -> str:
-    """Correct a misspelt key of a verb, and report the misspelling."""
-    known = _list_attribute_keys(cls)
-    declared = key in known or context.flow.options.extensions.find_kind(cls.spec.name, key) is not None
-    right = "" if declared else find_nearest(key, known, MIN_SPELLING_SIMILARITY)
-    if not right or right in keys:
-        return key
-    fix = f"did you mean {right!r}?"
-    context.report.error((*path, key), "unknown-key", f"{path[-1]}: there is no {key!r}", fix, key=True)
-    context.report.alias_subtree((*path, key), (*path, right))
-    return right
+def _correct_attribute_keys(
+    cls: type[Element], keys: Mapping[str, Any], path: SourcePath, context: StepContext
+) -> dict[str, Any]:
+    """Correct the misspelt keys of a verb, and report them."""
+    declared = (key for key in keys if context.flow.options.extensions.find_kind(cls.spec.name, key) is not None)
+
+    def report_key(key: str, right: str) -> None:
+        message = f"{path[-1]}: there is no {key!r}"
+        context.report.error((*path, key), "unknown-key", message, Suggestion(right), key=True)
+
+    return correct_misspelt_keys(keys, [*_list_attribute_keys(cls), *declared], path, context.report, report_key=report_key)
 
 
 def _check_branch_keys(branches: object, attributes: Mapping[str, Any], path: SourcePath, context: StepContext) -> None:
@@ -292,7 +289,7 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
     if not isinstance(value, dict):
         context.report.error(path, "shape", "dtmf: must be a mapping of keys and steps", "as 1: [- say: One]")
         return []
-    made: list[Element] = []
+    branch_elements: list[Element] = []
     for written, steps in value.items():
         here = (*path, written)
         try:
@@ -305,8 +302,8 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
             continue
         branch = context.compile_branch(steps, here, line_answered=True)
         inside = [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
-        made.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
-    return made
+        branch_elements.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
+    return branch_elements
 
 
 def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, context: StepContext) -> list[Element]:

@@ -79,8 +79,8 @@ class VoicemailStep(SpokenStep):
             here: SourcePath = (*path, "notify")
             if not isinstance(self.notify, dict):
                 context.report.alias_position(here, (*here, "url"))
-            given = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
-            notice: WebhookNotice | None = validate_shape(WebhookNotice, given, here, context.report)
+            section = self.notify if isinstance(self.notify, dict) else {"url": self.notify}
+            notice: WebhookNotice | None = validate_shape(WebhookNotice, section, here, context.report)
             if notice is not None:
                 compile_webhook(notice, context, here, kind="voicemail")
         if self.mail is not None:
@@ -92,8 +92,8 @@ class VoicemailStep(SpokenStep):
         if context.flow.dialect == "reference":
             context.document.write_verbs(BEEP_TONE, path=path)
         elif context.is_static:
-            said = "in the classic dialect the beep comes from this server"
-            context.report.error(path, "fallback-not-static", said, "use record instead")
+            message = "in the classic dialect the beep comes from this server"
+            context.report.error(path, "fallback-not-static", message, "use record instead")
         else:
             context.document.dynamic_reasons.setdefault(path, "in the classic dialect the beep comes from this server")
             context.document.write_verbs(Play(context.document.add_url_placeholder(_beep_url), tag=BEEP_TAG), path=path)
@@ -105,8 +105,8 @@ class VoicemailStep(SpokenStep):
             context.document.write_verbs(self.build_prompt(context, path, "thanks", self.thanks), path=path)
 
     def _compile_mail(self, context: StepContext, path: SourcePath) -> None:
-        given = self.mail if isinstance(self.mail, dict) else {"to": self.mail}
-        notice: MailNotice | None = validate_shape(MailNotice, given, path, context.report)
+        section = self.mail if isinstance(self.mail, dict) else {"to": self.mail}
+        notice: MailNotice | None = validate_shape(MailNotice, section, path, context.report)
         if notice is not None:
             compile_mail_effect(notice, context, path, kind="voicemail")
 

@@ -52,8 +52,8 @@ class CreateProfileStep:
         if not created_profile.uuid:
             fix = "run the command again: it finds the profile then"
             raise OpentactResponseError("the profile is created, but Opentact did not return its id", fix=fix)
-        kept = context.undo_log.entries.profiles[created_profile.uuid] = ProfileUndo(name=self.name, made=True)
-        kept.record_value(CALLBACK_URL_FIELD, self.url)
+        undo = context.undo_log.entries.profiles[created_profile.uuid] = ProfileUndo(name=self.name, made=True)
+        undo.record_value(CALLBACK_URL_FIELD, self.url)
         context.undo_log.entries.making_profile = None
         context.profile = created_profile.uuid
 
@@ -81,11 +81,11 @@ class UpdateProfileStep:
         }
 
     def record_intent(self, context: PlanContext) -> None:
-        kept = context.undo_log.entries.profiles.setdefault(self.uuid, ProfileUndo(name=self.name))
+        undo = context.undo_log.entries.profiles.setdefault(self.uuid, ProfileUndo(name=self.name))
         # Keep the state before the first connect; a later run must not overwrite that value.
-        if not kept.made:
-            kept.before.setdefault(CALLBACK_URL_FIELD, self.before)
-        kept.record_value(CALLBACK_URL_FIELD, self.url)
+        if not undo.made:
+            undo.before.setdefault(CALLBACK_URL_FIELD, self.before)
+        undo.record_value(CALLBACK_URL_FIELD, self.url)
 
     async def apply(self, context: PlanContext) -> None:
         await context.opentact.profiles.update_profile(self.uuid, callback_url=self.url)
@@ -119,11 +119,11 @@ class EnableMessagingStep:
         return {"number": self.number, "lease": self.lease, "before": self.before or None, "campaign": campaign}
 
     def record_intent(self, context: PlanContext) -> None:
-        kept = NumberMessagingUndo(
+        undo = NumberMessagingUndo(
             number=self.number, profile=context.profile, before=self.before, campaign=self.before_campaign
         )
         # setdefault keeps the state before the first connect.
-        recorded = context.undo_log.entries.texts.setdefault(self.lease, kept)
+        recorded = context.undo_log.entries.texts.setdefault(self.lease, undo)
         recorded.profile, recorded.our_campaign = context.profile, self.campaign
 
     async def apply(self, context: PlanContext) -> None:
@@ -190,9 +190,9 @@ def _plan_number_messaging(
     desired: DesiredSetup, lease: OpentactLease, profile: str, entries: UndoEntries
 ) -> Iterator[SetupStep | PlanNote]:
     texts = lease.messaging
-    kept = entries.texts.get(lease.uuid)
-    is_assigned = texts.profile_uuid == profile if texts.is_reported else kept is not None and kept.profile == profile
-    current_campaign = texts.campaign if texts.is_campaign_reported or kept is None else kept.our_campaign
+    undo = entries.texts.get(lease.uuid)
+    is_assigned = texts.profile_uuid == profile if texts.is_reported else undo is not None and undo.profile == profile
+    current_campaign = texts.campaign if texts.is_campaign_reported or undo is None else undo.our_campaign
     has_campaign = not desired.campaign or current_campaign == desired.campaign
     if profile and is_assigned and has_campaign:
         return
@@ -200,7 +200,7 @@ def _plan_number_messaging(
     if texts.profile_uuid and texts.profile_uuid != profile and not desired.takes_numbers:
         message = f"{lease.number} sends and receives texts with the messaging profile {texts.profile_uuid}"
         yield PlanNote("missing", message, fix)
-    elif current_campaign and not has_campaign and not desired.takes_numbers and not _is_our_campaign(kept, texts.campaign):
+    elif current_campaign and not has_campaign and not desired.takes_numbers and not _is_our_campaign(undo, texts.campaign):
         message = f"{lease.number} sends texts in the campaign {current_campaign}"
         yield PlanNote("missing", message, "add --take to move it to the other campaign")
     else:

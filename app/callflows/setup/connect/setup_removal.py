@@ -131,9 +131,9 @@ def build_removal_plan(
         *_plan_number_returns(entries, current),
     ]
     planned_steps += [*_plan_document_restores(entries, documents), *_plan_unsubscribes(entries, current)]
-    for uuid, kept in entries.apps.items():
+    for uuid, undo in entries.apps.items():
         if uuid in apps:
-            planned_steps += _plan_app_removal(entries, current, apps[uuid], kept)
+            planned_steps += _plan_app_removal(entries, current, apps[uuid], undo)
     steps = tuple(one for one in planned_steps if not isinstance(one, PlanNote))
     return SetupPlan(steps, tuple(one for one in planned_steps if isinstance(one, PlanNote)))
 
@@ -141,12 +141,12 @@ def build_removal_plan(
 def _plan_number_returns(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
     leases = {lease.uuid: lease for lease in current.leases}
     app_uuids = {app.uuid for app in current.apps}
-    for uuid, kept in entries.numbers.items():
+    for uuid, undo in entries.numbers.items():
         lease = leases.get(uuid)
         if lease is None:
-            yield PlanNote("warning", f"{kept.number} is not a number of the account any more")
-        elif not _is_restored(lease, kept):
-            yield from _plan_number_return(lease, kept, app_uuids)
+            yield PlanNote("warning", f"{undo.number} is not a number of the account any more")
+        elif not _is_restored(lease, undo):
+            yield from _plan_number_return(lease, undo, app_uuids)
 
 
 def _plan_number_return(
@@ -173,12 +173,12 @@ def _is_restored(lease: OpentactLease, undo_entry: NumberUndo) -> bool:
 
 
 def _plan_document_restores(entries: UndoEntries, documents: Mapping[str, str]) -> Iterator[SetupStep | PlanNote]:
-    for uuid, kept in entries.documents.items():
+    for uuid, undo in entries.documents.items():
         was_created = uuid in entries.apps and entries.apps[uuid].made
-        if uuid not in documents or was_created or documents[uuid] == kept.before:
+        if uuid not in documents or was_created or documents[uuid] == undo.before:
             continue
-        if hash_setting(documents[uuid]) in kept.written or not documents[uuid]:
-            yield build_document_restore_step(uuid, kept.before)
+        if hash_setting(documents[uuid]) in undo.written or not documents[uuid]:
+            yield build_document_restore_step(uuid, undo.before)
         else:
             yield PlanNote(
                 "warning", f"the static document of the app {uuid} has changed since connect stored it; it stays"
@@ -187,9 +187,9 @@ def _plan_document_restores(entries: UndoEntries, documents: Mapping[str, str]) 
 
 def _plan_unsubscribes(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep]:
     subscription_uuids = {one.uuid for one in current.subscriptions}
-    for uuid, kept in entries.subscriptions.items():
+    for uuid, undo in entries.subscriptions.items():
         if uuid in subscription_uuids:
-            yield build_unsubscribe_step(uuid, kept.type)
+            yield build_unsubscribe_step(uuid, undo.type)
 
 
 def _plan_app_removal(
@@ -265,9 +265,9 @@ def build_profile_restore_step(
 def plan_messaging_removal(entries: UndoEntries, current: CurrentSetup) -> Iterator[SetupStep | PlanNote]:
     """Plan the removal of messaging: first the numbers, then their profile."""
     leases = {lease.uuid: lease for lease in current.leases}
-    for uuid, kept in entries.texts.items():
+    for uuid, undo in entries.texts.items():
         if uuid in leases:
-            yield from _plan_number_messaging_restore(leases[uuid], kept)
+            yield from _plan_number_messaging_restore(leases[uuid], undo)
     others = {lease.messaging.profile_uuid for lease in current.leases if lease.uuid not in entries.texts}
     for profile in current.profiles:
         if profile.uuid in entries.profiles:

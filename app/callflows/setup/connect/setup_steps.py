@@ -60,9 +60,9 @@ class CreateAppStep:
                 "the app is created, but Opentact did not return its id", fix="run the command again: it finds the app then"
             )
         entries = context.undo_log.entries
-        kept = entries.apps[app.uuid] = AppUndo(name=self.name, made=True)
+        undo = entries.apps[app.uuid] = AppUndo(name=self.name, made=True)
         for field, value in fields.items():
-            kept.record_value(field, value)
+            undo.record_value(field, value)
         entries.making_app = None
         context.app = app.uuid
 
@@ -108,12 +108,12 @@ class UpdateAppStep:
         return {"app": self.uuid, "name": self.name, "changes": changes}
 
     def record_intent(self, context: PlanContext) -> None:
-        kept = context.undo_log.entries.apps.setdefault(self.uuid, AppUndo(name=self.name))
+        undo = context.undo_log.entries.apps.setdefault(self.uuid, AppUndo(name=self.name))
         for field, value in self.after.items():
             # Keep the value before the first connect; a later run must not overwrite that value.
-            if field in self.before and not kept.made:
-                kept.before.setdefault(field, self.before[field])
-            kept.record_value(field, value)
+            if field in self.before and not undo.made:
+                undo.before.setdefault(field, self.before[field])
+            undo.record_value(field, value)
 
     async def apply(self, context: PlanContext) -> None:
         await context.opentact.apps.update_app(self.uuid, **self.after)
@@ -142,9 +142,9 @@ class AssignNumberStep:
         return {"number": self.number, "lease": self.lease, "flow": self.flow, "before": before}
 
     def record_intent(self, context: PlanContext) -> None:
-        kept = NumberUndo(number=self.number, app=context.app, before_app=self.app, before_connection=self.connection)
+        undo = NumberUndo(number=self.number, app=context.app, before_app=self.app, before_connection=self.connection)
         # setdefault keeps the holder before the first connect.
-        context.undo_log.entries.numbers.setdefault(self.lease, kept).app = context.app
+        context.undo_log.entries.numbers.setdefault(self.lease, undo).app = context.app
 
     async def apply(self, context: PlanContext) -> None:
         apps = context.opentact.apps
@@ -247,8 +247,8 @@ class StoreDocumentStep:
         return {"flow": self.flow, "bytes": len(self.document), "replaces": bool(self.before)}
 
     def record_intent(self, context: PlanContext) -> None:
-        kept = context.undo_log.entries.documents.setdefault(context.app, DocumentUndo(before=self.before))
-        kept.written.append(hash_setting(self.document.decode()))
+        undo = context.undo_log.entries.documents.setdefault(context.app, DocumentUndo(before=self.before))
+        undo.written.append(hash_setting(self.document.decode()))
 
     async def apply(self, context: PlanContext) -> None:
         await context.opentact.apps.store_document(context.app, self.document)

@@ -113,15 +113,15 @@ def diagnose_public_url(settings: Settings) -> Iterator[DoctorFinding]:
 
 def diagnose_secret_keys(settings: Settings) -> Iterator[DoctorFinding]:
     """Check whether all processes can read each other's tickets."""
-    kept = f"created once and stored in {settings.data}"
+    origin = f"created once and stored in {settings.data}"
     fix = "if several machines serve calls, set the same CALLFLOWS_SECRET_KEYS on all of them"
     if settings.secret_keys:
         yield DoctorFinding("ok", f"{len(settings.secret_keys)} key(s) from CALLFLOWS_SECRET_KEYS sign tickets")
     elif settings.workers > 1:
-        message = f"{settings.workers} workers share the key {kept}; another machine cannot continue these calls"
+        message = f"{settings.workers} workers share the key {origin}; another machine cannot continue these calls"
         yield DoctorFinding("warning", message, fix)
     else:
-        yield DoctorFinding("ok", f"the key was {kept}; {fix}")
+        yield DoctorFinding("ok", f"the key was {origin}; {fix}")
 
 
 def diagnose_proxies(settings: Settings) -> Iterator[DoctorFinding]:

@@ -113,7 +113,7 @@ async def diagnose_clock(settings: Settings) -> list[DoctorFinding]:
 async def diagnose_mail(settings: Settings, loaded: Callable[[], Awaitable[LoadedFlows]]) -> list[DoctorFinding]:
     """Check that the SMTP server accepts the login, if mail is set up or a flow sends mail."""
     has_server = bool(settings.smtp_url.get_secret_value())
-    flows = sorted(flow.name for flow in (await loaded()).book.flows.values() if flow.sends_mail)
+    flows = sorted(flow.name for flow in (await loaded()).book.flows.values() if flow.needs.mail)
     if not has_server and flows:
         message = f"CALLFLOWS_SMTP_URL is not set, and these flows send mails: {', '.join(flows)}"
         return [DoctorFinding("error", message, "set it, as smtp://phone@mail.example.com:587")]

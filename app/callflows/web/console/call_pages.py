@@ -77,15 +77,15 @@ class _CallPages:
             {**build_named_row(call, outlines), "name": call["name"] or "", "path": paths.get(call["id"], [])}
             for call in shown
         ]
-        given = {name: request.query_params.get(name, "") for name in _FILTER_FIELDS}
-        chosen = {name: value for name, value in given.items() if value}
+        fields = {name: request.query_params.get(name, "") for name in _FILTER_FIELDS}
+        chosen = {name: value for name, value in fields.items() if value}
         cursor = write_page_cursor((shown[-1]["started"], shown[-1]["id"])) if has_more else ""
         return await self._console.render(
             request,
             session,
             "calls.html",
             rows=rows,
-            given=given,
+            given=fields,
             is_filtered=bool(chosen),
             query=urlencode(chosen),
             more=urlencode({**chosen, "cursor": cursor}) if cursor else "",
@@ -96,9 +96,9 @@ class _CallPages:
             zone_of=self._console.find_zone_name,
         )
 
-    def _read_query(self, given: Mapping[str, str], limit: int) -> CallQuery:
+    def _read_query(self, values: Mapping[str, str], limit: int) -> CallQuery:
         """Return the query of a list of calls. A period begins at midnight on the clock of the flows."""
-        fields = {name: given.get(name, "") for name in (*_FILTER_FIELDS, "cursor")}
+        fields = {name: values.get(name, "") for name in (*_FILTER_FIELDS, "cursor")}
         period = fields.pop("period")
         if period not in PERIODS:
             raise HTTPException(400, f"period: use {', '.join(filter(None, PERIODS))}")
@@ -170,11 +170,11 @@ class _CallPages:
         return await asyncio.to_thread(draw_flow, stored["flow"], file, stored["source"].encode())
 
     async def add_note(self, request: Request, session: ConsoleSession) -> Response:
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         call = request.path_params["call"]
         if not await ask_journal(self._journal.has_thing(CALL_KIND, call)):
             raise HTTPException(404, "There is no such call.")
-        change = self._console.door.build_person_change(request, session.user)
+        change = self._console.access.build_person_change(request, session.user)
         try:
             await ask_journal(self._journal.add_note(CALL_KIND, call, change, fields.get("text", "")))
         except JournalRejectionError as error:

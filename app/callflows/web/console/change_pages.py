@@ -70,14 +70,14 @@ class _ChangePages:
 
     async def try_draft(self, request: Request, session: ConsoleSession) -> Response:
         """Do with a draft what its button says: check, test, impact, live, or show, which does nothing."""
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         flow, current = request.path_params["flow"], await self._read_source(request)
         text, digest = read_draft_text(fields, current.text), fields.get("digest", "")
         found: dict[str, Any] = {}
         try:
             text = apply_form_values(text, fields)
             if fields.get("do") == "live":
-                change = self._console.door.build_person_change(request, session.user)
+                change = self._console.access.build_person_change(request, session.user)
                 await ask_journal(self._workshop.publish(flow, text, digest, change))
                 return self._console.redirect(f"/flows/{flow}?view=versions")
             if fields.get("do") != "show":
@@ -138,7 +138,7 @@ class _ChangePages:
 
     async def ring_draft(self, request: Request, session: ConsoleSession) -> Response:
         """Ring a draft up to the next decision, or make the finished call a test of the draft."""
-        form = await self._console.door.read_form(request, session)
+        form = await self._console.access.read_form(request, session)
         current = await self._read_source(request)
         text, digest = read_draft_text(form, current.text), form.get("digest", "")
         fields = {**read_phone_fields(form), "flow": request.path_params["flow"]}
@@ -162,9 +162,9 @@ class _ChangePages:
 
     async def roll_back(self, request: Request, session: ConsoleSession) -> Response:
         """Make an earlier version live again."""
-        await self._console.door.read_form(request, session)
+        await self._console.access.read_form(request, session)
         flow, version = request.path_params["flow"], request.path_params["version"]
-        change = self._console.door.build_person_change(request, session.user)
+        change = self._console.access.build_person_change(request, session.user)
         try:
             await ask_journal(self._workshop.roll_back(flow, version, "", change))
         except LookupError:

@@ -134,15 +134,15 @@ class ConsoleAccounts:
 
         Takes a part of a second: call it in a thread.
         """
-        given = _normalize_password(password[: MAX_PASSWORD_CHARACTERS + 1])
+        normalized = _normalize_password(password[: MAX_PASSWORD_CHARACTERS + 1])
         if name in ("", SHARED_NAME):
-            is_right = hmac.compare_digest(given.encode(), self._shared_password.encode()) and self.has_shared_password
+            is_right = hmac.compare_digest(normalized.encode(), self._shared_password.encode()) and self.has_shared_password
             return self.find_user(SHARED_NAME) if is_right else None
         stored = self._load_users().get(name)
         # An unknown name takes as long as a wrong password.
         hash_ = stored.hash if stored is not None else _get_dummy_hash()
         try:
-            _HASHER.verify(hash_, given)
+            _HASHER.verify(hash_, normalized)
         except (VerificationError, InvalidHashError):
             return None
         return self.find_user(name) if stored is not None else None

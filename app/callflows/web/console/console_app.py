@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from callflows.web.console.call_pages import add_call_pages
 from callflows.web.console.change_pages import add_change_pages
-from callflows.web.console.console_door import (
+from callflows.web.console.console_access import (
     CONSOLE_PATH,
     OPENID_CALLBACK_PATH,
     choose_next_path,
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from callflows.web.console.console_door import ConsoleDoor
+    from callflows.web.console.console_access import ConsoleAccess
     from callflows.web.console.console_frame import ConsoleSources
     from callflows.web.console.console_sessions import ConsoleSession
     from callflows.web.flow_workshop import FlowWorkshop
 
 
-def create_console_app(sources: ConsoleSources, door: ConsoleDoor, workshop: FlowWorkshop) -> ASGIApp:
+def create_console_app(sources: ConsoleSources, access: ConsoleAccess, workshop: FlowWorkshop) -> ASGIApp:
     """Create the console. Its paths begin with ``/console``."""
-    console = Console(sources, door)
+    console = Console(sources, access)
     _add_sign_in(console)
     add_now_pages(console)
     add_call_pages(console)
@@ -57,7 +57,7 @@ def create_console_app(sources: ConsoleSources, door: ConsoleDoor, workshop: Flo
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
         if error.status_code == HTTPStatus.SEE_OTHER:
             return Response(status_code=303, headers=error.headers)
-        if request.url.path.endswith((".json", ".csv")) or not door.is_open_for(request):
+        if request.url.path.endswith((".json", ".csv")) or not access.is_open_for(request):
             return create_problem_response(error.status_code, str(error.detail))
         return console.render_error(error.status_code, str(error.detail))
 
@@ -91,35 +91,35 @@ def _add_security_headers(app: ASGIApp) -> ASGIApp:
 
 
 def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each request
-    door = console.door
+    access = console.access
 
     def require_open(request: Request) -> None:
-        if not door.is_open_for(request):
+        if not access.is_open_for(request):
             raise HTTPException(404, "Not Found")
 
     async def show_sign_in(request: Request) -> Response:
         require_open(request)
         next_path = choose_next_path(request.query_params.get("next"))
-        if await door.find_session(request) is not None:
+        if await access.find_session(request) is not None:
             return RedirectResponse(next_path, 303)
-        name = door.outside.find_proxy_name(request.scope)
+        name = access.outside.find_proxy_name(request.scope)
         if name:
-            user = door.outside.find_proxy_user(request.scope)
+            user = access.outside.find_proxy_user(request.scope)
             if user is not None:
-                return await door.begin_session(request, user, next_path)
+                return await access.begin_session(request, user, next_path)
             return console.render_sign_in(next_path, f"The proxy has signed you in as {name}, who has no role here.", 403)
         return console.render_sign_in(next_path)
 
     async def begin_openid(request: Request) -> Response:
         next_path = choose_next_path(request.query_params.get("next"))
         try:
-            return await door.begin_openid(request, next_path)
+            return await access.begin_openid(request, next_path)
         except OpenIDError as error:
             return console.render_sign_in(next_path, str(error), 502)
 
     async def end_openid(request: Request) -> Response:
         try:
-            return await door.end_openid(request)
+            return await access.end_openid(request)
         except OpenIDError as error:
             return console.render_sign_in(f"{CONSOLE_PATH}/", str(error), 403)
 
@@ -127,23 +127,23 @@ def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each 
         require_open(request)
         require_same_origin(request)
         fields = await read_form_fields(request)
-        result = await door.check_attempt(request, fields.get("name", "").strip(), fields.get("password", ""))
+        result = await access.check_attempt(request, fields.get("name", "").strip(), fields.get("password", ""))
         next_path = choose_next_path(fields.get("next"))
         if result.user is None:
             return console.render_sign_in(next_path, result.refusal, result.status)
-        return await door.begin_session(request, result.user, next_path)
+        return await access.begin_session(request, result.user, next_path)
 
     async def use_link(request: Request) -> Response:
         require_open(request)
-        user = await door.use_link(request, request.query_params.get("code", ""))
+        user = await access.use_link(request, request.query_params.get("code", ""))
         if user is None:
             refusal = "This link was used already, is older than an hour, or is for another machine. Start serve again."
             return console.render_sign_in(f"{CONSOLE_PATH}/", refusal, 403)
-        return await door.begin_session(request, user, f"{CONSOLE_PATH}/")
+        return await access.begin_session(request, user, f"{CONSOLE_PATH}/")
 
     async def sign_out(request: Request, session: ConsoleSession) -> Response:
-        await door.read_form(request, session)
-        return await door.end_session(request, session)
+        await access.read_form(request, session)
+        return await access.end_session(request, session)
 
     async def serve_static(request: Request) -> Response:
         return console.static_files.serve_file(request.path_params["name"], request.query_params.get("v", ""))

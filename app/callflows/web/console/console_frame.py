@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from callflows.flows.authoring.flow_outline import FlowOutlines
 from callflows.journal.inbox import InboxFilter
+from callflows.web.console.console_access import CONSOLE_PATH
 from callflows.web.console.console_accounts import CONSOLE_ROLES
-from callflows.web.console.console_door import CONSOLE_PATH
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.page_rendering import ConsoleFiles, PageRenderer
 from callflows.web.journal_lists import ask_journal
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from callflows.setup.doctor.doctor_runner import DoctorFinding, DoctorResult
     from callflows.telephony.ports import Effect
     from callflows.web.answer_metrics import AnswerSummary
-    from callflows.web.console.console_door import ConsoleDoor
+    from callflows.web.console.console_access import ConsoleAccess
     from callflows.web.console.console_sessions import ConsoleSession
 
     PageHandler = Callable[[Request, ConsoleSession], Awaitable[Response]]
@@ -79,9 +79,9 @@ class ConsoleSources:
 class Console:
     """The common parts of all pages: rendering with the head of a page, sessions, and the names of the flows."""
 
-    def __init__(self, sources: ConsoleSources, door: ConsoleDoor) -> None:
+    def __init__(self, sources: ConsoleSources, access: ConsoleAccess) -> None:
         self.sources = sources
-        self.door = door
+        self.access = access
         self.static_files = ConsoleFiles()
         self.routes: list[Route] = []
         self._renderer = PageRenderer(self.static_files)
@@ -92,7 +92,7 @@ class Console:
         """Add a page for people with a scope of the HTTP API."""
 
         async def serve_page(request: Request) -> Response:
-            session = await self.door.require_session(request, scope)
+            session = await self.access.require_session(request, scope)
             return await handler(request, session)
 
         self.routes.append(Route(path, serve_page, methods=[*methods]))
@@ -137,9 +137,9 @@ class Console:
         values = {
             "next": next_path,
             "refusal": refusal,
-            "asks_name": self.door.accounts.has_people,
-            "has_password": self.door.accounts.are_open,
-            "has_provider": self.door.outside.provider is not None,
+            "asks_name": self.access.accounts.has_people,
+            "has_password": self.access.accounts.are_open,
+            "has_provider": self.access.outside.provider is not None,
         }
         return self._renderer.render_page("sign_in.html", {**self._build_head(None), **values}, status)
 

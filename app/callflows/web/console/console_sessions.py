@@ -68,8 +68,8 @@ class SessionSigner:
 
     def has_current_stamp(self, signed: SignedSession, user: ConsoleUser) -> bool:
         """Return False for a cookie that was signed for an earlier password of the person."""
-        given = signed.stamp.encode()
-        return any(hmac.compare_digest(given, _sign_stamp(key, user).encode()) for key in self._stamp_keys)
+        stamp = signed.stamp.encode()
+        return any(hmac.compare_digest(stamp, _sign_stamp(key, user).encode()) for key in self._stamp_keys)
 
     def make_form_token(self, session_id: str) -> str:
         return hmac.new(self._form_key, session_id.encode(), "sha256").hexdigest()[:32]
@@ -102,5 +102,5 @@ def _sign_stamp(key: bytes, user: ConsoleUser) -> str:
     return hmac.new(key, user.stamp.encode(), "sha256").hexdigest()[:32]
 
 
-def is_form_token(session: ConsoleSession, given: str) -> bool:
-    return hmac.compare_digest(given.encode(), session.form_token.encode())
+def is_form_token(session: ConsoleSession, token: str) -> bool:
+    return hmac.compare_digest(token.encode(), session.form_token.encode())

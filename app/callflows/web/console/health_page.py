@@ -40,7 +40,7 @@ class _HealthPage:
     async def show_health(self, request: Request, session: ConsoleSession) -> Response:
         sources, outlines = self._console.sources, self._console.get_outlines()
         summary = await asyncio.to_thread(sources.summarize_answers)
-        fallen = await ask_journal(sources.journal.list_calls(CallFilter(outcome="fallback", limit=_FALLBACK_CALLS)))
+        fallen = await ask_journal(sources.journal.list_calls(CallFilter(ending="fallback", limit=_FALLBACK_CALLS)))
         loaded = sources.get_loaded_flows()
         return await self._console.render(
             request,

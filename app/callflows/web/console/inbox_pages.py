@@ -16,7 +16,7 @@ from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.telephony.ports import Effect
 from callflows.text import MAX_SMS_CHARACTERS, clean_text
-from callflows.web.console.console_door import choose_next_path, read_page_address
+from callflows.web.console.console_access import choose_next_path, read_page_address
 from callflows.web.console.recording_audio import RecordingFetcher
 from callflows.web.journal_lists import DEFAULT_LISTED_ROWS, ask_journal, read_page_cursor, write_page_cursor
 
@@ -91,7 +91,7 @@ class _InboxPages:
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
         since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
-        wanted = CallFilter(endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
+        wanted = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
         calls = await ask_journal(self._journal.list_calls(wanted))
         return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls]
 
@@ -123,7 +123,7 @@ class _InboxPages:
         )
 
     async def send_reply(self, request: Request, session: ConsoleSession) -> Response:
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         ours, other = request.path_params["ours"], request.path_params["other"]
         text = clean_text(fields.get("text", "")).strip()
         if not await ask_journal(self._journal.list_messages(InboxFilter(number=ours, party=other, limit=1))):
@@ -132,8 +132,8 @@ class _InboxPages:
         send = self._console.sources.send_effect
         if refusal or send is None:
             return await self._render_conversation(request, session, ours, other, refusal, text)
-        change = self._console.door.build_person_change(request, session.user)
-        await self._console.door.record_change(change, "text", f"text {ours} {other}", "", text)
+        change = self._console.access.build_person_change(request, session.user)
+        await self._console.access.record_change(change, "text", f"text {ours} {other}", "", text)
         send(Effect("sms", f"console/{uuid.uuid4().hex}", {"from": ours, "to": other, "text": text}))
         return self._console.redirect(f"/texts/{quote(ours)}/{quote(other)}#end")
 
@@ -158,17 +158,17 @@ class _InboxPages:
         return await self._fetcher.serve_recording(request.path_params["recording"], url, range_header)
 
     async def set_handled(self, request: Request, session: ConsoleSession) -> Response:
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         kind, id_ = await self._require_thing(request)
-        change = self._console.door.build_person_change(request, session.user)
+        change = self._console.access.build_person_change(request, session.user)
         await ask_journal(self._journal.set_handled(kind, id_, change, handled=fields.get("handled") == "yes"))
         return self._console.redirect(choose_next_path(fields.get("next")).removeprefix("/console"))
 
     async def add_note(self, request: Request, session: ConsoleSession) -> Response:
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         kind, id_ = await self._require_thing(request)
         try:
-            change = self._console.door.build_person_change(request, session.user)
+            change = self._console.access.build_person_change(request, session.user)
             await ask_journal(self._journal.add_note(kind, id_, change, fields.get("text", "")))
         except JournalRejectionError as error:
             raise HTTPException(400, f"The note was not stored: {error}.") from None

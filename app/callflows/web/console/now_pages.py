@@ -13,7 +13,7 @@ from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_
 from callflows.flows.hours.wall_clock import parse_override_end
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
-from callflows.journal.stored_rows import CallFilter, find_call_end
+from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
@@ -61,7 +61,7 @@ class _NowPages:
 
     async def stream_live_part(self, request: Request, _session: ConsoleSession) -> Response:
         async def is_session_valid() -> bool:
-            return await self._console.door.find_session(request) is not None
+            return await self._console.access.find_session(request) is not None
 
         return self._hub.watch(is_session_valid)
 
@@ -75,7 +75,6 @@ class _NowPages:
             list_calls(CallFilter(is_going=True, since=now - LONGEST_CALL_SECONDS, limit=_MAX_SHOWN_GOING))
         )
         lately = await ask_journal(list_calls(CallFilter(limit=_MAX_SHOWN_LATELY + _MAX_SHOWN_GOING)))
-        going = [call for call in going if find_call_end(call) is None]
         ids = {call["id"] for call in going}
         over = [call for call in lately if call["id"] not in ids][:_MAX_SHOWN_LATELY]
         paths = await ask_journal(self._journal.list_paths([*ids]))
@@ -151,7 +150,7 @@ class _NowPages:
 
     async def switch_hours(self, request: Request, session: ConsoleSession) -> Response:
         """Open or close a line until a moment, or take that back."""
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         flow, hours = self._find_flow(request)
         now = datetime.now(UTC)
         state = fields.get("state", "")
@@ -172,8 +171,8 @@ class _NowPages:
                 raise HTTPException(400, "state: use open, closed or normal")
         except (ValueError, OSError) as error:
             raise HTTPException(400, f"The hours were not changed: {error}") from None
-        change = self._console.door.build_person_change(request, session.user)
-        await self._console.door.record_change(change, "override", f"{flow.name} {hours}", *values)
+        change = self._console.access.build_person_change(request, session.user)
+        await self._console.access.record_change(change, "override", f"{flow.name} {hours}", *values)
         await self._await_effect(flow.name, hours, before)
         return self._console.redirect("/")
 

@@ -57,7 +57,7 @@ class RecordingFetcher:
 
     def _keep(self, id_: str, recording: Recording) -> None:
         self._kept[id_] = recording
-        while len(self._kept) > 1 and sum(len(kept.body) for kept in self._kept.values()) > _MAX_KEPT_BYTES:
+        while len(self._kept) > 1 and sum(len(stored.body) for stored in self._kept.values()) > _MAX_KEPT_BYTES:
             self._kept.popitem(last=False)
 
     async def _fetch_recording(self, url: str) -> Recording:

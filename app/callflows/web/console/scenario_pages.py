@@ -68,13 +68,13 @@ class _ScenarioPages:
 
     async def add_scenario(self, request: Request, session: ConsoleSession) -> Response:
         """Run a scenario with the other tests of its flow, or add it to the file."""
-        fields = await self._console.door.read_form(request, session)
+        fields = await self._console.access.read_form(request, session)
         flow, scenario, call = request.path_params["flow"], fields.get("scenario", ""), fields.get("call", "")
         found: dict[str, Any] = {}
         try:
             changed = await self._workshop.add_test(flow, scenario)
             if fields.get("do") == "add":
-                change = self._console.door.build_person_change(request, session.user)
+                change = self._console.access.build_person_change(request, session.user)
                 await ask_journal(self._workshop.publish(flow, changed.text, changed.digest, change))
                 line = changed.text.rstrip().rpartition("\n- name:")[0] or changed.text.rstrip().rpartition("- name:")[0]
                 return self._console.redirect(f"/flows/{flow}?view=file#L{line.count(chr(10)) + 1}")

@@ -1,4 +1,4 @@
-"""The door of the console: sessions, the rights of roles, and protection against forged requests.
+"""Access to the console: sessions, the rights of roles, and protection against forged requests.
 
 A request that changes something must come from a page of this server (``Origin``, ``Sec-Fetch-Site``), with the token of
 the session. Attempts to sign in are counted in the database, for all processes together.
@@ -68,7 +68,7 @@ class SignInResult(NamedTuple):
     status: int = 200
 
 
-class ConsoleDoor:
+class ConsoleAccess:
     """Finds sessions, and signs people in and out."""
 
     def __init__(

@@ -56,7 +56,7 @@ BEGUN_ANSWER_KEY: Final = "callflows.begun_answer"
 """Key of an ASGI scope with a begun answer: the request must not be answered a second time."""
 
 
-class CallDoor:
+class CallEndpoint:
     """An ASGI app: passes ``/call…`` to the engine, and every other request to ``other_app``."""
 
     def __init__(self, other_app: AsgiApp, engine: AnswerEngine, trust: RequestTrust) -> None:
