@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Text, case, cast, column, exists, func, not_, or_, select, tuple_, values
+from sqlalchemy import BigInteger, case, cast, exists, func, literal, not_, or_, select, tuple_, union_all
 
 from callflows.journal.call_derivation import (
     EVENT_ORDER,
@@ -54,6 +54,7 @@ _MESSAGE_WINDOW_SECONDS: Final = 3600.0
 """Window in seconds after a call for messages between the same two numbers."""
 _CALLS_PER_QUERY: Final = 200
 """Number of calls whose endings are computed at once."""
+_NUMBERS_PER_QUERY: Final = 50
 _LIMIT_GROWTH: Final = 8
 """Factor of further rows, if too few of the first have the wanted ending."""
 _LEGS = CALLS_TABLE.alias("leg")
@@ -236,12 +237,16 @@ def query_ending_nodes(connection: Connection, flow: str, since: float) -> list[
 def query_last_calls(connection: Connection, numbers: Sequence[str]) -> dict[str, float]:
     """Return the beginning of the last call to each number that was called."""
     table = CALLS_TABLE
-    given = values(column("number", Text), name="given").data([(number,) for number in numbers])
-    # A query for each number takes one look into the index; all calls of a busy number would take many.
-    own_number = as_merged_text(given.c.number)
-    last = select(func.max(table.c.started)).where(table.c.number == own_number, table.c.parent.is_(None))
-    found = select(given.c.number, last.scalar_subquery())
-    return {number: at for number, at in connection.execute(found) if at is not None} if numbers else {}
+    last = select(func.max(table.c.started)).where(table.c.parent.is_(None))
+    found: dict[str, float] = {}
+    for start in range(0, len(numbers), _NUMBERS_PER_QUERY):
+        # A query for each number takes one look into the index; all calls of a busy number would take many.
+        looks = [
+            select(literal(number), last.where(table.c.number == number).scalar_subquery())
+            for number in numbers[start : start + _NUMBERS_PER_QUERY]
+        ]
+        found |= {number: at for number, at in connection.execute(union_all(*looks)) if at is not None}
+    return found
 
 
 def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
