@@ -74,6 +74,7 @@ from callflows.web.line_checker import LineChecker
 from callflows.web.log_lines import LogWriter, configure_logging, create_line_renderer, log_uncaught_errors
 from callflows.web.metric_table import ComponentMetric
 from callflows.web.operator_api import create_operator_router
+from callflows.web.override_sharing import OverrideSharing
 from callflows.web.problem_details import install_problem_handlers
 from callflows.web.recording_links import create_recording_router
 from callflows.web.request_trust import RequestTrust
@@ -239,6 +240,7 @@ class Installation:
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
         )
         self._event_listener = self._create_event_listener()
+        self._override_sharing = OverrideSharing(settings.data, self.journal) if settings.shares_database else None
         self._line_checker = LineChecker(
             settings, self.journal, signer, lambda: self._flow_versions.book, self._live_effects.queue_effect
         )
@@ -592,7 +594,11 @@ class Installation:
         if self._console_listener is not None:
             self._console_listener.start()
         self._line_checker.start()
+        if self._override_sharing is not None:
+            self._override_sharing.start()
         yield
+        if self._override_sharing is not None:
+            await self._override_sharing.stop()
         await self._line_checker.stop()
         if self._console_listener is not None:
             await self._console_listener.stop()

@@ -315,6 +315,11 @@ class Settings(BaseSettings):
         """URL of the journal's database; the default is a SQLite file in ``data``."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.data / 'callflows.db'}"
 
+    @property
+    def shares_database(self) -> bool:
+        """True if other servers may use the same database."""
+        return self.journal_url.startswith("postgres")
+
     @field_validator("console_password")
     @classmethod
     def _check_console_password(cls, password: SecretStr) -> SecretStr:
