@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness, serve_app
 
 from callflows.journal.call_story import build_call_log_row, build_call_story
+from callflows.journal.sql_queries import query_paths
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
@@ -168,8 +169,8 @@ def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelo
             await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             row = await server.until(the_call)
             story = await server.until(lambda store: load_story_with_way(store, row["id"]))
-            paths = await server.until(lambda store: store.list_paths([row["id"]])[row["id"]][1:] and store)
-            return row, story, [visit["node"] for visit in paths.list_paths([row["id"]])[row["id"]]]
+            paths = await server.until(lambda store: store.run_reading(query_paths, [row["id"]]))
+            return row, story, [visit["node"] for visit in paths[row["id"]]]
 
     row, story, path = run_bounded(work())
     assert path == [visit["node"] for visit in story["path"]] == ["start", "sales"]
