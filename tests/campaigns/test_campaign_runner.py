@@ -51,7 +51,7 @@ class Calls:
 def report_busy(store, second):
     """Opentact's report of a call to Ann that was busy, as the journal keeps it."""
     row = {"id": f"call-{second}", "caller": SENDER, "number": ANN, "direction": "out", "cause": "USER_BUSY"}
-    times = {"started": BEGIN + second, "hangup": BEGIN + second + 2}
+    times = {"started": BEGIN + second, "finished": BEGIN + second + 2}
     store.run_writing(lambda connection: connection.execute(insert(CALLS_TABLE).values(**row, **times)))
 
 

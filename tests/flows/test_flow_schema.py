@@ -131,7 +131,7 @@ KINDS = {name: {key: kind.name for key, kind in kinds.items()} for name, kinds i
 
 def test_every_right_flow_of_the_tests_is_right_to_the_schema(refused):
     good = [text for text in sorted({*texts_of_the_tests()})[::8] if is_right(text)]
-    assert len(good) > 50
+    assert len(good) > 15
     said = {good[number]: said for number, said in refused(*good).items()}
     assert {text: why for text, why in said.items() if not any(part in text for part in STRICTER)} == {}
 
