@@ -282,7 +282,7 @@ def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) 
 
 
 def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
-    """Report whether an event without a path is about an executed step."""
+    """Return True if an event without a path is about an executed step."""
     if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
         return False
     reported_step = extract_executed_step(json.loads(event["raw"]))

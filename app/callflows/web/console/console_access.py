@@ -67,7 +67,7 @@ class ConsoleAccess:
         self._signer = signer
 
     def is_open_for(self, request: Request) -> bool:
-        """Return whether the console exists for a request: if people have passwords, or on this machine."""
+        """Return True if the console exists for a request: if people have passwords, or on this machine."""
         return self.accounts.are_open or self._trust.is_local(request.scope)
 
     async def find_session(self, request: Request) -> ConsoleSession | None:
