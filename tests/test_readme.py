@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import shlex
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from callflows.telephony.turn import Turn
 from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from command_process import run_callflows
 from shipped_flows import FRONT_DESK_FILE, copy_shipped_flows
 from strict_mypy import STRICT_MYPY
 from waiting import run_bounded, run_process
@@ -105,7 +104,7 @@ def test_the_commands_that_test_flows_run_as_they_stand(tmp_path):
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 3
     for command in commands:
-        done = run_process([sys.executable, "-m", "callflows.cli", *command[1:]], cwd=tmp_path)
+        done = run_callflows(*command[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -172,9 +171,7 @@ def test_the_commands_that_begin_a_flow_run_as_they_stand(tmp_path):
     commands = [line.partition("#")[0].split() for line in section.splitlines()]
     assert len(commands) == 4
     for command in commands:
-        run = [sys.executable, "-m", "callflows.cli", *command[1:]]
-        env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = run_process(run, cwd=tmp_path, env=env)
+        done = run_callflows(*command[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "callflows" / "acme.yaml").is_file()
 
@@ -183,8 +180,7 @@ def test_the_call_shown_is_the_one_that_the_command_rings(tmp_path):
     copy_shipped_flows(tmp_path)
     section = README.partition("## Ring it")[2].partition("\n## ")[0]
     (command,), (shown,) = (re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("sh", "text"))
-    run = [sys.executable, "-m", "callflows.cli", *shlex.split(command)[1:]]
-    done = run_process(run, cwd=tmp_path)
+    done = run_callflows(*shlex.split(command)[1:], cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == shown
 

@@ -36,6 +36,7 @@ def get_tls_context() -> SSLContext:
     return httpx.create_ssl_context()
 
 
+@cache  # the version is read from the disk
 def get_versioned_user_agent() -> str:
     """Return the name for Opentact and for our own server."""
     return f"{USER_AGENT}/{version('callflows')}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 from typing import TYPE_CHECKING, NamedTuple
 from unittest import mock
 
 from callflows.cli import main
-from waiting import run_process
+from command_process import run_callflows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +40,5 @@ def run_command(*arguments: str) -> CommandResult:
 
 def run_command_process(*arguments: str, folder: Path, **environment: str) -> CommandResult:
     """A command in a process of its own."""
-    command = [sys.executable, "-m", "callflows.cli", *arguments]
-    process = run_process(command, cwd=folder, env=environment)
+    process = run_callflows(*arguments, cwd=folder, env=environment)
     return CommandResult(process.returncode, process.stdout, process.stderr)

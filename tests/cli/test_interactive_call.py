@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import select
 import signal
-import subprocess
-import sys
-import termios
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from command_process import CommandProcess, take_terminal
 from waiting import kill_process, wait_for_exit
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FLOW = """
 numbers: [+12015550123]
 nodes:
@@ -42,17 +41,14 @@ class Phone:
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self._ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "callflows.cli", "call", "+12015550123", "--flows", str(folder), *arguments]
-        shell = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "TERM": "xterm", **environment}
-        self.process = subprocess.Popen(  # noqa: S603 - our own
-            command,
+        self.process = CommandProcess(
+            ["call", "+12015550123", "--flows", str(folder), *arguments],
             cwd=folder,
-            env=shell,
+            env={"PATH": "/usr/bin:/bin", "TERM": "xterm", **environment},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            start_new_session=True,
-            preexec_fn=_own_terminal,  # noqa: PLW1509 - the tests have one thread
+            prepare=take_terminal,
         )
         os.close(theirs)
         self.shown = ""
@@ -87,12 +83,6 @@ class Phone:
         if self.process.poll() is None:
             kill_process(self.process)
         os.close(self._ours)
-
-
-def _own_terminal() -> None:
-    for number in (signal.SIGINT, signal.SIGHUP):  # a shell's background job, such as a CI job, may ignore them
-        signal.signal(number, signal.SIG_DFL)
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -21,41 +16,34 @@ from command_runner import run_command
 from callflows.rehearsal import undocumented_rules
 from callflows.stand_in.stand_in_options import StandInOptions
 from callflows.stand_in.stand_in_rules import ALL_UNDOCUMENTED_RULES
-from waiting import kill_process, wait_for_server
+from command_process import CommandProcess, find_free_port
+from waiting import kill_process, wait_for_exit, wait_for_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    from pathlib import Path
 
 
 @contextlib.contextmanager
-def running(*arguments: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The command in a process of its own: where it listens."""
-    port = free_port()
-    command = [sys.executable, "-m", "callflows.cli", arguments[0], "--port", str(port), *arguments[1:]]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
+def running(*arguments: str, folder: Path) -> Iterator[tuple[str, CommandProcess]]:
+    """The command in a process of its own: where it listens. Its messages are in a file ``log``."""
+    port = find_free_port()
+    with (folder / "log").open("w") as log:
+        command = [arguments[0], "--port", str(port), *arguments[1:]]
+        process = CommandProcess(command, cwd=folder, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for_server(process, url)
+        wait_for_server(process, url, folder / "log")
         yield url, process
     finally:
         kill_process(process)
-        if process.stderr:
-            process.stderr.close()
 
 
 def test_its_first_line_says_that_it_is_an_imitation_and_it_ends_when_it_is_told(tmp_path):
     with running("stand-in", "--number", "+12015550123", folder=tmp_path) as (url, process):
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=20)[1].splitlines()
-        assert process.returncode == 0
+        process.terminate()
+        assert wait_for_exit(process, 20) == 0
+        said = (tmp_path / "log").read_text().splitlines()
     assert "imitation of Opentact" in said[0]
     assert "not Opentact" in said[0]
     assert f"{url}/rest" in said[1]
@@ -135,5 +123,6 @@ def test_where_others_can_ask_what_everybody_knows_is_no_secret(tmp_path):
         assert httpx.get(f"{url}/rest/sip/app", headers=known, trust_env=False).status_code == 401
         assert httpx.get(f"{url}/rest/auth", auth=("owner@example.com", "a-password"), trust_env=False).status_code == 401
         process.terminate()
-        said = process.communicate(timeout=20)[1]
+        wait_for_exit(process, 20)
+        said = (tmp_path / "log").read_text()
     assert "a-password" not in said

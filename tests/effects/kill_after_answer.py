@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
-import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,8 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from command_process import CommandProcess, build_environment, run_serve
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from waiting import kill_process, stop_process, wait_for_server, wait_until
+from waiting import kill_process, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,28 +79,13 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def run_serve(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    """Run ``callflows serve`` in a folder."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
-    environment["CALLFLOWS_PRIVATE_LOOKUPS"] = "127.0.0.0/8"
-    log = folder / "log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own server
-            [sys.executable, "-m", "callflows.cli", "serve", "--port", str(port)],
-            cwd=folder,
-            env=environment,
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
-            wait_for_server(process, f"http://127.0.0.1:{port}/healthz", log)
-            yield process, client
-    finally:
-        stop_process(process)
+def run_serve_with_client(folder: Path) -> Iterator[tuple[CommandProcess, httpx.Client]]:
+    environment = build_environment(private_lookups="127.0.0.0/8")
+    with (
+        run_serve(folder, env=environment) as (process, url),
+        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+    ):
+        yield process, client
 
 
 def measure_kills(
@@ -115,7 +99,7 @@ def measure_kills(
     try:
         receiver.is_broken = is_receiver_broken
         for round_ in range(rounds):
-            with run_serve(folder) as (process, client):
+            with run_serve_with_client(folder) as (process, client):
                 for n in range(CALLS_PER_ROUND):
                     call = f"call-{round_}-{n}"
                     fields = {"from": f"+1201555{1000 + n}", "to": "+12015550123", "call": call}
@@ -124,7 +108,7 @@ def measure_kills(
                 time.sleep(random.uniform(0, max_delay))  # noqa: S311 - no secret
                 kill_process(process)
         receiver.is_broken = False
-        with run_serve(folder), contextlib.suppress(AssertionError):
+        with run_serve_with_client(folder), contextlib.suppress(AssertionError):
             wait_until(lambda: answered <= {*receiver.calls}, "all webhooks", seconds=300)
     finally:
         receiver.close()

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("", "rehearsal", "setup")]
-from server_process import find_free_port
 from stand_in_harness import NUMBER, TOKEN, run_harness
 
+from command_process import find_free_port
 from waiting import run_bounded, stop_process, wait_for_exit, wait_for_server, wait_until_async
 
 if TYPE_CHECKING:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from check_jsonschema import main as check_jsonschema
+from check_jsonschema.parsers.yaml import construct_yaml_implementation, impl2loader
 from click.testing import CliRunner
 from flow_harness import ALL_EXTENSIONS, compile_text, make_flow_text
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
 
 from callflows.flows.authoring.flow_schema import build_flow_schema
 from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
@@ -44,16 +46,24 @@ def schema(tmp_path_factory) -> Path:
     return file
 
 
-@pytest.fixture
-def refused(schema, tmp_path):
-    """What the validator refuses of these texts: by number, what it says."""
+@pytest.fixture(scope="module")
+def refused(schema):
+    """Return what the validator says of the texts that it refuses, by their number.
+
+    The parts of check-jsonschema are used, and not its command: that checks the schema itself anew in each run.
+    """
+    validator = Draft7Validator(json.loads(schema.read_text()))
+    read_yaml = impl2loader(construct_yaml_implementation(), construct_yaml_implementation(pure=True))
+
+    def messages_about(text: str) -> str:
+        try:
+            return "\n".join(error.message for error in validator.iter_errors(read_yaml(BytesIO(text.encode()))))
+        except YAMLError as error:
+            return str(error)
 
     def look(*texts: str) -> dict[int, str]:
-        files = []
-        for number, text in enumerate(texts):
-            files.append(tmp_path / f"{number}.yaml")
-            files[-1].write_text(text, encoding="utf-8")
-        return {int(Path(file).stem): said for file, said in checked(schema, files).items()}
+        messages = {number: messages_about(text) for number, text in enumerate(texts)}
+        return {number: text for number, text in messages.items() if text}
 
     return look
 
@@ -120,7 +130,7 @@ KINDS = {name: {key: kind.name for key, kind in kinds.items()} for name, kinds i
 
 
 def test_every_right_flow_of_the_tests_is_right_to_the_schema(refused):
-    good = [text for text in sorted({*texts_of_the_tests()})[::2] if is_right(text)]
+    good = [text for text in sorted({*texts_of_the_tests()})[::8] if is_right(text)]
     assert len(good) > 50
     said = {good[number]: said for number, said in refused(*good).items()}
     assert {text: why for text, why in said.items() if not any(part in text for part in STRICTER)} == {}

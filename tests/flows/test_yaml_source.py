@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import pytest
 from flow_harness import compile_steps, compile_text, compile_valid_flow, make_flow_text, request_document, spoken_texts
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
 from callflows.language.verbs import ELEMENT_SPECS
-from waiting import run_process
+from command_process import run_callflows
 
 # Every scalar is text
 
@@ -246,7 +245,7 @@ def test_a_file_as_deep_as_can_be_is_an_error_and_no_crash(tmp_path, opening):
     for times in (50, 1000, 100_000):
         text = f"nodes: {opening * times}\n" if opening != "- " else opening * times
         (tmp_path / f"deep{times}.yaml").write_text(text)
-    done = run_process([sys.executable, "-m", "callflows.cli", "check", str(tmp_path)])
+    done = run_callflows("check", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 1, done.stderr[-500:]
     assert {*re.findall(r"deep\d+\.yaml:", done.stdout)} == {"deep50.yaml:", "deep1000.yaml:", "deep100000.yaml:"}
     assert "Traceback" not in done.stderr

@@ -19,7 +19,6 @@ import contextlib
 import itertools
 import os
 import resource
-import socket
 import subprocess
 import sys
 import tempfile
@@ -40,7 +39,8 @@ from temporary_databases import DATABASE_KINDS, create_database, explain_unreach
 from callflows.journal.journal import Journal
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore, parse_database_url
-from waiting import join_thread, kill_process, run_bounded, run_process, stop_process, wait_for_server, wait_until
+from command_process import CommandProcess, build_environment, run_serve
+from waiting import join_thread, kill_process, run_bounded, run_process, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -302,27 +302,16 @@ def measure_outage(
 
 
 @contextlib.contextmanager
-def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def run_server(url: str, data: Path, folder: Path) -> Iterator[tuple[CommandProcess, str]]:
     """A server of one flow: its process, and its URL."""
     (folder / "callflows").mkdir()
     (folder / "callflows" / "desk.yaml").write_text(FLOW, encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
-    environment |= {"CALLFLOWS_DATABASE_URL": url, "CALLFLOWS_DATA": str(data)}
-    command = [sys.executable, "-m", "callflows.cli", "serve", "--port", port]
-    quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=folder, env=environment, **quiet)  # noqa: S603 - our own server
-    base = f"http://127.0.0.1:{port}"
-    try:
-        wait_for_server(process, f"{base}/healthz")
+    environment = build_environment(database_url=url, data=str(data))
+    with run_serve(folder, env=environment) as (process, base):
         wait_until(
             lambda: _read_journal_status(base).get("database") == "ok", "the database of the journal", process=process
         )
         yield process, base
-    finally:
-        stop_process(process)
 
 
 def _read_journal_status(base: str) -> dict[str, Any]:

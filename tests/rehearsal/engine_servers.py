@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -25,8 +22,8 @@ from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller
 from callflows.rehearsal_engine import open_rehearsal_engine
 from callflows.settings import Settings
 from callflows.web.answer_engine import AnswerEngine
-from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
-from waiting import join_thread, kill_process, wait_for_server, wait_until
+from shipped_flows import copy_shipped_flows
+from waiting import join_thread, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -83,24 +80,6 @@ def run_live_server(flows: Path, at: datetime, data: Path, dialect: str = "refer
     finally:
         live_server.should_exit = True
         join_thread(thread)
-
-
-@contextlib.contextmanager
-def run_server_process(flows: Path, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """``callflows serve`` in a process of its own, and its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "callflows.cli", "serve", "--flows", str(flows), "--port", str(port)]
-    environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
-    with (folder / "log").open("wb") as log:
-        serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)  # noqa: S603 - ours
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for_server(serving, f"{url}/healthz", folder / "log")
-        yield url, serving
-    finally:
-        kill_process(serving)
 
 
 async def ring_flow(

@@ -15,7 +15,6 @@ from engine_servers import (
     prepare_flows,
     ring_flow,
     run_live_server,
-    run_server_process,
     run_simulated_engine,
     strip_volatile_parts,
 )
@@ -24,8 +23,9 @@ from lxml import etree
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
+from command_process import CommandProcess, run_callflows, run_serve
 from shipped_flows import REPOSITORY_ROOT
-from waiting import kill_after, kill_process, run_bounded, run_process
+from waiting import kill_after, kill_process, run_bounded
 
 AT = datetime(2026, 11, 23, 15, tzinfo=UTC)
 """A Monday, ten o'clock in New York."""
@@ -91,7 +91,7 @@ fallback: [say: We are sorry.]
 class Kills(ScriptedCaller):
     """Kills the server as soon as it waits in a menu."""
 
-    serving: subprocess.Popen
+    serving: CommandProcess
 
     async def choose_action(self, window):
         if window.verb == "Gather" and self.serving.poll() is None:
@@ -118,7 +118,7 @@ def test_a_call_whose_server_is_killed_in_a_menu_goes_on_by_branches_and_has_the
             rehearsal = Rehearsal(number="+1", url=f"{url}/call", caller=caller, callees=ScriptedCallees(callee))
             return await rehearsal.run(web)
 
-    with run_server_process(tmp_path / "flows", tmp_path) as (url, serving):
+    with run_serve(tmp_path, "--flows", "flows", env={"PATH": "/usr/bin:/bin"}) as (serving, url):
         caller.serving = serving
         told = run_bounded(call(url))
         assert serving.returncode == -9
@@ -154,9 +154,7 @@ def static(tmp_path):
 
 
 def called(tmp_path, *arguments):
-    command = [sys.executable, "-m", "callflows.cli", "call", *arguments]
-    environment = {"PYTHONPATH": str(REPOSITORY_ROOT), "PATH": "/usr/bin:/bin"}
-    done = run_process(command, cwd=tmp_path, env=environment)
+    done = run_callflows("call", *arguments, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
     return done.returncode, done.stdout, done.stderr
 
 

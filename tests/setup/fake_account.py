@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,11 @@ class FakeAccount(FakeOpentact):
         uuid = f"00000000-0000-4000-8000-{self._row_count:012}"
         drawer[uuid] = {"uuid": uuid, "created_on": "2026-03-05T16:30:00.000Z", **fields}
         return uuid
+
+    def restore_rows(self, other: FakeAccount) -> None:
+        """Give the account copies of all that another has."""
+        names = ("apps", "leases", "subscriptions", "documents", "profiles", "_row_count")
+        self.__dict__.update({name: copy.deepcopy(other.__dict__[name]) for name in names})
 
     def dump_state(self) -> Any:
         """All that the account has, to be compared."""

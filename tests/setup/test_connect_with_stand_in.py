@@ -13,7 +13,7 @@ import pytest
 
 from cli.command_runner import run_command
 from setup.fake_account import NUMBER, OTHER_NUMBER, OUR_TOKEN
-from setup.server_process import run_server_process
+from setup.server_process import run_server_of_flow
 from waiting import join_thread
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def platform(tmp_path, monkeypatch):
         options.StandInNumber(number=OTHER_NUMBER),
     )
     with (
-        run_server_process(tmp_path, FLOW, TOKEN=OUR_TOKEN) as server,
+        run_server_of_flow(tmp_path, FLOW, TOKEN=OUR_TOKEN) as server,
         in_a_thread(options.StandInOptions(numbers=numbers)) as there,
     ):
         monkeypatch.chdir(tmp_path)

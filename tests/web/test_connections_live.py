@@ -10,10 +10,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from test_serve_process import ASKED, TOKEN, free_port, serving
+from test_serve_process import ASKED, TOKEN, serving
 
 from callflows.web import http_protocol
+from command_process import find_free_port
 from waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("served"), token=TOKEN, deadline_ms="300") as found:
+        yield found
 
 
 def connect_halfway(port: int, data: bytes) -> socket.socket:
@@ -24,47 +31,43 @@ def connect_halfway(port: int, data: bytes) -> socket.socket:
 
 
 @pytest.mark.parametrize("data", [b"", b"GET /call HTTP/1.1\r\nHost: a\r\nX-Half: ", b"GET /ca"])
-def test_many_connections_with_half_a_request_keep_no_caller_out(tmp_path, data):
-    with serving(tmp_path, token=TOKEN) as served:
-        waiting = [connect_halfway(served.port, data) for _ in range(http_protocol.MAX_WAITING_CONNECTIONS + 200)]
-        try:
-            for _ in range(5):
-                reply = httpx.get(f"http://127.0.0.1:{served.port}/call", params=ASKED, timeout=5, trust_env=False)
-                assert reply.status_code == 200
-            closed = 0
-            for connection in waiting[:200]:
-                connection.settimeout(5)
-                closed += connection.recv(1) == b""
-            assert closed == 200
-        finally:
-            for connection in waiting:
-                connection.close()
+def test_many_connections_with_half_a_request_keep_no_caller_out(served, data):
+    waiting = [connect_halfway(served.port, data) for _ in range(http_protocol.MAX_WAITING_CONNECTIONS + 200)]
+    try:
+        for _ in range(5):
+            reply = httpx.get(f"http://127.0.0.1:{served.port}/call", params=ASKED, timeout=5, trust_env=False)
+            assert reply.status_code == 200
+        closed = 0
+        for connection in waiting[:200]:
+            connection.settimeout(5)
+            closed += connection.recv(1) == b""
+        assert closed == 200
+    finally:
+        for connection in waiting:
+            connection.close()
 
 
-def test_a_connection_that_sends_no_headers_is_closed_after_a_while(tmp_path):
-    with serving(tmp_path, token=TOKEN) as served:
-        connection = connect_halfway(served.port, b"GET /call HTTP/1.1\r\n")
-        connection.settimeout(http_protocol.HEADER_TIMEOUT_SECONDS + 5)
-        began = time.monotonic()
-        assert connection.recv(1) == b""
-        assert time.monotonic() - began > http_protocol.HEADER_TIMEOUT_SECONDS - 2
-        connection.close()
+def test_a_connection_that_sends_no_headers_is_closed_after_a_while(served):
+    connection = connect_halfway(served.port, b"GET /call HTTP/1.1\r\n")
+    connection.settimeout(http_protocol.HEADER_TIMEOUT_SECONDS + 5)
+    began = time.monotonic()
+    assert connection.recv(1) == b""
+    assert time.monotonic() - began > http_protocol.HEADER_TIMEOUT_SECONDS - 2
+    connection.close()
 
 
-def test_a_keep_alive_connection_may_wait_between_its_requests(tmp_path):
-    with serving(tmp_path, token=TOKEN) as served:
-        for _ in range(3):
-            assert served.http.get("/call", params=ASKED).status_code == 200
+def test_a_keep_alive_connection_may_wait_between_its_requests(served):
+    for _ in range(3):
+        assert served.http.get("/call", params=ASKED).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/webhook", "/sms", "/call"])
-def test_a_body_that_never_comes_is_answered_in_time(tmp_path, path):
-    with serving(tmp_path, token=TOKEN, deadline_ms="300") as served:
-        head = f"POST {path}?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n".encode()
-        connection = connect_halfway(served.port, head)
-        connection.settimeout(5)
-        assert connection.recv(100).startswith(b"HTTP/1.1 200" if path == "/call" else b"HTTP/1.1 408")
-        connection.close()
+def test_a_body_that_never_comes_is_answered_in_time(served, path):
+    head = f"POST {path}?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n".encode()
+    connection = connect_halfway(served.port, head)
+    connection.settimeout(5)
+    assert connection.recv(100).startswith(b"HTTP/1.1 200" if path == "/call" else b"HTTP/1.1 408")
+    connection.close()
 
 
 def test_workers_end_with_their_parent_even_if_it_is_killed(tmp_path):
@@ -86,5 +89,5 @@ def test_a_public_server_without_a_token_does_not_start(tmp_path):
 
 
 def test_a_server_of_this_machine_needs_no_token(tmp_path):
-    with serving(tmp_path, public_url=f"http://127.0.0.1:{free_port()}") as served:
+    with serving(tmp_path, public_url=f"http://127.0.0.1:{find_free_port()}") as served:
         assert served.http.get("/healthz").status_code == 200

@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +15,8 @@ import httpx
 import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
-from waiting import run_process, stop_process, wait_for_exit, wait_for_server, wait_until
+from command_process import CommandProcess, build_environment, find_free_port, run_callflows, run_serve
+from waiting import wait_for_exit, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,17 +32,11 @@ ASKED = {**CALL_FIELDS, "token": TOKEN}
 
 
 class Served(NamedTuple):
-    process: subprocess.Popen[str]
+    process: CommandProcess
     http: httpx.Client
     port: int
     log: Path
     console_url: str
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -53,28 +46,20 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
     flows.mkdir()
     (flows / "desk.yaml").write_text(DESK, encoding="utf-8")
     (flows / "broken.yaml").write_text(BROKEN, encoding="utf-8")
-    port, log = free_port(), folder / "log"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
-    environment |= {f"CALLFLOWS_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(port)]
-    with log.open("w") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own server
-            command, cwd=folder, env=environment, stdout=out, stderr=err or out, text=True
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=5) as http:
-            wait_for_server(process, f"http://127.0.0.1:{port}/healthz", log)
-            yield Served(process, http, port, log, f"http://127.0.0.1:{settings.get('console_port', port)}")
-    finally:
-        stop_process(process)
-        if process.stderr:
-            process.stderr.close()
+    with (
+        run_serve(folder, env=build_environment(**settings), stderr=err) as (process, url),
+        httpx.Client(base_url=url, trust_env=False, timeout=5) as http,
+    ):
+        port = int(url.rpartition(":")[2])
+        yield Served(process, http, port, folder / "log", f"http://127.0.0.1:{settings.get('console_port', port)}")
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    with serving(folder, token=TOKEN, deadline_ms="300", console_port=str(free_port()), console_password=PASSWORD) as found:
+    with serving(
+        folder, token=TOKEN, deadline_ms="300", console_port=str(find_free_port()), console_password=PASSWORD
+    ) as found:
         yield found
 
 
@@ -189,8 +174,7 @@ def test_a_port_that_another_program_uses_is_said_before_anything_else(tmp_path)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(other.getsockname()[1])]
-        done = run_process(command, cwd=tmp_path)
+        done = run_callflows("serve", "--port", str(other.getsockname()[1]), cwd=tmp_path)
     assert done.returncode == 2
     assert "another program uses this port" in done.stderr
     assert "--port" in done.stderr
@@ -211,7 +195,8 @@ def test_its_log_is_lines_of_json_that_name_nobody(served):
 
 
 def test_a_log_that_nobody_reads_keeps_no_caller_waiting(tmp_path):
-    with serving(tmp_path, err=subprocess.PIPE) as served:
+    unread, writing = os.pipe()
+    with open(unread, "rb"), open(writing, "wb") as log, serving(tmp_path, err=log.fileno()) as served:  # noqa: PTH123 - a pipe
         for _ in range(150):
             assert is_fallback(served.http.get("/call", params={**CALL_FIELDS, "to": "12015550124"}))
         assert list_spoken_texts(read_document(served.http.get("/call", params=CALL_FIELDS)))
@@ -226,7 +211,7 @@ def test_a_log_on_a_full_disk_keeps_no_caller_waiting(tmp_path):
 
 
 def test_several_processes_answer_one_call(tmp_path):
-    with serving(tmp_path, workers="2", console_port=str(free_port())) as served:
+    with serving(tmp_path, workers="2", console_port=str(find_free_port())) as served:
         for _ in range(6):
             with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
                 (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))

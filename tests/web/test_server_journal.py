@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
-import sys
 import time
 
 from in_process_server import CALL_FIELDS
 from test_serve_process import ASKED, TOKEN, serving
 
-from waiting import run_process, wait_until
+from command_process import run_callflows
+from waiting import wait_until
 
 
 def journal_of(http):
@@ -23,8 +23,7 @@ def until(true, seconds=20):
 
 
 def log_of(folder, *arguments, check=True, **environment):
-    command = [sys.executable, "-m", "callflows.cli", "log", "--format", "json", *arguments]
-    return run_process(command, cwd=folder, env=environment, check=check)
+    return run_callflows("log", "--format", "json", *arguments, cwd=folder, env=environment, check=check)
 
 
 def told(folder, *arguments, **environment):

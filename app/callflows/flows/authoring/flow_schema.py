@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
@@ -182,7 +183,8 @@ def _build_reference(name: str) -> JsonSchema:
 # Values
 
 
-def _build_value_definitions() -> dict[str, JsonSchema]:
+@functools.cache  # many definitions refer to these, and the names of the zones are read from the disk
+def _build_value_definitions() -> Mapping[str, JsonSchema]:
     """Return the definitions of values shared by several keys."""
     texts = {"type": ["string", "number", "boolean", "array"], "items": TEXT_SCHEMA}
     way = _build_closed_object({"when": _WHEN_SCHEMA, "goto": {**TEXT_SCHEMA, "description": "The node."}})
