@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+import structlog
 
 from callflows.background_work import BackgroundThread, BoundedQueue
 from waiting import join_thread, wait_until
@@ -119,3 +120,19 @@ def test_a_second_start_starts_no_second_thread():
     time.sleep(0.05)
     thread.stop(10)
     assert len(threads) == 1
+
+
+def test_a_thread_survives_what_its_work_raises_and_says_so_once_in_a_row():
+    runs: list[int] = []
+
+    def act() -> None:
+        runs.append(1)
+        if len(runs) < 4:
+            raise OSError("Too many open files")
+
+    thread = BackgroundThread("test", act, 0.001)
+    with structlog.testing.capture_logs() as lines:
+        thread.start()
+        wait_until(lambda: len(runs) > 4, "another run")
+        thread.stop(10)
+    assert [line["event"] for line in lines] == ["background work failed; it is tried again"]

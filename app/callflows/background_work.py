@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import collections
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from callflows.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_LOG: Final = get_logger("server")
 _ItemT = TypeVar("_ItemT")
 
 
@@ -83,9 +86,18 @@ class BackgroundThread:
             self._thread.join(timeout=grace_seconds)
 
     def _run(self) -> None:
-        is_last_run = False
+        is_last_run = has_failed = False
         while not is_last_run:
             self._wake.wait(self._pause_seconds)
             self._wake.clear()
             is_last_run = self.is_stopping
-            self._action()
+            try:
+                self._action()
+                has_failed = False
+            except Exception as error:  # noqa: BLE001 - a server without this thread would count or write nothing any more
+                # Tried again after each pause: what fails for long is logged once.
+                if not has_failed:
+                    _LOG.exception(
+                        "background work failed; it is tried again", thread=self._name, error=type(error).__name__
+                    )
+                has_failed = True

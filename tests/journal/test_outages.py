@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from faults import measure_database_outage, measure_full_disk, measure_kill
 
 

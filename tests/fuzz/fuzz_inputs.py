@@ -1,0 +1,130 @@
+"""Inputs at random by the thousand: ``python tests/fuzz/fuzz_inputs.py [--cases N] [--atheris SECONDS] [NAME …]``.
+
+Documents, flow files, events, posted calls, tickets and requests are damaged by hypothesis and read; then schemathesis
+asks every endpoint of the OpenAPI description, if it is installed (``pip install schemathesis``). A reader that raises
+anything but its own refusal, hangs for ten seconds, or grows in memory is wrong. CI reads 100 of each
+(``test_input_slice.py``); at night: ``--cases 100000``. ``--atheris`` has atheris search for inputs by coverage, for some
+seconds each (``pip install atheris``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gc
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from hypothesis import HealthCheck, given, settings
+from input_cases import READERS, TESTS
+
+sys.path.insert(0, str(TESTS / "setup"))
+from server_process import run_server_of_flow
+
+HANG_SECONDS = 10
+MAX_GROWTH_MB = 60
+"""Growth of memory, within the second half of the cases, that caches may take."""
+FLOW = "numbers: +12015550123\nnodes: {start: [{say: Hello.}]}\n"
+TOKEN = "a-token-of-the-fuzzer-4tY"  # noqa: S105 - of a server of this machine, for a minute
+
+
+def read_memory() -> float:
+    """The memory of this process in MB."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def run_reader(name: str, cases: int) -> bool:
+    """Read inputs at random. Prints the figures, and the smallest input that is wrong."""
+    read, make = READERS[name]
+    sizes: list[float] = []
+    count = 0
+
+    def read_one(data: bytes) -> None:
+        nonlocal count
+        count += 1
+        if count in (cases // 2, cases):
+            sizes.append(read_memory())
+        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+        try:
+            read(data)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    began = time.monotonic()
+    checks = settings(max_examples=cases, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    try:
+        checks(given(make())(read_one))()
+    except Exception as error:  # noqa: BLE001 - whatever a reader raises is the find
+        print(f"WRONG {name}: {type(error).__name__}: {error}\n      {getattr(error, '__notes__', '')}", flush=True)
+        return False
+    growth = sizes[-1] - sizes[0] if len(sizes) > 1 else 0.0
+    is_fine = growth < MAX_GROWTH_MB
+    print(
+        f"{'ok   ' if is_fine else 'WRONG'} {name}: {count:,} cases in {time.monotonic() - began:.0f} s, "
+        f"memory grew by {growth:.1f} MB in the second half",
+        flush=True,
+    )
+    return is_fine
+
+
+def run_schemathesis(cases: int) -> bool:
+    """Ask every endpoint of the description at random: no status of 500 or more, no answer that the description denies."""
+    program = shutil.which("schemathesis") or shutil.which("schemathesis", path=Path(sys.executable).parent)
+    if program is None:
+        print("skip  OpenAPI: schemathesis is not installed")
+        return True
+    with tempfile.TemporaryDirectory() as folder, run_server_of_flow(Path(folder), FLOW, TOKEN=TOKEN) as url:
+        command = [program, "run", f"{url}/openapi.json?token={TOKEN}", "--url", url, "--phases", "fuzzing"]
+        command += ["-H", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error", "--max-examples", str(cases)]
+        done = subprocess.run([*command, "--no-color"], check=False, capture_output=True, text=True, cwd=folder)
+    print(
+        f"{'ok   ' if done.returncode == 0 else 'WRONG'} OpenAPI: {done.stdout[-1500:].strip()}{done.stderr[-500:]}",
+        flush=True,
+    )
+    return done.returncode == 0
+
+
+def search_by_coverage(name: str, seconds: int) -> None:
+    """Search inputs for one reader with atheris, in this process, which ends with it."""
+    import atheris  # noqa: PLC0415 - an extra
+
+    read, _make = READERS[name]
+    atheris.instrument_all()
+    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", f"-timeout={HANG_SECONDS}", "-verbosity=0"], read)
+    atheris.Fuzz()
+
+
+def main() -> int:
+    """Run all, or what is named."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help=f"{', '.join(READERS)}, OpenAPI")
+    parser.add_argument("--cases", type=int, default=5000, help="of each reader; a fiftieth of each endpoint")
+    parser.add_argument("--atheris", type=int, default=0, metavar="SECONDS")
+    arguments = parser.parse_args()
+    names = arguments.names or [*READERS, "OpenAPI"]
+    if arguments.atheris:
+        if len(names) == 1:
+            search_by_coverage(names[0], arguments.atheris)
+        codes = [
+            subprocess.run([sys.executable, __file__, "--atheris", str(arguments.atheris), name], check=False).returncode
+            for name in names
+            if name in READERS
+        ]
+        return max(codes)
+    results = [run_reader(name, arguments.cases) for name in names if name in READERS]
+    if "OpenAPI" in names:
+        results.append(run_schemathesis(max(1, arguments.cases // 50)))
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    os.environ["CALLFLOWS_DATA"] = tempfile.mkdtemp()
+    sys.exit(main())

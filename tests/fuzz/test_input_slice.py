@@ -1,0 +1,15 @@
+"""A slice of ``fuzz_inputs.py``, and what it found."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from input_cases import READERS
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_input_breaks_a_reader(name):
+    read, make = READERS[name]
+    count = 30 if name in ("flow files", "requests") else 100
+    checks = settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    checks(given(make())(read))()
