@@ -166,6 +166,14 @@ class JournalQueries:
         """Return the last holder of a lease and its mark; None if never held. Raises JournalUnavailableError."""
         return await self._run_query(self._store.load_lease, name)
 
+    async def load_shared_text(self, name: str) -> str | None:
+        """Return a text that all servers share; None if there is none. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.load_shared_text, name)
+
+    async def replace_shared_text(self, name: str, before: str, text: str) -> bool:
+        """Replace a shared text; return False if it is not ``before`` any more. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.replace_shared_text, name, before, text)
+
     @property
     def shortest_message_seconds(self) -> float:
         """Length in seconds below which a recording is no voicemail."""

@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, 
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0007"
+SCHEMA_HEAD: Final = "0008"
 """Revision of the newest migration."""
 
 
@@ -225,6 +225,10 @@ LEASES_TABLE: Final = Table(
     Column("mark", Double),
 )
 """Leases for the work of one process at a time. ``mark`` is the moment up to which the work is complete."""
+SHARED_TEXTS_TABLE: Final = Table(
+    "shared_texts", JOURNAL_METADATA, Column("name", Text, primary_key=True), Column("text", Text, nullable=False)
+)
+"""Texts that all servers share, as the overrides of opening hours."""
 VERSIONS_TABLE: Final = Table(
     "versions",
     JOURNAL_METADATA,

@@ -19,7 +19,7 @@ from callflows.errors import JournalRejectionError, JournalUnavailableError, Set
 from callflows.journal import erasure, inbox, sql_queries
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
-from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE
+from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE, SHARED_TEXTS_TABLE
 from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
@@ -250,6 +250,20 @@ class SqlStore:
                 select(LEASES_TABLE.c.holder, LEASES_TABLE.c.mark).where(LEASES_TABLE.c.name == name)
             ).first()
         return StoredLease(*found) if found is not None else None
+
+    def load_shared_text(self, name: str) -> str | None:
+        """Return a text that all servers share; None if there is none."""
+        with self._open_read_connection() as connection:
+            return connection.execute(select(SHARED_TEXTS_TABLE.c.text).where(SHARED_TEXTS_TABLE.c.name == name)).scalar()
+
+    def replace_shared_text(self, name: str, before: str, text: str) -> bool:
+        """Replace a shared text, or make it. Return False if it is not ``before`` any more: another server was quicker."""
+        new = INSERT_BY_DIALECT[self._engine.dialect.name](SHARED_TEXTS_TABLE).values(name=name, text=text)
+        changed = new.on_conflict_do_update(
+            index_elements=["name"], set_={"text": text}, where=SHARED_TEXTS_TABLE.c.text == before
+        )
+        with self._open_write_connection() as connection:
+            return connection.execute(changed.returning(SHARED_TEXTS_TABLE.c.name)).first() is not None
 
     def erase_rows_before(self, moment: float, limit: int) -> int:
         """Erase a bounded number of old calls and of old rows without a call. Return the number of erased rows.

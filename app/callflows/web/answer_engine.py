@@ -145,7 +145,7 @@ class AnswerEngine:
         if flow is None:
             unknown = AnswerOutcome("unknown-number", cause="no flow has this number", detail=turn.number)
             return STATUS_OK, self.apology, unknown, turn
-        if self._call_limits is not None:
+        if self._call_limits is not None and not turn.is_line_check:
             try:
                 self._call_limits.count_call(turn.caller.number, turn.number)
             except CallLimitError as error:

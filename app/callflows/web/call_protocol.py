@@ -77,7 +77,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
         self._stop_waiting()
         self._holds_call = True
         self._began = time.perf_counter()
-        self._is_kept_alive = self.parser.should_keep_alive()
+        self._is_kept_alive = self.parser.should_keep_alive() and not self._is_last_request
 
     def _may_hold_call(self) -> bool:
         """Return True if this is a plain request of a call, and nothing before it waits; then its scope is completed."""

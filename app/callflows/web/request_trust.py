@@ -89,6 +89,10 @@ class RequestTrust:
                 break
         return address
 
+    def comes_from_trusted_proxy(self, scope: Mapping[str, Any]) -> bool:
+        """Report whether a proxy of the settings has sent a request."""
+        return self._is_trusted_proxy(_parse_address((scope.get("client") or ("",))[0]))
+
     def describe_source(self, scope: Mapping[str, Any]) -> str:
         """Return the source address as text, for limits and the audit log."""
         return str(self.find_source_address(scope) or "unknown address")

@@ -15,7 +15,7 @@ import dataclasses
 import math
 import os
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import yaml
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 
 OVERRIDES_FILE_NAME: Final = "overrides.yaml"
+SHARED_OVERRIDES_FILE_NAME: Final = "overrides.shared.yaml"
+"""File in the data folder with the overrides that all servers had last; a server alone has none."""
+OverrideEntry: TypeAlias = "dict[str, object]"
 _OVERRIDE_STATES: Final = ("open", "closed")
 _OVERRIDE_KEYS: Final = ("flow", "hours", "state", "from", "until", "note")
 _OPTIONAL_KEYS: Final = frozenset({"from", "note"})
@@ -234,9 +237,11 @@ def cancel_overrides(folder: File, flow: str, hours: str, now: datetime) -> int:
 def choose_override_folder(flows_folder: File, data_folder: File) -> File:
     """Return the folder for a new override: that of the flows, or the data folder if the former is read-only.
 
-    If the data folder has overrides already, new ones are added to them, because they win over those beside the flows.
+    If the data folder has overrides already, new ones are added to them, because they win over those beside the flows. If
+    it has shared ones, other servers know only those of the data folder.
     """
-    if _can_change_overrides(flows_folder) and not (data_folder / OVERRIDES_FILE_NAME).is_file():
+    has_own = any((data_folder / name).is_file() for name in (OVERRIDES_FILE_NAME, SHARED_OVERRIDES_FILE_NAME))
+    if _can_change_overrides(flows_folder) and not has_own:
         return flows_folder
     data_folder.mkdir(parents=True, exist_ok=True)
     return data_folder
@@ -266,21 +271,28 @@ def _cancel_overrides_in(folder: File, flow: str, hours: str, now: datetime) -> 
 
 
 @contextlib.contextmanager
-def _edit_entries(folder: File, now: datetime) -> Iterator[list[dict[str, object]]]:
+def _edit_entries(folder: File, now: datetime) -> Iterator[list[OverrideEntry]]:
     """Yield the entries of a folder's file that have not expired, and write the changed list, under a lock."""
     file = (folder / OVERRIDES_FILE_NAME).resolve()
     with lock_file(file):
         # Entries stay as they were written: one with a mistake is not ours to take away.
-        entries = [entry for entry in _load_entries(file) if not _has_expired(entry, now)]
+        entries = [entry for entry in load_entries(file) if not has_expired(entry, now)]
         yield entries
-        if entries:
-            written = yaml.safe_dump(entries, sort_keys=False, default_flow_style=None, allow_unicode=True, width=math.inf)
-            replace_file_text(file, _OVERRIDES_FILE_HEADER + written)
-        else:
-            file.unlink(missing_ok=True)
+        write_entries(file, entries)
 
 
-def _load_entries(file: File) -> list[dict[str, object]]:
+def write_entries(file: File, entries: list[OverrideEntry], *, keeps_empty: bool = False) -> None:
+    """Write the entries of a file; without entries there is no file, unless it ``keeps_empty``. Raises OSError."""
+    if entries:
+        written = yaml.safe_dump(entries, sort_keys=False, default_flow_style=None, allow_unicode=True, width=math.inf)
+        replace_file_text(file, _OVERRIDES_FILE_HEADER + written)
+    elif keeps_empty:
+        replace_file_text(file, "[]\n")
+    else:
+        file.unlink(missing_ok=True)
+
+
+def load_entries(file: File) -> list[OverrideEntry]:
     """Return the entries of a file as mappings of texts; none if the file does not exist. Raises ValueError."""
     text = file.read_bytes() if file.exists() else b""
     if _has_only_comments(text):
@@ -298,7 +310,7 @@ def _render_moment(moment: datetime) -> str:
     return moment.isoformat(" ", "seconds" if moment.second else "minutes")
 
 
-def _has_expired(entry: Mapping[str, object], now: datetime) -> bool:
+def has_expired(entry: Mapping[str, object], now: datetime) -> bool:
     """Return True if an entry has ended in every time zone. An unreadable entry has not."""
     # UTC-12 is the last zone to reach a wall time.
     ends = parse_end_moment(str(entry.get("until", "")), timezone(timedelta(hours=-12)))
