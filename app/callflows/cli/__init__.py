@@ -6,11 +6,10 @@ import sys
 
 __all__ = ["main"]
 
+_UNIX_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "termios", "uvloop"})
+"""Modules of Python, and a library, that Windows does not have."""
 _STOPPED_EXIT_CODE = 130
 """The exit code of a command that Ctrl-C stopped, as shells have it."""
-
-_UNIX_MODULES = frozenset({"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"})
-"""Modules of Python that Windows does not have."""
 
 
 def main() -> None:
@@ -30,7 +29,8 @@ def main() -> None:
             raise  # a fault of ours, not of the installation
         if library in _UNIX_MODULES:
             print(
-                f"callflows: this system has no {library}, as Windows: run callflows in WSL, or in Docker", file=sys.stderr
+                "callflows: this command needs Linux or macOS: on Windows, run it in WSL or in the container",
+                file=sys.stderr,
             )
             sys.exit(2)
         print(f"callflows: the library {library} is missing: install callflows again, with its libraries", file=sys.stderr)
