@@ -439,7 +439,7 @@ def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) ->
 
 
 def is_loopback_host(host: str) -> bool:
-    """Return whether the host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    """Return True if the host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

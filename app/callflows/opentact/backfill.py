@@ -122,7 +122,7 @@ def _format_opentact_time(value: datetime) -> str:
 
 
 def _was_active_between(record: RestRecord, since: datetime, until: datetime) -> bool:
-    """Return whether a record was live or has a timestamp in the period; a record without timestamps counts as active."""
+    """Return True if a record was live or has a timestamp in the period; a record without timestamps counts as active."""
     if isinstance(record, CallEntity) and not record.is_over:
         return True
     moments = record.list_timestamps()

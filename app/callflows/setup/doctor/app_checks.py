@@ -287,7 +287,7 @@ def _diagnose_number_texts(
 
 
 def _can_send_messages(lease: OpentactLease) -> bool:
-    """Return whether messages are enabled on a number; unreported fields count as enabled."""
+    """Return True if messages are enabled on a number; unreported fields count as enabled."""
     without = lease.messaging.is_reported and not lease.messaging.profile_uuid
     able = lease.features is None or any("sms" in str(feature).lower() for feature in lease.features)
     return able and not without

@@ -86,7 +86,7 @@ class ConsoleAccess:
         self._signer = signer
 
     def is_open_for(self, request: Request) -> bool:
-        """Return whether the console exists for a request: if people can sign in, or on this machine."""
+        """Return True if the console exists for a request: if people can sign in, or on this machine."""
         if self.accounts.are_open or self.outside.provider is not None:
             return True
         return bool(self.outside.find_proxy_name(request.scope)) or self._trust.is_local(request.scope)
