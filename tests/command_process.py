@@ -27,8 +27,9 @@ from waiting import MAX_COMMAND_SECONDS, stop_process, wait_for_exit, wait_for_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
+FORKING = multiprocessing.get_context("forkserver")
+"""Makes processes that have the package loaded."""
+FORKING.set_forkserver_preload(
     [
         "callflows.cli.root_commands",
         "callflows.flows.loader.check_runner",
@@ -69,7 +70,7 @@ class CommandProcess:
         self.args = ["callflows", *arguments]
         streams = [_SharedStream(given, number) for number, given in enumerate((stdin, stdout, stderr))]
         environment = dict(os.environ if env is None else env)
-        self._process = _FORKS.Process(target=_run_main, args=(self.args, str(cwd), environment, streams, prepare))
+        self._process = FORKING.Process(target=_run_main, args=(self.args, str(cwd), environment, streams, prepare))
         self._process.start()
         self.pid: int = self._process.pid
 

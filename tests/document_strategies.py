@@ -6,6 +6,7 @@ import functools
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from callflows.language import DTMF, Dial, Extensions, Gather, Play, Response
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from callflows.language.element import Element
     from callflows.language.value_kinds import ValueKind
     from callflows.language.verb_table import Dialect
+
+FEWER_EXAMPLES = settings(max_examples=max(3, settings().max_examples // 3))
+"""For tests of each element alone: an element has few attributes, and each example is dear."""
 
 XML_CHARACTERS = st.characters(
     exclude_categories=["Cs", "Cc"], include_characters="\t\n\r\x7f\x85\x9f", exclude_characters="\ufffe\uffff"

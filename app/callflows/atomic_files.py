@@ -76,7 +76,7 @@ def lock_file(file: Path) -> Iterator[None]:
 
 
 def _is_same_file(handle: int, file: Path) -> bool:
-    """Return whether ``file`` still names the open file; the previous holder deletes the lock file on release."""
+    """Return True if ``file`` still names the open file; the previous holder deletes the lock file on release."""
     try:
         return os.path.samestat(os.fstat(handle), file.stat())
     except FileNotFoundError:

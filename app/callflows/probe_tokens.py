@@ -22,7 +22,7 @@ def make_probe_token(token: str) -> str:
 
 
 def is_probe_token(candidate: str, tokens: tuple[bytes, ...]) -> bool:
-    """Return whether ``candidate`` is a probe token made from one of ``tokens`` within the last ten minutes."""
+    """Return True if ``candidate`` is a probe token made from one of ``tokens`` within the last ten minutes."""
     at, _, mark = candidate.removeprefix(_PROBE_PREFIX).partition(".")
     if (
         not candidate.startswith(_PROBE_PREFIX)

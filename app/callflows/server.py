@@ -65,6 +65,7 @@ from callflows.web.console.console_accounts import ConsoleAccounts
 from callflows.web.console.console_app import create_console_app, redirect_to_console
 from callflows.web.console.console_frame import ConsoleSources
 from callflows.web.console.console_sessions import SessionSigner
+from callflows.web.console.outside_people import OutsidePeople
 from callflows.web.console_listener import ConsoleListener
 from callflows.web.event_intake import EventIntake
 from callflows.web.flow_workshop import FlowWorkshop
@@ -87,11 +88,13 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from callflows.flows.flow import Flow
     from callflows.flows.loader.flow_library import FlowLibrary
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.rehearsal.platform_network import PlatformNetwork
-    from callflows.setup.doctor.doctor_runner import DoctorResult
+    from callflows.setup.doctor.doctor_runner import DoctorFinding, DoctorResult
     from callflows.web.event_listener import EventListener
+    from callflows.web.execution_log_fetcher import ExecutionLogFetcher
 
 
 _LOG: Final = get_logger("server")
@@ -194,6 +197,7 @@ class Installation:
             self.journal,
             processes,
             lambda: library.loaded_flows.book,
+            lambda: library.refresh().book,
         )
         self.opentact = create_opentact_client(settings)
         self._traces = create_call_traces(importlib.metadata.version("callflows"))
@@ -231,6 +235,7 @@ class Installation:
             record_answer=self.journal.record_soon,
             call_limits=CallLimits(settings.caller_calls_per_minute, settings.number_calls_per_minute),
         )
+        self._execution_logs = self._create_execution_log_fetcher()
         self.event_intake = EventIntake(
             self.journal, self._create_event_handlers(), first_handlers=[self._create_inbound_sms().handle_event]
         )
@@ -249,7 +254,8 @@ class Installation:
         if self.settings.console_address is not None:
             # PUBLIC_URL is the callers' address: it says nothing about the console's.
             trust = RequestTrust(self.settings.model_copy(update={"public_url": ""}))
-        access = ConsoleAccess(self.journal, trust, accounts, SessionSigner(load_secret_keys(self.settings)))
+        signer = SessionSigner(load_secret_keys(self.settings))
+        access = ConsoleAccess(self.journal, trust, accounts, signer, OutsidePeople(self.settings, trust))
         sources = ConsoleSources(
             journal=self.journal,
             get_loaded_flows=lambda: self.library.loaded_flows,
@@ -260,6 +266,7 @@ class Installation:
             send_effect=self._live_effects.queue_effect if self.opentact is not None else None,
             summarize_answers=self.answer_metrics.summarize,
             run_doctor=self._run_local_doctor,
+            find_misrouted_numbers=self._find_misrouted_numbers if self.opentact is not None else None,
             open_rehearsal_network=self._open_rehearsal_network,
         )
         return create_console_app(sources, access, self.workshop)
@@ -270,12 +277,12 @@ class Installation:
         return None if address is None else ConsoleListener(self.create_console(), *address)
 
     @contextlib.asynccontextmanager
-    async def _open_rehearsal_network(self, name: str) -> AsyncIterator[PlatformNetwork]:
-        """Open the engine of rehearsals with a flow that is loaded."""
+    async def _open_rehearsal_network(self, flow: Flow) -> AsyncIterator[PlatformNetwork]:
+        """Open the engine of rehearsals with a flow."""
         from callflows.rehearsal.platform_network import HttpNetwork  # noqa: PLC0415 - heavy, and only for a page
         from callflows.rehearsal_engine import open_rehearsal_engine  # noqa: PLC0415 - as above
 
-        book = FlowBook([await asyncio.to_thread(self._compile_for_rehearsal, self.library.loaded_flows.book.flows[name])])
+        book = FlowBook([await asyncio.to_thread(self._compile_for_rehearsal, flow)])
         signer = create_ticket_signer(self.settings)
         async with open_rehearsal_engine(self.settings, book, signer) as engine, HttpNetwork(engine) as network:
             yield network
@@ -290,6 +297,17 @@ class Installation:
         try:
             checks = build_doctor_checks(self.settings, account, lambda: self.library.loaded_flows)
             return await run_doctor_checks(checks, offline=True)
+        finally:
+            await account.close()
+
+    async def _find_misrouted_numbers(self) -> Mapping[str, DoctorFinding]:
+        """Ask Opentact which numbers of the flows do not come here. Raises OpentactError and SettingsError."""
+        from callflows.setup.doctor.account_checks import DoctorAccount  # noqa: PLC0415 - heavy, and only for a page
+        from callflows.setup.doctor.app_checks import find_misrouted_numbers  # noqa: PLC0415 - as above
+
+        account = DoctorAccount(self.settings)
+        try:
+            return await find_misrouted_numbers(account, self.library.loaded_flows.book)
         finally:
             await account.close()
 
@@ -309,12 +327,24 @@ class Installation:
         return min((at for at in waiting if at is not None), default=None)
 
     def _create_event_handlers(self) -> list[Any]:
-        if self.opentact is None or self.settings.control != "push":
-            return [self._call_end_handler.handle_event]
-        push = CallPusher(
-            self.engine, self.opentact.calls.push_document, self.journal.claim_key_or_here, self.settings.public_url
-        )
-        return [push.handle_event, self._call_end_handler.handle_event]
+        handlers: list[Any] = [self._call_end_handler.handle_event]
+        if self._execution_logs is not None:
+            handlers.append(self._execution_logs.handle_event)
+        if self.opentact is not None and self.settings.control == "push":
+            push = CallPusher(
+                self.engine, self.opentact.calls.push_document, self.journal.claim_key_or_here, self.settings.public_url
+            )
+            handlers.insert(0, push.handle_event)
+        return handlers
+
+    def _create_execution_log_fetcher(self) -> ExecutionLogFetcher | None:
+        """Create the fetcher of execution logs; None without an Opentact account, or if a setting turns it off."""
+        if self.opentact is None or not self.settings.execution_log:
+            return None
+        from callflows.opentact.backfill import EventBackfill  # noqa: PLC0415 - heavy, and needs an account
+        from callflows.web.execution_log_fetcher import ExecutionLogFetcher  # noqa: PLC0415 - as above
+
+        return ExecutionLogFetcher(self.journal, EventBackfill(self.opentact))
 
     def _create_inbound_sms(self) -> InboundSms:
         journal = self.journal
@@ -577,6 +607,8 @@ class Installation:
             await self._event_listener.stop()
         await self.event_intake.stop(STOP_GRACE_SECONDS)
         await self._call_end_handler.stop()
+        if self._execution_logs is not None:
+            await self._execution_logs.stop()
         await self._call_counter.stop(STOP_GRACE_SECONDS)
         await self._job_runner.stop()
         await self._live_effects.stop(STOP_GRACE_SECONDS)

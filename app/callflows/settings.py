@@ -71,6 +71,22 @@ PhraseList = Annotated[
     NoDecode,
     BeforeValidator(_split_phrases),
 ]
+_CONSOLE_ROLES: Final = ("viewer", "operator", "author")
+_HEADER_NAME_PATTERN: Final = "^([A-Za-z0-9-]{1,64})?$"
+
+
+def _split_role_table(value: object) -> object:
+    """Split ``admins=author, *=viewer`` into a mapping; return other values unchanged. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+    for name, _, role in pairs:
+        if not name.strip() or role.strip() not in _CONSOLE_ROLES:
+            raise ValueError(f"must be groups or people, each with = and one of {', '.join(_CONSOLE_ROLES)}: admins=author")
+    return {name.strip(): role.strip() for name, _, role in pairs}
+
+
+RoleTable = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_role_table)]
 NetworkList = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split_list)]
 
 
@@ -145,6 +161,10 @@ class Settings(BaseSettings):
         ("call_record",),
         description="events to subscribe to; call_state, call_flow and sms come without a subscription",
     )
+    execution_log: bool = Field(
+        default=True,
+        description="after a call, ask Opentact which elements it executed, if the events have not said where they stand",
+    )
     control: Literal["answer", "push"] = Field(
         "answer",
         description="answer: Opentact requests the call-control URL; push: callflows posts documents to reported calls",
@@ -203,6 +223,29 @@ class Settings(BaseSettings):
     )
     console_users: Path | None = Field(
         None, description="the file with the people of the console, written by callflows user; unset: console-users in data"
+    )
+    console_oidc_issuer: str = Field(
+        "", description="an OpenID provider that signs people in to the console, as https://login.example.com; unset: none"
+    )
+    console_oidc_client_id: str = Field("", validate_default=True, description="the id of the console at that provider")
+    console_oidc_client_secret: SecretStr = Field(
+        SecretStr(""), description="the secret of the console at that provider; unset: a public client"
+    )
+    console_oidc_scopes: str = Field("openid email profile", description="the scopes that are asked for")
+    console_oidc_role_claim: str = Field("groups", description="the claim of the ID token whose values give a role")
+    console_user_header: str = Field(
+        "",
+        pattern=_HEADER_NAME_PATTERN,
+        validate_default=True,
+        description="the header in which TRUSTED_PROXIES name the person who is signed in, as Remote-User; unset: none",
+    )
+    console_groups_header: str = Field(
+        "", pattern=_HEADER_NAME_PATTERN, description="the header in which they name the person's groups, as Remote-Groups"
+    )
+    console_roles: RoleTable = Field(
+        {},
+        description="roles of groups and people whom a provider or a proxy has signed in: admins=author, *=viewer; "
+        "unset: of the groups viewer, operator and author",
     )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
@@ -286,6 +329,25 @@ class Settings(BaseSettings):
         if length > MAX_PASSWORD_CHARACTERS:
             raise ValueError(f"must have at most {MAX_PASSWORD_CHARACTERS} characters: the form takes no more")
         return password
+
+    @field_validator("console_oidc_issuer")
+    @classmethod
+    def _check_issuer(cls, url: str) -> str:
+        return require_encrypted_url(url, "https", "http") if url else ""
+
+    @field_validator("console_oidc_client_id")
+    @classmethod
+    def _check_client_id(cls, client_id: str, info: ValidationInfo) -> str:
+        if bool(client_id) != bool(info.data.get("console_oidc_issuer")):
+            raise ValueError("must be set together with CALLFLOWS_CONSOLE_OIDC_ISSUER")
+        return client_id
+
+    @field_validator("console_user_header")
+    @classmethod
+    def _check_user_header(cls, header: str, info: ValidationInfo) -> str:
+        if header and not info.data.get("trusted_proxies"):
+            raise ValueError("needs CALLFLOWS_TRUSTED_PROXIES: only a proxy that you trust may say who somebody is")
+        return header
 
     @field_validator("console_port")
     @classmethod
@@ -377,7 +439,7 @@ def require_encrypted_url(url: str, encrypted_scheme: str, plain_scheme: str) ->
 
 
 def is_loopback_host(host: str) -> bool:
-    """Return whether the host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    """Return True if the host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -39,6 +39,11 @@ def replace_unprintable(text: str, allowed: str = "") -> str:
     return "".join(sign if sign.isprintable() or sign in allowed else " " for sign in text)
 
 
+def has_crlf_lines(text: str) -> bool:
+    """Return whether all lines end with CRLF, as programs on Windows write them."""
+    return "\n" in text and text.count("\r\n") == text.count("\n")
+
+
 MAIL_ADDRESS_PATTERN: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){0,20}")
 """An address of a mail in ASCII, without a name."""
 MAX_SMS_CHARACTERS: Final = 918

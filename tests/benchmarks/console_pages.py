@@ -1,9 +1,13 @@
-"""How long the server takes for each page of the console with many calls: ``python tests/benchmarks/console_pages.py``."""
+"""How long the server takes for each page of the console with many calls, and when Chromium paints it.
+
+``python tests/benchmarks/console_pages.py [CALLS] [--database postgresql|sqlite] [--paint]`` measures the pages of a
+server beside so many calls of one week (100,000), in SQLite or in a database of its own in PostgreSQL. With ``--paint``,
+Chromium tells the first contentful paint of each page, too.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
+import argparse
 import statistics
 import sys
 import tempfile
@@ -11,10 +15,12 @@ import time
 from pathlib import Path
 
 import httpx
+import sqlalchemy
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "console")]
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("", "console", "journal")]
 
-from console_world import ConsoleWorld, open_world  # noqa: E402 - stands in another folder
+from console_world import CHROMIUM_OPTIONS, ConsoleWorld, open_world  # noqa: E402 - as above
+from temporary_databases import create_database  # noqa: E402 - as above
 
 from callflows.web.console.console_sessions import SESSION_COOKIE  # noqa: E402 - as above
 
@@ -24,59 +30,76 @@ PAGES = (
     "/phone?flow=front-desk&acts=1", "/flows/front-desk/edit",
 )  # fmt: skip
 WEEK_SECONDS = 7 * 86_400
-ENDINGS = ("answered", "voicemail", "hung-up-in-menu", "nobody-answered")
 REPETITIONS = 15
+PAINTS = 5
+NUMBERS = "WITH RECURSIVE numbers(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < :count)"
+STARTED = ":newest - i * :step"
+ROWS = {
+    "calls": {
+        "id": "'many-' || i",
+        "caller": "'+' || CAST(12015550000 + i % 10000 AS TEXT)",
+        "name": "''",
+        "number": "'+12015550123'",
+        "flow": "'front-desk'",
+        "direction": ":direction",
+        "outcome": ":outcome",
+        "state": "'51 destroyed'",
+        "started": STARTED,
+        "answer": STARTED,
+        **dict.fromkeys(("hangup", "destroy", "finished"), f"{STARTED} + 40"),
+        "seconds": "40",
+    },
+    "endings": {
+        "call": "'many-' || i",
+        "at": STARTED,
+        "kind": "CASE i % 4 WHEN 0 THEN 'answered' WHEN 1 THEN 'voicemail' WHEN 2 THEN 'hung-up-in-menu' "
+        "ELSE 'nobody-answered' END",
+        "party": "''",
+        "node": "'menu'",
+    },
+    "visits": {
+        "id": "'many-' || i || '/' || step",
+        "call": "'many-' || i",
+        "at": STARTED,
+        "number": "step",
+        "node": "CASE step WHEN 0 THEN 'start' WHEN 1 THEN 'menu' ELSE 'sales' END",
+        "flow": "'front-desk'",
+        "version": ":version",
+        "way": "''",
+        "line": "1",
+    },
+    "recordings": {
+        "id": "'many-' || i || '/r'",
+        "call": "'many-' || i",
+        "at": STARTED,
+        "url": "'https://records.invalid/a'",
+        "raw": "'{}'",
+    },
+}
+"""Columns of the rows that are added, each as SQL of the number of the call."""
+SOURCES = {
+    "visits": "numbers, (SELECT 0 AS step UNION ALL SELECT 1 UNION ALL SELECT 2) AS steps",
+    "recordings": "numbers WHERE i % 10 = 0",
+}
 
 
-def insert_rows(database: sqlite3.Connection, table: str, rows: list[dict[str, object]]) -> None:
-    names = [*rows[0]]
-    marks = ", ".join("?" for _ in names)
-    database.executemany(
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608 - names of this file
-        [tuple(row.values()) for row in rows],
-    )
-
-
-def fill_database(database: sqlite3.Connection, count: int) -> None:
+def fill_database(url: str, count: int) -> None:
     """Add calls of the last week, each with an ending and three visits; every tenth has a recording."""
-    outcome, direction, version = database.execute(
-        "SELECT calls.outcome, direction, version FROM calls JOIN turns ON turns.call = calls.id LIMIT 1"
-    ).fetchone()
-    now = time.time()
-    calls = []
-    for number in range(count):
-        at = now - 60 - number * WEEK_SECONDS / count
-        same = {"direction": direction, "number": "+12015550123", "flow": "front-desk", "outcome": outcome}
-        ended = {"answer": at, "hangup": at + 40, "destroy": at + 40, "finished": at + 40, "seconds": 40}
-        who = {"id": f"many-{number}", "caller": f"+1201555{number % 10_000:04}", "name": "", "started": at}
-        calls.append({**same, **ended, **who, "state": "51 destroyed"})
-    insert_rows(database, "calls", calls)
-    same = {"party": "", "node": "menu"}
-    endings = [
-        {**same, "call": call["id"], "at": call["started"], "kind": ENDINGS[number % len(ENDINGS)]}
-        for number, call in enumerate(calls)
-    ]
-    insert_rows(database, "endings", endings)
-    same = {"flow": "front-desk", "version": version, "way": "", "line": 1}
-    visits = [
-        {**same, "id": f"{call['id']}/{step}", "call": call["id"], "at": call["started"], "number": step, "node": node}
-        for call in calls
-        for step, node in enumerate(("start", "menu", "sales"))
-    ]
-    insert_rows(database, "visits", visits)
-    recordings = [
-        {
-            "id": f"{call['id']}/r",
-            "call": call["id"],
-            "at": call["started"],
-            "url": "https://records.invalid/a",
-            "raw": "{}",
-        }
-        for call in calls[::10]
-    ]
-    insert_rows(database, "recordings", recordings)
-    database.execute("ANALYZE")
-    database.commit()
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as database:
+        query = "SELECT calls.outcome, direction, version FROM calls JOIN turns ON turns.call = calls.id LIMIT 1"
+        outcome, direction, version = database.execute(sqlalchemy.text(query)).one()
+        given = {"outcome": outcome, "direction": direction, "version": version, "count": count}
+        given |= {"newest": time.time() - 60, "step": WEEK_SECONDS / count}
+        for table, columns in ROWS.items():
+            source = SOURCES.get(table, "numbers")
+            names, values = ", ".join(columns), ", ".join(columns.values())
+            sql = f"INSERT INTO {table} ({names}) {NUMBERS} SELECT {values} FROM {source}"  # noqa: S608 - of this file
+            used = {name: value for name, value in given.items() if f":{name}" in sql}
+            database.execute(sqlalchemy.text(sql), used)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as database:
+        database.execute(sqlalchemy.text("ANALYZE" if url.startswith("sqlite") else "VACUUM ANALYZE"))
+    engine.dispose()
 
 
 def measure_pages(world: ConsoleWorld) -> None:
@@ -96,12 +119,49 @@ def measure_pages(world: ConsoleWorld) -> None:
             )
 
 
+def measure_paints(world: ConsoleWorld) -> None:
+    """Print when Chromium paints something of each page: in a window that has no file of the console yet, and later."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only with a browser
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
+        call = httpx.get(f"{world.url}/api/v1/calls?q=Bo%20Chen", trust_env=False).json()["items"][0]["id"]
+        for path in PAGES:
+            context = browser.new_context(base_url=world.url)
+            context.add_cookies(
+                [{"name": SESSION_COOKIE, "value": world.sign_cookie("ann"), "url": f"{world.url}/console/"}]
+            )
+            page, paints = context.new_page(), []
+            for _ in range(PAINTS):
+                page.goto(f"/console{path.replace('CALL', call)}")
+                paints.append(page.evaluate(PAINT_SCRIPT))
+            context.close()
+            print(f"{path:38} first paint {paints[0]:5.0f} ms, later {statistics.median(paints[1:]):5.0f} ms (median)")
+        browser.close()
+
+
+PAINT_SCRIPT = """() => new Promise((resolve) => new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (entry.name === "first-contentful-paint") resolve(entry.startTime);
+}).observe({type: "paint", buffered: true}))"""
+
+
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory() as folder, open_world(Path(folder)) as world:
-        with contextlib.closing(sqlite3.connect(Path(folder) / "data" / "callflows.db")) as database:
-            fill_database(database, count)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("calls", nargs="?", type=int, default=100_000)
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--paint", action="store_true")
+    given = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        create_database(given.database, Path(folder)) as url,
+        open_world(Path(folder), database_url=url) as world,
+    ):
+        began = time.perf_counter()
+        fill_database(url.replace("postgresql:", "postgresql+psycopg:"), given.calls)
+        print(f"{given.calls:,} calls in {given.database}, added in {time.perf_counter() - began:.0f} s")
         measure_pages(world)
+        if given.paint:
+            measure_paints(world)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import io
 import json
 import shlex
 import time
+from pathlib import Path
 
 import pytest
 from command_runner import run_command
@@ -326,6 +327,18 @@ def test_a_call_is_printed_as_a_scenario():
     assert done.code == 0
     assert done.out.startswith("  - name: a call comes to start\n    at: '2026-11-23 05:00:00-05:00")
     assert "- say: Hello.\n" in done.out
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_call_is_added_to_the_tests_of_its_flow():
+    assert "--write needs --as-scenario" in run_command("log", "one", "--write").err
+    file = Path("callflows") / "desk.yaml"
+    before = file.read_text()
+    done = run_command("log", "one", "--as-scenario", "--write")
+    assert (done.code, "added to the tests of" in done.err) == (0, True)
+    assert file.read_text() == f"{before.rstrip()}\n\ntests:\n{done.out}"
+    again = run_command("log", "one", "--as-scenario", "--write")
+    assert again.code == 0  # a second scenario of the same name is a problem that check names
 
 
 @pytest.mark.usefixtures("kept")

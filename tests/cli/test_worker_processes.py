@@ -10,8 +10,9 @@ import pytest
 import structlog
 import uvicorn
 from uvicorn import _subprocess as uvicorn_processes
+from uvicorn.supervisors import Multiprocess
 
-from callflows.cli.worker_processes import share_loaded_modules
+from callflows.cli.worker_processes import share_loaded_modules, stop_listening_before_workers
 
 
 @pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
@@ -32,3 +33,13 @@ def test_an_unknown_uvicorn_is_said_and_used(monkeypatch):
 
 def test_the_command_line_does_not_load_the_server_for_its_help():
     assert "callflows.cli.preloaded_server" not in sys.modules
+
+
+def test_connections_are_refused_as_soon_as_the_workers_end(monkeypatch):
+    order: list[object] = []
+    monkeypatch.setattr(Multiprocess, "terminate_all", lambda supervisor: order.append(supervisor.sockets[0].fileno()))
+    stop_listening_before_workers()
+    supervisor = Multiprocess.__new__(Multiprocess)
+    supervisor.sockets = [socket.socket()]
+    supervisor.terminate_all()
+    assert order == [-1]

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from console_world import open_world
+from console_world import CHROMIUM_OPTIONS, open_world
 
 from callflows.web.console.console_sessions import SESSION_COOKIE
 
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
 
     from console_world import ConsoleWorld
     from playwright.sync_api import Browser, Page
-
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")

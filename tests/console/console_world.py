@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from stand_in_harness import StandInHarness
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for a test
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""Options of the browser: it asks no other machine for anything of its own."""
 HOSTILE_NAME = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 DESK = """\
 # The front desk of Acme.
@@ -95,12 +105,13 @@ CALLS = (
 class ConsoleWorld:
     """A server with a console, which runs until the test has ended."""
 
-    def __init__(self, folder: Path, flow: str = DESK, *, pace: float = 300.0) -> None:
+    def __init__(self, folder: Path, flow: str = DESK, *, pace: float = 300.0, database_url: str = "") -> None:
         self.folder = folder
         self.url = ""
         self.settings = Settings(_env_file=None)
         self._flow = flow
         self._pace = pace
+        self._database_url = database_url
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
@@ -170,6 +181,7 @@ class ConsoleWorld:
                 opentact_events_url=stand_in.events_url,
                 console_password=SecretStr(PASSWORD),
                 console_users=users,
+                database_url=SecretStr(self._database_url),
             )
             async with serve_app(create_app(self.settings)) as self.url:
                 self._stand_in = stand_in
@@ -206,9 +218,9 @@ class ConsoleWorld:
 
 
 @contextlib.contextmanager
-def open_world(folder: Path, *, has_calls: bool = True) -> Iterator[ConsoleWorld]:
+def open_world(folder: Path, *, has_calls: bool = True, database_url: str = "") -> Iterator[ConsoleWorld]:
     """Run a world; with calls and a text that are over and stored."""
-    world = ConsoleWorld(folder)
+    world = ConsoleWorld(folder, database_url=database_url)
     world.start()
     try:
         if has_calls:

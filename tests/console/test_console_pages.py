@@ -31,6 +31,10 @@ def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
     assert any("pressed 2" in words for words in heard)
     lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
     assert {*lit} == {"start", "menu", "support", "message"}
+    page.get_by_role("link", name="Why").click()
+    reasons = page.locator(".entries .words").all_inner_texts()
+    rang = next(n for n, words in enumerate(reasons) if words.startswith("rang +12015550190: nobody answered"))
+    assert reasons.index("came to message") > rang
 
 
 def test_a_box_of_the_picture_leads_to_its_steps_and_to_what_was_heard_in_it(visit):
@@ -138,16 +142,28 @@ def test_a_flow_is_rung_in_the_browser_key_by_key(visit, world):
     page.locator(".heard").get_by_text("Please leave a message after the tone").wait_for()
     page.get_by_role("link", name="#", exact=True).click()
     page.get_by_text("The call is over:").wait_for()
+    assert page.get_by_role("link", name="Make it a test").count() == 1
     lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
     assert {*lit} == {"start", "menu", "support", "message"}
     assert httpx.get(f"{world.url}/api/v1/calls?q=Zoe", trust_env=False).json()["items"] == []
 
 
+def test_numbers_say_what_they_are_for_and_what_opentact_does_with_their_calls(visit):
+    page = visit("vera", java_script_enabled=False)
+    page.goto("/console/numbers")
+    assert "The front desk of Acme." in page.get_by_role("table").inner_text()
+    for _ in range(200):
+        if "being asked" not in page.locator("main").inner_text():
+            break
+        page.reload()
+    assert "belongs to the app 'desk'" in page.get_by_role("table").inner_text()
+
+
 def test_the_phone_rings_at_another_time_too(visit):
     page = visit(java_script_enabled=False)
-    page.goto("/console/phone?flow=front-desk&at=tomorrow")
+    page.goto("/console/phone?flow=front-desk&at=soon")
     assert "is no date and time" in page.get_by_role("alert").inner_text()
-    page.goto("/console/phone?flow=front-desk&at=2026-12-24+18:00&from=anonymous&acts=1a")
+    page.goto("/console/phone?flow=front-desk&at=Saturday+11:00&from=anonymous&acts=1a")
     assert "The call is over" in page.locator("#end").inner_text()
 
 
@@ -160,11 +176,11 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     page.get_by_role("button", name="1. Check").click()
     assert "did you mean 'support'?" in page.get_by_role("alert").inner_text()
     page.get_by_label("The file").fill(whole.replace("2: support", "2: sales").replace("Welcome to Acme", "Hello at Acme"))
-    page.get_by_text("Texts and hours, without the rest of the file").click()
-    page.get_by_label(re.compile("^nodes, closed, say")).fill("We are closed today.")
-    page.get_by_role("button", name="3. Show the impact").click(timeout=60_000)
+    page.get_by_text("Texts, hours, dates and people, without the rest of the file").click()
+    page.get_by_label(re.compile("^closed: says")).fill("We are closed today.")
+    page.get_by_role("button", name="4. Show the impact").click(timeout=60_000)
     page.get_by_role("heading", name=re.compile("2 would go elsewhere")).wait_for(timeout=60_000)
-    page.get_by_role("button", name="4. Go live").click()
+    page.get_by_role("button", name="5. Go live").click()
     page.get_by_text("live", exact=True).first.wait_for()
     file = world.settings.flows / "front-desk.yaml"
     live = file.read_text()
@@ -181,3 +197,29 @@ def test_what_would_happen_now_to_a_past_call_is_told(visit):
     page.locator("a.row").click()
     page.get_by_role("link", name="what would happen now?").click(timeout=60_000)
     page.get_by_role("heading", name="Now the same would happen").wait_for(timeout=60_000)
+
+
+def test_a_draft_is_rung_by_the_keyboard_and_a_past_call_becomes_a_test(visit, world):
+    page = visit()
+    page.goto("/console/flows/front-desk/edit")
+    page.get_by_label("The file").fill(
+        page.get_by_label("The file").input_value().replace("Welcome to Acme", "Hello at Acme")
+    )
+    page.get_by_role("button", name="2. Ring it").click()
+    page.locator(".heard").get_by_text("Hello at Acme").wait_for()
+    page.keyboard.press("1")
+    page.get_by_text("It rings").wait_for()
+    page.get_by_role("button", name="Somebody answers").click()
+    page.get_by_text("The call is over:").wait_for()
+    page.get_by_role("button", name="Back to the draft").click()
+    assert "Hello at Acme" in page.get_by_label("The file").input_value()
+    page.goto("/console/calls?q=Bo")
+    page.locator("a.row").click()
+    page.get_by_role("link", name="make it a test").click(timeout=60_000)
+    test = page.get_by_label("The test")
+    test.fill(test.input_value().replace("a call comes to start, menu, support, message", "Bo leaves a message"))
+    page.get_by_role("button", name="Run it").click(timeout=60_000)
+    page.get_by_role("heading", name="Tests: 2 of 2 pass").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Add it to front-desk").click()
+    page.get_by_text("- name: Bo leaves a message").wait_for()
+    assert "- name: Bo leaves a message" in (world.settings.flows / "front-desk.yaml").read_text()

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import difflib
 import errno
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 
 from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError, ValueEditError
 from callflows.flows.authoring import flow_drafts, list_edits
-from callflows.flows.authoring.flow_drafts import check_draft, hash_flow_text, publish_draft, read_flow_source
+from callflows.flows.authoring.flow_drafts import (
+    check_and_publish,
+    check_draft,
+    hash_flow_text,
+    publish_draft,
+    read_flow_source,
+)
 from callflows.flows.authoring.list_edits import ListEntry
+from callflows.flows.authoring.scenario_edits import add_scenario
 from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
 from callflows.flows.caller_lists.caller_list_reader import read_caller_list
 from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.tickets import TicketSigner
 from waiting import run_process
@@ -253,3 +263,92 @@ def test_an_entry_goes_into_the_columns_that_the_header_names(tmp_path):
     assert ["+12015550177" in listed, "+12015550178" in listed] == [False, True]
     with pytest.raises(ValueEditError, match="has no column 'reason'"):
         list_edits.add_entry(text, ListEntry("+12015550178", "sells"))
+
+
+def test_of_two_flows_that_take_one_number_at_the_same_moment_one_goes_live(tmp_path):
+    texts = {name: FLOW.replace("nodes:", f"variables: {{made_for: {name}}}\nnodes:") for name in ("acme", "zeta")}
+    library = FlowLibrary(tmp_path, OPTIONS)
+
+    def publish(name: str) -> str:
+        try:
+            check_and_publish(tmp_path, OPTIONS, name, texts[name], "", lambda: library.refresh().book)
+        except DraftRefusedError as error:
+            return str(error)
+        return "live"
+
+    with ThreadPoolExecutor() as threads:
+        found = sorted(threads.map(publish, texts))
+    assert found[1] == "live"
+    assert "+12015550123 is claimed already" in found[0]
+    assert len([*tmp_path.glob("*.yaml")]) == 1
+
+
+SCENARIO = """\
+  # keys: ? not known; this scenario hangs up there
+  - name: a call comes to start
+    from: '+12015550999'
+    expect:
+    - say: Welcome to Acme.
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("nodes: {}\n", "nodes: {}\n\ntests:\n" + SCENARIO),
+        ("tests:\nnodes: {}\n", "tests:\n" + SCENARIO + "nodes: {}\n"),
+        (
+            "tests:\n- name: one   # first\n  expect: [hangup]   # last\n\n# the end\nnodes: {}\n",
+            "tests:\n- name: one   # first\n  expect: [hangup]   # last\n"
+            + textwrap.dedent(SCENARIO)
+            + "\n# the end\nnodes: {}\n",
+        ),
+        (
+            "nodes: {}\r\ntests:\r\n  - name: one\r\n",
+            "nodes: {}\r\ntests:\r\n  - name: one\r\n" + SCENARIO.replace("\n", "\r\n"),
+        ),
+    ],
+)
+def test_a_scenario_is_added_to_the_tests_and_every_other_line_stays(before, after):
+    assert add_scenario(before, SCENARIO) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "scenario", "message"),
+    [
+        ("tests: [{name: one}]\n", SCENARIO, "stands between brackets"),
+        ("tests: common\n", SCENARIO, "is not a list"),
+        ("nodes: {}\n", "hangup", "begins with - name:"),
+        ("nodes: {}\n", "- name: a\n- name: b", "is one item"),
+        ("nodes: {}\n", "- name: 'a", "is not closed"),
+    ],
+)
+def test_a_scenario_that_cannot_be_added_is_refused(text, scenario, message):
+    with pytest.raises(ValueEditError, match=message):
+        add_scenario(text, scenario)
+
+
+def test_a_value_of_a_file_with_crlf_is_changed_and_added_with_crlf():
+    text = FLOW.replace("\n", "\r\n")
+    edits = [
+        ValueEdit("set", ("groups", "boss"), "+12015550112"),
+        ValueEdit("add", ("groups", "support", "to"), "+12015550192"),
+    ]
+    assert edit_values(text, edits) == edit_values(FLOW, edits).replace("\n", "\r\n")
+
+
+def test_a_date_with_hours_of_its_own_is_added_where_the_hours_have_none():
+    before = "hours:\n  office:\n    mon-fri: 09:00-17:00   # the door\nnodes: {}\n"
+    edits = [ValueEdit("add", ("hours", "office", "open", "2026-12-19"), "10:00-16:00")]
+    assert find_changed_lines(before, edit_values(before, edits)) == ([], ["    open: {2026-12-19: 10:00-16:00}"])
+
+
+def test_an_entry_whose_cells_go_over_lines_is_one_entry():
+    text = 'number,reason\n+12015550911,"calls at night,\nand hangs up"\n+12015550912,"+12015550913\nasked for it"\n'
+    assert [(entry.entry, entry.line) for entry in list_edits.list_entries(text)] == [
+        ("+12015550911", 2),
+        ("+12015550912", 4),
+    ]
+    assert list_edits.remove_entry(text, "+12015550911") == 'number,reason\n+12015550912,"+12015550913\nasked for it"\n'
+    with pytest.raises(ValueEditError):
+        list_edits.remove_entry(text, "+12015550913")

@@ -185,3 +185,19 @@ def test_a_stored_version_is_read_and_drawn_again_without_the_files_that_it_incl
     diagram = build_flow_diagram("acme", stored, report)
     assert [box.name for box in diagram.boxes if box.node_exists] == ["start", "shared_closed", "shared_later"]
     assert report.problems == []
+
+
+def test_a_flow_that_leads_to_one_whose_shared_file_is_missing_has_no_mistake_of_its_own(folder):
+    (folder / "acme.yaml").write_text(FLOW, encoding="utf-8")
+    other = b"numbers: +12015550124\nnodes: {start: [goto: acme/later]}\n"
+    assert compile_flow("other", other, str(folder / "other.yaml"), OPTIONS).problems == ()
+
+
+def test_a_node_that_only_another_flow_named_is_unreachable_once_it_names_it_no_more(folder):
+    text = "numbers: +12015550123\nnodes: {start: [say: Hello.], later: [say: Call later.]}\n"
+    other, rules = folder / "other.yaml", []
+    for step in ("goto: acme/later", "say: Goodbye."):
+        other.write_text(f"numbers: +12015550124\nnodes: {{start: [{step}]}}\n", encoding="utf-8")
+        compiled = compile_flow("acme", text.encode(), str(folder / "acme.yaml"), OPTIONS)
+        rules.append([problem.rule for problem in compiled.problems])
+    assert rules == [[], ["unreachable-node"]]

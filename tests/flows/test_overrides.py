@@ -21,7 +21,7 @@ from callflows.flows.hours.overrides import (
     read_overrides,
     select_overrides,
 )
-from callflows.flows.hours.wall_clock import parse_override_end
+from callflows.flows.hours.wall_clock import parse_call_moment, parse_override_end
 from callflows.flows.source.positions import ProblemReport
 from waiting import kill_process, wait_until
 
@@ -391,3 +391,26 @@ def test_without_a_zone_an_end_is_on_the_clock_of_utc():
 )
 def test_on_the_days_of_change_an_end_is_the_next_time_that_the_clock_shows_it(now, text, until, zone):
     assert parse_override_end(text, datetime.fromisoformat(now), zone).isoformat(" ", "minutes") == until
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("Sat 11:00", "2026-11-28 11:00"),
+        ("saturday at 9 am", "2026-11-28 09:00"),
+        ("Monday 12:30 pm", "2026-11-23 12:30"),
+        ("mon 9", "2026-11-30 09:00"),
+        ("tomorrow, 12 am", "2026-11-24 00:00"),
+        ("today 23:59", "2026-11-23 23:59"),
+        ("2026-12-24 18:00", "2026-12-24 18:00"),
+    ],
+)
+def test_the_time_of_a_call_may_be_a_weekday(text, moment):
+    found = parse_call_moment(text, NOW, NEW_YORK)
+    assert found is not None
+    assert f"{found.astimezone(NEW_YORK):%Y-%m-%d %H:%M}" == moment
+
+
+@pytest.mark.parametrize("text", ["soon", "Sat", "Sat 25:00", "Sat 13 pm", "Sat 0 am", "Caturday 11:00"])
+def test_a_time_that_no_clock_shows_is_no_time_of_a_call(text):
+    assert parse_call_moment(text, NOW, NEW_YORK) is None

@@ -32,7 +32,6 @@ HANG_SECONDS = 10
 MAX_GROWTH_MB = 60
 """Growth of memory, within the second half of the cases, that caches may take."""
 FLOW = "numbers: +12015550123\nnodes: {start: [{say: Hello.}]}\n"
-TOKEN = "a-token-of-the-fuzzer-4tY"  # noqa: S105 - of a server of this machine, for a minute
 
 
 def read_memory() -> float:
@@ -76,17 +75,17 @@ def run_reader(name: str, cases: int) -> bool:
 
 
 def run_schemathesis(cases: int) -> bool:
-    """Ask every endpoint of the description at random: no status of 500 or more, no answer that the description denies."""
+    """Ask every endpoint of the description at random, as this machine may without a token: no status of 500 or more."""
     program = shutil.which("schemathesis") or shutil.which("schemathesis", path=Path(sys.executable).parent)
     if program is None:
         print("skip  OpenAPI: schemathesis is not installed")
         return True
-    with tempfile.TemporaryDirectory() as folder, run_server_of_flow(Path(folder), FLOW, TOKEN=TOKEN) as url:
-        command = [program, "run", f"{url}/openapi.json?token={TOKEN}", "--url", url, "--phases", "fuzzing"]
-        command += ["-H", f"Authorization: Bearer {TOKEN}", "--checks", "not_a_server_error", "--max-examples", str(cases)]
+    with tempfile.TemporaryDirectory() as folder, run_server_of_flow(Path(folder), FLOW) as url:
+        command = [program, "run", f"{url}/openapi.json", "--url", url, "--phases", "fuzzing"]
+        command += ["--request-timeout", "60", "--checks", "not_a_server_error", "--max-examples", str(cases)]
         done = subprocess.run([*command, "--no-color"], check=False, capture_output=True, text=True, cwd=folder)
     print(
-        f"{'ok   ' if done.returncode == 0 else 'WRONG'} OpenAPI: {done.stdout[-1500:].strip()}{done.stderr[-500:]}",
+        f"{'ok   ' if done.returncode == 0 else 'WRONG'} OpenAPI: {done.stdout[-20_000:].strip()}{done.stderr[-500:]}",
         flush=True,
     )
     return done.returncode == 0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import time
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from breakable_database import open_breakable_database
@@ -17,6 +16,7 @@ from callflows.journal.call_count_store import CountedCall, count_calls, erase_c
 from callflows.journal.call_counting import COUNT_MEMORY_SECONDS, COUNT_TIMEOUT_SECONDS, SharedCallCounter
 from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.sql_store import SqlStore
+from command_process import FORKING
 from waiting import run_bounded
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def test_calls_of_one_moment_have_a_number_each(counters):
     assert sorted(run_bounded(ring())) == [*range(1, 31)]
 
 
-def count_in_process(url: str, first: int, results: multiprocessing.Queue[list[int]]) -> None:
+def count_in_process(url: str, first: int, results: Any) -> None:
     """What a process of the next test does."""
 
     async def ring(counter: SharedCallCounter) -> list[int]:
@@ -108,10 +108,9 @@ def test_two_real_processes_with_one_database_give_no_number_twice(tmp_path):
     database = f"sqlite:///{tmp_path}/journal.db"
     with contextlib.closing(SqlStore(database)) as store:
         store.open()
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
+    results = FORKING.Queue()
     processes = [
-        context.Process(target=count_in_process, args=(database, first, results), daemon=True) for first in (0, 10)
+        FORKING.Process(target=count_in_process, args=(database, first, results), daemon=True) for first in (0, 10)
     ]
     for process in processes:
         process.start()

@@ -62,9 +62,12 @@ TWO_CALLS = [
 ]
 
 
-@pytest.mark.parametrize("order", [*itertools.permutations(range(5))][::17], ids=str)
+@pytest.mark.parametrize(
+    ("order", "caller"),
+    [*zip([*itertools.permutations(range(5))][::17], itertools.cycle(["+12015550999", "anonymous"]))],
+    ids=str,
+)
 @pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
-@pytest.mark.parametrize("caller", ["+12015550999", "anonymous"])
 def test_a_turn_is_of_the_call_whose_ticket_it_brings_in_any_order_and_twice(store, order, together, caller):
     come = [TWO_CALLS[number] for number in (*order, *order[:2])]
     come = [turn._replace(request_fields={**turn.request_fields, "from": caller}) for turn in come]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from callflows.journal import migrations
 from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
 from callflows.journal.schema_migration import run_migrations
 from callflows.journal.sql_store import SqlStore, parse_database_url
+from command_process import FORKING
 
 
 def opened(url: str) -> int:
@@ -44,8 +44,7 @@ def opened(url: str) -> int:
 
 
 def test_many_processes_that_start_at_once_make_the_tables_once(url):
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(3, mp_context=spawn) as processes:
+    with concurrent.futures.ProcessPoolExecutor(3, mp_context=FORKING) as processes:
         found = [*processes.map(opened, [url] * 6)]
     assert found == [len(JOURNAL_METADATA.tables) + 1] * 6
 

@@ -17,7 +17,7 @@ from callflows.language.verb_examples import VERB_EXAMPLES, render_verb_example
 from callflows.language.verb_reference import XSD_LIMITATIONS, render_verb_page, render_xsd, summarize_elements
 from callflows.language.verb_table import DIALECTS
 from callflows.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
-from document_strategies import SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
+from document_strategies import FEWER_EXAMPLES, SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
 from golden_documents import list_documents, read_accepted_document, read_refused_document
 from waiting import run_process
 
@@ -49,6 +49,7 @@ def is_valid(schema: etree.XMLSchema, document: bytes) -> bool:
 
 
 @pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
+@FEWER_EXAMPLES
 @given(data=st.data())
 def test_the_schema_accepts_every_element_as_it_is_written(cls, dialect, data):
     document = to_xml(wrap_in_document(data.draw(make_elements(cls, dialect))), dialect, extensions=SAMPLE_EXTENSIONS)

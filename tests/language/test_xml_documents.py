@@ -39,7 +39,15 @@ from callflows.language.element import MAX_ELEMENT_DEPTH, walk_elements
 from callflows.language.verb_table import DIALECTS
 from callflows.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
 from callflows.language.xml_writer import MAX_DOCUMENT_BYTES
-from document_strategies import HOSTILE_TEXTS, SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document, xml_texts
+from document_strategies import (
+    FEWER_EXAMPLES,
+    HOSTILE_TEXTS,
+    SAMPLE_EXTENSIONS,
+    make_documents,
+    make_elements,
+    wrap_in_document,
+    xml_texts,
+)
 from golden_documents import indent_document, list_documents, make_file_name, read_accepted_document, read_refused_document
 
 SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
@@ -65,6 +73,7 @@ def shape(document: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
+@FEWER_EXAMPLES
 @given(data=st.data())
 def test_every_element_is_read_as_it_was_written(cls, dialect, data):
     document = wrap_in_document(data.draw(make_elements(cls, dialect)))

@@ -12,11 +12,12 @@ from pydantic import SecretStr
 from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness, serve_app
 
 from callflows.journal.call_story import build_call_log_row, build_call_story
+from callflows.journal.sql_queries import query_paths
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.settings import Settings
-from callflows.web import call_end_handler
+from callflows.web import call_end_handler, execution_log_fetcher
 from twilio_app import AUTH_TOKEN, run_twilio_app
 from waiting import run_bounded
 
@@ -148,9 +149,17 @@ def the_call(store: SqlStore) -> Any:
     return rows[0] if rows and rows[0]["state"] == "destroyed" else None
 
 
+def load_story_with_way(store: SqlStore, call: str) -> Any:
+    """The story of a call, once the place of each executed element is known."""
+    story = build_call_story(store.load_call(call), 1.0)
+    steps = [entry["step"] for entry in story["story"] if entry.get("step")]
+    return story if steps and all("path" in step for step in steps) else None
+
+
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     monkeypatch.setattr(call_end_handler, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(execution_log_fetcher, "LOG_DELAY_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("envelope", ["2022", "2024"])
@@ -159,17 +168,19 @@ def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelo
         async with ours(tmp_path, envelope=envelope) as server:
             await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             row = await server.until(the_call)
-            story = await server.until(lambda store: build_call_story(store.load_call(row["id"]), 1.0))
-            return row, story
+            story = await server.until(lambda store: load_story_with_way(store, row["id"]))
+            paths = await server.until(lambda store: store.run_reading(query_paths, [row["id"]]))
+            return row, story, [visit["node"] for visit in paths[row["id"]]]
 
-    row, story = run_bounded(work())
+    row, story, path = run_bounded(work())
+    assert path == [visit["node"] for visit in story["path"]] == ["start", "sales"]
     assert (row["from"], row["number"], row["flow"], row["outcome"]) == (CALLER, NUMBER, "desk", "answered")
     assert row["turns"] == 1
     assert row["legs"] == 1
     what = {entry["what"] for entry in story["story"]}
     assert {"asked", "answered", "reported"} <= what
-    steps = [entry["step"]["name"] for entry in story["story"] if entry.get("step")]
-    assert "Gather" in steps
+    steps = [entry["step"] for entry in story["story"] if entry.get("step")]
+    assert [step["path"] for step in steps if step["name"] == "Gather"] == ["Gather[2]"]  # by events or the log, and once
 
 
 def test_a_call_that_nobody_took_is_written_back_to_once(tmp_path):

@@ -6,9 +6,9 @@ import pytest
 from scenario_folders import get_only, run_scenario_file, write_scenario_folder
 
 from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.transcript_text import format_transcript
 from callflows.testing import rehearse
-from callflows.testing.scenario_recorder import record_scenario
 from callflows.testing.scenario_report import format_failed_scenario
 
 FLOW = """\

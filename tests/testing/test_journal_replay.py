@@ -8,6 +8,7 @@ import pytest
 from scenario_folders import TEST_SETTINGS, get_only, run_folder, write_scenario_folder
 from test_scenario_recorder import recorded
 
+from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.scripted_parties import (
     ScriptedCallees,
     ScriptedCaller,
@@ -17,7 +18,6 @@ from callflows.rehearsal.scripted_parties import (
 )
 from callflows.testing.infer_keys import comes_from_gather
 from callflows.testing.journal_replay import build_replay
-from callflows.testing.scenario_recorder import record_scenario
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import serve_folder
 from waiting import run_bounded

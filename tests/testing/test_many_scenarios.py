@@ -1,4 +1,4 @@
-"""A folder with a thousand scenarios: each runs separately, and the failing one is reported."""
+"""A folder with hundreds of scenarios: each runs separately, and the failing one is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ nodes:
 tests:
 """
 CALLEES = ("answer", "busy", "no-answer")
-WRONG = 617
+WRONG = 217
 
 
 def scenario(n: int) -> str:
@@ -36,9 +36,9 @@ def scenario(n: int) -> str:
     return f'  - {{name: "{n}", {call}, expect: [{{say: "{said}"}}, {{dial: +12015550188}}, {after}]}}\n'
 
 
-def test_a_thousand_scenarios_are_each_a_call_of_their_own(tmp_path):
+def test_hundreds_of_scenarios_are_each_a_call_of_their_own(tmp_path):
     heads = [FLOW.format(number=f"+1201555{n:04}") for n in range(10)]
-    files = {f"flow{f}": head + "".join(map(scenario, range(f, 1000, 10))) for f, head in enumerate(heads)}
+    files = {f"flow{f}": head + "".join(map(scenario, range(f, 300, 10))) for f, head in enumerate(heads)}
     folder = write_scenario_folder(tmp_path, **files)
     assert not folder.errors
 
@@ -46,5 +46,5 @@ def test_a_thousand_scenarios_are_each_a_call_of_their_own(tmp_path):
         return await asyncio.wait_for(run_scenarios(folder, folder.cases, TEST_SETTINGS), 60)
 
     done = run_bounded(within_a_minute())
-    assert len(done) == 1000
+    assert len(done) == 300
     assert [one.case.name for one in done if not one.has_passed] == [str(WRONG)]

@@ -11,8 +11,8 @@ from scenario_folders import TEST_SETTINGS, get_only, run_folder, write_scenario
 from test_scenarios import FLOW
 
 from callflows.rehearsal.rehearsed_call import Rehearsal
+from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
-from callflows.testing.scenario_recorder import record_scenario
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import serve_folder
 from waiting import run_bounded

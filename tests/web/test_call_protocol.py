@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 
 from callflows.errors import JournalError
 from callflows.telephony.ports import LookupResult
-from callflows.web import call_protocol
+from callflows.web import call_protocol, http_protocol
 from callflows.web.call_protocol import CallHttpProtocol, choose_http_protocol, explain_unfit_uvicorn
 from callflows.web.http_protocol import BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
@@ -344,6 +344,30 @@ def test_a_server_that_ends_closes_idle_connections_and_answers_what_it_has_begu
         assert busy.transport.is_closed
 
     run_bounded(ask())
+
+
+@pytest.mark.parametrize("path", [f"/call?{QUERY}", f"/call?{SLOW}", "/elsewhere"])
+def test_a_server_that_ends_answers_the_request_that_is_on_its_way(make_server, path):
+    async def ask() -> None:
+        fresh = Served(make_server([]).app, CallHttpProtocol)
+        fresh.protocol.shutdown()
+        assert not fresh.transport.is_closed
+        sent = await fresh.send(get(path))
+        assert sent.startswith(b"HTTP/1.1 404" if path == "/elsewhere" else b"HTTP/1.1 200")
+        assert b"connection: close" in sent
+        assert fresh.transport.is_closed
+
+    run_bounded(ask())
+
+
+def test_a_server_that_ends_waits_only_for_a_moment_for_a_request(make_server, monkeypatch):
+    async def connect() -> None:
+        monkeypatch.setattr(http_protocol, "DRAIN_SECONDS", 0.01)
+        fresh = Served(make_server([]).app, CallHttpProtocol)
+        fresh.protocol.shutdown()
+        await wait_until_async(lambda: fresh.transport.is_closed, "the end of the connection")
+
+    run_bounded(connect())
 
 
 def test_a_connection_is_closed_when_nothing_came_for_the_keep_alive_time(make_server):

@@ -93,7 +93,7 @@ class Api:
         settings = Settings(flows=folder, data=folder, database_url=f"sqlite:///{folder}/journal.db")
         options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
         processes = CommandProcesses(settings, priority=0)
-        workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book)
+        workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book, lambda: loaded.book)
         router = create_operator_router(self.queries, trust, lambda: loaded, dict, workshop, needs_token=needs_token)
         self.app.include_router(router)
 

@@ -32,8 +32,8 @@ class MeasuredServer(NamedTuple):
     port: int
 
     def read_cpu_seconds(self) -> float:
-        """Return the processor time of all threads of the server, in seconds."""
-        files = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        """Return the processor time of all threads of the server and its processes, in seconds."""
+        files = [file for pid in list_process_tree(self.pid) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
         return sum(int(file.read_text(encoding="ascii").split()[0]) for file in files) / 1e9
 
     def read_memory(self) -> float:
@@ -52,6 +52,12 @@ class MeasuredServer(NamedTuple):
         finally:
             for other in held:
                 os.kill(other.pid, signal.SIGCONT)
+
+
+def list_process_tree(pid: int) -> list[int]:
+    """List a process and all that it has started."""
+    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text("ascii").split()]
+    return [pid, *(found for child in children for found in list_process_tree(int(child)))]
 
 
 @contextlib.contextmanager

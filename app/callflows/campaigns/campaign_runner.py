@@ -239,7 +239,7 @@ class CampaignRunner:
             await self._begin_call(number, now)
 
     async def _was_answered_late(self, number: CampaignNumber) -> bool:
-        """Return whether the last call was answered after ``RING_SECONDS``, or after an event that meant another call."""
+        """Return True if the last call was answered after ``RING_SECONDS``, or after an event that meant another call."""
         key = make_campaign_key(self._name, number.position, number.attempts)
         return bool(number.attempts) and key in await self._query(find_answered_calls, [key])
 

@@ -72,9 +72,7 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
             "hangup 3s ends the call. Default: ask."
         ),
     ] = None,
-    at: Annotated[
-        str, typer.Option(help='The time of the call, as "2026-12-25 10:00", on the flow\'s clock. Default: now.')
-    ] = "",
+    at: Annotated[str, typer.Option(help='The time of the call, as "2026-12-25 10:00" or "Sat 11:00". Default: now.')] = "",
     callee: Annotated[
         CalleeOption | None,
         typer.Option(help="What the called people do. Default: ask on a terminal, else answer."),

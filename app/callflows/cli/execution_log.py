@@ -24,11 +24,12 @@ def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
 
     from callflows.errors import OpentactError, SettingsError
     from callflows.installation_parts import create_opentact_client
+    from callflows.journal.execution_rows import has_stored_log
     from callflows.journal.journal_rows import PROVISIONAL_ID_PREFIX, build_journal_entries
     from callflows.web.log_lines import configure_logging
 
     settings, call = load_command_settings(), call_story.call
-    if call["id"].startswith(PROVISIONAL_ID_PREFIX) or call["started"] is None:
+    if call["id"].startswith(PROVISIONAL_ID_PREFIX) or call["started"] is None or has_stored_log(call_story.events):
         return []
     try:
         if create_opentact_client(settings) is None:

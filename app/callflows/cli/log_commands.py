@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice, show_progress
+from callflows.cli.cli_options import (
+    build_command_options,
+    exit_with_notice,
+    load_command_settings,
+    print_notice,
+    show_progress,
+)
 from callflows.cli.journal_output import (
     DEFAULT_TEXT_ROWS,
     FLOW_FILTER,
@@ -58,6 +64,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     ] = "",
     documents: Annotated[bool, typer.Option("--documents", help="Show the documents of the call.")] = False,  # noqa: FBT002
     scenario: Annotated[bool, typer.Option("--as-scenario", help="Print a call as a scenario for a flow file.")] = False,  # noqa: FBT002
+    write: Annotated[bool, typer.Option("--write", help="With --as-scenario: add it to the flow's tests.")] = False,  # noqa: FBT002
     output: LOG_FORMAT = LogFormat.text,
 ) -> None:
     """List calls, the newest first, or tell the whole story of one: what was asked, decided, answered, reported.
@@ -80,11 +87,18 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     require_known_value(state, CALL_STATE_RANKS, "--state")
     if scenario and call is None:
         exit_with_notice("callflows: --as-scenario needs the id of a call: callflows log CALL --as-scenario", 2)
+    if write and not scenario:
+        exit_with_notice("callflows: --write needs --as-scenario: callflows log CALL --as-scenario --write", 2)
     outlines = FlowOutlines(load_command_settings().flows)
     if call is not None:
         with open_store() as store:
             story = _load_story(store, call, outlines)
-        _print_scenario(story) if scenario else _print_story(story, output, outlines, shows_documents=documents)
+        if not scenario:
+            _print_story(story, output, outlines, shows_documents=documents)
+            return
+        text = _print_scenario(story)
+        if write:
+            _write_scenario(story["call"]["flow"] or "", text)
         return
     most = limit or (DEFAULT_TEXT_ROWS if output is LogFormat.text else None)
     moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
@@ -131,7 +145,8 @@ def _format_cell(name: str, value: object, zone_name: str) -> str:
 
 def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> dict[str, Any]:
     from callflows.cli.execution_log import fetch_execution_rows
-    from callflows.journal.call_story import add_execution_log, build_call_story, name_story_parties
+    from callflows.journal.call_story import build_call_story, name_story_parties
+    from callflows.journal.execution_rows import add_execution_log
     from callflows.journal.inbox import CALL_KIND
 
     call_rows = store.load_call(complete_stored_id(store, CALL_KIND, call) or call) if store is not None else None
@@ -143,20 +158,49 @@ def _load_story(store: SqlStore | None, call: str, outlines: FlowOutlines) -> di
     return story
 
 
-def _print_scenario(story: dict[str, Any]) -> None:
-    """Print a call as a scenario. The call is rehearsed again with the current flows, so that the scenario passes."""
+def _print_scenario(story: dict[str, Any]) -> str:
+    """Print a call as a scenario, and return it. The call is rehearsed with the current flows, so the scenario passes."""
     import asyncio
 
     from callflows.cli.rehearsal_setup import ring_number
     from callflows.flows.suppositions import Suppositions
+    from callflows.rehearsal.scenario_recorder import record_scenario
     from callflows.testing.journal_replay import build_replay
-    from callflows.testing.scenario_recorder import record_scenario
 
     rehearsal, unknown, hours = build_replay(story)
     supposed = Suppositions(hours=tuple((name, state == "open") for name, state in hours.items()))
     transcript, zone = asyncio.run(ring_number(rehearsal, load_command_settings(), suppositions=supposed))
     print_notice("rehearsed again with the flows as they are now")
-    print(record_scenario(transcript, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours), end="")
+    scenario = record_scenario(transcript, rehearsal, zone=zone, unknown_from=unknown, hours_states=hours)
+    print(scenario, end="")
+    return scenario
+
+
+def _write_scenario(flow: str, scenario: str) -> None:
+    """Add a scenario to the file of a flow. Prints a patch if the folder is read-only."""
+    from callflows.errors import CallflowsError, DraftRefusedError, ReadOnlyFlowsError
+    from callflows.flows.authoring.flow_drafts import check_and_publish, read_flow_source
+    from callflows.flows.authoring.scenario_edits import add_scenario
+    from callflows.flows.loader.folder_loader import load_flow_folder
+
+    settings = load_command_settings()
+    options = build_command_options(settings)
+    current = read_flow_source(settings.flows, flow)
+    if not flow or not current.digest:
+        exit_with_notice(f"callflows: {flow or 'no flow'} has no file whose tests could get it: copy it there", 1)
+    try:
+        text = add_scenario(current.text, scenario)
+        check_and_publish(
+            settings.flows, options, flow, text, current.digest, lambda: load_flow_folder(settings.flows, options).book
+        )
+    except DraftRefusedError as error:
+        exit_with_notice(f"callflows: nothing was written: {'; '.join(map(str, error.problems))}", 1)
+    except ReadOnlyFlowsError as error:
+        print(error.patch, end="")
+        exit_with_notice(f"callflows: {error}", 1)
+    except CallflowsError as error:
+        exit_with_notice(f"callflows: nothing was written: {error}", 1)
+    print_notice(f"added to the tests of {current.file}: callflows test runs it")
 
 
 def _print_story(story: dict[str, Any], output: LogFormat, outlines: FlowOutlines, *, shows_documents: bool) -> None:

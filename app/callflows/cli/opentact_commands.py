@@ -657,7 +657,7 @@ def export_static_document(flow: str, settings: Settings) -> bytes:
 
 
 def _depends_on_call(flow: str, settings: Settings) -> bool:
-    """Return whether a flow without errors has no static document."""
+    """Return True if a flow without errors has no static document."""
     from callflows.errors import FlowFileError
     from callflows.flows.static_export import compile_static_document
 

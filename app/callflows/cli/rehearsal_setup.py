@@ -127,15 +127,13 @@ def _find_flow_zone(book: FlowBook, number: str) -> tzinfo | None:
 
 def _parse_call_time(at: str, zone: tzinfo | None) -> datetime:
     """Parse ``--at`` in the time zone of a flow; exit with code 2 if invalid."""
-    from datetime import UTC
+    from datetime import UTC, datetime
 
-    from callflows.flows.hours.wall_clock import parse_start_moment
+    from callflows.flows.hours.wall_clock import parse_call_moment
 
-    moment = parse_start_moment(at.strip(), zone or UTC)
+    moment = parse_call_moment(at, datetime.now(UTC), zone or UTC)
     if moment is None:
-        exit_with_notice(
-            f'callflows: --at: {at!r} is not a time: write it as "2026-12-25 10:00", or with an offset from UTC', 2
-        )
+        exit_with_notice(f'callflows: --at: {at!r} is not a time: write it as "2026-12-25 10:00", or as "Sat 11:00"', 2)
     return moment
 
 

@@ -103,7 +103,7 @@ def serve(
     """Answer calls with the flows. In Opentact, enter the printed URL as remote call control URL."""
     import uvicorn
 
-    from callflows.cli.worker_processes import share_loaded_modules
+    from callflows.cli.worker_processes import share_loaded_modules, stop_listening_before_workers
     from callflows.settings import check_token_of_public_server, load_log_format
     from callflows.web.call_protocol import choose_http_protocol
     from callflows.web.http_protocol import raise_open_files_limit
@@ -141,6 +141,7 @@ def serve(
     _print_greeting(settings, None)
     listening.close()  # uvicorn opens it again for its workers
     share_loaded_modules()
+    stop_listening_before_workers()
     uvicorn.run("callflows.server:create_process_app", factory=True, workers=settings.workers, **options)
 
 

@@ -114,7 +114,7 @@ class CallScreen:
 
     def print_scenario(self, transcript: Transcript, rehearsal: Rehearsal, zone: tzinfo | None) -> None:
         """Print the call as a scenario; on standard error if standard output contains JSON."""
-        from callflows.testing.scenario_recorder import record_scenario
+        from callflows.rehearsal.scenario_recorder import record_scenario
 
         scenario = record_scenario(transcript, rehearsal, zone=zone)
         print(scenario, end="", file=sys.stderr if self.is_quiet else sys.stdout)

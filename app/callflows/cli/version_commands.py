@@ -21,6 +21,7 @@ from callflows.cli.completion import complete_flow
 from callflows.cli.journal_output import build_terminal_change, open_store
 
 if TYPE_CHECKING:
+    from callflows.flows.flow_book import FlowBook
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalRow
 
@@ -117,7 +118,7 @@ def rollback(
     """Make an earlier version of a flow live again: the file gets its text, whole and at once, if it has no error."""
     from callflows.cli.cli_options import confirm_plan
     from callflows.errors import DraftConflictError, DraftRefusedError, ReadOnlyFlowsError
-    from callflows.flows.authoring.flow_drafts import check_draft, compare_sources, publish_draft, read_flow_source
+    from callflows.flows.authoring.flow_drafts import check_and_publish, compare_sources, read_flow_source
     from callflows.flows.loader.folder_loader import load_flow_folder
     from callflows.flows.source.included_files import read_own_source
     from callflows.journal.flow_history import ROLLBACK_ACTION
@@ -137,11 +138,13 @@ def rollback(
             return
         confirm_plan(changes.splitlines(), is_confirmed=yes)
         options = build_command_options(settings)
-        with show_progress("loading") as on_progress:
-            others = load_flow_folder(settings.flows, options, on_progress).book
-        draft = check_draft(settings.flows, options, flow, text, others)
+
+        def load_others() -> FlowBook:
+            with show_progress("loading") as on_progress:
+                return load_flow_folder(settings.flows, options, on_progress).book
+
         try:
-            publish_draft(settings.flows, flow, draft, text, current.digest)
+            check_and_publish(settings.flows, options, flow, text, current.digest, load_others)
         except DraftRefusedError as error:
             for problem in error.problems:
                 print_notice(str(problem))

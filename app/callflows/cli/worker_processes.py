@@ -1,4 +1,4 @@
-"""Worker processes that share the memory of the libraries: they are forked from a process that has imported the server."""
+"""Worker processes that share the memory of the libraries, and end without leaving a caller unanswered."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 from typing import Any
 
 import uvicorn._subprocess
+from uvicorn.supervisors import Multiprocess
 
 from callflows.log import get_logger
 
@@ -24,3 +25,19 @@ def share_loaded_modules() -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["callflows.cli.preloaded_server"])
     uvicorn_processes.spawn = context
+
+
+def stop_listening_before_workers() -> None:
+    """Have uvicorn close its own copy of the listening socket before it ends its workers.
+
+    Otherwise the system accepts connections while the last workers end, which nobody answers; a proxy or Opentact can try
+    another server only if the connection is refused.
+    """
+    terminate_workers = Multiprocess.terminate_all
+
+    def close_and_terminate(supervisor: Multiprocess) -> None:
+        for listening in supervisor.sockets:
+            listening.close()
+        terminate_workers(supervisor)
+
+    Multiprocess.terminate_all = close_and_terminate  # type: ignore[method-assign, assignment]

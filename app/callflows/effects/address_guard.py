@@ -150,7 +150,7 @@ def _extract_embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Addr
 
 
 def _is_isatap(address: ipaddress.IPv6Address) -> bool:
-    """Return whether the address ends in the IPv4 address of an ISATAP tunnel."""
+    """Return True if the address ends in the IPv4 address of an ISATAP tunnel."""
     return (int(address) >> 32) & 0xFDFF_FFFF == 0x5EFE  # noqa: PLR2004 - the identifier of ISATAP
 
 

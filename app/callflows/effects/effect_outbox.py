@@ -320,11 +320,11 @@ class EffectOutbox:
             self._outbox_file.change_stage(pending, stage)
 
     def _has_expired(self, pending: PendingEffect, seconds: float) -> bool:
-        """Return whether an effect is too old to be sent, some seconds from now."""
+        """Return True if an effect is too old to be sent, some seconds from now."""
         return self._clock() + seconds - pending.requested_at > EXPIRY_SECONDS[pending.effect.kind]
 
     async def _claim_keys(self, pending: PendingEffect) -> bool:
-        """Return whether the effect is new; also true if the store fails, because the effect may be new."""
+        """Return True if the effect is new; also true if the store fails, because the effect may be new."""
         self._change_stage(pending, "claimed")  # before the claim: a process that ends now must not find its own claim
         effect = pending.effect
         if self._idempotency_store is None:

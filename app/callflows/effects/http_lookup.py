@@ -122,7 +122,7 @@ async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> HT
 
 
 def _is_same_server(current: httpx.URL, target: httpx.URL) -> bool:
-    """Return whether both URLs have the same host and port, or the target is the https version of an http URL."""
+    """Return True if both URLs have the same host and port, or the target is the https version of an http URL."""
     if current.host != target.host:
         return False
     better = (current.scheme, current.port, target.scheme, target.port) == ("http", None, "https", None)

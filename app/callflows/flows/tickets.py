@@ -125,7 +125,7 @@ class TicketSigner:
         return _finish_signature(_start_signature(self._keys[0], target), "").decode("ascii")
 
     def is_signed_permanently(self, target: str, signature: str) -> bool:
-        """Return whether a signature is that of ``sign_permanently`` with one of the keys."""
+        """Return True if a signature is that of ``sign_permanently`` with one of the keys."""
         encoded = signature.encode("utf-8", "replace")
         return any(hmac.compare_digest(_finish_signature(_start_signature(key, target), ""), encoded) for key in self._keys)
 

@@ -13,6 +13,7 @@ from sqlalchemy import delete, exists, func, select, update
 
 from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_path import build_visit_row, read_places_by_key
+from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     ENDINGS_TABLE,
@@ -70,7 +71,12 @@ def fetch_call_facts(
     for call in calls:
         id_ = call["id"]
         stored = StoredCall(
-            call, legs_by_call.get(id_, ()), turns.get(id_, ()), events.get(id_, ()), recordings.get(id_, ()), places
+            call,
+            legs_by_call.get(id_, ()),
+            turns.get(id_, ()),
+            merge_stored_log(events.get(id_, ())),
+            recordings.get(id_, ()),
+            places,
         )
         yield call, derive_call_facts(stored, shortest_message_seconds)
 

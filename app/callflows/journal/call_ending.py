@@ -111,7 +111,7 @@ def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], sho
 
 
 def _was_refused(call: JournalRow, steps: Sequence[ExecutedStep]) -> bool:
-    """Return whether the line hung up without answering."""
+    """Return True if the flow hung up without answering the line."""
     return call["answer"] is None and [step.name for step in steps] == [Hangup.spec.name]
 
 
@@ -188,7 +188,7 @@ def _guess_last_activity(response: Element, steps: Sequence[ExecutedStep]) -> st
 
 
 def _ended_in_menu(response: Element, steps: Sequence[ExecutedStep], done: Sequence[ExecutedStep]) -> bool:
-    """Return whether a call was in a menu of its last document when it ended. ``done`` are the steps of that document."""
+    """Return True if a call was in a menu of its last document when it ended. ``done`` are the steps of that document."""
     place = next((index for index, child in enumerate(response.children) if isinstance(child, Gather)), None)
     if place is None:
         return False
@@ -202,7 +202,7 @@ def _ended_in_menu(response: Element, steps: Sequence[ExecutedStep], done: Seque
 
 
 def _has_content_in_branches(gather: Element) -> bool:
-    """Return whether a key leads to commands in the same document."""
+    """Return True if a key leads to commands in the same document."""
     return any(
         not isinstance(child, Callback)
         for branch in gather.children

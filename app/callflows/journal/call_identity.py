@@ -129,7 +129,7 @@ def _find_nearest_call(
 
 
 def _may_be_same_call(row: JournalRow, other: JournalRow) -> bool:
-    """Report whether a provisional row may belong to another call with the same parties."""
+    """Return True if a provisional row may belong to another call with the same parties."""
     if other["parent"] or other["started"] is None:
         return False
     late: float = row["started"] - other["started"]

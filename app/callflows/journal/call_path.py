@@ -134,7 +134,7 @@ def _list_reached(
 
 
 def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:
-    """Return whether a command failed and has a branch for that: then the branch comes next, and not what follows."""
+    """Return True if a command failed and has a branch for that: then the branch comes next, and not what follows."""
     begin = f"{path}.{Error.spec.name}["
     failed = extract_executed_step(json.loads(report["raw"] or "{}")).get("success") is False
     return failed and any(known.startswith(begin) for known in places)
@@ -148,7 +148,7 @@ def _split_path(path: str) -> tuple[tuple[str, int], ...]:
 
 
 def _is_passed_before(known: str, path: str) -> bool:
-    """Return whether every call passes an element before another: it is an ancestor, or stands before one of them."""
+    """Return True if every call passes an element before another: it is an ancestor, or stands before one of them."""
     if path.startswith(f"{known}."):
         return True
     steps, others = _split_path(known), _split_path(path)

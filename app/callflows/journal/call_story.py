@@ -26,7 +26,7 @@ from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from callflows.flows.authoring.flow_outline import FlowOutlines
     from callflows.journal.call_path import NodeVisit
@@ -261,35 +261,6 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
             row, document = turns[turn - 1]
             entry |= {"turn": turn, "node": row["node"], "branches": _list_branches(path, document)}
     return {**entry, "raw": raw}
-
-
-def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:
-    """Add the rows of an execution log to a call's events.
-
-    If an event of the same step exists, only the step's path is added to that event.
-    """
-    reported = [*stored.events]
-    added = []
-    keys = {event["key"] for event in reported}
-    for row in (row for row in execution_rows if row["key"] not in keys):
-        step = extract_executed_step(json.loads(row["raw"]))
-        same = next((n for n, event in enumerate(reported) if _is_event_of_step(event, row["at"], step)), None)
-        if same is None:
-            added.append(row)
-        else:
-            reported[same] = {**reported[same], "path": str(step.get("path") or "")}
-    return stored._replace(events=sorted([*reported, *added], key=lambda event: (event["at"], event["arrived"] or 0.0)))
-
-
-def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, Any]) -> bool:
-    """Report whether an event without a path is about an executed step."""
-    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
-        return False
-    reported_step = extract_executed_step(json.loads(event["raw"]))
-    places = {str(one["path"]) for one in (reported_step, step) if one.get("path")}
-    return (reported_step.get("name"), reported_step.get("success")) == (step.get("name"), step.get("success")) and len(
-        places
-    ) <= 1
 
 
 def _find_turn_number(path: str, at: float, turns: list[tuple[JournalRow, str]]) -> int | None:

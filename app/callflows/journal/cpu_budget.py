@@ -73,7 +73,7 @@ class CpuBudget:
         return TURNS_BEFORE_SPOOLING_WHEN_BUSY if self.is_busy else TURNS_BEFORE_SPOOLING
 
     def has_budget(self) -> bool:
-        """Report whether more CPU time may be used now."""
+        """Return True if more CPU time may be used now."""
         now = self._clock()
         since = now - self._checked_at
         if since >= BUSY_CHECK_SECONDS:

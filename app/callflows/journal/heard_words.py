@@ -6,6 +6,7 @@ Only what Opentact reported is sure. A document without any report is told up to
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 LINE: Final = "line"
 CALLER: Final = "caller"
+_PLATFORM_CAUSE: Final = re.compile(r"\bERR ([A-Z]+(?:_[A-Z]+)*)")
+"""The cause in Opentact's words about a dial: ``[originate] ERR USER_BUSY. no any destinations are accept …``."""
 _DECIDING: Final = (Gather, Dial, Record)
 _KEYLESS_BRANCHES: Final = {Default: "pressed a wrong key", Error: "pressed nothing"}
 
@@ -165,5 +168,7 @@ def _describe_dial(dial: Element, step: Mapping[str, Any]) -> str:
     targets = ", ".join(_get_text(child) for child in dial.children if isinstance(child, To))
     if step.get("success") is False:
         reason = " ".join(str(step.get("reason") or "").split())
+        cause = _PLATFORM_CAUSE.search(reason)
+        reason = cause[1].replace("_", " ").lower() if cause else reason
         return f"rang {targets}: nobody answered{f' ({reason})' if reason else ''}"
     return f"rang {targets}: answered" if step else f"rings {targets}"

@@ -11,6 +11,7 @@ from callflows.errors import JournalRejectionError
 from callflows.journal.call_derivation import fetch_all_rows
 from callflows.journal.call_ending import read_recording
 from callflows.journal.call_story import build_note, format_moment
+from callflows.journal.id_collation import as_id_text
 from callflows.journal.journal_tables import (
     AUDIT_TABLE,
     CALLS_TABLE,
@@ -116,23 +117,27 @@ def _is_voicemail(row: JournalRow, shortest_message_seconds: float) -> bool:
 def _fetch_recordings(
     connection: Connection, inbox_filter: InboxFilter, after: tuple[float, str] | None
 ) -> list[JournalRow]:
-    table = RECORDINGS_TABLE
+    table, handled = RECORDINGS_TABLE, HANDLED_TABLE
     parent, leg = CALLS_TABLE.alias("whole"), CALLS_TABLE
-    call = {name: func.coalesce(parent.c[name], leg.c[name]) for name in ("id", "caller", "name", "number", "flow")}
-    handled = HANDLED_TABLE
-    query = (
-        select(table, *(column.label(f"call_{name}") for name, column in call.items()), handled.c.at.label("handled_at"))
-        .add_columns(handled.c.by.label("handled_by"))
-        .join(leg, leg.c.id == table.c.call, isouter=True)
-        .join(parent, parent.c.id == leg.c.parent, isouter=True)
+    listed = (
+        select(table, handled.c.at.label("handled_at"), handled.c.by.label("handled_by"))
         .join(handled, (handled.c.key == table.c.id) & (handled.c.kind == VOICEMAIL_KIND), isouter=True)
-        .order_by(table.c.at.desc(), table.c.id.desc())
+        .where(*_build_common_conditions(table, inbox_filter, after))
+    )
+    wanted = {"number": inbox_filter.number, "caller": inbox_filter.party, "flow": inbox_filter.flow}
+    if not any(wanted.values()):
+        # The newest recordings are chosen before their calls are looked up: otherwise all calls would be joined.
+        listed = listed.order_by(table.c.at.desc(), table.c.id.desc()).limit(_ROWS_PER_QUERY)
+    recordings = listed.subquery("listed")
+    call = {name: func.coalesce(parent.c[name], leg.c[name]) for name in ("id", "caller", "name", "number", "flow")}
+    query = (
+        select(recordings, *(column.label(f"call_{name}") for name, column in call.items()))
+        .join(leg, leg.c.id == as_id_text(recordings.c.call), isouter=True)
+        .join(parent, parent.c.id == as_id_text(leg.c.parent), isouter=True)
+        .order_by(recordings.c.at.desc(), recordings.c.id.desc())
         .limit(_ROWS_PER_QUERY)
     )
-    for name, value in (("number", inbox_filter.number), ("caller", inbox_filter.party), ("flow", inbox_filter.flow)):
-        if value:
-            query = query.where(call[name] == value)
-    return fetch_all_rows(connection, query.where(*_build_common_conditions(table, inbox_filter, after)))
+    return fetch_all_rows(connection, query.where(*(call[name] == value for name, value in wanted.items() if value)))
 
 
 def _build_common_conditions(table: Any, inbox_filter: InboxFilter, after: tuple[float, str] | None) -> Iterator[Any]:  # noqa: ANN401 - SQLAlchemy's

@@ -88,7 +88,7 @@ class JournalQueries:
         return await self._run_query(self._store.claim_key, kind, key, time.time())
 
     async def is_claimed(self, kind: str, key: str) -> bool:
-        """Return whether a key was claimed. Raises JournalUnavailableError."""
+        """Return True if a key was claimed. Raises JournalUnavailableError."""
         return await self._run_query(self._store.is_claimed, kind, key)
 
     async def claim_key_or_here(self, kind: str, key: str) -> bool:
@@ -200,7 +200,7 @@ class JournalQueries:
         return await self._run_query(self._store.run_reading, inbox.query_recording_url, id_)
 
     async def has_thing(self, kind: str, id_: str) -> bool:
-        """Return whether there is such a voicemail, message or call. Raises JournalUnavailableError."""
+        """Return True if there is such a voicemail, message or call. Raises JournalUnavailableError."""
         return id_ in await self._run_query(self._store.run_reading, inbox.query_ids_by_prefix, kind, id_, 1)
 
     async def set_handled(self, kind: str, key: str, change: PersonChange, *, handled: bool) -> bool:

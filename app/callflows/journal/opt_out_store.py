@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def query_opt_out(connection: Connection, number: str, other: str) -> bool:
-    """Report whether the latest request of a pair is STOP."""
+    """Return True if the latest request of a pair is STOP."""
     found = connection.execute(
         select(OPT_OUTS_TABLE.c.out).where(OPT_OUTS_TABLE.c.pair == _digest_pair(number, other))
     ).scalar()

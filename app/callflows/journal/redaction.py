@@ -63,7 +63,7 @@ def mask_event_secrets(text: str) -> str:
 
 
 def may_keep_digits(turn: Turn | None, decisions: Sequence[Mapping[str, Any]], *, answered: bool) -> bool:
-    """Report whether a request's digits may be stored: only if the decisions about the digits show the digits unmasked."""
+    """Return True if a request's digits may be stored: only if the decisions about the digits show the digits unmasked."""
     if turn is None:
         return False
     if turn.resolve is None:

@@ -182,7 +182,7 @@ def _encode_packed_turns(packed: bytes) -> bytes:
 
 
 def _ends_with_line(segment: IO[bytes]) -> bool:
-    """Report whether a segment is empty or ends with a whole line; a killed process may have left a part of one."""
+    """Return True if a segment is empty or ends with a whole line; a killed process may have left a part of one."""
     end = segment.seek(0, os.SEEK_END)
     if not end:
         return True

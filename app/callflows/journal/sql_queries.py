@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, case, cast, exists, func, not_, or_, select, tuple_
+from sqlalchemy import BigInteger, case, cast, exists, func, literal, not_, or_, select, tuple_, union_all
 
 from callflows.journal.call_derivation import (
     EVENT_ORDER,
@@ -16,7 +16,9 @@ from callflows.journal.call_derivation import (
     fetch_places,
     group_rows,
 )
-from callflows.journal.call_ending import CallEnding
+from callflows.journal.call_ending import ENDING_WORDS, CallEnding
+from callflows.journal.execution_rows import merge_stored_log
+from callflows.journal.id_collation import as_merged_text
 from callflows.journal.journal_tables import (
     CALLS_TABLE,
     CLAIMS_TABLE,
@@ -52,25 +54,44 @@ _MESSAGE_WINDOW_SECONDS: Final = 3600.0
 """Window in seconds after a call for messages between the same two numbers."""
 _CALLS_PER_QUERY: Final = 200
 """Number of calls whose endings are computed at once."""
+_NUMBERS_PER_QUERY: Final = 50
+_LIMIT_GROWTH: Final = 8
+"""Factor of further rows, if too few of the first have the wanted ending."""
 _LEGS = CALLS_TABLE.alias("leg")
 
 
 def query_calls(connection: Connection, call_filter: CallFilter, shortest_message_seconds: float) -> Iterator[JournalRow]:
     """Return matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``.
 
-    Rows are streamed. The ending is computed from other rows, so its filter is applied here and not by the database.
+    Rows are streamed. The ending of a call may have to be computed from other rows, so its filter is applied here, too.
     """
-    streamed = _query_call_rows(connection, call_filter)
+    if not call_filter.ending or call_filter.limit is None:
+        rows = _query_call_rows(connection, call_filter, call_filter.limit)
+        return _select_matching(connection, rows, call_filter, shortest_message_seconds)
+    # Nearly all rows that the database finds match, so it may stop early; if too few do, it looks further.
+    limit = call_filter.limit + _CALLS_PER_QUERY
+    while True:
+        listed = [*_query_call_rows(connection, call_filter, limit)]
+        matching = [*_select_matching(connection, iter(listed), call_filter, shortest_message_seconds)]
+        if len(matching) == call_filter.limit or len(listed) < limit:
+            return iter(matching)
+        limit *= _LIMIT_GROWTH
+
+
+def _select_matching(
+    connection: Connection, rows: Iterator[JournalRow], call_filter: CallFilter, shortest_message_seconds: float
+) -> Iterator[JournalRow]:
+    """Return the calls with the wanted ending, up to the limit of the filter."""
     matching = (
         call
-        for calls in iter(lambda: [*itertools.islice(streamed, _CALLS_PER_QUERY)], [])
+        for calls in iter(lambda: [*itertools.islice(rows, _CALLS_PER_QUERY)], [])
         for call in _add_endings(connection, calls, shortest_message_seconds)
         if call_filter.ending in ("", call["ending"].kind)
     )
     return itertools.islice(matching, call_filter.limit)
 
 
-def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterator[JournalRow]:
+def _query_call_rows(connection: Connection, call_filter: CallFilter, limit: int | None) -> Iterator[JournalRow]:
     ending = [ENDINGS_TABLE.c[name].label(f"ending_{name}") for name in CallEnding._fields]
     found = (
         select(CALLS_TABLE, *ending)
@@ -78,10 +99,9 @@ def _query_call_rows(connection: Connection, call_filter: CallFilter) -> Iterato
         .where(*_build_call_conditions(call_filter))
         .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
     )
-    limit = None if call_filter.ending else call_filter.limit
     listed = (found if limit is None else found.limit(limit)).subquery("listed")
     turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
-    legs = select(func.count()).where(_LEGS.c.parent == listed.c.id).scalar_subquery()
+    legs = select(func.count()).where(_LEGS.c.parent == as_merged_text(listed.c.id)).scalar_subquery()
     counted = select(listed, turns.label("turns"), legs.label("legs")).order_by(listed.c.started.desc(), listed.c.id.desc())
     streamed = connection.execution_options(yield_per=1000).execute(counted)
     return (dict(row) for row in streamed.mappings())
@@ -102,9 +122,9 @@ def _add_endings(
 
 def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bool]]:
     yield CALLS_TABLE.c.parent.is_(None)
-    for column, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
+    for name, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
         if value:
-            yield CALLS_TABLE.c[column] == value
+            yield CALLS_TABLE.c[name] == value
     if call_filter.ending in OUTCOME_RANKS and call_filter.ending != ANSWERED_BY_FLOW:
         yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.ending)
         yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
@@ -172,19 +192,21 @@ def query_uncompleted_calls(connection: Connection, claim: str, since: float, li
 
 def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:
     """Count the calls that began since a moment: kind of ending, hour after the moment, number of calls."""
-    calls = CALLS_TABLE.c
-    without_ending = case((calls.state.is_(None), "unreported"), else_="ongoing")
-    kind = func.coalesce(ENDINGS_TABLE.c.kind, without_ending).label("kind")
+    calls, ended = CALLS_TABLE.c, ENDINGS_TABLE.c
+    ended_hour = (cast(ended.at - since, BigInteger) // 3600).label("hour")
+    # The kinds are named, since the index of the endings begins with them.
+    stored = select(ended.kind, ended_hour, func.count()).where(ended.kind.in_([*ENDING_WORDS]), ended.at >= since)
+    kind = case((calls.state.is_(None), "unreported"), else_="ongoing").label("kind")
     hour = (cast(calls.started - since, BigInteger) // 3600).label("hour")
-    counted = (
-        select(kind, hour, func.count())
-        .select_from(CALLS_TABLE.outerjoin(ENDINGS_TABLE, ENDINGS_TABLE.c.call == calls.id))
-        .where(calls.parent.is_(None), calls.started >= since)
-        .group_by(kind, hour)
-    )
+    has_ending = exists().where(ended.call == calls.id)
+    # A call that is over has its ending a moment later.
+    is_open = calls.parent.is_(None) & (calls.state.is_(None) | not_(IS_OVER)) & ~has_ending
+    others = select(kind, hour, func.count()).where(is_open, calls.started >= since)
     if flow:
-        counted = counted.where(calls.flow == flow)
-    return [(kind, int(hour), count) for kind, hour, count in connection.execute(counted)]
+        stored = stored.join(CALLS_TABLE, calls.id == ended.call).where(calls.flow == flow)
+        others = others.where(calls.flow == flow)
+    rows = [*connection.execute(stored.group_by(ended.kind, ended_hour)), *connection.execute(others.group_by(kind, hour))]
+    return [(kind, int(hour), count) for kind, hour, count in rows]
 
 
 @allow_slow_statements()
@@ -214,9 +236,17 @@ def query_ending_nodes(connection: Connection, flow: str, since: float) -> list[
 
 def query_last_calls(connection: Connection, numbers: Sequence[str]) -> dict[str, float]:
     """Return the beginning of the last call to each number that was called."""
-    column = CALLS_TABLE.c.number
-    last = select(column, func.max(CALLS_TABLE.c.started)).where(column.in_(numbers), CALLS_TABLE.c.parent.is_(None))
-    return {number: at for number, at in connection.execute(last.group_by(column)) if at is not None} if numbers else {}
+    table = CALLS_TABLE
+    last = select(func.max(table.c.started)).where(table.c.parent.is_(None))
+    found: dict[str, float] = {}
+    for start in range(0, len(numbers), _NUMBERS_PER_QUERY):
+        # A query for each number takes one look into the index; all calls of a busy number would take many.
+        looks = [
+            select(literal(number), last.where(table.c.number == number).scalar_subquery())
+            for number in numbers[start : start + _NUMBERS_PER_QUERY]
+        ]
+        found |= {number: at for number, at in connection.execute(union_all(*looks)) if at is not None}
+    return found
 
 
 def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
@@ -262,7 +292,7 @@ def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> I
             call,
             legs_by_call.get(id_, ()),
             turns.get(id_, ()),
-            events.get(id_, ()),
+            merge_stored_log(events.get(id_, ())),
             recordings.get(id_, ()),
             places,
             transcripts=transcripts.get(id_, ()),

@@ -201,7 +201,7 @@ class SqlStore:
             return change(connection, *arguments, **options)
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
-        """Report whether this is the first claim of a key among all processes, as long as claims are retained."""
+        """Return True if this is the first claim of a key among all processes, as long as claims are retained."""
         insert = INSERT_BY_DIALECT[self._engine.dialect.name]
         claim = (
             insert(CLAIMS_TABLE).values(kind=kind, key=key, at=at).on_conflict_do_nothing().returning(CLAIMS_TABLE.c.key)
@@ -210,7 +210,6 @@ class SqlStore:
             return connection.execute(claim).first() is not None
 
     def is_claimed(self, kind: str, key: str) -> bool:
-        """Report whether a key was claimed."""
         with self._open_read_connection() as connection:
             claimed = select(CLAIMS_TABLE.c.key).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key)
             return connection.execute(claimed).first() is not None

@@ -219,7 +219,7 @@ def _check_extra(spec: ElementSpec, extra_values: object) -> Mapping[str, str]:
 
 
 def is_xml_name(name: str) -> bool:
-    """Return whether a name can be an attribute: letters, digits, ``_ . -``; no leading digit or ``xml``, no prefix."""
+    """Return True if a name can be an attribute: letters, digits, ``_ . -``; no leading digit or ``xml``, no prefix."""
     if not name or name.lower().startswith("xml"):
         return False
     return name.isascii() and name.replace("-", "_").replace(".", "_").isidentifier() and name[0] not in "-."

@@ -84,7 +84,7 @@ class ValueKind:
         return str(value)
 
     def accepts(self, text: str) -> bool:
-        """Return whether the unchanged text is valid for this kind."""
+        """Return True if the unchanged text is valid for this kind."""
         return self._match is None or self._match(text) is not None
 
 

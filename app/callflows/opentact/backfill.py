@@ -10,6 +10,7 @@ from callflows.errors import OpentactAuthenticationError, OpentactError, Opentac
 from callflows.log import get_logger
 from callflows.opentact.event_parser import parse_event
 from callflows.telephony.call_entity import CallEntity
+from callflows.telephony.events import EXECUTION_LOG_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,6 +28,8 @@ BACKFILL_LOOK_BACK: Final = timedelta(hours=4)
 _MASK_REJECTION_STATUSES: Final = (400, 422)
 MAX_BACKFILL_ROWS: Final = 20_000
 """Limit of rows read from one search."""
+MAX_CALL_LOG_ROWS: Final = 500
+"""Limit of rows read from the execution log of one call."""
 
 
 class EventBackfill:
@@ -64,13 +67,26 @@ class EventBackfill:
         events = [_build_search_event("call_flow", record, until) async for record in found]
         return [event for event in events if event.call_uuid == call_uuid]
 
+    async def find_call_log(self, call_uuid: str, app_uuid: str, until: datetime) -> list[PlatformEvent]:
+        """Return the execution log of a finished call. Opentact is asked once, for this call alone. Raises OpentactError.
+
+        Raises also if Opentact passes over the id of the call and returns the elements of other calls.
+        """
+        events = []
+        async for record in _limit_rows(self._opentact.apps.search_executions(app_uuid, call=call_uuid), MAX_CALL_LOG_ROWS):
+            event = _build_search_event("call_flow", record, until, EXECUTION_LOG_SOURCE)
+            if event.call_uuid != call_uuid:
+                raise OpentactError("the log of one call was asked for, and Opentact returned that of others")
+            events.append(event)
+        return events
+
     async def _search_with_fallback(
         self, event_type: str, search: _SearchFunction, mask_attempts: list[dict[str, Any]]
     ) -> AsyncIterator[RestRecord]:
         """Iterate over search results; if Opentact rejects the masks, try the next ones."""
         for masks in mask_attempts:
             try:
-                async for record in _limit_rows(search(**masks)):
+                async for record in _limit_rows(search(**masks), MAX_BACKFILL_ROWS):
                     yield record
             except (OpentactUnavailableError, OpentactRateLimitError, OpentactAuthenticationError):
                 raise
@@ -106,14 +122,14 @@ def _format_opentact_time(value: datetime) -> str:
 
 
 def _was_active_between(record: RestRecord, since: datetime, until: datetime) -> bool:
-    """Return whether a record was live or has a timestamp in the period; a record without timestamps counts as active."""
+    """Return True if a record was live or has a timestamp in the period; a record without timestamps counts as active."""
     if isinstance(record, CallEntity) and not record.is_over:
         return True
     moments = record.list_timestamps()
     return not moments or any(since <= moment <= until for moment in moments)
 
 
-def _build_search_event(event_type: str, record: RestRecord, until: datetime) -> PlatformEvent:
+def _build_search_event(event_type: str, record: RestRecord, until: datetime, source: str = "search") -> PlatformEvent:
     """Build an event in the envelope of 2022.
 
     Its time is the record's latest timestamp, so that every search returns the same event key.
@@ -124,14 +140,14 @@ def _build_search_event(event_type: str, record: RestRecord, until: datetime) ->
         call = payload.pop("call", None)
         payload = {"command": payload, "call": call if isinstance(call, dict) else {"uuid": call}}
     at = {"timestamp": _format_opentact_time(max(moments))} if moments else {}
-    return parse_event({**at, "type": event_type, "payload": payload}, until, "search")
+    return parse_event({**at, "type": event_type, "payload": payload}, until, source)
 
 
-async def _limit_rows(rows: AsyncIterator[RestRecord]) -> AsyncIterator[RestRecord]:
+async def _limit_rows(rows: AsyncIterator[RestRecord], limit: int) -> AsyncIterator[RestRecord]:
     seen = 0
     async for row in rows:
         seen += 1
-        if seen > MAX_BACKFILL_ROWS:
-            _LOG.warning("more was missed than is looked at", rows=MAX_BACKFILL_ROWS)
+        if seen > limit:
+            _LOG.warning("more was missed than is looked at", rows=limit)
             return
         yield row

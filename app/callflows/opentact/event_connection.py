@@ -110,7 +110,7 @@ async def receive_frame(socket: ClientConnection) -> bytes:
 
 
 def is_token_accepted(event: PlatformEvent) -> bool:
-    """Return whether an ``auth`` event reports success."""
+    """Return True if an ``auth`` event reports success."""
     payload = event.raw.get("payload")
     inner = payload.get("success") if isinstance(payload, dict) else None
     for verdict in (event.raw.get("success"), inner):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from callflows.opentact.delivery_report import DeliveryReport, read_delivery_report
 from callflows.telephony.account_entity import NumberOrderEntity, parse_amount
 from callflows.telephony.call_entity import CallEntity, parse_call_duration
-from callflows.telephony.events import PlatformEvent, extract_executed_step
+from callflows.telephony.events import SEARCH_SOURCES, PlatformEvent, extract_executed_step
 from callflows.telephony.message_entity import MessageEntity
 from callflows.telephony.platform_entity import parse_platform_time
 from callflows.telephony.recording_entity import RecordingEntity, TranscriptEntity, list_recordings
@@ -82,7 +82,7 @@ def parse_event(raw: Mapping[str, Any], received_at: datetime, source: str = "ws
         raw=raw,
         message=raw["message"] if isinstance(raw.get("message"), str) else "",
         state=clean_field(parts.get("state")) or (call.state if call else "") or (sms.state if sms else ""),
-        call_seconds=_measure_call_seconds(call, at, parts, is_envelope_2022=old, found_by_search=source == "search"),
+        call_seconds=_measure_call_seconds(call, at, parts, is_envelope_2022=old, found_by_search=source in SEARCH_SOURCES),
         call=call,
         sms=sms,
         source=source,

@@ -116,7 +116,7 @@ def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[Non
 
 
 def _was_surely_not_sent(error: OpentactError) -> bool:
-    """Return whether Opentact was not reached, or refused a message with the wish to be asked later."""
+    """Return True if Opentact was not reached, or refused a message with the wish to be asked later."""
     if isinstance(error, OpentactUnavailableError):
         return not error.may_have_happened or (error.status == _STATUS_UNAVAILABLE and error.retry_after is not None)
     return isinstance(error, OpentactRateLimitError)

@@ -50,7 +50,7 @@ def _detect_gather_dialect(gather: Any, document_dialect: Dialect) -> Dialect:  
 
 
 def _is_classic_element(element: Any) -> bool:  # noqa: ANN401 - lxml's element
-    """Return whether only the classic dialect has this spelling.
+    """Return True if only the classic dialect has this spelling.
 
     Classic are some elements, a Gather with classic attributes or with prompts inside, and a Dial with ``record``.
     """

@@ -80,7 +80,7 @@ class GatherExecution:
         return "collected" if self._url or self._accepts_any_digits(digits) else "no-match"
 
     def _accepts_any_digits(self, digits: str) -> bool:
-        """Return whether any digits are acceptable because the Gather has neither branches nor a URL."""
+        """Return True if any digits are acceptable because the Gather has neither branches nor a URL."""
         branches = (child for child in self._gather.children if isinstance(child, (DTMF, Default)))
         return bool(digits) and not self._url and next(branches, None) is None
 

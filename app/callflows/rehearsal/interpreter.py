@@ -71,7 +71,7 @@ UNDOCUMENTED_FAILURE_NOTE: Final = "Opentact does not document what the caller h
 
 
 def _belongs_to_command(step: TranscriptStep, command_path: str) -> bool:
-    """Return whether a step belongs to a command, or to the Dial inside a Record."""
+    """Return True if a step belongs to a command, or to the Dial inside a Record."""
     path: str = step["path"]
     return path == command_path or (
         path.startswith(f"{command_path}.Dial") and command_path.rpartition(".")[2].startswith("Record")

@@ -167,7 +167,7 @@ class ScriptedCaller:
 
 
 def _records_message(window: ActionWindow) -> bool:
-    """Return whether the caller may speak a message until a key ends it."""
+    """Return True if the caller may speak a message until a key ends it."""
     return window.verb == Pause.spec.name and f"{Record.spec.name}[" in window.path
 
 

@@ -317,7 +317,7 @@ class CallFixture:
         )
 
     def blocks_effect(self, effect: Effect) -> bool:
-        """Return whether an effect is a text to the opted-out caller, from the called number."""
+        """Return True if an effect is a text to the opted-out caller, from the called number."""
         ringing, sides = self.call.phone_call, (effect.payload.get("from"), effect.payload.get("to"))
         return self.opted_out and tuple(normalize_party(str(side)) for side in sides) == (
             normalize_party(ringing.to),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from callflows.rehearsal.call_parties import ActionWindow, CallerAction
     from callflows.rehearsal.platform_network import PlatformNetwork
     from callflows.rehearsal.rehearsed_call import Rehearsal
-    from callflows.rehearsal.transcript import TranscriptStep
+    from callflows.rehearsal.transcript import Transcript, TranscriptStep
 
 
 SILENCE: Final = "-"
@@ -41,11 +41,11 @@ class AwaitedDecision(NamedTuple):
 
 
 class StepwiseCall(NamedTuple):
-    """A call up to its next decision, or to its end (``awaited`` is None, ``outcome`` says how)."""
+    """A call up to its next decision, or to its end (``awaited`` is None, ``transcript`` has the whole call)."""
 
     steps: Sequence[TranscriptStep]
     awaited: AwaitedDecision | None
-    outcome: str = ""
+    transcript: Transcript | None = None
 
 
 class _DecidedParties:
@@ -96,4 +96,4 @@ async def run_until_decision(rehearsal: Rehearsal, network: PlatformNetwork, dec
         transcript = await rehearsal.run(network)
     except _DecisionAwaitedError:
         return StepwiseCall(parties.steps, parties.awaited)
-    return StepwiseCall(transcript.steps, None, transcript.outcome)
+    return StepwiseCall(transcript.steps, None, transcript)

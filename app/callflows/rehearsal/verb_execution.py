@@ -54,7 +54,7 @@ def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
 
 
 def matches_caller_state(phone_call: PhoneCall, condition: Geo) -> bool:
-    """Return whether the caller's area code is in one of the states; a county never matches. reference: Geo."""
+    """Return True if the caller's area code is in one of the states; a county never matches. reference: Geo."""
     states, county = condition.attributes.get("states"), condition.attributes.get("county")
     if not states and not county:
         return True
@@ -64,7 +64,7 @@ def matches_caller_state(phone_call: PhoneCall, condition: Geo) -> bool:
 
 
 def matches_schedule(now: datetime, zone: ZoneInfo | None, condition: Schedule) -> bool:
-    """Return whether the time is within the days and hours, both ends included. reference: Schedule."""
+    """Return True if the time is within the days and hours, both ends included. reference: Schedule."""
     here = now.astimezone(zone or UTC)
     days, window = condition.attributes.get("dow"), condition.attributes.get("time")
     if days and WEEKDAY_NAMES[here.weekday()] not in str(days).split(","):
@@ -132,7 +132,7 @@ async def execute_pause(call: CallState, command: Pause, path: str) -> None:
 
 
 async def _wait_for_stop_key(call: CallState, path: str, until: float, stop_key: str) -> bool:
-    """Return whether the caller pressed the stop key in time."""
+    """Return True if the caller pressed the stop key in time."""
     while True:
         before, key, after = call.key_buffer.partition(stop_key)
         if key:

@@ -118,7 +118,7 @@ class EventBroadcaster:
                 connection.put_event(text)
 
     def _is_delivered(self, kind: str) -> bool:
-        """Return whether a type is delivered, by default or by an active subscription."""
+        """Return True if a type is delivered, by default or by an active subscription."""
         if kind in (CERTAIN_EVENT_TYPES if self._strict else DEFAULT_EVENT_TYPES) or (
             kind == "balance" and self.reports_balance
         ):
@@ -130,7 +130,7 @@ class EventBroadcaster:
 
 
 def _is_active_subscription(row: EntityRow, now: str) -> bool:
-    """Return whether a subscription is active. An end before the start, as in an example, is ignored. platform 3."""
+    """Return True if a subscription is active. An end before the start, as in an example, is ignored. platform 3."""
     end = row["expired_on"]
     return end is None or end > now or end < row["created_on"]
 

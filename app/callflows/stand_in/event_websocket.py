@@ -55,7 +55,7 @@ def make_websocket_endpoint(platform: StandInPlatform) -> Callable[[WebSocket], 
 
 
 async def _authenticate(socket: WebSocket, platform: StandInPlatform) -> bool:
-    """Return whether the first frame has an accepted token. platform 3: {"type": "auth", "payload": token}."""
+    """Return True if the first frame has an accepted token. platform 3: {"type": "auth", "payload": token}."""
     try:
         async with asyncio.timeout(stand_in_rules.WEBSOCKET_AUTH_SECONDS):
             shown: Any = json.loads(await socket.receive_text())

@@ -117,7 +117,7 @@ def _matches_search(row: EntityRow, body: NumberSearchBody) -> bool:
 
 
 def _matches_pattern(row: EntityRow, body: NumberSearchBody) -> bool:
-    """Return whether the pattern occurs in the ten digits; ``*`` is any text, ``%`` one digit."""
+    """Return True if the pattern occurs in the ten digits; ``*`` is any text, ``%`` one digit."""
     if not body.pattern:
         return True
     pattern = body.pattern.lower()

@@ -151,7 +151,7 @@ class TokenIssuer:
         return f"{signed}.{self._sign_text(signed)}"
 
     def accepts_token(self, token: str) -> bool:
-        """Return whether the token is the portal's token, a created token or a valid JWT."""
+        """Return True if the token is the portal's token, a created token or a valid JWT."""
         if self._options.token and hmac.compare_digest(token.encode(), self._options.token.encode()):
             return True
         now = datetime.now(UTC)

@@ -52,7 +52,7 @@ class FaultSettings(BaseModel):
     silent: bool = False
 
     def take_fault(self, kind: FaultKind, stream: IdStream) -> bool:
-        """Return whether the fault occurs now; use up one of ``…_next`` first."""
+        """Return True if the fault occurs now; use up one of ``…_next`` first."""
         left: int = getattr(self, f"{kind}_next")
         if left:
             setattr(self, f"{kind}_next", left - 1)

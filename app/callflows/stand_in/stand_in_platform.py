@@ -110,7 +110,7 @@ class StandInPlatform:
         return reply
 
     def skips_request(self, method: str, url: str, rule: UndocumentedRule) -> bool:
-        """Return whether strict mode skips a request of undocumented form; remember skipped requests."""
+        """Return True if strict mode skips a request of undocumented form; remember skipped requests."""
         if self.strict:
             why = f"{rule.unknown}: the documentation does not say"
             self.sent_requests.append(

@@ -69,6 +69,10 @@ class AnsweredRequest(NamedTuple):
         return "".join(self.document_parts).encode()
 
 
+EXECUTION_LOG_SOURCE: Final = "log"
+"""Source of an executed element that Opentact's execution log of a finished call has."""
+SEARCH_SOURCES: Final = ("search", EXECUTION_LOG_SOURCE)
+"""Sources of events that Opentact did not send, but returned when asked."""
 NO_PAYLOAD: Final[Mapping[str, Any]] = {}
 
 
@@ -82,7 +86,8 @@ class PlatformEvent(NamedTuple):
 
     ``message`` is Opentact's own sentence about the event. ``state`` is the state of the reported entity, ``call`` or
     ``sms``. ``call_seconds`` is the call's duration in seconds, whatever unit the envelope uses. ``raw`` is the complete
-    event. ``source`` is ``wss``, ``webhook``, or ``search`` for an event found after a gap.
+    event. ``source`` is ``wss``, ``webhook``, ``search`` for an event found after a gap, or ``log`` for one of a
+    finished call's execution log.
 
     ``recordings`` and ``transcripts`` are those of a recording or transcript event; see also ``call.recordings``. ``order``
     is an order of numbers. ``balance`` is the new balance after ``balance_action``, for example ``voice_charge_in``.
@@ -111,7 +116,7 @@ class PlatformEvent(NamedTuple):
 
     @property
     def found_by_search(self) -> bool:
-        return self.source == "search"
+        return self.source in SEARCH_SOURCES
 
     @property
     def account(self) -> AccountEntity | None:

@@ -50,7 +50,7 @@ def _find_difference(value: object, default: object, name: str) -> str:
 
 
 def _is_alike(value: object, default: object) -> bool:
-    """Return whether a value may stand for a default: servers write numbers and booleans as texts, too."""
+    """Return True if a value may stand for a default: servers write numbers and booleans as texts, too."""
     if isinstance(default, (dict, list)) or isinstance(value, (dict, list)):
         return isinstance(value, type(default))
     if isinstance(default, bool):

@@ -109,7 +109,7 @@ def _parse_international(text: str) -> str:
 
 
 def lacks_country_code(text: str) -> bool:
-    """Return whether a text is a number of North America without its country code, as ``2015550123``, ``201-555-0123``."""
+    """Return True if a text is a number of North America without its country code, as ``2015550123``, ``201-555-0123``."""
     if not _TEN_DIGITS_WITHOUT_PLUS.fullmatch(text):
         return False
     import phonenumbers  # noqa: PLC0415 - as above
@@ -219,7 +219,7 @@ def parse_attestation(text: str) -> str:
 
 
 def is_impossible_number(text: str) -> bool:
-    """Return whether a text is written as an international number, and no country has numbers of that form."""
+    """Return True if a text is written as an international number, and no country has numbers of that form."""
     number = text.strip()
     if not re.fullmatch(r"\+[0-9]+", number) or _NANP_PATTERN.fullmatch(number) or is_emergency_number(number):
         return False
@@ -239,7 +239,7 @@ def list_regions() -> frozenset[str]:
 
 
 def is_emergency_number(text: str) -> bool:
-    """Return whether the number is an emergency number or a similar short crisis or service number."""
+    """Return True if the number is an emergency number or a similar short crisis or service number."""
     return re.sub(r"[ ().\-]", "", text.strip()).removeprefix("+") in _EMERGENCY_NUMBERS
 
 
@@ -315,7 +315,7 @@ def extract_sip_address(text: str) -> str:
 
 
 def is_anonymous(text: str) -> bool:
-    """Return whether a ``from`` is anonymous: a word, its keypad digits, only zeros, or a host ending in ``invalid``."""
+    """Return True if a ``from`` is anonymous: a word, its keypad digits, only zeros, or a host ending in ``invalid``."""
     named = _NAME_ADDRESS_PATTERN.fullmatch(text)
     if named and _fold_caller_word(named[1]).startswith(_ANONYMOUS_NAME_PREFIXES):
         return True

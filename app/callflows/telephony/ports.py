@@ -24,7 +24,7 @@ class OptOutRegistry(Protocol):
     """
 
     async def is_opted_out(self, number: str, other_party: str) -> bool:
-        """Return whether messages from ``number`` to ``other_party`` are forbidden."""
+        """Return True if messages from ``number`` to ``other_party`` are forbidden."""
 
     async def opt_out(self, number: str, other_party: str, timestamp: float) -> bool:
         """Forbid messages; return whether the state changed."""
@@ -40,7 +40,7 @@ class OptOutRequest(NamedTuple):
     opts_out: bool
 
     def replaces(self, other: OptOutRequest) -> bool:
-        """Return whether this request counts and the other does not.
+        """Return True if this request counts and the other does not.
 
         The latest request counts, whatever the order of arrival and the number of repetitions; of two requests at the same
         moment STOP counts.

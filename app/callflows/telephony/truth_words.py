@@ -21,6 +21,6 @@ _ZERO: Final = re.compile(r"[+-]?0(?:\.0*)?")
 
 
 def says_no(text: str) -> bool:
-    """Return whether a text is false in a condition: a word for no, an empty text, or a zero."""
+    """Return True if a text is false in a condition: a word for no, an empty text, or a zero."""
     word = text.strip().lower()
     return word in FALSE_WORDS or (word[-1:] in ("0", ".") and _ZERO.fullmatch(word) is not None)

@@ -16,12 +16,12 @@ from hypothesis import settings as bounds
 from hypothesis.errors import Flaky
 
 from callflows.flows.source.positions import ProblemReport
+from callflows.rehearsal.scenario_recorder import format_scenario
 from callflows.rehearsal.transcript_text import format_transcript
 from callflows.testing.flow_names import read_flow_names
 from callflows.testing.invariants import CallInvariants
 from callflows.testing.random_callers import build_caller_strategy, validate_scenario_data
 from callflows.testing.scenario_reader import build_scenario_case, choose_flow_number
-from callflows.testing.scenario_recorder import format_scenario
 from callflows.testing.scenario_runner import build_case_rehearsal, serve_folder
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ def infer_keys(story: Mapping[str, Any], *, tells_wrong_keys: bool = False) -> I
 
 
 def comes_from_gather(request_entry: Mapping[str, Any]) -> bool:
-    """Return whether a request comes from a Gather, with or without keys, and not from a Callback."""
+    """Return True if a request comes from a Gather, with or without keys, and not from a Callback."""
     query_fields = parse_qsl(urlsplit(request_entry["url"]).query, keep_blank_values=True)
     return any(name in ("dtmf", "code") for name, _ in query_fields)
 
@@ -81,7 +81,7 @@ def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> st
 
 
 def is_same_target(target: str, rung_party: str) -> bool:
-    """Return whether Opentact rang this target. Opentact may report only the part before the ``@``."""
+    """Return True if Opentact rang this target. Opentact may report only the part before the ``@``."""
     wanted, party = normalize_target(target), normalize_target(rung_party)
     return bool(party) and party in (wanted, wanted.partition("@")[0])
 
@@ -94,7 +94,7 @@ def find_dial_targets(element: Element) -> Iterator[str]:
 
 
 def _leads_to(element: Element, place: str) -> bool:
-    """Return whether an element contains a URL that ends in ``place``."""
+    """Return True if an element contains a URL that ends in ``place``."""
     urls = (str(inner.attributes.get("url", "")) for _, inner in [("", element), *walk_elements(element)])
     return bool(place) and any(url.partition("?")[0].endswith(place) for url in urls)
 

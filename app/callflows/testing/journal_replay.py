@@ -155,7 +155,7 @@ def _read_turn(turn: JournalRow, stored: StoredCall) -> RouteTurn:
 
 
 def _is_whole(result: Any) -> bool:  # noqa: ANN401 - the result of a lookup
-    """Return whether the journal has a whole result: a long one is cut, and a secret in it is masked."""
+    """Return True if the journal has a whole result: a long one is cut, and a secret in it is masked."""
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
     return REDACTION_MASK not in text and not (isinstance(result, str) and len(text) > MAX_DECISION_CHARACTERS)
 

@@ -154,7 +154,7 @@ def _load_scenario_folder(
 
 
 def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:
-    """Return whether a scenario's suppositions can be applied; report the reason if not."""
+    """Return True if a scenario's suppositions can be applied; report the reason if not."""
     try:
         folder.book_for_case(case)
     except FlowFileError as error:

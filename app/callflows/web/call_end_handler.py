@@ -124,7 +124,7 @@ class CallEndHandler:
         _LOG.error("the end of a call was not handled: the call is unknown", call=uuid)
 
     async def _is_left_undone(self, uuid: str) -> bool:
-        """Return whether the process that began to complete a call has ended before it was done."""
+        """Return True if the process that began to complete a call has ended before it was done."""
         if await self._journal.is_claimed("completed", uuid):
             return False
         await self._sleep(TAKEOVER_SECONDS)

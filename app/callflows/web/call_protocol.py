@@ -77,10 +77,10 @@ class CallHttpProtocol(BoundedHttpProtocol):
         self._stop_waiting()
         self._holds_call = True
         self._began = time.perf_counter()
-        self._is_kept_alive = self.parser.should_keep_alive()
+        self._is_kept_alive = self.parser.should_keep_alive() and not self._is_last_request
 
     def _may_hold_call(self) -> bool:
-        """Report whether this is a plain request of a call, and nothing before it waits; then its scope is completed."""
+        """Return True if this is a plain request of a call, and nothing before it waits; then its scope is completed."""
         path, _, query = self.url.partition(b"?")
         if not path.startswith(_CALL_URL) or path[len(_CALL_URL) :][:1] not in (b"", b"/"):
             return False

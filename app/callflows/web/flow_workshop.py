@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from callflows.errors import DraftConflictError
 from callflows.flows.authoring.flow_drafts import (
     FlowSource,
+    check_and_publish,
     check_draft,
     compare_sources,
     hash_flow_text,
-    publish_draft,
     read_flow_source,
 )
 from callflows.flows.authoring.list_edits import (
@@ -25,6 +25,7 @@ from callflows.flows.authoring.list_edits import (
     read_list_source,
     remove_entry,
 )
+from callflows.flows.authoring.scenario_edits import add_scenario
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.included_files import read_own_source
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
@@ -65,12 +66,15 @@ class FlowWorkshop:
         journal: JournalQueries,
         processes: CommandProcesses,
         get_flow_book: Callable[[], FlowBook],
+        refresh_flow_book: Callable[[], FlowBook],
     ) -> None:
+        """``get_flow_book`` returns the live flows; ``refresh_flow_book`` reads the files first, and may take seconds."""
         self._folder = folder
         self._options = options
         self._journal = journal
         self._processes = processes
         self._get_flow_book = get_flow_book
+        self._refresh_flow_book = refresh_flow_book
 
     @property
     def override_folders(self) -> tuple[Path, Path]:
@@ -124,6 +128,21 @@ class FlowWorkshop:
         )
         return described
 
+    async def record_call(self, call: str) -> str:
+        """Return a past call as a scenario, as ``callflows log CALL --as-scenario`` does."""
+        lines = [line async for line in self._processes.stream_lines("log", "--as-scenario", "--", call)]
+        return "".join(lines)
+
+    async def add_test(self, flow: str, scenario: str) -> FlowSource:
+        """Return the file of a flow with one more scenario; its digest is that of the file without it.
+
+        Raises LookupError if the flow has no file, ValueEditError, and OSError.
+        """
+        current = await self.read_source(flow)
+        if not current.digest:
+            raise LookupError(flow)
+        return current._replace(text=await asyncio.to_thread(add_scenario, current.text, scenario))
+
     async def publish(
         self, flow: str, text: str, expected_digest: str, change: PersonChange, action: str = GO_LIVE_ACTION
     ) -> PublishedDraft:
@@ -134,8 +153,10 @@ class FlowWorkshop:
         """
         await self.read_source(flow)
         versions = await self._journal.list_versions(flow)
-        draft = await self.check_draft(flow, text)
-        before = await asyncio.to_thread(publish_draft, self._folder, flow, draft, text, expected_digest)
+        draft, before = await asyncio.to_thread(
+            check_and_publish, self._folder, self._options, flow, text, expected_digest, self._refresh_flow_book
+        )
+        await asyncio.to_thread(self._refresh_flow_book)  # so that the next page shows the file as it is
         version = draft.flow.version if draft.flow is not None else ""
         live = versions[0]["version"] if versions else ""
         await self._journal.add_audit_row(change, action, flow, live, version)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HEADER_TIMEOUT_SECONDS: Final = 10.0
 """Time limit for the headers of a request, from the connection or from the request's first byte on."""
+DRAIN_SECONDS: Final = 2.0
+"""Time that a connection gets at shutdown for the request that is on its way."""
 MAX_WAITING_CONNECTIONS: Final = 512
 """Number of connections without a complete request; beyond it the oldest is closed, because a caller comes complete."""
 MAX_OPEN_FILES: Final = 65_536
@@ -28,6 +30,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _header_timer: asyncio.TimerHandle | None = None
     _is_in_headers = False
     """True from the first byte of a request until its headers are complete."""
+    _is_last_request = False
+    """True from the shutdown on, if the connection waits for the request that is on its way."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         super().connection_made(transport)
@@ -50,6 +54,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         super().on_headers_complete()
+        if self._is_last_request and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection, but not before an answer to the request that is on its way."""
+        # The caller has connected, so that no other server will answer.
+        if self._header_timer is not None:
+            self._is_last_request = True
+            self._header_timer.cancel()
+            self._header_timer = self.loop.call_later(DRAIN_SECONDS, self.close_incomplete)
+            return
+        super().shutdown()
 
     def _await_headers(self) -> None:
         self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self.close_incomplete)

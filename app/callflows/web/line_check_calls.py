@@ -24,7 +24,7 @@ _EMPTY_TWIML: Final = "<Response><Pause/></Response>"
 
 
 class LineCheckOutcome(NamedTuple):
-    """How the server answered a request of a line check; see ``AnswerOutcome``."""
+    """Outcome of a request of a line check; see ``AnswerOutcome``."""
 
     kind: str
     flow: str
@@ -38,7 +38,7 @@ def make_line_check_call(signer: TicketSigner) -> str:
 
 
 def is_line_check_call(call: str, signer: TicketSigner) -> bool:
-    """Return whether a call's id was made by ``make_line_check_call`` within the last ten minutes."""
+    """Return True if a call's id was made by ``make_line_check_call`` within the last ten minutes."""
     at, _, signature = call.removeprefix(LINE_CHECK_PREFIX).partition(".")
     if not call.startswith(LINE_CHECK_PREFIX) or not (at.isascii() and at.isdecimal() and len(at) <= 12):  # noqa: PLR2004 - seconds
         return False

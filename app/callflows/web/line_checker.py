@@ -132,7 +132,7 @@ class LineChecker:
             await asyncio.sleep(LEASE_SECONDS / 3)
 
     async def take_lease(self) -> bool:
-        """Return whether this process rings."""
+        """Return True if this process has the lease, and rings."""
         is_holder = await self._lease.hold(LEASE_SECONDS)
         if is_holder and not self._is_holder:
             earlier = load_line_status(self._status_file)["down"]

@@ -53,7 +53,7 @@ class RequestTrust:
         return ""
 
     def is_local(self, scope: Mapping[str, Any]) -> bool:
-        """Report whether a request came from this machine, without a proxy."""
+        """Return True if a request came from this machine, without a proxy."""
         return not self._explain_not_local(scope)
 
     def _is_known_token(self, token: str) -> bool:
@@ -89,12 +89,16 @@ class RequestTrust:
                 break
         return address
 
+    def comes_from_trusted_proxy(self, scope: Mapping[str, Any]) -> bool:
+        """Report whether a proxy of the settings has sent a request."""
+        return self._is_trusted_proxy(_parse_address((scope.get("client") or ("",))[0]))
+
     def describe_source(self, scope: Mapping[str, Any]) -> str:
         """Return the source address as text, for limits and the audit log."""
         return str(self.find_source_address(scope) or "unknown address")
 
     def is_encrypted(self, scope: Mapping[str, Any]) -> bool:
-        """Report whether the person's side of a request is https, as far as a trusted proxy or PUBLIC_URL says so."""
+        """Return True if the person's side of a request is https, as far as a trusted proxy or PUBLIC_URL says so."""
         return self.create_base_url_getter(scope)().startswith("https:")
 
     def _is_trusted_proxy(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:

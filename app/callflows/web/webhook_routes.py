@@ -203,7 +203,7 @@ def _decode_object_fields(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_envelope(body: Mapping[str, Any]) -> bool:
-    """Report whether the body is an event in the websocket's format, or a delivery report."""
+    """Return True if the body is an event in the websocket's format, or a delivery report."""
     return read_delivery_report(body) is not None or (
         isinstance(body.get("type"), str) and ("payload" in body or isinstance(body.get("call"), dict))
     )

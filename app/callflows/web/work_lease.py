@@ -49,7 +49,7 @@ class WorkLease:
 
 
 def _is_dead_holder(holder: str) -> bool:
-    """Report whether the holder was a process on this host and no longer runs, so that its lease is free."""
+    """Return True if the holder was a process on this host and no longer runs, so that its lease is free."""
     where, _, rest = holder.partition("/")
     if where != identify_host() or holder in _HOLDERS_OF_PROCESS:
         return False

@@ -17,7 +17,7 @@ from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.folder_loader import load_folder_options, read_bounded_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -90,6 +90,33 @@ def check_draft(
         conflicts = others.with_flows({flow: compiled.flow}).find_conflicts()
         problems += [conflict for conflict in conflicts if conflict.file == compiled.flow.file]
     return CheckedDraft(compiled.flow, problems)
+
+
+def check_and_publish(
+    folder: Path,
+    options: CompilerOptions,
+    flow: str,
+    text: str,
+    expected_digest: str,
+    refresh_others: Callable[[], FlowBook],
+) -> tuple[CheckedDraft, FlowSource]:
+    """Check a draft beside the flows of the folder, and put it there; return it with the source before.
+
+    ``refresh_others`` returns the flows as the files are now. Only one draft at a time goes live in a folder: otherwise two
+    flows could take the same number at the same moment. Raises the errors of ``publish_draft``.
+    """
+    with _lock_folder(folder):
+        draft = check_draft(folder, options, flow, text, refresh_others())
+        return draft, publish_draft(folder, flow, draft, text, expected_digest)
+
+
+@contextlib.contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; a folder that cannot be written has none, and publishing there is refused anyway."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(lock_file(folder / "drafts"))
+        yield
 
 
 def publish_draft(folder: Path, flow: str, draft: CheckedDraft, text: str, expected_digest: str) -> FlowSource:

@@ -398,7 +398,7 @@ def _allow_plain_value(mapping_schema: JsonSchema, plain_schema: JsonSchema) -> 
 
 
 def _needs_no_arguments(cls: type[Element]) -> bool:
-    """Return whether a verb is valid without any argument."""
+    """Return True if a verb is valid without any argument."""
     try:
         cls()
     except VerbBuildError:

@@ -42,29 +42,51 @@ class ListEntry(NamedTuple):
 def list_entries(text: str) -> Iterator[ListEntry]:
     """Yield the entries of a list with their lines; a header and comments are none."""
     delimiter, columns = _find_list_form(text)
-    for number, line in _number_row_lines(text):
-        row = _split_row(line, delimiter)
-        written, reason, until = (row[at].strip() if 0 <= at < len(row) else "" for at in columns[:3])
+    for row in _read_rows(text, delimiter):
+        written, reason, until = (row.cells[at].strip() if 0 <= at < len(row.cells) else "" for at in columns[:3])
         entry = normalize_list_entry(written.strip(INVISIBLE_LIST_CHARACTERS))
         if entry:
-            yield ListEntry(entry, reason, until, number)
+            yield ListEntry(entry, " ".join(reason.split()), until, row.first_line)
 
 
-def _number_row_lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield number, line.rstrip("\r")
+class _ListRow(NamedTuple):
+    """A row of a list: a cell in quotes may go over several lines."""
+
+    cells: list[str]
+    first_line: int
+    last_line: int
 
 
-def _split_row(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+def _read_rows(text: str, delimiter: str) -> Iterator[_ListRow]:
+    lines = text.removeprefix("\ufeff").split("\n")
+    number = 0
+
+    def take_lines() -> Iterator[str]:
+        nonlocal number
+        while number < len(lines):
+            number += 1
+            yield f"{lines[number - 1]}\n"
+
+    while number < len(lines):
+        if not _begins_row(lines[number]):
+            number += 1
+            continue
+        first_line = number + 1
+        # The reader takes as many lines as the row has.
+        cells = next(csv.reader(take_lines(), delimiter=delimiter, skipinitialspace=True))
+        yield _ListRow(cells, first_line, number)
+
+
+def _begins_row(line: str) -> bool:
+    """Return whether a line is neither blank nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _find_list_form(text: str) -> tuple[str, ListColumns]:
     """Return the delimiter and the columns of a list."""
-    first = next((line for _, line in _number_row_lines(text)), "")
+    first = next((line for line in text.removeprefix("\ufeff").split("\n") if _begins_row(line)), "")
     delimiter = detect_list_delimiter(first)
-    return delimiter, find_list_columns(_split_row(first, delimiter) if first else [])
+    return delimiter, find_list_columns(next((row.cells for row in _read_rows(text, delimiter)), []))
 
 
 def add_entry(text: str, new: ListEntry) -> str:
@@ -96,9 +118,11 @@ def add_entry(text: str, new: ListEntry) -> str:
 def remove_entry(text: str, entry: str) -> str:
     """Return the text of a list without an entry. Raises ValueEditError if there is none."""
     wanted = normalize_list_entry(entry)
-    gone = {known.line for known in list_entries(text) if wanted and known.entry == wanted}
-    if not gone:
+    first_lines = {known.line for known in list_entries(text) if wanted and known.entry == wanted}
+    if not first_lines:
         raise ValueEditError(f"{entry!r} is not in the list")
+    rows = _read_rows(text, _find_list_form(text)[0])
+    gone = {line for row in rows if row.first_line in first_lines for line in range(row.first_line, row.last_line + 1)}
     return "\n".join(line for number, line in enumerate(text.split("\n"), 1) if number not in gone)
 
 

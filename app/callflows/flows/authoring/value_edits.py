@@ -15,6 +15,7 @@ import yaml
 from callflows.errors import ValueEditError
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
+from callflows.text import has_crlf_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,8 @@ _SIMPLE_WINDOW: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}")
 class ValueEdit(NamedTuple):
     """A change: set a text, add an item to a list (or a key to a mapping), remove an item or a key.
 
-    ``path`` has the keys, and the numbers of items from 0. For ``add``, the path is that of the list, or of the new key.
+    ``path`` has the keys, and the numbers of items from 0. For ``add``, the path is that of the list, or of the new key,
+    whose mapping is made if it is missing.
     """
 
     action: Literal["set", "add", "remove"]
@@ -107,16 +109,19 @@ def _walk_texts(data: Any, path: tuple[str | int, ...]) -> Iterator[_FoundValue]
 
 def edit_values(text: str, edits: Sequence[ValueEdit]) -> str:
     """Return the text of a flow file with some changes, one after another. Raises ValueEditError."""
+    is_crlf = has_crlf_lines(text)
+    changed = text.replace("\r\n", "\n") if is_crlf else text
     for edit in edits:
-        text = _edit_value(text, edit)
-    return text
+        changed = _edit_value(changed, edit)
+    return changed.replace("\n", "\r\n") if is_crlf else changed
 
 
 def _edit_value(text: str, edit: ValueEdit) -> str:
-    before = _read_data(text)
+    before = read_file_data(text)
     expected = _apply_edit(before, edit)
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     parent, node = _find_nodes(root, edit.path)
+    has_parent = _find_nodes(root, edit.path[:-1])[1] is not None
     if edit.action == "set":
         changed = _replace_scalar(text, node, edit)
     elif edit.action == "remove":
@@ -124,9 +129,9 @@ def _edit_value(text: str, edit: ValueEdit) -> str:
     elif node is not None:
         changed = _add_item(text, node, edit)
     else:
-        changed = _add_key(text, parent, edit)
+        changed = _add_key(text, parent, edit, has_parent=has_parent)
     try:
-        is_done = _read_data(changed) == expected
+        is_done = read_file_data(changed) == expected
     except ValueEditError:
         is_done = False
     if not is_done:
@@ -134,7 +139,8 @@ def _edit_value(text: str, edit: ValueEdit) -> str:
     return changed
 
 
-def _read_data(text: str) -> Any:  # noqa: ANN401 - dicts, lists and texts
+def read_file_data(text: str) -> dict[str, Any]:
+    """Return the data of a flow file, all values as texts. Raises ValueEditError."""
     report = ProblemReport("the file")
     data = read_yaml(text.encode(), report)
     if report.has_errors or not isinstance(data, dict):
@@ -147,7 +153,9 @@ def _apply_edit(data: Any, edit: ValueEdit) -> Any:  # noqa: ANN401 - dicts, lis
     copy = json.loads(json.dumps(data))
     parent: Any = copy
     try:
-        for key in edit.path[:-1]:
+        for depth, key in enumerate(edit.path[:-1], 2):
+            if edit.action == "add" and isinstance(parent, dict) and depth == len(edit.path):
+                parent.setdefault(key, {})
             parent = parent[key]
         last = edit.path[-1]
         if edit.action == "remove":
@@ -220,10 +228,13 @@ def _add_item(text: str, node: Any, edit: ValueEdit) -> str:  # noqa: ANN401 - P
     return _insert_part(text, node, value, "- ", node.value[-1] if node.value else None)
 
 
-def _add_key(text: str, parent: Any, edit: ValueEdit) -> str:  # noqa: ANN401 - PyYAML's node
+def _add_key(text: str, parent: Any, edit: ValueEdit, *, has_parent: bool) -> str:  # noqa: ANN401 - PyYAML's node
+    """Add a key to a mapping; to a mapping with this key alone if there is none yet."""
     if not isinstance(parent, yaml.MappingNode) or not parent.value:
         raise ValueEditError(f"{_name_path(edit.path[:-1])} has no keys to which one could be added")
     part = f"{_render_scalar(str(edit.path[-1]))}: {_render_scalar(edit.value)}"
+    if not has_parent:
+        part = f"{_render_scalar(str(edit.path[-2]))}: {{{part}}}"
     return _insert_part(text, parent, part, "", parent.value[-1][1])
 
 
@@ -232,18 +243,18 @@ def _insert_part(text: str, node: Any, part: str, mark: str, last: Any) -> str: 
     if node.flow_style:
         at = last.end_mark.index if last is not None else node.start_mark.index + 1
         return f"{text[:at]}{', ' if last is not None else ''}{part}{text[at:]}"
-    at = text.find("\n", _find_content_end(last))
+    at = text.find("\n", find_content_end(last))
     begin = f"{' ' * node.start_mark.column}{mark}{part}\n"
     return f"{text.rstrip(chr(10))}\n{begin}" if at < 0 else f"{text[: at + 1]}{begin}{text[at + 1 :]}"
 
 
-def _find_content_end(node: Any) -> int:  # noqa: ANN401 - PyYAML's node
+def find_content_end(node: Any) -> int:  # noqa: ANN401 - PyYAML's node
     """Return the end of the last text in a node; the node itself may end only at what follows it."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         end: int = node.end_mark.index
         return end - 1 if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">") else end
     last = node.value[-1]
-    return _find_content_end(last[1] if isinstance(node, yaml.MappingNode) else last)
+    return find_content_end(last[1] if isinstance(node, yaml.MappingNode) else last)
 
 
 def _remove_part(text: str, parent: Any, node: Any, edit: ValueEdit) -> str:  # noqa: ANN401 - PyYAML's nodes
@@ -251,13 +262,13 @@ def _remove_part(text: str, parent: Any, node: Any, edit: ValueEdit) -> str:  # 
         raise ValueEditError(f"{_name_path(edit.path)} is the last one: take out the whole list in the file")
     is_mapping = isinstance(parent, yaml.MappingNode)
     first = next(name for name, value in parent.value if value is node) if is_mapping else node
-    start, end = first.start_mark.index, _find_content_end(node)
+    start, end = first.start_mark.index, find_content_end(node)
     if not parent.flow_style:
         line_start = text.rfind("\n", 0, start) + 1
         line_end = text.find("\n", end)
         return text[:line_start] + ("" if line_end < 0 else text[line_end + 1 :])
     values = [value for _, value in parent.value] if is_mapping else parent.value
     if node is values[-1]:
-        return f"{text[: _find_content_end(values[-2])]}{text[end:]}"
+        return f"{text[: find_content_end(values[-2])]}{text[end:]}"
     following = parent.value[values.index(node) + 1]
     return f"{text[:start]}{text[(following[0] if is_mapping else following).start_mark.index :]}"

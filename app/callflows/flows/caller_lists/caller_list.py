@@ -39,7 +39,7 @@ class CallerListRow(NamedTuple):
         return (self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC)).timestamp()
 
     def applies_at(self, moment: datetime, zone: tzinfo | None) -> bool:
-        """Return whether the row is valid at a moment (with offset)."""
+        """Return True if the row is valid at a moment (with offset)."""
         if self.until is None:
             return True
         until = self.until if self.until.tzinfo else self.until.replace(tzinfo=zone or UTC)
@@ -98,7 +98,7 @@ class CallerListView:
         self._zone = zone
 
     def __contains__(self, caller: object) -> bool:
-        """Return whether the list contains a caller or a number in any notation; an empty text is never listed."""
+        """Return True if the list contains a caller or a number in any notation; an empty text is never listed."""
         return self._find_row(caller) is not None
 
     def reason(self, caller: object) -> str:

@@ -52,14 +52,14 @@ class UncertainNames:
                 self._words.update(_WORD.findall(text))
 
     def is_uncertain(self, name: str) -> bool:
-        """Return whether an error may refer to a name."""
+        """Return True if an error may refer to a name."""
         return self._is_text_lost or name in self._suggested_names
 
     def is_any_uncertain(self, *names: str) -> bool:
         return any(map(self.is_uncertain, names))
 
     def is_mentioned(self, name: str) -> bool:
-        """Return whether an error may refer to a name, or a text of a faulty flow contains the name."""
+        """Return True if an error may refer to a name, or a text of a faulty flow contains the name."""
         return self.is_uncertain(name) or name in self._words
 
 

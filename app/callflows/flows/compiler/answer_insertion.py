@@ -30,7 +30,7 @@ class AnswerInserter:
         self._is_unconditional = mode == "true"
 
     def is_needed(self, turn: Turn) -> bool:
-        """Return whether our documents must answer the line of a call that is not answered yet."""
+        """Return True if our documents must answer the line of a call that is not answered yet."""
         return self._is_possible and (self._is_unconditional or not turn.auto_answer)
 
     def answer_in_content(self, content: str, rewrite_url: Callable[[str], str] = str) -> str:

@@ -207,7 +207,7 @@ class CompilingFlow(FlowFindings):
         return self.sections.dial_policy
 
     def is_name_filled(self, name: str) -> bool:
-        """Return whether a variable of the file, or a value that steps store, is never empty where it is used."""
+        """Return True if a variable of the file, or a value that steps store, is never empty where it is used."""
         root, _, field = name.partition(".")
         if root == "variables":
             return self.sections.is_variable_filled(field.partition(".")[0])
@@ -254,13 +254,13 @@ class CompilingFlow(FlowFindings):
         return self._sound_holes.setdefault(name, lambda turn: f"{turn.base_url}{path}")
 
     def needs_digits(self, node: str) -> bool:
-        """Return whether a node, perhaps of another flow, uses the digits of the step that leads to it."""
+        """Return True if a node, perhaps of another flow, uses the digits of the step that leads to it."""
         other_name, other_node = split_other_node(node)
         other = self.other_flows.find_flow(other_name) if other_name else None
         return node in self._digit_nodes if other is None else other_node in other.digit_nodes
 
     def is_node(self, name: str) -> bool:
-        """Return whether a text is the name of a node of the file, or of a flow beside it with a node."""
+        """Return True if a text is the name of a node of the file, or of a flow beside it with a node."""
         other_name, _ = split_other_node(name)
         return name in self.flow_file.nodes or bool(other_name and self.other_flows.find_flow(other_name))
 
@@ -286,7 +286,6 @@ class CompilingFlow(FlowFindings):
         self.graph.add_other_node(f"{flow_name}/{node}", names - self.secret_names)
 
     def has_stored_name(self, name: str) -> bool:
-        """Return whether a step stores a value under a name."""
         return name in self._stored.names
 
     def share_language_condition(self, name: str) -> Callable[[Turn], bool]:

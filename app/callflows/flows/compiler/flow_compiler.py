@@ -210,7 +210,7 @@ class FlowCompiler:
         return document
 
     def _has_steps_after(self, continuation: tuple[str, int] | None) -> bool:
-        """Return whether the call meets further steps after a branch, or after the branch around it."""
+        """Return True if the call meets further steps after a branch, or after the branch around it."""
         while continuation is not None:
             node, step_index = continuation
             if step_index < len(self.flow.node_sources[node].steps):

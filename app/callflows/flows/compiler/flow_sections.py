@@ -194,7 +194,7 @@ class FlowSections:
         return found
 
     def is_variable_filled(self, name: str) -> bool:
-        """Return whether a variable has a value that is not empty, for each number."""
+        """Return True if a variable has a value that is not empty, for each number."""
         return all(values.get(name) for values in self._variables_by_number.values() or [self.variables])
 
     def find_doubtful_variables(self) -> dict[str, str]:

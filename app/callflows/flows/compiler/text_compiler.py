@@ -140,7 +140,7 @@ class TextCompiler:
         return self._document.add_url_placeholder(hole)
 
     def check_computed_url(self, source: str, path: SourcePath) -> bool:
-        """Return whether values can be put into a URL; report a problem if not."""
+        """Return True if values can be put into a URL; report a problem if not."""
         sample = _JINJA_EXPRESSION.sub("x", source)
         server = re.split(r"[/?#\\]", _JINJA_EXPRESSION.sub(_HOLE_MARK, source).partition("://")[2])[0]
         try:

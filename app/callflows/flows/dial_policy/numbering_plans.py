@@ -92,7 +92,7 @@ def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: st
 
 
 def _is_costly(national: str) -> bool:
-    """Return whether a North American number is costly beyond its area code: 976 exchanges, directory assistance."""
+    """Return True if a North American number is costly beyond its area code: 976 exchanges, directory assistance."""
     return national[3:6] == "976" or national[3:] == "5551212"
 
 
@@ -160,7 +160,7 @@ def parse_e164_digits(text: str) -> str:
 
 
 def _is_international_number(digits: str) -> bool:
-    """Return whether digits have a valid length for their country and no national trunk prefix."""
+    """Return True if digits have a valid length for their country and no national trunk prefix."""
     for length in (1, 2, 3):
         plan = _get_numbering_plan(int(digits[:length]))
         if plan is not None:

@@ -73,7 +73,7 @@ class NumberPattern(NamedTuple):
     is_prefix: bool
 
     def matches(self, number: str) -> bool:
-        """Return whether the pattern contains a number in E.164."""
+        """Return True if the pattern contains a number in E.164."""
         return number.startswith(f"+{self.digits}") if self.is_prefix else number == f"+{self.digits}"
 
 
@@ -161,7 +161,7 @@ class DialPolicy:
         return ""
 
     def _allows_type(self, kind: str) -> bool:
-        """Return whether a type is allowed.
+        """Return True if a type is allowed.
 
         ``fixed_line_or_mobile`` also counts as allowed if both ``fixed_line`` and ``mobile`` are.
         """

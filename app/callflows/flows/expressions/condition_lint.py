@@ -167,7 +167,7 @@ def _lint_truths(tests: Iterable[nodes.Node], doubtful_variables: Mapping[str, s
 
 
 def _is_data(name: str) -> bool:
-    """Return whether a dotted name is a field of data that comes from another server, or a text of the caller."""
+    """Return True if a dotted name is a field of data that comes from another server, or a text of the caller."""
     return name in _NAMES_WITHOUT_NUMBER or ("." in name and name.partition(".")[0] not in _ROOTS_OF_A_CALL)
 
 
@@ -332,7 +332,7 @@ def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # 
 
 
 def _is_never_a_number(name: str, op: str, value: object) -> bool:
-    """Return whether a number without quotes never equals a telephone number.
+    """Return True if a number without quotes never equals a telephone number.
 
     12015550123 equals the text +12015550123; ten digits without country, and numbers in a list, equal nothing.
     """

@@ -24,12 +24,12 @@ _NUMERIC_OPERATIONS: Final = (nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, n
 
 
 def is_spoken_text(text: str) -> bool:
-    """Return whether a text has a letter or a digit, so that something is heard."""
+    """Return True if a text has a letter or a digit, so that something is heard."""
     return _SPOKEN_CHARACTER.search(text) is not None
 
 
 def may_text_be_empty(body: Sequence[nodes.Node], is_filled: IsFilled) -> bool:
-    """Return whether nothing may be left of a text, if values are missing."""
+    """Return True if a text may be empty in a call, because values are missing."""
     return not _is_body_filled(body, is_filled)
 
 
@@ -76,7 +76,7 @@ def _find_dotted_name(node: nodes.Node) -> str:
 
 
 def is_value_filled(node: nodes.Node, is_filled: IsFilled) -> bool:
-    """Return whether the value of an expression has a letter or a digit in every call."""
+    """Return True if the value of an expression has a letter or a digit in every call."""
     match node:
         case nodes.Const(value=value):
             return value is not None and is_spoken_text(str(value))

@@ -225,7 +225,7 @@ class ExpressionCompiler:
         return tree
 
     def may_text_be_empty(self, source: str, is_filled: Callable[[str], bool]) -> bool:
-        """Return whether a text may be empty in a call; False for a text that cannot be read.
+        """Return True if a text may be empty in a call; False for a text that cannot be read.
 
         ``is_filled`` returns whether a dotted name, as ``variables.greeting``, always has a value.
         """
@@ -237,7 +237,7 @@ class ExpressionCompiler:
             return False
 
     def is_condition_filled(self, source: str, is_filled: Callable[[str], bool]) -> bool:
-        """Return whether the value of a bare expression is never empty; True for one that cannot be read."""
+        """Return True if the value of a bare expression is never empty; True for one that cannot be read."""
         try:
             return is_value_filled(Parser(self._environment, source, state="variable").parse_expression(), is_filled)
         except (TemplateError, RecursionError):

@@ -189,7 +189,7 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
         )
 
     def compared(self, op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - as above
-        """Return whether a comparison holds; called by compiled templates."""
+        """Return True if a comparison holds; called by compiled templates."""
         return compare_plain_values(op, _replace_undefined(left), _replace_undefined(right))
 
     def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - called by compiled templates

@@ -108,7 +108,7 @@ def convert_numeric_text(value: object) -> Any:  # noqa: ANN401 - a plain value
 
 
 def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN401 - plain values
-    """Return whether a comparison holds. Numeric text equals a number; a list equals a tuple of the same items.
+    """Return True if a comparison holds. Numeric text equals a number; a list equals a tuple of the same items.
 
     A text that says yes or no equals true or false. Values without an order give false, or true for ``notin``.
     """
@@ -141,7 +141,7 @@ def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
 
 
 def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
-    """Return whether a text, list or mapping contains a value; in a list, numeric text matches a number."""
+    """Return True if a text, list or mapping contains a value; in a list, numeric text matches a number."""
     if isinstance(whole, str):
         return bool(whole) and format_plain_value(part) in whole
     if isinstance(whole, (list, tuple)):
@@ -193,7 +193,7 @@ def _require_number(value: Any) -> Any:  # noqa: ANN401 - a plain value
 
 
 def _is_blank(value: object) -> bool:
-    """Return whether a value is missing, or a text without characters, as a server may send it for a missing number."""
+    """Return True if a value is missing, or a text without characters, as a server may send it for a missing number."""
     return is_missing(value) or (isinstance(value, str) and not value.strip())
 
 

@@ -252,7 +252,7 @@ _FIRST_BUSINESS_HOUR: Final = 6 * _MINUTES_PER_HOUR
 
 
 def _is_mistaken_night(begins: int, ends: int) -> bool:
-    """Return whether a window ends before it begins and cannot be a night, as 08:30-05:30.
+    """Return True if a window ends before it begins and cannot be a night, as 08:30-05:30.
 
     A night begins in the afternoon or later. A window that ends at midnight is no night: 08:00-00:00 is plain.
     """
@@ -262,7 +262,7 @@ def _is_mistaken_night(begins: int, ends: int) -> bool:
 
 
 def _is_doubtful_night(text: str, begins: int, ends: int) -> bool:
-    """Return whether a window as 1:00-5:00 is at night, and written as on a clock of 12 hours."""
+    """Return True if a window as 1:00-5:00 is at night, and written as on a clock of 12 hours."""
     return (
         _MINUTES_PER_HOUR <= begins < _FIRST_BUSINESS_HOUR and begins < ends <= _NOON and not text.strip().startswith("0")
     )

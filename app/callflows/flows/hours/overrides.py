@@ -172,7 +172,7 @@ class _OverrideReader:
         return texts
 
     def _check_names(self, texts: Mapping[str, str]) -> bool:
-        """Return whether the flow defines these hours; report a problem if not."""
+        """Return True if the flow defines these hours; report a problem if not."""
         if self._flows is None or "flow" not in texts:
             return self._flows is None
         flow, hours = texts["flow"], texts.get("hours")
@@ -311,7 +311,7 @@ def _render_moment(moment: datetime) -> str:
 
 
 def has_expired(entry: Mapping[str, object], now: datetime) -> bool:
-    """Return whether an entry has ended in every time zone. An unreadable entry has not."""
+    """Return True if an entry has ended in every time zone. An unreadable entry has not."""
     # UTC-12 is the last zone to reach a wall time.
     ends = parse_end_moment(str(entry.get("until", "")), timezone(timedelta(hours=-12)))
     return ends is not None and ends <= now

@@ -23,6 +23,13 @@ _DATE_AND_TIME: Final = re.compile(
     r"([0-9-]{10})[ T]([0-9]{1,2}:[0-9]{2})(?::([0-5][0-9]))?(?: ?(Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9]))?"
 )
 _TIME_SPAN: Final = re.compile(r"(?:([0-9]{1,4}) ?w)? ?(?:([0-9]{1,4}) ?d)? ?(?:([0-9]{1,5}) ?h)? ?(?:([0-9]{1,6}) ?m)?")
+_DAY_AND_TIME: Final = re.compile(
+    r"(?:(today|tomorrow)|(mon|tue|wed|thu|fri|sat|sun)[a-z]*),? (?:at )?([0-9]{1,2})(?::([0-5][0-9]))?(?: ?(am|pm))?",
+    re.IGNORECASE,
+)
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS_OF_HALF_DAY: Final = 12
+_DAYS_PER_WEEK: Final = 7
 _MIN_YEAR: Final = 1900
 _MAX_YEAR: Final = 2200
 _UNTIL_EXAMPLES: Final = "as 18:00, 2h, 30m, 2026-12-24 or 2026-12-24 18:00"
@@ -161,6 +168,36 @@ def parse_start_moment(text: str, zone: tzinfo) -> datetime | None:
     """Parse as ``parse_wall_moment`` does; a date alone means the beginning of the day."""
     day = _parse_bounded_date(text)
     return parse_wall_moment(text, zone) if day is None else find_first_moment_of_wall_time(make_wall_time(day, 0), zone)
+
+
+def parse_call_moment(text: str, now: datetime, zone: tzinfo) -> datetime | None:
+    """Parse the time of a call: as ``parse_start_moment`` does, or as ``Sat 11:00`` or ``tomorrow 9 am``.
+
+    A weekday is its next such time.
+    """
+    found = _DAY_AND_TIME.fullmatch(text.strip())
+    if found is None:
+        return parse_start_moment(text.strip(), zone)
+    word, weekday, hour, minutes, half = (part.lower() if part else "" for part in found.groups())
+    minute = _read_half_day_hour(int(hour), half) * _MINUTES_PER_HOUR + int(minutes or 0)
+    if minute >= MINUTES_PER_DAY:
+        return None
+    today = now.astimezone(zone).date()
+    ahead = (_WEEKDAYS.index(weekday) - today.weekday()) % _DAYS_PER_WEEK if weekday else int(word == "tomorrow")
+    moment = find_first_moment_of_wall_time(make_wall_time(today + timedelta(days=ahead), minute), zone)
+    if weekday and moment <= now:
+        ahead += _DAYS_PER_WEEK
+        moment = find_first_moment_of_wall_time(make_wall_time(today + timedelta(days=ahead), minute), zone)
+    return moment
+
+
+def _read_half_day_hour(hour: int, half: str) -> int:
+    """Return an hour of the day; more than a day has for one that a half of a day does not have."""
+    if not half:
+        return hour
+    if not 1 <= hour <= _HOURS_OF_HALF_DAY:
+        return 2 * _HOURS_OF_HALF_DAY
+    return hour % _HOURS_OF_HALF_DAY + (_HOURS_OF_HALF_DAY if half == "pm" else 0)
 
 
 def parse_end_moment(text: str, zone: tzinfo) -> datetime | None:

@@ -214,7 +214,7 @@ def _suggest_import(file: Path) -> str:
 
 
 def is_twiml(document: bytes) -> bool:
-    """Return whether a document has elements, attributes or texts that TwiML has, and Opentact's XML has not."""
+    """Return True if a document has elements, attributes or texts that TwiML has, and Opentact's XML has not."""
     return _TWIML_MARKS.search(document) is not None
 
 

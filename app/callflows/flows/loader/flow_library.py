@@ -136,7 +136,7 @@ class FlowLibrary:
 
     @property
     def awaits_lists(self) -> bool:
-        """Return whether a flow waits for a big caller list: then a refresh is due soon."""
+        """Return True if a flow waits for a big caller list: then a refresh is due soon."""
         return bool(self._awaited_lists)
 
     def refresh(self, on_progress: ProgressCallback | None = None) -> LoadedFlows:

@@ -240,7 +240,7 @@ def find_passed_over_files(folder: Path) -> list[Problem]:
 
 
 def _claims_numbers(file: Path) -> bool:
-    """Return whether a file has numbers, and so is no file that others include."""
+    """Return True if a file has numbers, and so is no file that others include."""
     try:
         return re.search(rb"^numbers\b", read_bounded_file(file), re.MULTILINE) is not None
     except OSError:
@@ -248,7 +248,7 @@ def _claims_numbers(file: Path) -> bool:
 
 
 def is_flow_file(file: Path) -> bool:
-    """Return whether the name is the name of a flow file; the file itself is not read."""
+    """Return True if the name is the name of a flow file; the file itself is not read."""
     return file.suffix in FLOW_SUFFIXES and file.name not in _RESERVED_FILES and not file.name.startswith((".", "_"))
 
 

@@ -39,7 +39,7 @@ _TEMPORARY_SUFFIXES: Final = ("~", ".swp", ".swx", ".swo", ".tmp", ".bak", ".par
 
 
 def may_affect_flows(path: str) -> bool:
-    """Return whether a change of this path may change a flow. Temporary files of editors and tools do not."""
+    """Return True if a change of this path may change a flow. Temporary files of editors and tools do not."""
     parts = PurePath(path).parts[-2:]
     name = parts[-1]
     return (

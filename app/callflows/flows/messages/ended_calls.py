@@ -49,7 +49,7 @@ class EndedCallSteps:
 
 
 def _check_step_after_call(step: object, index: int, report: ProblemReport) -> bool:
-    """Return whether a step is possible after a call; report a problem if not."""
+    """Return True if a step is possible after a call; report a problem if not."""
     strange = [
         key for key in (step if isinstance(step, dict) else [step]) if key in STEP_COMPILERS and key not in ENDED_STEP_NAMES
     ]

@@ -186,7 +186,7 @@ class MessageInbox:
     async def _may_cause(
         self, request: RequestedEffect, message: TextMessage, turn: Turn, *, confirms: bool, consent_changed: bool
     ) -> bool:
-        """Return whether a requested effect is executed; record the decision in the trail.
+        """Return True if a requested effect is executed; record the decision in the trail.
 
         ``confirms``: the effect belongs to a STOP, whose confirmation is sent once.
         """

@@ -107,7 +107,7 @@ class CompiledMessageRule:
     ignores_message: bool = False
 
     def matches(self, turn: Turn) -> bool:
-        """Return whether the condition holds, independent of keywords; record the decision in the trail."""
+        """Return True if the condition holds, independent of keywords; record the decision in the trail."""
         holds = self.condition is None or bool(self.condition(turn))
         turn.trail.append((self.origin, holds, turn.values, None))
         return holds

@@ -242,7 +242,7 @@ def _join_phrases(words: list[str]) -> list[str]:
 
 
 def _is_polite_stop(words: list[str], carrier_words: CarrierWords) -> bool:
-    """Return whether a text contains a word for STOP and, apart from polite words, no others.
+    """Return True if a text contains a word for STOP and, apart from polite words, no others.
 
     How many other words are allowed depends on how clear the word is: ``cancel it`` may be an appointment.
     """
@@ -280,13 +280,13 @@ _REACTION: Final = re.compile(
 
 
 def is_reaction(text: str) -> bool:
-    """Return whether a phone wrote the text because somebody tapped a reaction, as in ``Liked “See you”``."""
+    """Return True if a phone wrote the text because somebody tapped a reaction, as in ``Liked “See you”``."""
     plain = "".join(char for char in text[:_MAX_TEXT_CHARACTERS] if unicodedata.category(char) != "Cf")
     return bool(_REACTION.fullmatch(" ".join(plain.split())))
 
 
 def can_receive_replies(sender: str) -> bool:
-    """Return whether a sender can get a reply.
+    """Return True if a sender can get a reply.
 
     Short codes and names belong to machines: no person reads a reply, a reply may cost money, and a word in the reply may
     subscribe to a service.

@@ -163,7 +163,7 @@ class ProblemReport:
             self.problems.append(problem)
 
     def is_included(self, path: SourcePath) -> bool:
-        """Return whether a value stands in an included file."""
+        """Return True if a value stands in an included file."""
         return bool(self.get_position(path, key=True).file)
 
     def get_position(self, path: SourcePath, *, key: bool = False) -> SourcePosition:

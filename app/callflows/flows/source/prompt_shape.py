@@ -60,12 +60,12 @@ class SpokenPart(NamedTuple):
 
 
 def is_language_mapping(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether a value of a file has something for each language."""
+    """Return True if a value of a file has something for each language."""
     return isinstance(value, dict) and bool(value) and all(map(LANGUAGE_NAME_PATTERN.fullmatch, value))
 
 
 def is_prompt_part(value: object) -> bool:
-    """Return whether a value of a file is one step of a prompt: say, play or pause."""
+    """Return True if a value of a file is one step of a prompt: say, play or pause."""
     return isinstance(value, dict) and bool(value) and value.keys() <= {*PROMPT_STEPS}
 
 

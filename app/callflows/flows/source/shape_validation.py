@@ -214,7 +214,7 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
 
 
 def _names_same_way(text: str, word: str) -> bool:
-    """Return whether a text is another word for a value, however its words are separated."""
+    """Return True if a text is another word for a value, however its words are separated."""
     folded = re.sub("[^a-z]+", " ", text.lower()).strip()
     return folded in map(str.strip, _SAME_VALUES.get(word, "").split(","))
 

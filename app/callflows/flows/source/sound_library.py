@@ -53,7 +53,7 @@ class SoundInspection(NamedTuple):
 
 
 def is_sound_name(value: object) -> bool:
-    """Return whether a plain value of ``play`` names a sound; all other values are URLs."""
+    """Return True if a plain value of ``play`` names a sound; all other values are URLs."""
     return isinstance(value, str) and "://" not in value and bool(value.strip())
 
 

@@ -174,7 +174,7 @@ def _list_texts(value: object) -> list[str]:
 
 
 def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
-    """Return whether two texts of a list are probably one sentence: the first has no end, the second no beginning."""
+    """Return True if two texts of a list are probably one sentence: the first has no end, the second no beginning."""
     if _SENTENCE_END.search(text) or not following:
         return False
     return following[0].islower() or (

@@ -64,7 +64,7 @@ def read_sound_keys(
 
 
 def _find_sound(name: str, path: SourcePath, context: StepContext, *, has_text: bool) -> bool:
-    """Return whether a sound can be played. Reports its problems."""
+    """Return True if a sound can be played. Reports its problems."""
     flow = context.flow
     if not explain_bad_sound_name(name):
         flow.dependencies.add(flow.folder / SOUNDS_FOLDER / name)

@@ -69,7 +69,7 @@ def _takes_digits(steps: object) -> bool:
 
 
 def _mentions_digits(value: object, key: str = "", outer: str = "") -> bool:
-    """Return whether an expression names ``digits``: a condition, a value that is set, or a part of a text in braces."""
+    """Return True if an expression names ``digits``: a condition, a value that is set, or a part of a text in braces."""
     if isinstance(value, dict):
         return any(_mentions_digits(part, str(name), key) for name, part in value.items())
     if isinstance(value, list):

@@ -96,12 +96,12 @@ def get_sip_connection_uuid(lease: OpentactLease) -> str:
 
 
 def is_holder_known(lease: OpentactLease) -> bool:
-    """Return whether Opentact reports the holder of a number. A missing field means unknown, not "nobody"."""
+    """Return True if Opentact reports the holder of a number. A missing field means unknown, not "nobody"."""
     return "sip_control_app" in lease.raw
 
 
 def is_delivering(subscription: OpentactSubscription, now: datetime) -> bool:
-    """Return whether a subscription is active and lasts.
+    """Return True if a subscription is active and lasts.
 
     In a documented example an active subscription expires before its creation, so such an expiry is ignored.
     """

@@ -51,7 +51,6 @@ class _ResourceUndo(_UndoModel):
             known.append(hash_setting(value))
 
     def is_our_value(self, field: str, value: object) -> bool:
-        """Return whether we wrote this value."""
         return hash_setting(value) in self.written.get(field, ())
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from callflows.flows.flow import Flow
+    from callflows.flows.flow_book import FlowBook
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.opentact.rest_records import OpentactApp, OpentactLease, OpentactRecord
     from callflows.settings import Settings
@@ -184,14 +185,9 @@ async def diagnose_numbers(account: DoctorAccount, loaded: Callable[[], Awaitabl
     book = (await loaded()).book
     leases = {lease.number: lease for lease in await account.leases() if lease.number}
     app = await account.app()
-    names = {one.uuid: one.name for one in await account.apps()}
     ours = app.uuid if app else ""
     claimed = dict(iterate_exact_numbers(book))
-    findings = [
-        finding
-        for number, flow in claimed.items()
-        if (finding := _diagnose_claimed_number(number, flow, leases.get(number), ours, names)) is not None
-    ]
+    findings = [*(await find_misrouted_numbers(account, book)).values()]
     for number, lease in leases.items():
         if ours and lease.app_uuid == ours and book.find_answering_flow(number) is None:
             message = f"calls to {number} come to this app, and no flow claims the number: callers hear an apology"
@@ -200,6 +196,19 @@ async def diagnose_numbers(account: DoctorAccount, loaded: Callable[[], Awaitabl
     return findings or [
         DoctorFinding("ok", f"{len(claimed)} number(s) in flow files, {rest} of the app: all reach the right flow")
     ]
+
+
+async def find_misrouted_numbers(account: DoctorAccount, book: FlowBook) -> dict[str, DoctorFinding]:
+    """Return the numbers of flow files whose calls do not come to this server, each with the reason."""
+    leases = {lease.number: lease for lease in await account.leases() if lease.number}
+    app = await account.app()
+    names = {one.uuid: one.name for one in await account.apps()}
+    ours = app.uuid if app else ""
+    return {
+        number: finding
+        for number, flow in iterate_exact_numbers(book)
+        if (finding := _diagnose_claimed_number(number, flow, leases.get(number), ours, names)) is not None
+    }
 
 
 def _diagnose_claimed_number(
@@ -278,7 +287,7 @@ def _diagnose_number_texts(
 
 
 def _can_send_messages(lease: OpentactLease) -> bool:
-    """Return whether messages are enabled on a number; unreported fields count as enabled."""
+    """Return True if messages are enabled on a number; unreported fields count as enabled."""
     without = lease.messaging.is_reported and not lease.messaging.profile_uuid
     able = lease.features is None or any("sms" in str(feature).lower() for feature in lease.features)
     return able and not without

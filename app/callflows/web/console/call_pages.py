@@ -155,7 +155,7 @@ class _CallPages:
             path=[*_time_path(path, call)],
             recordings=[entry for entry in story["story"] if entry["what"] == "recorded"],
             transcripts=[entry["text"] for entry in story["story"] if entry["what"] == "transcribed" and entry["text"]],
-            entries=[*_list_view_entries(story["story"], view)],
+            entries=_list_reasons(story) if view == "why" else [*_list_view_entries(story["story"], view)],
             zone=self._console.find_zone_name(call["flow"]),
         )
 
@@ -208,9 +208,23 @@ def _time_path(path: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) -> It
         yield {**visit, "seconds": _compute_seconds(visit["at"], call["started"]), "lasted": lasted}
 
 
+def _list_reasons(story: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return why the call went its way: what was decided, pressed and rung, and where it came to, in their order."""
+    entries = [
+        {"at": words["at"], "what": words["who"], "words": words["text"]}
+        for words in story["heard"]
+        if words["sure"] and not words["text"].startswith("“")
+    ]
+    for number, visit in enumerate(story["path"]):
+        words = f"came to {visit['node']}" if number else f"the call began in {visit['node']}"
+        entries.insert(len(entries) if number else 0, {"at": visit["at"], "what": "went", "words": words})
+    # What led to a node, and the node itself, have the same moment: the order of the list counts.
+    return sorted([*entries, *_list_view_entries(story["story"], "why")], key=lambda entry: entry["at"] or "")
+
+
 def _list_view_entries(story: Sequence[dict[str, Any]], view: str) -> Iterator[dict[str, Any]]:
     """Yield the entries of a story that a view shows, described in sentences."""
-    wanted = {"why": ("asked", "decided"), "documents": ("answered",)}.get(view)
+    wanted = {"why": ("decided",), "documents": ("answered",)}.get(view)
     for entry in skip_repeated_entries(story):
         if view == "heard" or (wanted is not None and entry["what"] not in wanted):
             continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
@@ -15,9 +17,11 @@ from callflows.errors import (
     ReadOnlyFlowsError,
     ValueEditError,
 )
-from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
-from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
+from callflows.flows.authoring.scenario_edits import add_scenario
+from callflows.flows.authoring.value_edits import read_file_data
 from callflows.web.command_process import TriedDraft
+from callflows.web.console.draft_form import apply_form_values, build_value_form, read_draft_text
+from callflows.web.console.phone_page import read_phone_fields, render_phone, ring_flow
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
@@ -32,11 +36,8 @@ if TYPE_CHECKING:
 
 
 _REPLAYED_DAYS: Final = "7d"
+_REPLAYED_SECONDS: Final = 7 * 86_400
 _REPLAYED_CALLS: Final = "200"
-_VALUE_FIELD: Final = "value "
-"""Beginning of the name of a field for a value; the rest is the value's path as JSON."""
-_SHOWN_FIELD: Final = "shown "
-"""Beginning of the name of a field with the value that the page had shown."""
 
 
 def add_change_pages(console: Console, workshop: FlowWorkshop) -> None:
@@ -44,6 +45,7 @@ def add_change_pages(console: Console, workshop: FlowWorkshop) -> None:
     pages = _ChangePages(console, workshop)
     console.add_page("/flows/{flow}/edit", pages.show_file, "author")
     console.add_page("/flows/{flow}/edit", pages.try_draft, "author", ["POST"])
+    console.add_page("/flows/{flow}/ring", pages.ring_draft, "author", ["POST"])
     console.add_page("/flows/{flow}/versions/{version}/rollback", pages.roll_back, "author", ["POST"])
     console.add_page("/calls/{call}/now", pages.show_call_now)
 
@@ -67,20 +69,19 @@ class _ChangePages:
         return current
 
     async def try_draft(self, request: Request, session: ConsoleSession) -> Response:
-        """Do with a draft what its button says: check, test, impact or live."""
+        """Do with a draft what its button says: check, test, impact, live, or show, which does nothing."""
         fields = await self._console.access.read_form(request, session)
         flow, current = request.path_params["flow"], await self._read_source(request)
-        text, digest = fields.get("source", "").replace("\r\n", "\n"), fields.get("digest", "")
-        if not text.strip() or len(text) > MAX_FLOW_FILE_BYTES:
-            raise HTTPException(400, "The draft is empty or too long.")
+        text, digest = read_draft_text(fields, current.text), fields.get("digest", "")
         found: dict[str, Any] = {}
         try:
-            text = _apply_values(text, fields)
+            text = apply_form_values(text, fields)
             if fields.get("do") == "live":
                 change = self._console.access.build_person_change(request, session.user)
                 await ask_journal(self._workshop.publish(flow, text, digest, change))
                 return self._console.redirect(f"/flows/{flow}?view=versions")
-            found = await self._examine(flow, text, fields.get("do", "check"))
+            if fields.get("do") != "show":
+                found = await self._examine(flow, text, fields.get("do", "check"))
         except DraftRefusedError as error:
             found["problems"] = error.problems
         except (DraftConflictError, ValueEditError, CommandFailedError) as error:
@@ -103,16 +104,24 @@ class _ChangePages:
             return {**found, "tests": (await self._workshop.test_draft(flow, text))["scenarios"]}
         if what == "impact":
             filters = {"since": _REPLAYED_DAYS, "flow": flow, "limit": _REPLAYED_CALLS}
-            return {**found, "impact": await _read_report(self._workshop.replay_calls(filters, TriedDraft(flow, text)))}
+            report = await _read_report(self._workshop.replay_calls(filters, TriedDraft(flow, text)))
+            return {**found, "impact": {**report, "changed_nodes": await self._count_calls_of_changed_nodes(flow, text)}}
         return {**found, "notice": "No mistake was found."}
+
+    async def _count_calls_of_changed_nodes(self, flow: str, text: str) -> list[dict[str, Any]]:
+        """Return the nodes that differ from those of the file, each with the calls that came there in the last days."""
+        current = await self._workshop.read_source(flow)
+        before, after = (read_file_data(source).get("nodes") or {} for source in (current.text, text))
+        if not isinstance(before, dict) or not isinstance(after, dict):
+            return []
+        since = time.time() - _REPLAYED_SECONDS
+        calls: Counter[str] = Counter()
+        for _, node, count in await ask_journal(self._console.sources.journal.count_traffic(flow, since)):
+            calls[node] += count
+        return [{"name": name, "calls": calls[name]} for name in before if before[name] != after.get(name)]
 
     async def _render(self, request: Request, session: ConsoleSession, text: str, digest: str, **found: Any) -> Response:  # noqa: ANN401 - what was found
         current = await self._read_source(request)
-        values = [
-            {"name": _VALUE_FIELD + json.dumps(value.path), "label": _describe_path(value.path), **value._asdict()}
-            for value in list_editable_values(text)
-            if isinstance(value.value, str)
-        ]
         defaults: dict[str, Any] = {"problems": (), "notice": "", "tests": None, "impact": None, "refusal": "", "patch": ""}
         return await self._console.render(
             request,
@@ -122,9 +131,34 @@ class _ChangePages:
             text=text,
             digest=digest,
             is_changed=text != current.text,
-            values=values,
+            values=build_value_form(text),
+            opens_values=not any(problem.severity == "error" for problem in found.get("problems", ())),
             **{**defaults, **found},
         )
+
+    async def ring_draft(self, request: Request, session: ConsoleSession) -> Response:
+        """Ring a draft up to the next decision, or make the finished call a test of the draft."""
+        form = await self._console.access.read_form(request, session)
+        current = await self._read_source(request)
+        text, digest = read_draft_text(form, current.text), form.get("digest", "")
+        fields = {**read_phone_fields(form), "flow": request.path_params["flow"]}
+        rung, refusal = None, ""
+        try:
+            text = apply_form_values(text, form)
+            checked = await self._workshop.check_draft(fields["flow"], text)
+            if checked.flow is None or checked.errors:
+                return await self._render(request, session, text, digest, problems=checked.errors)
+            rung = await ring_flow(self._console, checked.flow, fields, form.get("make_test", form.get("acts", "")))
+            if "make_test" in form:
+                text = add_scenario(text, rung.record_scenario())
+                return await self._render(
+                    request, session, text, digest, notice="The call is a test of the draft now, at the end of the file."
+                )
+        except ValueEditError as error:
+            return await self._render(request, session, text, digest, refusal=str(error))
+        except ValueError as error:
+            refusal = str(error)
+        return await render_phone(self._console, request, session, fields, rung, refusal, {"text": text, "digest": digest})
 
     async def roll_back(self, request: Request, session: ConsoleSession) -> Response:
         """Make an earlier version live again."""
@@ -149,30 +183,6 @@ class _ChangePages:
         except CommandFailedError as error:
             raise HTTPException(404, f"The call cannot be rung again: {error}") from None
         return await self._console.render(request, session, "call_now.html", call=call, replayed=replayed)
-
-
-def _apply_values(text: str, fields: dict[str, str]) -> str:
-    """Return a draft with the values that were changed in the form. Raises ValueEditError."""
-    known = {value.path: value.value for value in list_editable_values(text)}
-    edits = []
-    for name, value in fields.items():
-        if not name.startswith(_VALUE_FIELD):
-            continue
-        written, shown = value.replace("\r\n", "\n").strip(), fields.get(_SHOWN_FIELD + name, "").replace("\r\n", "\n")
-        if written == shown.strip():
-            continue  # the text of the file counts, where the same value may have been changed
-        try:
-            path = tuple(json.loads(name.removeprefix(_VALUE_FIELD)))
-        except (ValueError, TypeError):
-            continue
-        if isinstance(known.get(path), str) and known[path] != written:
-            edits.append(ValueEdit("set", path, written))
-    return edit_values(text, edits) if edits else text
-
-
-def _describe_path(path: tuple[str | int, ...]) -> str:
-    """Return the place of a value in words, as ``nodes, closed, say``."""
-    return ", ".join(str(part) for part in path if not isinstance(part, int))
 
 
 async def _read_report(lines: AsyncIterator[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the session. Attempts to sign in are counted in the database, for all processes 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -21,7 +22,15 @@ from callflows.journal.call_count_store import CountedCall, digest_caller
 from callflows.journal.inbox import PersonChange
 from callflows.log import get_logger
 from callflows.web.console.console_accounts import CONSOLE_ROLES, THIS_MACHINE, ConsoleUser
-from callflows.web.console.console_sessions import SESSION_COOKIE, SESSION_SECONDS, ConsoleSession, is_form_token
+from callflows.web.console.console_sessions import (
+    ATTEMPT_COOKIE,
+    ATTEMPT_SECONDS,
+    SESSION_COOKIE,
+    SESSION_SECONDS,
+    ConsoleSession,
+    is_form_token,
+)
+from callflows.web.console.openid_sign_in import OpenIDAttempt, OpenIDError
 from callflows.web.journal_lists import ask_journal
 from callflows.web.request_trust import find_header
 
@@ -31,6 +40,8 @@ if TYPE_CHECKING:
     from callflows.journal.journal_queries import JournalQueries
     from callflows.web.console.console_accounts import ConsoleAccounts
     from callflows.web.console.console_sessions import SessionSigner
+    from callflows.web.console.openid_sign_in import OpenIDProvider
+    from callflows.web.console.outside_people import OutsidePeople
     from callflows.web.request_trust import RequestTrust
 
 
@@ -44,6 +55,8 @@ _MAX_FORM_BYTES: Final = 2_500_000
 """A form may have a whole flow file."""
 _MAX_FORM_FIELDS: Final = 4_000
 _LINK_CLAIM: Final = "console link"
+_OPENID_CLAIM: Final = "console openid"
+OPENID_CALLBACK_PATH: Final = "/login/openid/callback"
 _ENDED_CLAIM: Final = "console session ended"
 
 
@@ -59,23 +72,33 @@ class ConsoleAccess:
     """Finds sessions, and signs people in and out."""
 
     def __init__(
-        self, journal: JournalQueries, trust: RequestTrust, accounts: ConsoleAccounts, signer: SessionSigner
+        self,
+        journal: JournalQueries,
+        trust: RequestTrust,
+        accounts: ConsoleAccounts,
+        signer: SessionSigner,
+        outside: OutsidePeople,
     ) -> None:
         self.accounts = accounts
+        self.outside = outside
         self._journal = journal
         self._trust = trust
         self._signer = signer
 
     def is_open_for(self, request: Request) -> bool:
-        """Return whether the console exists for a request: if people have passwords, or on this machine."""
-        return self.accounts.are_open or self._trust.is_local(request.scope)
+        """Return True if the console exists for a request: if people can sign in, or on this machine."""
+        if self.accounts.are_open or self.outside.provider is not None:
+            return True
+        return bool(self.outside.find_proxy_name(request.scope)) or self._trust.is_local(request.scope)
 
     async def find_session(self, request: Request) -> ConsoleSession | None:
         """Return the session of a request; None without one, or if it has ended or its person is gone."""
         signed = self._signer.read_session(request.cookies.get(SESSION_COOKIE, ""))
         if signed is None:
             return None
-        if signed.name == THIS_MACHINE:
+        if signed.origin != "password":
+            user = self.outside.restore_user(signed, request.scope)
+        elif signed.name == THIS_MACHINE:
             user = ConsoleUser(THIS_MACHINE, "author") if self._trust.is_local(request.scope) else None
         else:
             user = self.accounts.find_user(signed.name)
@@ -141,6 +164,48 @@ class ConsoleAccess:
             return None
         return ConsoleUser(THIS_MACHINE, "author") if await ask_journal(self._journal.claim_key(_LINK_CLAIM, id_)) else None
 
+    async def begin_openid(self, request: Request, next_path: str) -> Response:
+        """Lead to the provider of the settings. Raises OpenIDError."""
+        provider = self._require_provider()
+        redirect_url = f"{self._trust.create_base_url_getter(request.scope)()}{CONSOLE_PATH}{OPENID_CALLBACK_PATH}"
+        attempt, url = await provider.begin_attempt(redirect_url, next_path)
+        response = RedirectResponse(url, 303)
+        response.set_cookie(
+            ATTEMPT_COOKIE,
+            self._signer.sign_attempt(attempt),
+            max_age=ATTEMPT_SECONDS,
+            path=f"{CONSOLE_PATH}/login",
+            secure=self._trust.is_encrypted(request.scope),
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    async def end_openid(self, request: Request) -> Response:
+        """Sign in the person with whom the provider has answered. Raises OpenIDError."""
+        provider = self._require_provider()
+        parts = self._signer.read_attempt(request.cookies.get(ATTEMPT_COOKIE, ""))
+        state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
+        if len(parts) != len(OpenIDAttempt._fields) or not hmac.compare_digest(parts[0].encode(), state.encode()):
+            raise OpenIDError("This sign-in was not begun in this browser, or took longer than ten minutes. Begin again.")
+        attempt = OpenIDAttempt(*parts)
+        if not await ask_journal(self._journal.claim_key(_OPENID_CLAIM, attempt.state)):
+            raise OpenIDError("This sign-in was used already. Begin again.")
+        if not code:
+            raise OpenIDError("The provider did not sign you in.")
+        user = self.outside.find_openid_user(await provider.read_claims(attempt, code))
+        if user is None:
+            _LOG.warning("a person of the OpenID provider has no role in the console")
+            raise OpenIDError("You are known to the provider, but have no role here. Ask whoever runs this server.")
+        response = await self.begin_session(request, user, choose_next_path(attempt.next_path))
+        response.delete_cookie(ATTEMPT_COOKIE, path=f"{CONSOLE_PATH}/login", httponly=True, samesite="lax")
+        return response
+
+    def _require_provider(self) -> OpenIDProvider:
+        if self.outside.provider is None:
+            raise HTTPException(404, "Not Found")
+        return self.outside.provider
+
     async def begin_session(self, request: Request, user: ConsoleUser, path: str) -> Response:
         """Sign a person in, and lead to a page."""
         response = RedirectResponse(path, 303)
@@ -170,7 +235,8 @@ class ConsoleAccess:
 
     def build_person_change(self, request: Request, user: ConsoleUser) -> PersonChange:
         """Return the person who changes something, and the address, for the audit log."""
-        return PersonChange(user.name, f"console, {self._trust.describe_source(request.scope)}", time.time())
+        way = {"openid": "console by OpenID", "proxy": "console by a proxy"}.get(user.origin, "console")
+        return PersonChange(user.name, f"{way}, {self._trust.describe_source(request.scope)}", time.time())
 
 
 def require_same_origin(request: Request) -> None:

@@ -34,11 +34,15 @@ _HASHER: Final = PasswordHasher()
 
 
 class ConsoleUser(NamedTuple):
-    """A person of the console. ``stamp`` changes with the password, and ends the sessions of the old one."""
+    """A person of the console. ``stamp`` changes with the password, and ends the sessions of the old one.
+
+    ``origin`` is ``password`` (or the link of this machine), ``openid`` or ``proxy``.
+    """
 
     name: str
     role: str
     stamp: str = ""
+    origin: str = "password"
 
 
 class StoredUser(NamedTuple):

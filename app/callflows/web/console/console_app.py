@@ -12,14 +12,22 @@ from starlette.routing import Route
 
 from callflows.web.console.call_pages import add_call_pages
 from callflows.web.console.change_pages import add_change_pages
-from callflows.web.console.console_access import CONSOLE_PATH, choose_next_path, read_form_fields, require_same_origin
+from callflows.web.console.console_access import (
+    CONSOLE_PATH,
+    OPENID_CALLBACK_PATH,
+    choose_next_path,
+    read_form_fields,
+    require_same_origin,
+)
 from callflows.web.console.console_frame import Console
 from callflows.web.console.flow_pages import add_flow_pages
 from callflows.web.console.health_page import add_health_page
 from callflows.web.console.inbox_pages import add_inbox_pages
 from callflows.web.console.now_pages import add_now_pages
+from callflows.web.console.openid_sign_in import OpenIDError
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.console.phone_page import add_phone_page
+from callflows.web.console.scenario_pages import add_scenario_pages
 from callflows.web.problem_details import create_problem_response
 
 if TYPE_CHECKING:
@@ -43,6 +51,7 @@ def create_console_app(sources: ConsoleSources, access: ConsoleAccess, workshop:
     add_health_page(console)
     add_phone_page(console)
     add_change_pages(console, workshop)
+    add_scenario_pages(console, workshop)
 
     async def handle_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
@@ -90,9 +99,29 @@ def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each 
 
     async def show_sign_in(request: Request) -> Response:
         require_open(request)
+        next_path = choose_next_path(request.query_params.get("next"))
         if await access.find_session(request) is not None:
-            return RedirectResponse(choose_next_path(request.query_params.get("next")), 303)
-        return console.render_sign_in(choose_next_path(request.query_params.get("next")))
+            return RedirectResponse(next_path, 303)
+        name = access.outside.find_proxy_name(request.scope)
+        if name:
+            user = access.outside.find_proxy_user(request.scope)
+            if user is not None:
+                return await access.begin_session(request, user, next_path)
+            return console.render_sign_in(next_path, f"The proxy has signed you in as {name}, who has no role here.", 403)
+        return console.render_sign_in(next_path)
+
+    async def begin_openid(request: Request) -> Response:
+        next_path = choose_next_path(request.query_params.get("next"))
+        try:
+            return await access.begin_openid(request, next_path)
+        except OpenIDError as error:
+            return console.render_sign_in(next_path, str(error), 502)
+
+    async def end_openid(request: Request) -> Response:
+        try:
+            return await access.end_openid(request)
+        except OpenIDError as error:
+            return console.render_sign_in(f"{CONSOLE_PATH}/", str(error), 403)
 
     async def sign_in(request: Request) -> Response:
         require_open(request)
@@ -123,6 +152,8 @@ def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each 
         Route("/login", show_sign_in, methods=["GET"]),
         Route("/login", sign_in, methods=["POST"]),
         Route("/login/link", use_link, methods=["GET"]),
+        Route("/login/openid", begin_openid, methods=["GET"]),
+        Route(OPENID_CALLBACK_PATH, end_openid, methods=["GET"]),
         Route("/static/{name}", serve_static, methods=["GET"]),
     ]
     console.add_page("/logout", sign_out, methods=["POST"])

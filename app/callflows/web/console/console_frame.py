@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +15,7 @@ from callflows.flows.authoring.flow_outline import FlowOutlines
 from callflows.journal.inbox import InboxFilter
 from callflows.web.console.console_access import CONSOLE_PATH
 from callflows.web.console.console_accounts import CONSOLE_ROLES
+from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.page_rendering import ConsoleFiles, PageRenderer
 from callflows.web.journal_lists import ask_journal
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from callflows.flows.flow import Flow
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.journal.journal_queries import JournalQueries
     from callflows.rehearsal.platform_network import PlatformNetwork
     from callflows.settings import IPNetwork
-    from callflows.setup.doctor.doctor_runner import DoctorResult
+    from callflows.setup.doctor.doctor_runner import DoctorFinding, DoctorResult
     from callflows.telephony.ports import Effect
     from callflows.web.answer_metrics import AnswerSummary
     from callflows.web.console.console_access import ConsoleAccess
@@ -50,6 +51,7 @@ CONSOLE_MENU: Final = (
 )
 """The pages in the head of each page, with their paths."""
 _COUNT_LIFE_SECONDS: Final = 10.0
+_COUNT_SHOWN_SECONDS: Final = 60.0
 _MAX_COUNTED: Final = 100
 
 
@@ -68,8 +70,10 @@ class ConsoleSources:
     summarize_answers: Callable[[], AnswerSummary]
     run_doctor: Callable[[], Awaitable[Sequence[DoctorResult]]]
     """Runs the checks of doctor that need no network."""
-    open_rehearsal_network: Callable[[str], AbstractAsyncContextManager[PlatformNetwork]]
-    """Opens a rehearsal of the named flow: the engine, with a simulated outside world."""
+    find_misrouted_numbers: Callable[[], Awaitable[Mapping[str, DoctorFinding]]] | None
+    """Asks Opentact which numbers of the flows do not come here; None if the server has no account of Opentact."""
+    open_rehearsal_network: Callable[[Flow], AbstractAsyncContextManager[PlatformNetwork]]
+    """Opens a rehearsal of a flow, live or a draft: the engine, with a simulated outside world."""
 
 
 class Console:
@@ -81,7 +85,7 @@ class Console:
         self.static_files = ConsoleFiles()
         self.routes: list[Route] = []
         self._renderer = PageRenderer(self.static_files)
-        self._new = (float("-inf"), 0)
+        self._new_counts = CountsCache[int](_COUNT_LIFE_SECONDS, _COUNT_SHOWN_SECONDS)
         self._outlines: tuple[LoadedFlows, FlowOutlines] | None = None
 
     def add_page(self, path: str, handler: PageHandler, scope: str = "read", methods: Sequence[str] = ("GET",)) -> None:
@@ -95,7 +99,7 @@ class Console:
 
     async def render(self, request: Request, session: ConsoleSession, template: str, **values: Any) -> Response:  # noqa: ANN401 - values of templates
         """Render a page with its head."""
-        new = await self._count_new()
+        new = await self._new_counts.get("", self._count_new)
         values["menu"] = [(name, to, here, new if name == "Inbox" else 0) for name, to, here in self._list_menu(request)]
         return self._renderer.render_page(template, {**self._build_head(session), **values})
 
@@ -111,18 +115,14 @@ class Console:
         return [(name, CONSOLE_PATH + to, to == f"/{first}") for name, to in CONSOLE_MENU]
 
     async def _count_new(self) -> int:
-        """Count the new voicemails and texts, up to a hundred of each. A count is used for ten seconds."""
-        counted_at, count = self._new
-        if time.monotonic() - counted_at > _COUNT_LIFE_SECONDS:
-            wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
-            count = len(await ask_journal(journal.list_voicemails(wanted)))
-            count += len(await ask_journal(journal.list_messages(wanted)))
-            self._new = time.monotonic(), count
-        return count
+        """Count the new voicemails and texts, up to a hundred of each."""
+        wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
+        voicemails = len(await ask_journal(journal.list_voicemails(wanted)))
+        return voicemails + len(await ask_journal(journal.list_messages(wanted)))
 
     def forget_counts(self) -> None:
-        """Have the next page count again, after a change."""
-        self._new = (float("-inf"), 0)
+        """Count again for the next page: somebody has changed something."""
+        self._new_counts.forget()
 
     def render_part(self, template: str, values: Mapping[str, Any]) -> str:
         """Render a part of a page that is the same for everybody."""
@@ -139,6 +139,7 @@ class Console:
             "refusal": refusal,
             "asks_name": self.access.accounts.has_people,
             "has_password": self.access.accounts.are_open,
+            "has_provider": self.access.outside.provider is not None,
         }
         return self._renderer.render_page("sign_in.html", {**self._build_head(None), **values}, status)
 

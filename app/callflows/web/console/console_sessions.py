@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SESSION_SECONDS: Final = 12 * 3600
 LINK_SECONDS: Final = 3600
+ATTEMPT_SECONDS: Final = 600
+"""Time to sign in at a provider."""
+ATTEMPT_COOKIE: Final = "callflows_openid"
 SESSION_COOKIE: Final = "callflows_console"
 
 
@@ -35,6 +38,8 @@ class SignedSession(NamedTuple):
     name: str
     stamp: str
     id: str
+    origin: str
+    role: str
 
 
 class SessionSigner:
@@ -45,20 +50,21 @@ class SessionSigner:
         options = {"digest_method": hashlib.sha256, "key_derivation": "hmac"}
         self._sessions = URLSafeTimedSerializer(oldest_first, salt="console session", signer_kwargs=options)
         self._links = URLSafeTimedSerializer(oldest_first, salt="console link", signer_kwargs=options)
+        self._attempts = URLSafeTimedSerializer(oldest_first, salt="console openid", signer_kwargs=options)
         self._form_key = hashlib.blake2b(b"console form", key=keys[0][:64]).digest()
         self._stamp_keys = [hashlib.blake2b(b"console stamp", key=key[:64]).digest() for key in keys]
 
     def sign_session(self, user: ConsoleUser) -> str:
         """Return the value of the cookie of a new session."""
-        return str(self._sessions.dumps([user.name, _sign_stamp(self._stamp_keys[0], user), secrets.token_urlsafe(12)]))
+        stamp = _sign_stamp(self._stamp_keys[0], user)
+        return str(self._sessions.dumps([user.name, stamp, secrets.token_urlsafe(12), user.origin, user.role]))
 
     def read_session(self, cookie: str) -> SignedSession | None:
         """Return the contents of a cookie; None if the cookie is forged or has expired."""
         try:
-            name, stamp, id_ = map(str, self._sessions.loads(cookie, max_age=SESSION_SECONDS))
+            return SignedSession(*map(str, self._sessions.loads(cookie, max_age=SESSION_SECONDS)))
         except (BadData, ValueError, TypeError):
             return None
-        return SignedSession(name, stamp, id_)
 
     def has_current_stamp(self, signed: SignedSession, user: ConsoleUser) -> bool:
         """Return False for a cookie that was signed for an earlier password of the person."""
@@ -78,6 +84,17 @@ class SessionSigner:
             return str(self._links.loads(code, max_age=LINK_SECONDS))
         except BadData:
             return ""
+
+    def sign_attempt(self, attempt: Sequence[str]) -> str:
+        """Return the value of the cookie of an attempt to sign in at a provider."""
+        return str(self._attempts.dumps([*attempt]))
+
+    def read_attempt(self, cookie: str) -> list[str]:
+        """Return the parts of an attempt; none if the cookie is forged or has expired."""
+        try:
+            return [*map(str, self._attempts.loads(cookie, max_age=ATTEMPT_SECONDS))]
+        except (BadData, TypeError):
+            return []
 
 
 def _sign_stamp(key: bytes, user: ConsoleUser) -> str:

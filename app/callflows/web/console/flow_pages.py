@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import itertools
 import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -12,7 +13,9 @@ from starlette.exceptions import HTTPException
 
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import format_moment
+from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.flow_picture import draw_flow, light_picture
+from callflows.web.console.number_routes import NumberRoutes
 from callflows.web.journal_lists import ask_journal
 from callflows.web.operator_api import describe_flow_state, list_answered_numbers
 
@@ -32,9 +35,11 @@ FLOW_VIEWS: Final = {"picture": "Picture", "file": "File", "versions": "Versions
 _TRAFFIC_DAYS: Final = 7
 _SECONDS_PER_DAY: Final = 86_400
 _TRAFFIC_LIFE_SECONDS: Final = 60.0
+_TRAFFIC_SHOWN_SECONDS: Final = 3600.0
 _MAX_NUMBERS: Final = 500
 _HUNG_UP_ENDINGS: Final = frozenset({"hung-up", "hung-up-in-menu"})
 _DIFF_CONTEXT_LINES: Final = 3
+_MAX_DESCRIPTION_CHARACTERS: Final = 120
 
 
 def add_flow_pages(console: Console) -> None:
@@ -50,7 +55,8 @@ class _FlowPages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._journal = console.sources.journal
-        self._traffic: dict[str, tuple[float, _Counts, _Counts]] = {}
+        self._routes = NumberRoutes(console.sources.find_misrouted_numbers)
+        self._traffic = CountsCache["tuple[_Counts, _Counts]"](_TRAFFIC_LIFE_SECONDS, _TRAFFIC_SHOWN_SECONDS)
 
     async def show_flows(self, request: Request, session: ConsoleSession) -> Response:
         loaded = self._console.sources.get_loaded_flows()
@@ -91,7 +97,7 @@ class _FlowPages:
 
     async def _collect_traffic(self, flow: Flow) -> dict[str, Any]:
         """Return the picture of a flow with the calls of the last days, and the same as lists."""
-        ways, endings = await self._count_traffic(flow.name)
+        ways, endings = await self._traffic.get(flow.name, lambda: self._count_traffic(flow.name))
         calls: dict[str, int] = {}
         for _, node, count in ways:
             calls[node] = calls.get(node, 0) + count
@@ -116,14 +122,10 @@ class _FlowPages:
         }
 
     async def _count_traffic(self, flow: str) -> tuple[_Counts, _Counts]:
-        """Count the ways and the endings of a flow's calls of the last days; as of up to a minute ago."""
-        counted_at, ways, endings = self._traffic.get(flow, (float("-inf"), [], []))
-        if time.monotonic() - counted_at > _TRAFFIC_LIFE_SECONDS:
-            since = time.time() - _TRAFFIC_DAYS * _SECONDS_PER_DAY
-            ways = await ask_journal(self._journal.count_traffic(flow, since))
-            endings = await ask_journal(self._journal.count_ending_nodes(flow, since))
-            self._traffic[flow] = time.monotonic(), ways, endings
-        return ways, endings
+        """Count the ways and the endings of a flow's calls of the last days."""
+        since = time.time() - _TRAFFIC_DAYS * _SECONDS_PER_DAY
+        ways = await ask_journal(self._journal.count_traffic(flow, since))
+        return ways, await ask_journal(self._journal.count_ending_nodes(flow, since))
 
     async def show_version(self, request: Request, session: ConsoleSession) -> Response:
         """Show the text of a version, and how it differs from the one before."""
@@ -147,6 +149,8 @@ class _FlowPages:
         )
 
     async def show_numbers(self, request: Request, session: ConsoleSession) -> Response:
+        self._routes.refresh_soon()
+        misrouted = self._routes.misrouted
         loaded = self._console.sources.get_loaded_flows()
         numbers = list_answered_numbers(loaded.book)
         shown = numbers[:_MAX_NUMBERS]
@@ -158,6 +162,8 @@ class _FlowPages:
                 "file": PurePath(loaded.book.flows[flow].file).name,
                 "is_broken": bool(loaded.book.flows[flow].problems),
                 "last": format_moment(last.get(number)),
+                "description": read_first_comment(loaded.book.flows[flow].source),
+                "route": misrouted.get(number) if misrouted is not None else None,
             }
             for number, flow in shown
         ]
@@ -169,8 +175,17 @@ class _FlowPages:
             rows=rows,
             left=len(numbers) - len(shown),
             conflicts=conflicts,
+            has_account=self._console.sources.find_misrouted_numbers is not None,
+            routes_known=format_moment(self._routes.checked_at),
             zone_of=self._console.find_zone_name,
         )
+
+
+def read_first_comment(source: bytes) -> str:
+    """Return the comment with which a flow file begins, as its description; empty if there is none."""
+    lines = source.decode("utf-8", "replace").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.lstrip("# ").rstrip() for line in comment)[:_MAX_DESCRIPTION_CHARACTERS].strip()
 
 
 def _describe_moments(row: dict[str, Any]) -> dict[str, Any]:

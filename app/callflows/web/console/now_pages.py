@@ -15,6 +15,7 @@ from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
+from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
 from callflows.web.console.live_hub import LiveHub
 from callflows.web.journal_lists import ask_journal
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _MAX_SHOWN_GOING: Final = 30
 _MAX_SHOWN_LATELY: Final = 8
 _COUNTS_LIFE_SECONDS: Final = 5.0
+_COUNTS_SHOWN_SECONDS: Final = 600.0
+"""The page changes by itself as soon as there are new counts."""
 _TAKES_EFFECT_SECONDS: Final = 3.0
 _STATES: Final = {"open": True, "closed": False}
 UNTIL_CHOICES: Final = {"1h": "for an hour", "4h": "for four hours", "18:00": "until 18:00", "": "until …"}
@@ -51,7 +54,7 @@ class _NowPages:
         self._console = console
         self._journal = console.sources.journal
         self._hub = LiveHub("now", self._render_live_part)
-        self._counts: tuple[float, list[tuple[str, int, int]]] = (float("-inf"), [])
+        self._counts = CountsCache["list[tuple[str, int, int]]"](_COUNTS_LIFE_SECONDS, _COUNTS_SHOWN_SECONDS)
 
     async def show_now(self, request: Request, session: ConsoleSession) -> Response:
         return await self._console.render(request, session, "now.html", **await self._collect_values())
@@ -95,11 +98,8 @@ class _NowPages:
         return {**build_named_row(call, outlines), "name": call["name"] or ""}
 
     async def _count_today(self) -> list[tuple[str, int, int]]:
-        counted_at, counts = self._counts
-        if time.monotonic() - counted_at > _COUNTS_LIFE_SECONDS:
-            counts = await ask_journal(self._journal.count_endings(self._console.find_midnight()))
-            self._counts = time.monotonic(), counts
-        return counts
+        midnight = self._console.find_midnight()
+        return await self._counts.get(str(midnight), lambda: ask_journal(self._journal.count_endings(midnight)))
 
     def _list_hours(self) -> list[HoursPreview]:
         now = datetime.now(UTC)

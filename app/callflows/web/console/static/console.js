@@ -59,5 +59,5 @@ if (document.querySelector("#going")) {
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
   const key = [...document.querySelectorAll(".keypad [data-key]")].find((one) => one.dataset.key === event.key);
-  if (key) location.assign(key.href);
+  if (key) key.click();
 });

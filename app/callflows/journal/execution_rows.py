@@ -1,0 +1,66 @@
+"""Merges the execution log of a call into its events: Opentact's events of 2024 do not say where an element stands."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from callflows.journal.call_path import MAX_CLOCK_SKEW_SECONDS
+from callflows.telephony.events import EXECUTION_LOG_SOURCE, SEARCH_SOURCES, extract_executed_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from callflows.journal.stored_rows import JournalRow, StoredCall
+
+
+def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) -> StoredCall:
+    """Add the rows of an execution log to a call's events."""
+    return stored._replace(events=merge_execution_rows(stored.events, execution_rows))
+
+
+def merge_stored_log(events: Sequence[JournalRow]) -> Sequence[JournalRow]:
+    """Return the events of a call, with those of a stored execution log merged into the reported ones."""
+    if not any(event["source"] == EXECUTION_LOG_SOURCE for event in events):
+        return events
+    # The log is complete, so what a search found of the same call is in it.
+    logged = [event for event in events if event["kind"] == "call_flow" and event["source"] in SEARCH_SOURCES]
+    return merge_execution_rows((event for event in events if event not in logged), logged)
+
+
+def merge_execution_rows(events: Iterable[JournalRow], execution_rows: Iterable[JournalRow]) -> list[JournalRow]:
+    """Return events with the rows of an execution log.
+
+    If an event of the same step exists, only the step's path is added to that event.
+    """
+    reported = [*events]
+    added = []
+    keys = {event["key"] for event in reported}
+    for row in (row for row in execution_rows if row["key"] not in keys):
+        step = extract_executed_step(json.loads(row["raw"]))
+        same = next((n for n, event in enumerate(reported) if _is_event_of_step(event, row["at"], step)), None)
+        if same is None:
+            added.append(row)
+        else:
+            reported[same] = {**reported[same], "path": str(step.get("path") or "")}
+    return sorted([*reported, *added], key=lambda event: (event["at"], event["arrived"] or 0.0))
+
+
+def has_stored_log(events: Iterable[JournalRow]) -> bool:
+    """Return whether the events of a stored call have those of its execution log."""
+    return any("path" in event or event["source"] == EXECUTION_LOG_SOURCE for event in events)
+
+
+def tells_every_place(events: Iterable[JournalRow]) -> bool:
+    """Return whether Opentact's reports of executed elements say where each of them stands; False without a report."""
+    reports = [event for event in events if event["kind"] == "call_flow" and event["source"] not in SEARCH_SOURCES]
+    return bool(reports) and all(extract_executed_step(json.loads(event["raw"] or "{}")).get("path") for event in reports)
+
+
+def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, object]) -> bool:
+    """Report whether an event without a path is about an executed step."""
+    if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
+        return False
+    said = extract_executed_step(json.loads(event["raw"]))
+    places = {str(one["path"]) for one in (said, step) if one.get("path")}
+    return (said.get("name"), said.get("success")) == (step.get("name"), step.get("success")) and len(places) <= 1

@@ -1,0 +1,56 @@
+"""Counts of many calls for the pages: computed beside the requests, and shown as of a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from starlette.exceptions import HTTPException
+
+from callflows.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+_LOG = get_logger("console")
+_CountsT = TypeVar("_CountsT")
+
+
+class CountsCache(Generic[_CountsT]):
+    """Keeps counts by key. An old value is shown once more while a new one is computed; a very old one is not."""
+
+    def __init__(self, fresh_seconds: float, shown_seconds: float) -> None:
+        self._fresh_seconds = fresh_seconds
+        self._shown_seconds = shown_seconds
+        self._values: dict[str, tuple[float, _CountsT]] = {}
+        self._tasks: dict[str, asyncio.Task[_CountsT]] = {}
+
+    async def get(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
+        """Return the value of a key. Raises what ``compute`` raises, if there is no value that can be shown."""
+        computed_at, value = self._values.get(key, (float("-inf"), None))
+        age = time.monotonic() - computed_at
+        if value is not None and age <= self._fresh_seconds:
+            return value
+        task = self._tasks.get(key)
+        if task is None:
+            # Everybody who asks meanwhile gets the same.
+            task = self._tasks[key] = asyncio.create_task(self._compute(key, compute))
+            task.add_done_callback(lambda done: self._finish(key, done))
+        return value if value is not None and age <= self._shown_seconds else await asyncio.shield(task)
+
+    async def _compute(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
+        value = await compute()
+        self._values[key] = time.monotonic(), value
+        return value
+
+    def _finish(self, key: str, task: asyncio.Task[_CountsT]) -> None:
+        self._tasks.pop(key, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, HTTPException):
+            _LOG.error("counts for the console failed", error=type(error).__name__, exc_info=error)
+
+    def forget(self) -> None:
+        """Compute anew for the next page."""
+        self._values.clear()

@@ -1,0 +1,205 @@
+"""Reads a draft from a form: the text of the whole file, and single values that were changed beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.exceptions import HTTPException
+
+from callflows.errors import ValueEditError
+from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
+from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
+from callflows.text import has_crlf_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from callflows.flows.authoring.value_edits import EditableValue
+
+    ValuePath = tuple[str | int, ...]
+
+
+_SET_FIELD: Final = "value "
+"""Beginning of the name of a field for a value; the rest is the value's path as JSON."""
+_SHOWN_FIELD: Final = "shown "
+"""Beginning of the name of a field with the value that the page had shown; the rest is the name of the value's field."""
+_ADD_FIELD: Final = "add "
+"""Beginning of the name of a field for a new item of a list."""
+_DATE_FIELD: Final = "date "
+"""Beginning of the name of a field for a date with opening hours of its own; ``windows`` has its hours."""
+_WINDOWS_FIELD: Final = "windows "
+_REMOVE_FIELD: Final = "remove "
+"""Beginning of the name of a box that takes out an item."""
+_TEXT_WORDS: Final = {
+    "say": "says",
+    "prompt": "asks",
+    "no_input": "if no key was pressed",
+    "no_match": "if a wrong key was pressed",
+    "greeting": "greeting before the tone",
+    "thanks": "thanks after a message",
+}
+"""Keys of texts, each in words."""
+_ADDED_KINDS: Final = {"members": "add somebody", "dates": "add a date"}
+"""Kinds of values of which there may be several, each with the label of a new one."""
+
+
+def read_draft_text(fields: Mapping[str, str], original: str) -> str:
+    """Return the text of a draft with the line ends of the original. Raises HTTPException."""
+    # A browser sends CRLF, whatever the file has.
+    text = fields.get("source", "").replace("\r\n", "\n")
+    if not text.strip() or len(text) > MAX_FLOW_FILE_BYTES:
+        raise HTTPException(400, "The draft is empty or too long.")
+    return text.replace("\n", "\r\n") if has_crlf_lines(original) else text
+
+
+def build_value_form(text: str) -> list[dict[str, Any]]:
+    """Return the values of a flow file for a form: each with its fields, and with those for new items."""
+    values = list_editable_values(text)
+    known = {value.path for value in values}
+    rows: list[dict[str, Any]] = []
+    for value, following in zip(values, [*values[1:], None], strict=True):
+        rows.append(_build_row(value))
+        is_last = following is None or following.path[:2] != value.path[:2]
+        if value.path[0] == "hours" and is_last:
+            rows.append(_build_hours_additions(str(value.path[1]), known))
+    return rows
+
+
+def _build_row(value: EditableValue) -> dict[str, Any]:
+    """Return the fields of a value. A value of which there may be several is shown as a list."""
+    is_list = isinstance(value.value, list)
+    items = [((*value.path, number), item) for number, item in enumerate(value.value)] if is_list else []
+    items = items or [(value.path, str(value.value))]
+    can_remove = value.kind in _ADDED_KINDS or _is_dated(value.path)
+    return {
+        "kind": value.kind,
+        "label": _describe_path(value.path),
+        "line": value.line,
+        "is_short": value.kind != "text",
+        "is_list": can_remove,
+        "items": [
+            {
+                "field": _SET_FIELD + json.dumps(path),
+                "shown_field": f"{_SHOWN_FIELD}{_SET_FIELD}{json.dumps(path)}",
+                "value": item,
+                "remove_field": _REMOVE_FIELD + json.dumps(path) if can_remove else "",
+            }
+            for path, item in items
+        ],
+        "add_field": _ADD_FIELD + json.dumps(value.path) if value.kind in _ADDED_KINDS else "",
+        "add_label": _ADDED_KINDS.get(value.kind, ""),
+        "is_date": value.kind == "dates",
+    }
+
+
+def _build_hours_additions(name: str, known: set[ValuePath]) -> dict[str, Any]:
+    """Return the fields for exceptions of opening hours that the file may not have yet."""
+    closed, holidays, opened = (("hours", name, key) for key in ("closed", "holidays", "open"))
+    return {
+        "kind": "exceptions",
+        "label": f"Hours {name}: another exception",
+        "line": 0,
+        "items": [],
+        "closed_field": _ADD_FIELD + json.dumps(closed) if closed not in known else "",
+        "holidays_field": _ADD_FIELD + json.dumps(holidays) if holidays not in known else "",
+        "date_field": _DATE_FIELD + json.dumps(opened),
+        "windows_field": _WINDOWS_FIELD + json.dumps(opened),
+    }
+
+
+def apply_form_values(text: str, fields: Mapping[str, str]) -> str:
+    """Return a draft with the values that were changed, added and taken out in the form. Raises ValueEditError."""
+    values = {value.path: value for value in list_editable_values(text)}
+    known = {path: item for value in values.values() for path, item in _list_items(value)}
+    edits = [*_find_changes(fields, known), *_find_additions(fields), *_find_removals(fields, known, values)]
+    return edit_values(text, edits) if edits else text
+
+
+def _list_items(value: EditableValue) -> Iterator[tuple[ValuePath, str]]:
+    if isinstance(value.value, str):
+        yield value.path, value.value
+        return
+    for number, item in enumerate(value.value):
+        yield (*value.path, number), item
+
+
+def _find_changes(fields: Mapping[str, str], known: Mapping[ValuePath, str]) -> Iterator[ValueEdit]:
+    for name, path in _find_fields(fields, _SET_FIELD):
+        written = fields[name].replace("\r\n", "\n").strip()
+        shown = fields.get(_SHOWN_FIELD + name, "").replace("\r\n", "\n").strip()
+        # Without a change here, the text of the file counts, where the same value may have been changed.
+        if written != shown and path in known and known[path] != written:
+            yield ValueEdit("set", path, written)
+
+
+def _find_additions(fields: Mapping[str, str]) -> Iterator[ValueEdit]:
+    for name, path in _find_fields(fields, _ADD_FIELD):
+        if fields[name].strip():
+            yield ValueEdit("add", path, fields[name].strip())
+    for name, path in _find_fields(fields, _DATE_FIELD):
+        date, windows = fields[name].strip(), fields.get(_WINDOWS_FIELD + json.dumps(path), "").strip()
+        if bool(date) != bool(windows):
+            raise ValueEditError("a date with hours of its own needs both: the date, and its hours as 10:00-16:00")
+        if date:
+            yield ValueEdit("add", (*path, date), windows)
+
+
+def _find_removals(
+    fields: Mapping[str, str], known: Mapping[ValuePath, str], values: Mapping[ValuePath, EditableValue]
+) -> Iterator[ValueEdit]:
+    """Yield the items to take out, the last ones first; dates go with their key if none of them is left."""
+    paths = {path for name, path in _find_fields(fields, _REMOVE_FIELD) if fields[name] == known.get(path)}
+    added = {
+        path for begin in (_ADD_FIELD, _DATE_FIELD) for name, path in _find_fields(fields, begin) if fields[name].strip()
+    }
+    for path in [path for path in paths if path in values and path in added]:
+        paths = paths - {path} | {(*path, 0)}  # the text has become the first item of a list
+    for path, items in _group_dates(values).items():
+        if items <= paths and path not in added:
+            paths = paths - items | {path}
+    yield from (ValueEdit("remove", path) for path in sorted(paths, key=_get_item_number, reverse=True))
+
+
+def _group_dates(values: Mapping[ValuePath, EditableValue]) -> dict[ValuePath, set[ValuePath]]:
+    """Return the items of each key that has dates."""
+    groups: dict[ValuePath, set[ValuePath]] = {}
+    for path, value in values.items():
+        if _is_dated(path):
+            groups.setdefault(path[:-1], set()).add(path)
+        elif value.kind == "dates" and isinstance(value.value, list):
+            groups[path] = {item for item, _ in _list_items(value)}
+    return groups
+
+
+def _get_item_number(path: ValuePath) -> int:
+    return path[-1] if isinstance(path[-1], int) else -1
+
+
+def _find_fields(fields: Mapping[str, str], begin: str) -> Iterator[tuple[str, ValuePath]]:
+    """Yield the fields whose names begin so, each with its path."""
+    for name in fields:
+        if not name.startswith(begin):
+            continue
+        try:
+            path = json.loads(name.removeprefix(begin))
+        except ValueError:
+            continue
+        if isinstance(path, list) and path and all(isinstance(part, str | int) for part in path):
+            yield name, tuple(path)
+
+
+def _is_dated(path: ValuePath) -> bool:
+    """Return whether a path is that of a date with opening hours of its own."""
+    return len(path) == len(("hours", "office", "open", "2026-12-19")) and path[0] == "hours" and path[2] == "open"
+
+
+def _describe_path(path: ValuePath) -> str:
+    """Return the place of a value in words, as ``closed: says``."""
+    section, *parts = (part for part in path if not isinstance(part, int))
+    if section == "hours":
+        return f"Hours {parts[0]}: {' '.join(map(str, parts[1:]))}"
+    if section == "groups":
+        return f"Group {parts[0]}: whom it rings"
+    words = _TEXT_WORDS.get(str(parts[-1]), str(parts[-1]))
+    return f"{parts[0] if section == 'nodes' else section}: {words}"
