@@ -17,7 +17,7 @@ from pathlib import Path
 from callflows.benchmark.load_generator import find_wrk, run_full_load
 from callflows.benchmark.measured_server import list_process_tree, run_measured_server
 
-ROUNDS, SECONDS, WORKERS = 5, 2, (1, 2, 3)
+ROUNDS, SECONDS, WORKERS = 3, 2, (1, 2, 3)
 COMMAND = ["callflows", "serve", "--port", "PORT"]
 
 

@@ -71,3 +71,12 @@ def test_a_picture_of_a_flow_can_be_written_to_a_terminal_of_ascii(tmp_path):
     for arguments in (("show", "acme"), ("show", "acme", "--format", "svg"), ("call", "+12015550123")):
         done = run_command_process(*arguments, folder=tmp_path, PYTHONIOENCODING="ascii", LANG="C")
         assert (done.code, "Traceback" in done.err) == (0, False), done
+
+
+def test_a_command_that_windows_cannot_run_says_so_in_a_sentence(monkeypatch):
+    def miss_module() -> None:
+        raise ModuleNotFoundError("No module named 'fcntl'", name="fcntl")
+
+    monkeypatch.setattr(root_commands, "run_command_line", miss_module)
+    sentence = "callflows: this command needs Linux or macOS: on Windows, run it in WSL or in the container\n"
+    assert run_command("serve") == (2, "", sentence)

@@ -82,7 +82,7 @@ def run_schemathesis(cases: int) -> bool:
         return True
     with tempfile.TemporaryDirectory() as folder, run_server_of_flow(Path(folder), FLOW) as url:
         command = [program, "run", f"{url}/openapi.json", "--url", url, "--phases", "fuzzing"]
-        command += ["--checks", "not_a_server_error", "--max-examples", str(cases)]
+        command += ["--request-timeout", "60", "--checks", "not_a_server_error", "--max-examples", str(cases)]
         done = subprocess.run([*command, "--no-color"], check=False, capture_output=True, text=True, cwd=folder)
     print(
         f"{'ok   ' if done.returncode == 0 else 'WRONG'} OpenAPI: {done.stdout[-20_000:].strip()}{done.stderr[-500:]}",

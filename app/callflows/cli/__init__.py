@@ -6,6 +6,8 @@ import sys
 
 __all__ = ["main"]
 
+_UNIX_MODULES = frozenset({"fcntl", "grp", "pwd", "resource", "termios", "uvloop"})
+"""Modules of Python, and a library, that Windows does not have."""
 _STOPPED_EXIT_CODE = 130
 """The exit code of a command that Ctrl-C stopped, as shells have it."""
 
@@ -25,5 +27,11 @@ def main() -> None:
         library = (error.name or "").partition(".")[0]
         if library in ("", "callflows"):
             raise  # a fault of ours, not of the installation
+        if library in _UNIX_MODULES:
+            print(
+                "callflows: this command needs Linux or macOS: on Windows, run it in WSL or in the container",
+                file=sys.stderr,
+            )
+            sys.exit(2)
         print(f"callflows: the library {library} is missing: install callflows again, with its libraries", file=sys.stderr)
         sys.exit(2)

@@ -24,7 +24,7 @@ _EMPTY_TWIML: Final = "<Response><Pause/></Response>"
 
 
 class LineCheckOutcome(NamedTuple):
-    """How the server answered a request of a line check; see ``AnswerOutcome``."""
+    """Outcome of a request of a line check; see ``AnswerOutcome``."""
 
     kind: str
     flow: str

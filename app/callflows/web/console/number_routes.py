@@ -1,4 +1,4 @@
-"""What Opentact says about the numbers of the flows: fetched beside the pages, and shown as of its last answer."""
+"""Opentact's settings of the flows' numbers: fetched beside the pages, and shown as of its last answer."""
 
 from __future__ import annotations
 
