@@ -78,6 +78,10 @@ class _FlowPages:
             values = await self._collect_traffic(flow)
         elif view == "versions":
             rows = await ask_journal(self._journal.list_versions(name))
+            if flow.version not in {row["version"] for row in rows}:  # it went live a moment ago
+                now = time.time()
+                file = PurePath(flow.file).name
+                rows = [{"version": flow.version, "since": now, "until": now, "file": file}, *rows]
             values = {"versions": [_describe_moments(row) for row in rows]}
         problems = flow.problems or loaded.stale_flows.get(name, ())
         return await self._console.render(
