@@ -6,8 +6,6 @@ which other programs of the machine change less.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import os
 import resource
 import statistics
@@ -21,7 +19,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from callflows.benchmark.measured_server import BENCHMARK_FLOWS
 from command_process import find_free_port
-from waiting import stop_process
+from waiting import stop_process, wait_for_server
 
 ROUNDS = 7
 COMMANDS = {
@@ -54,13 +52,7 @@ def time_first_answer() -> TakenTime:
         command = [sys.executable, "-m", "callflows", "serve", "--port", str(port)]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         try:
-            while time.perf_counter() - began < 60:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-                with contextlib.closing(connection), contextlib.suppress(OSError):
-                    connection.request("GET", "/call?from=%2B12015550999&to=12015550123")
-                    assert connection.getresponse().status == http.client.OK
-                    break
-                time.sleep(0.01)
+            wait_for_server(process, f"http://127.0.0.1:{port}/call?from=%2B12015550999&to=12015550123")
             took = time.perf_counter() - began
             fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
         finally:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
-from pathlib import Path
 
 import pytest
 from campaign_harness import BEGIN, SENDER, Clock, ClockStoppedError, make_runner, prepare_campaign, read_states
+from killed_campaign import run_killed_campaign
 from sqlalchemy import delete, insert
 
 from callflows.journal.campaign_store import cancel_numbers, load_campaign
 from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.journal_tables import CALLS_TABLE, LEASES_TABLE
 from callflows.journal.sql_store import SqlStore
-from waiting import run_bounded, run_process
+from command_process import FORKING
+from waiting import run_bounded
 
 ANN, BEN, CARL = "+12015550901", "+12015550902", "+12015550903"
 
@@ -105,10 +105,12 @@ def test_a_person_who_is_forgotten_while_a_campaign_waits_is_given_up_soon(store
 
 
 def test_a_campaign_whose_process_is_killed_calls_nobody_twice(tmp_path, store):
-    script, called = Path(__file__).with_name("kill_in_campaign.py"), tmp_path / "calls.txt"
+    called = tmp_path / "calls.txt"
     database = f"sqlite:///{tmp_path / 'journal.sqlite'}"
-    done = run_process([sys.executable, str(script), database, BEN, str(called)])
-    assert done.returncode == -signal.SIGKILL
+    process = FORKING.Process(target=run_killed_campaign, args=(database, BEN, called))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     numbers = called.read_text(encoding="utf-8").split()
     assert numbers == [ANN, BEN]
 

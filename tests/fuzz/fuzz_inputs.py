@@ -15,7 +15,6 @@ import gc
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,8 @@ from input_cases import READERS, TESTS
 
 sys.path.insert(0, str(TESTS / "setup"))
 from server_process import run_server_of_flow
+
+from waiting import MAX_COMMAND_SECONDS, run_process
 
 HANG_SECONDS = 10
 MAX_GROWTH_MB = 60
@@ -83,7 +84,7 @@ def run_schemathesis(cases: int) -> bool:
     with tempfile.TemporaryDirectory() as folder, run_server_of_flow(Path(folder), FLOW) as url:
         command = [program, "run", f"{url}/openapi.json", "--url", url, "--phases", "fuzzing"]
         command += ["--request-timeout", "60", "--checks", "not_a_server_error", "--max-examples", str(cases)]
-        done = subprocess.run([*command, "--no-color"], check=False, capture_output=True, text=True, cwd=folder)
+        done = run_process([*command, "--no-color"], cwd=folder, seconds=MAX_COMMAND_SECONDS + cases)
     print(
         f"{'ok   ' if done.returncode == 0 else 'WRONG'} OpenAPI: {done.stdout[-20_000:].strip()}{done.stderr[-500:]}",
         flush=True,
@@ -101,6 +102,12 @@ def search_by_coverage(name: str, seconds: int) -> None:
     atheris.Fuzz()
 
 
+def search_in_process(name: str, seconds: int) -> int:
+    done = run_process([sys.executable, __file__, "--atheris", str(seconds), name], seconds=seconds + 60)
+    print(done.stdout, done.stderr, sep="", flush=True)
+    return done.returncode
+
+
 def main() -> int:
     """Run all, or what is named."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -112,11 +119,7 @@ def main() -> int:
     if arguments.atheris:
         if len(names) == 1:
             search_by_coverage(names[0], arguments.atheris)
-        codes = [
-            subprocess.run([sys.executable, __file__, "--atheris", str(arguments.atheris), name], check=False).returncode
-            for name in names
-            if name in READERS
-        ]
+        codes = [search_in_process(name, arguments.atheris) for name in names if name in READERS]
         return max(codes)
     results = [run_reader(name, arguments.cases) for name in names if name in READERS]
     if "OpenAPI" in names:

@@ -26,6 +26,7 @@ from callflows.language import from_xml
 from callflows.opentact.event_parser import MalformedFrameError, parse_frame
 from callflows.web.call_protocol import CallHttpProtocol
 from callflows.web.request_fields import parse_posted_call, parse_query_fields
+from waiting import run_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +139,7 @@ def send_request(given: bytes) -> None:
         finally:
             served.protocol.connection_lost(None)
 
-    sent = asyncio.run(send())
+    sent = run_bounded(send())
     assert b"HTTP/1.1 5" not in sent, sent
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,7 +34,8 @@ sys.path += [str(Path(__file__).parents[1] / name) for name in ("rehearsal", "jo
 from stand_in_harness import TOKEN, run_harness
 from temporary_databases import create_database, explain_unreachable
 
-from waiting import kill_process, stop_process, wait_for_server, wait_until
+from command_process import CommandProcess, build_environment, find_free_port
+from waiting import kill_process, run_bounded, stop_process, wait_for_exit, wait_for_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,12 +61,6 @@ fallback:
 """
 
 
-def find_free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 class Replica:
     """A server with a folder and a port of its own."""
 
@@ -79,16 +72,15 @@ class Replica:
         self.data = folder / "data"
         self.port = find_free_port()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5)
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
-        self._environment |= {f"CALLFLOWS_{name}": value for name, value in settings.items()}
+        self._environment = build_environment(**settings)
         self.log = folder / "log"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(self.port)]
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, env=self._environment, stderr=log)  # noqa: S603 - our own
+            arguments = ["serve", "--port", str(self.port)]
+            self.process = CommandProcess(arguments, cwd=self.folder, env=self._environment, stderr=log)
 
-    def wait(self) -> None:
+    def wait_for_start(self) -> None:
         wait_for_server(self.process, f"http://127.0.0.1:{self.port}/healthz", self.log)
 
     def ring(self, **more: str) -> str:
@@ -124,7 +116,7 @@ def run_stand_in() -> Iterator[tuple[str, str]]:
             begun.set()
             await asyncio.to_thread(ending.wait)
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread = threading.Thread(target=lambda: run_bounded(run()), daemon=True)
     thread.start()
     assert begun.wait(20)
     try:
@@ -159,7 +151,7 @@ def replicas(tmp_path, database) -> Iterator[list[Replica]]:
             replica.start()
         try:
             for replica in found:
-                replica.wait()
+                replica.wait_for_start()
             yield found
         finally:
             for replica in found:
@@ -258,7 +250,7 @@ def make_calls(url: str, name: str, ending: threading.Event) -> list[tuple[str, 
     """Make calls with a key each, one after the other; return each call and what was wrong with it, or an empty text."""
     calls = []
     with httpx.Client(base_url=url, trust_env=False, timeout=10) as http:
-        while not ending.is_set():
+        while not ending.wait(0.05):
             call = f"{name}-{len(calls)}"
             wrong = ""
             try:
@@ -269,7 +261,6 @@ def make_calls(url: str, name: str, ending: threading.Event) -> list[tuple[str, 
             except (httpx.HTTPError, AssertionError) as error:
                 wrong = repr(error)
             calls.append((call, wrong))
-            time.sleep(0.05)
     return calls
 
 
@@ -283,9 +274,9 @@ def check_that_servers_are_replaced_under_load_with_a_new_version_and_no_call_is
             for replica in replaced:
                 replica.flow.write_text(FLOW.replace("ersion 1", "ersion 2"), encoding="utf-8")
                 replica.process.send_signal(signal.SIGTERM)
-                assert replica.process.wait(20) in (0, -signal.SIGTERM)
+                assert wait_for_exit(replica.process, 20) in (0, -signal.SIGTERM)
                 replica.start()
-                replica.wait()
+                replica.wait_for_start()
         finally:
             ending.set()
         calls = [call for made in making for call in made.result(20)]
