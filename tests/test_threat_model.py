@@ -32,5 +32,5 @@ def test_every_door_has_its_rows():
 
 
 def test_a_test_that_does_not_exist_is_found():
-    assert not is_test("web/test_call_limits.py::test_that_nobody_wrote")
+    assert not is_test("web/test_call_floods.py::test_that_nobody_wrote")
     assert not is_test("web/test_nothing.py")

@@ -5,6 +5,7 @@ Forbidden characters are refused in an author's text, and removed from data of a
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from typing import TYPE_CHECKING, Final, Self
@@ -95,15 +96,20 @@ _MIN_PART_CHARACTERS: Final = 3
 
 def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> str:
     """Return the most similar candidate, ignoring case and ``-`` or ``_``; "" if all are below ``min_similarity`` (0-1)."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only needed for error messages
-
     # The comparison takes time by the product of both lengths. Misspelt words are short; longer text is no such word.
     if len(word) > _MAX_WORD_CHARACTERS:
         return ""
+    known = itertools.islice(candidates, _MAX_CANDIDATES)
+    return _find_nearest_word(word, tuple(one for one in known if len(one) <= _MAX_WORD_CHARACTERS), min_similarity)
+
+
+@functools.lru_cache(maxsize=128)  # one file may repeat a mistake thousands of times
+def _find_nearest_word(word: str, candidates: tuple[str, ...], min_similarity: float) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed for error messages
+
     plain: dict[str, str] = {}
-    for one in itertools.islice(candidates, _MAX_CANDIDATES):
-        if len(one) <= _MAX_WORD_CHARACTERS:
-            plain.setdefault(_fold_word(one), one)
+    for one in candidates:
+        plain.setdefault(_fold_word(one), one)
     folded = _fold_word(word)
     near = get_close_matches(folded, plain, n=3, cutoff=min_similarity)
     # If several are equally similar, one with the same letters is best: two letters were swapped.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from command_runner import run_command, run_command_process
+from command_runner import run_command
+
+from waiting import run_process
 
 FLOW = """\
 numbers: +12015550123
@@ -128,9 +131,7 @@ def test_check_says_what_is_wrong_with_scenarios_and_serves_the_flow_all_the_sam
 
 def test_without_hypothesis_exploring_says_how_to_get_it(folder):
     (folder / "hypothesis.py").write_text("raise ModuleNotFoundError('hypothesis')\n")
-    ours = Path(__file__).parents[2]
-    done = run_command_process(
-        "test", "--explore", folder=folder, PYTHONPATH=f"{folder}{os.pathsep}{ours}", PATH=os.environ["PATH"]
-    )
-    assert done.code == 2
-    assert "pip install 'callflows[explore]'" in done.err
+    command = [sys.executable, "-m", "callflows", "test", "--explore"]
+    done = run_process(command, cwd=folder, env={"PYTHONPATH": str(folder), "PATH": os.environ["PATH"]})
+    assert done.returncode == 2
+    assert "pip install 'callflows[explore]'" in done.stderr

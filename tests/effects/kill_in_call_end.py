@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("", "rehearsal", "setup")]
 from stand_in_harness import NUMBER, TOKEN, run_harness
 
-from command_process import find_free_port
+from callflows.journal.journal import Journal
+from callflows.web import call_end_handler
+from command_process import CommandProcess, build_environment, find_free_port
 from waiting import run_bounded, stop_process, wait_for_exit, wait_for_server, wait_until_async
 
 if TYPE_CHECKING:
@@ -35,48 +37,41 @@ numbers: +{NUMBER.removeprefix("+")}
 nodes: {{start: [say: Hello., hangup]}}
 ended: [{{when: ended.missed, sms: {TEXT}}}]
 """
-SERVER = """
-import os, runpy, signal, sys
-from callflows.journal.journal import Journal
-from callflows.web import call_end_handler
-from callflows.web.event_listener import EventListener
-
-stage, sys.argv[1:] = sys.argv[1], sys.argv[2:]
-call_end_handler.SETTLE_SECONDS = call_end_handler.TAKEOVER_SECONDS = 0.5
-claim_key = Journal.claim_key
-
-async def claim_key_or_die(self, purpose, *given, **options):
-    if (stage, purpose) == ("queued", "completed"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    is_ours = await claim_key(self, purpose, *given, **options)
-    if (stage, purpose) == ("claimed", "ended"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return is_ours
-
-Journal.claim_key = claim_key_or_die
-runpy.run_module("callflows.cli", run_name="__main__", alter_sys=True)
-"""
 SECONDS_FOR_A_SECOND_TEXT = 3.0
 """The call is completed again in less; a text that is sent twice comes within."""
 
 
+def kill_at(stage: str) -> None:
+    """Make this process, which becomes a server, kill itself at a stage of the end of a call."""
+    call_end_handler.SETTLE_SECONDS = call_end_handler.TAKEOVER_SECONDS = 0.5
+    claim_key = Journal.claim_key
+
+    async def claim_key_or_die(self: Journal, purpose: str, *given: Any, **options: Any) -> bool:
+        if (stage, purpose) == ("queued", "completed"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        is_ours = await claim_key(self, purpose, *given, **options)
+        if (stage, purpose) == ("claimed", "ended"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return is_ours
+
+    Journal.claim_key = claim_key_or_die
+
+
 @contextlib.contextmanager
-def run_doomed_server(folder: Path, port: int, stage: str, it: StandInHarness) -> Iterator[subprocess.Popen[bytes]]:
+def run_doomed_server(folder: Path, port: int, stage: str, it: StandInHarness) -> Iterator[CommandProcess]:
     """Run ``callflows serve`` in a folder; it is killed at a stage, if it ever gets there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
-    environment |= {
-        "CALLFLOWS_OPENTACT_TOKEN": TOKEN,
-        "CALLFLOWS_OPENTACT_URL": it.server.rest_url,
-        "CALLFLOWS_OPENTACT_EVENTS_URL": it.events_url,
-    }
+    environment = build_environment(
+        opentact_token=TOKEN, opentact_url=it.server.rest_url, opentact_events_url=it.events_url
+    )
     log = folder / "log"
     with log.open("ab") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own server
-            [sys.executable, "-c", SERVER, stage, "serve", "--port", str(port)],
+        process = CommandProcess(
+            ["serve", "--port", str(port)],
             cwd=folder,
             env=environment,
             stdout=out,
             stderr=out,
+            prepare=functools.partial(kill_at, stage),
         )
     try:
         wait_for_server(process, f"http://127.0.0.1:{port}/healthz", log)

@@ -90,14 +90,16 @@ def told_apart(told, template):
 @pytest.mark.parametrize("template", FLOW_TEMPLATES)
 def test_a_flow_is_the_same_experience_in_both_dialects(template, tmp_path):
     flows = prepare_flows(template, tmp_path)
+    # Of each template every second one, but where few callers have the right number of digits.
+    callers = CALLERS if template in COLLECTS else CALLERS[FLOW_TEMPLATES.index(template) % 2 :: 2]
 
     async def calls(dialect):
         async with run_simulated_engine(flows, dialect) as web:
-            return [await ring_flow(web, at, keys, callee, **given) for keys, callee, at, given in CALLERS]
+            return [await ring_flow(web, at, keys, callee, **given) for keys, callee, at, given in callers]
 
-    both = zip(CALLERS, run_bounded(calls("reference")), run_bounded(calls("classic")), strict=True)
+    both = zip(callers, run_bounded(calls("reference")), run_bounded(calls("classic")), strict=True)
     alike = [(caller, experienced(one), experienced(other)) for caller, one, other in both if told_apart(one, template)]
-    assert len(alike) > len(CALLERS) / 10
+    assert len(alike) > len(callers) / 10
     assert [(caller, one, other) for caller, one, other in alike if one != other] == []
 
 

@@ -156,6 +156,12 @@ def load_story_with_way(store: SqlStore, call: str) -> Any:
     return story if steps and all("path" in step for step in steps) else None
 
 
+def load_whole_path(store: SqlStore, call: str) -> list[str] | None:
+    """The nodes of a call, once more than the first is known."""
+    visits = store.run_reading(lambda connection: query_paths(connection, [call]))[call]
+    return [visit["node"] for visit in visits] if len(visits) > 1 else None
+
+
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
     monkeypatch.setattr(call_end_handler, "SETTLE_SECONDS", 0.3)
@@ -168,9 +174,9 @@ def test_a_call_is_in_the_log_with_what_was_decided_and_what_was_reported(envelo
         async with ours(tmp_path, envelope=envelope) as server:
             await server.it.ring_and_wait(keys="1", callee="answer", **{"from": CALLER})
             row = await server.until(the_call)
+            path = await server.until(lambda store: load_whole_path(store, row["id"]))
             story = await server.until(lambda store: load_story_with_way(store, row["id"]))
-            paths = await server.until(lambda store: store.run_reading(query_paths, [row["id"]]))
-            return row, story, [visit["node"] for visit in paths[row["id"]]]
+            return row, story, path
 
     row, story, path = run_bounded(work())
     assert path == [visit["node"] for visit in story["path"]] == ["start", "sales"]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from callflows.flows.steps.lookup_step import LookupStep
 from callflows.rehearsal.transcript import HANG_UP_ACTION
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ _EXPECTATION_FIELDS: Final = {
     "opt_out": ("opt_out", "number"),
 }
 _SCENARIO_OUTCOMES: Final = ("hung-up", "caller-hung-up", "ended")
+_LOOKUP_STEP_KEY: Final = "lookup"
 _MAX_LINE_CHARACTERS: Final = 120
 
 
@@ -122,7 +122,7 @@ def _script_callee(step: TranscriptStep) -> Any:  # noqa: ANN401 - a word, or a 
 def _collect_lookups(call: Transcript, rehearsed_lookups: Mapping[str, Any]) -> dict[str, Any]:
     """Return the lookup results of the rehearsal, completed from the trail."""
     lookups = {name: value for name, value in rehearsed_lookups.items() if isinstance(name, str)}
-    for decision in (one for asked in call.requests for one in asked.trail if one["step_key"] == LookupStep.step_key):
+    for decision in (one for asked in call.requests for one in asked.trail if one["step_key"] == _LOOKUP_STEP_KEY):
         into = decision["rule"].partition(" = ")[0]
         if into not in lookups and decision["outcome"] == "found":
             lookups[into] = decision["detail"]["result"]
