@@ -63,3 +63,12 @@ def test_a_dial_of_the_directory_without_an_extension_goes_on_as_if_nobody_answe
     answered = answer_as_xml(flow, "ring", make_turn())
     assert "<Dial>" not in answered
     assert "Goodbye." in answered
+
+
+@pytest.mark.parametrize("target", ["'{{ extension }}'", "{to: ['{{extension}}', +12015550199], no_answer: bye}"])
+def test_an_extension_that_is_rung_as_a_number_is_an_error_with_the_fix(target):
+    problems = compile_text(FLOW.replace("{to: directory, no_answer: bye}", target)).problems
+    (problem,) = (problem for problem in problems if problem.severity == "error")
+    assert problem.rule == "dial-target"
+    assert "extension is an extension of the directory" in problem.message
+    assert "write directory" in problem.fix

@@ -28,6 +28,7 @@ def check_flow(flow: CompilingFlow) -> None:
     """
     _check_unused_names(flow, UncertainNames(flow))
     _check_country_codes(flow)
+    _check_extension_targets(flow)
     _check_silent_nodes(flow)
     check_steps_after_messages(flow)
     _check_languages(flow)
@@ -103,6 +104,14 @@ def _check_loops(flow: CompilingFlow) -> None:
             message = f"the node {node!r} leads round to itself, and asks nobody anything on the way"
             fix = "give it a way out: a menu, or a goto"
             flow.report.warning(("nodes", node), "endless-loop", message, fix, key=True)
+
+
+def _check_extension_targets(flow: CompilingFlow) -> None:
+    """Report targets that would ring an extension of the directory as if it were a number."""
+    for path, name in flow.targets_of_one_name.items():
+        if name in flow.extension_names:
+            message = f"to: {name} is an extension of the directory, and no number that can be rung"
+            flow.report.error(path, "dial-target", message, "write directory, which rings the person of the extension")
 
 
 def _check_unused_names(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:

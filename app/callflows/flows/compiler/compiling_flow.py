@@ -129,6 +129,10 @@ class FlowFindings:
     """True if a spoken text may be empty in a call."""
     uses_directory: bool = False
     """True if a step takes an extension of the directory, or rings one."""
+    extension_names: set[str] = dataclasses.field(default_factory=set)
+    """Names of values that hold an extension of the directory."""
+    targets_of_one_name: dict[SourcePath, str] = dataclasses.field(default_factory=dict)
+    """Dial targets that are one name in braces, as {{ extension }}: the name by path."""
 
 
 class CompilingFlow(FlowFindings):

@@ -271,6 +271,7 @@ class CollectStep(QuestionStep):
         """Report a question that says neither how many digits nor whose. Return True if the digits are known."""
         if self.directory:
             context.flow.uses_directory = True
+            context.flow.extension_names.add(self.into)
             if not context.flow.flow_file.directory:
                 message = "directory: the file has no directory"
                 fix = "name people under directory: as 401: ann@acme.sip.opentact.org"

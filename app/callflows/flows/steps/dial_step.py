@@ -63,6 +63,7 @@ _REMAINING_TARGETS: Final = ("to", f"after {MAX_TARGETS_IN_TURN}")
 """Path in a dial of the dial that rings the remaining targets."""
 DIRECTORY_TARGET: Final = "directory"
 """Target that stands for the person of the file's directory whose extension the caller entered."""
+_ONE_NAME: Final = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
 _ONE_VARIABLE: Final = re.compile(r"\{\{ *variables\.([A-Za-z0-9_]+) *\}\}")
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
@@ -397,6 +398,8 @@ class DialStep(FlowStep):
                 return
             if text is not None and text.constant_text is None:
                 context.flow.record_computed_target(where)
+                if found := _ONE_NAME.fullmatch(target.strip()):
+                    context.flow.targets_of_one_name[where] = found[1]
                 yield ComputedTarget(
                     text.render_plain, context.flow.dial_policy, self._make_target_origin(context, target, text)
                 )
