@@ -20,7 +20,7 @@ from callflows.telephony.events import PlatformEvent
 from callflows.web import event_listener as listening_module
 from callflows.web.event_intake import EventIntake
 from callflows.web.event_listener import EVENT_LEASE, EventListener
-from callflows.web.work_lease import identify_host
+from callflows.web.work_lease import WorkLease, identify_host
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("rehearsal", "journal")]
 from breakable_database import open_breakable_database
@@ -186,5 +186,30 @@ def test_the_lease_of_a_process_here_that_was_killed_is_taken_over_at_once(pid, 
             async with ours(it, tmp_path) as made:
                 with contextlib.nullcontext() if taken else pytest.raises(TimeoutError):
                     await until(lambda: made.connected, 10 if taken else 1)
+
+    run_bounded(work())
+
+
+def test_a_listener_that_is_stopped_while_its_connection_ends_does_not_go_on(tmp_path, monkeypatch):
+    async def work():
+        ending = asyncio.Event()
+
+        class SlowlyEndingStream(listening_module.EventStream):
+            async def run(self, handle):
+                try:
+                    await super().run(handle)
+                finally:
+                    ending.set()
+                    await asyncio.sleep(0.3)
+
+        monkeypatch.setattr(listening_module, "EventStream", SlowlyEndingStream)
+        async with run_harness() as it, ours(it, tmp_path) as here:
+            await until(lambda: here.connected)
+            other = WorkLease(here.journal, EVENT_LEASE)
+            while not await other.hold(60):
+                await here.listening._lease.release()  # noqa: SLF001 - the lease is lost
+            await ending.wait()
+            async with asyncio.timeout(5):
+                await here.listening.stop()
 
     run_bounded(work())

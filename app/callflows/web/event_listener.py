@@ -6,7 +6,6 @@ A lease in the database selects the one process of an installation that listens.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -116,10 +115,12 @@ class EventListener:
         finally:
             self._event_stream = None
             listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
+            # To await the task itself could not tell its end from a stop of this listener, which would go on then.
+            await asyncio.wait([listening])
             if known:
                 self._complete_until = events.complete_until
+            if not listening.cancelled():
+                listening.result()
         if not ours:
             _LOG.info("another process receives the events now")
         return False
