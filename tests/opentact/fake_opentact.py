@@ -165,9 +165,12 @@ class FakeOpentact:
                 yield self
             finally:
                 listening.close()
+                await asyncio.sleep(0)  # a connection that was just accepted has its task then
                 for task in self._tasks:
                     task.cancel()
-                await asyncio.sleep(0)
+                if self._tasks:
+                    await asyncio.wait({*self._tasks}, timeout=5)
+                await asyncio.sleep(0)  # transports close their sockets one step later
 
     @contextlib.contextmanager
     def run_in_thread(self) -> Iterator[FakeOpentact]:
