@@ -100,18 +100,22 @@ class CommandProcess:
 
 
 class _SharedStream:
-    """A standard stream for another process: a descriptor can be duplicated only while the process is started."""
+    """A standard stream for another process, which gets a duplicate of the descriptor."""
 
     def __init__(self, given: IO[Any] | int | None, default: int) -> None:
         if given is None:
             given = default
-        self._number = given if isinstance(given, int) else given.fileno()
+        self._descriptor = given if isinstance(given, int) else given.fileno()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"shared": DupFd(self._number)}
+        # multiprocessing duplicates a descriptor only while it pickles what the new process gets.
+        return {"_descriptor": DupFd(self._descriptor)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._descriptor = state["_descriptor"].detach()
 
     def become(self, number: int) -> None:
-        os.dup2(self.__dict__["shared"].detach(), number)
+        os.dup2(self._descriptor, number)
 
 
 def _run_main(
@@ -141,8 +145,9 @@ def _run_main(
 def take_terminal() -> None:
     """Make the standard input the terminal of a session of its own, as if the command were typed there."""
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGHUP):  # a shell's background job, such as a CI job, may ignore them
-        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+    # A shell's background job, such as a CI job, may ignore both.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

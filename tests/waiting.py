@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
+    from command_process import CommandProcess
+
+    AnyProcess = subprocess.Popen[Any] | CommandProcess
+
 Value = TypeVar("Value")
 MAX_WAIT_SECONDS = 60.0
 """No wait takes this long on a machine that is busy with other tests."""
@@ -26,7 +30,7 @@ def wait_until(
     condition: Callable[[], Value],
     awaited: str,
     *,
-    process: subprocess.Popen[Any] | None = None,
+    process: AnyProcess | None = None,
     log: Path | None = None,
     seconds: float = MAX_WAIT_SECONDS,
 ) -> Value:
@@ -45,7 +49,7 @@ def wait_until(
         time.sleep(0.01)
 
 
-def wait_for_server(process: subprocess.Popen[Any], url: str, log: Path | None = None) -> None:
+def wait_for_server(process: AnyProcess, url: str, log: Path | None = None) -> None:
     """Wait until a server process answers at a URL, with any status."""
 
     address = urlsplit(url)
@@ -76,9 +80,7 @@ async def wait_until_async(
         await asyncio.sleep(0.005)
 
 
-def _describe_wait(
-    awaited: str, seconds: float, process: subprocess.Popen[Any] | None = None, log: Path | None = None
-) -> str:
+def _describe_wait(awaited: str, seconds: float, process: AnyProcess | None = None, log: Path | None = None) -> str:
     message = f"waited up to {seconds:g} s for {awaited}"
     if process is not None:
         code = process.poll()
@@ -117,7 +119,7 @@ def run_process(
         raise AssertionError(f"waited up to {seconds:g} s for {command} to end; its output: {output}") from error
 
 
-def wait_for_exit(process: subprocess.Popen[Any], seconds: float = MAX_WAIT_SECONDS) -> int:
+def wait_for_exit(process: AnyProcess, seconds: float = MAX_WAIT_SECONDS) -> int:
     """Return the exit code of a process that ends by itself."""
     try:
         return process.wait(seconds)
@@ -126,7 +128,7 @@ def wait_for_exit(process: subprocess.Popen[Any], seconds: float = MAX_WAIT_SECO
 
 
 @contextlib.contextmanager
-def kill_after(process: subprocess.Popen[Any], seconds: float = MAX_WAIT_SECONDS) -> Iterator[None]:
+def kill_after(process: AnyProcess, seconds: float = MAX_WAIT_SECONDS) -> Iterator[None]:
     """Kill a process that is late, so that whoever reads its output comes to the end of it."""
     timer = threading.Timer(seconds, process.kill)
     timer.start()
@@ -136,7 +138,7 @@ def kill_after(process: subprocess.Popen[Any], seconds: float = MAX_WAIT_SECONDS
         timer.cancel()
 
 
-def stop_process(process: subprocess.Popen[Any], seconds: float = 5.0) -> int:
+def stop_process(process: AnyProcess, seconds: float = 5.0) -> int:
     """Ask a process to end, kill it if it does not within ``seconds``, and return its exit code."""
     if process.poll() is None:
         process.terminate()
@@ -145,7 +147,7 @@ def stop_process(process: subprocess.Popen[Any], seconds: float = 5.0) -> int:
     return kill_process(process)
 
 
-def kill_process(process: subprocess.Popen[Any]) -> int:
+def kill_process(process: AnyProcess) -> int:
     """Kill a process if it runs. Returns its exit code."""
     process.kill()
     return wait_for_exit(process)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import shutil
 import socket
 import statistics
@@ -28,7 +27,8 @@ from rehearsed_journal import write_rehearsed_calls  # noqa: E402
 from replay import build_rehearsals  # noqa: E402
 
 from callflows.journal.sql_store import SqlStore  # noqa: E402
-from waiting import join_thread, run_bounded  # noqa: E402
+from command_process import build_environment, find_free_port  # noqa: E402
+from waiting import join_thread, run_bounded, stop_process, wait_for_server  # noqa: E402
 
 ROUNDS, SECONDS, CALLERS, RECORDED_CALLS = 8, 4.0, 4, 1_000
 PATH = "/call?from=%2B12015550999&to=12015550123"
@@ -89,17 +89,12 @@ def main() -> None:
         store.open()
         run_bounded(write_rehearsed_calls(store, folder / "flows", build_rehearsals("+12015550123", RECORDED_CALLS)), 600)
         store.close()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environment = {**os.environ, "CALLFLOWS_DATA": name, "CALLFLOWS_FLOWS": str(folder / "flows")}
+        port = find_free_port()
+        environment = build_environment(data=name, flows=str(folder / "flows"))
         command = [sys.executable, "-m", "callflows", "serve", "--port", str(port)]
         server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            for _ in range(600):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.1)
+            wait_for_server(server, f"http://127.0.0.1:{port}/healthz")
             rates, delays = [], []
             for _ in range(ROUNDS):
                 alone = measure_answers(port)
@@ -115,8 +110,7 @@ def main() -> None:
                 f"answers: {statistics.median(rates):.2f} of those alone; 99th percentile: {statistics.median(delays):.2f}"
             )
         finally:
-            server.terminate()
-            server.wait(20)
+            stop_process(server, 20)
 
 
 if __name__ == "__main__":

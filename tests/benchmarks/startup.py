@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from callflows.benchmark.measured_server import BENCHMARK_FLOWS
-from command_process import find_free_port
+from command_process import build_environment, find_free_port
 from waiting import stop_process, wait_for_server
 
 ROUNDS = 7
@@ -47,7 +47,7 @@ def time_first_answer() -> TakenTime:
     """Seconds from the start of a server to its first document."""
     port = find_free_port()
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "CALLFLOWS_FLOWS": str(BENCHMARK_FLOWS), "CALLFLOWS_DATA": folder}
+        environment = build_environment(flows=str(BENCHMARK_FLOWS), data=folder)
         began = time.perf_counter()
         command = [sys.executable, "-m", "callflows", "serve", "--port", str(port)]
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

@@ -43,7 +43,7 @@ class SmallProvider:
 
     def describe(self) -> dict[str, Any]:
         names = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
-        return {"issuer": self.issuer, **{name: f"{self.issuer}/{path}" for name, path in names.items()}}
+        return {"issuer": self.issuer, **{name: f"{self.issuer.rstrip('/')}/{path}" for name, path in names.items()}}
 
     def authorize(self, query: dict[str, str]) -> str:
         """Return where the browser goes next, with a code."""

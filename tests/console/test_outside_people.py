@@ -99,6 +99,28 @@ def test_a_token_of_another_key_is_refused_and_a_new_key_of_the_provider_is_fetc
     assert browser.ask(go_to_provider(browser)).status_code == 403
 
 
+def test_a_provider_whose_issuer_ends_with_a_slash_signs_people_in(installation, provider):
+    provider.issuer += "/"
+    browser = Browser(installation.app)
+    assert browser.ask(go_to_provider(browser)).status_code == 303
+    assert browser.ask("/console/calls").status_code == 200
+
+
+def test_without_a_table_of_roles_a_name_gives_no_role_and_a_group_does(tmp_path, provider):
+    installation = Installation(
+        tmp_path,
+        console_oidc_issuer=provider.issuer,
+        console_oidc_client_id=CLIENT_ID,
+        console_oidc_client_secret=SecretStr(CLIENT_SECRET),
+    )
+    provider.claims = {"sub": "author"}
+    browser = Browser(installation.app)
+    assert "have no role here" in browser.ask(go_to_provider(browser)).text
+    provider.claims = {"sub": "author", "groups": ["viewer"]}
+    assert browser.ask(go_to_provider(browser)).status_code == 303
+    assert browser.ask("/console/flows/desk/edit").status_code == 403
+
+
 def test_a_provider_that_is_away_is_told_and_others_are_not_kept_out(tmp_path):
     installation = Installation(tmp_path, console_oidc_issuer="http://127.0.0.1:1", console_oidc_client_id="x")
     refused = Browser(installation.app).ask("/console/login/openid")

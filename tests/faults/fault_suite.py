@@ -183,7 +183,7 @@ def run_fault(name: str, seconds: float) -> bool:
     """Print the figures of a fault. Returns whether all is fine."""
     fault = FAULTS[name]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        server = FaultyServer(Path(folder), WORKERS=str(fault.workers))
+        server = FaultyServer(Path(folder), workers=str(fault.workers))
         try:
             figures = server.measure(fault.break_it, seconds)
         finally:

@@ -8,7 +8,6 @@ import http.client
 import http.server
 import itertools
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from callflows.errors import LanguageError
 from callflows.language import from_xml
-from command_process import find_free_port
+from command_process import build_environment, find_free_port
 from waiting import join_thread, stop_process, wait_for_server, wait_until
 
 if TYPE_CHECKING:
@@ -158,9 +157,7 @@ class FaultyServer:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLFLOWS_")}
-        environment |= {f"CALLFLOWS_{name}": value for name, value in self._settings.items()}
-        environment |= {"CALLFLOWS_PRIVATE_LOOKUPS": "127.0.0.0/8", "CALLFLOWS_SANDBOX_PROCESSES": "2"}
+        environment = build_environment(**self._settings, private_lookups="127.0.0.0/8", sandbox_processes="2")
         command = [sys.executable, "-m", "callflows.cli", "serve", "--port", str(self._port)]
         with self.log.open("a") as log:
             process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)

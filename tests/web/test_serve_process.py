@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -185,11 +184,8 @@ def test_a_port_that_another_program_uses_is_said_before_anything_else(tmp_path)
 
 def test_its_log_is_lines_of_json_that_name_nobody(served):
     served.http.get("/call", params={**ASKED, "from": "+12015557654"})
-    for _ in range(100):
-        lines = [line for line in served.log.read_text().splitlines() if line.startswith("{")]
-        if any('"...7654.' in line for line in lines):
-            break
-        time.sleep(0.05)
+    wait_until(lambda: '"...7654.' in served.log.read_text(), "the line of the call", log=served.log)
+    lines = [line for line in served.log.read_text().splitlines() if line.startswith("{")]
     assert "...7654" in [json.loads(line).get("caller", "").rpartition(".")[0] for line in lines]
     assert not [line for line in lines if "12015557654" in line or "sesame" in line]
 

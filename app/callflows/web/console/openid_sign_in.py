@@ -120,7 +120,9 @@ class OpenIDProvider:
         from joserfc import jwk, jwt  # noqa: PLC0415 - as above
         from joserfc.errors import JoseError  # noqa: PLC0415 - as above
 
-        options = {"iss": {"essential": True, "value": self._issuer}, "aud": {"essential": True, "value": self._client_id}}
+        # The issuer as the provider writes it: some end with a slash, which the setting does not have.
+        issuer = (await self._describe_provider())["issuer"]
+        options = {"iss": {"essential": True, "value": issuer}, "aud": {"essential": True, "value": self._client_id}}
         params = {"nonce": attempt.nonce, "client_id": self._client_id, "access_token": access_token}
         for is_last in (False, True):
             keys = await self._load_keys(is_fresh=is_last)
@@ -138,22 +140,25 @@ class OpenIDProvider:
         raise AssertionError  # pragma: no cover - the last turn returns or raises
 
     async def _describe_provider(self) -> dict[str, Any]:
-        described_at, described = self._described
-        if time.monotonic() - described_at < _DISCOVERY_SECONDS:
-            return described
         async with self._refreshing:
-            described = await self._fetch_json("GET", f"{self._issuer}{_DISCOVERY_PATH}")
+            described_at, described = self._described
+            if time.monotonic() - described_at >= _DISCOVERY_SECONDS:
+                described = await self._fetch_description()
+                self._described = time.monotonic(), described
+        return described
+
+    async def _fetch_description(self) -> dict[str, Any]:
+        described = await self._fetch_json("GET", f"{self._issuer}{_DISCOVERY_PATH}")
         if str(described.get("issuer", "")).rstrip("/") != self._issuer:
             raise OpenIDError("The provider names another issuer than CALLFLOWS_CONSOLE_OIDC_ISSUER.")
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             url = urlsplit(str(described.get(name) or ""))
             if url.scheme != "https" and not (url.scheme == "http" and is_loopback_host(url.hostname or "")):
                 raise OpenIDError(f"The provider has no {name} with https.")
-        self._described = time.monotonic(), described
         return described
 
     async def _load_keys(self, *, is_fresh: bool) -> dict[str, Any]:
-        """Return the provider's keys; ``is_fresh``: those that it has now, but looked at once a minute."""
+        """Return the provider's keys; if ``is_fresh``, keys that are at most a minute old."""
         provider = await self._describe_provider()
         async with self._refreshing:
             loaded_at, keys = self._keys

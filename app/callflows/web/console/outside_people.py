@@ -44,7 +44,7 @@ class OutsidePeople:
         email = str(claims.get("email") or "") if claims.get("email_verified") is True else ""
         values = claims.get(self._role_claim)
         groups = [values] if isinstance(values, str) else values if isinstance(values, list) else []
-        role = self._choose_role([*map(str, groups), subject, email])
+        role = self._choose_role(map(str, groups), [subject, email])
         name = _clean_name(email or str(claims.get("preferred_username") or subject))
         return ConsoleUser(name, role, self._openid_stamp, "openid") if role and name else None
 
@@ -63,7 +63,7 @@ class OutsidePeople:
         """Return the person whom a trusted proxy has signed in; None without one, or if the person has no role."""
         name = self.find_proxy_name(scope)
         groups = self._read_proxy_header(scope, self._groups_header).split(",") if name else []
-        role = self._choose_role([*(group.strip() for group in groups), name]) if name else ""
+        role = self._choose_role((group.strip() for group in groups), [name]) if name else ""
         return ConsoleUser(name, role, "", "proxy") if role else None
 
     def _read_proxy_header(self, scope: Scope, header: bytes) -> str:
@@ -73,11 +73,13 @@ class OutsidePeople:
         values = [value for name, value in scope["headers"] if name == header]
         return values[0].decode("utf-8", "replace").strip() if len(values) == 1 else ""
 
-    def _choose_role(self, values: Iterable[str]) -> str:
-        """Return the highest role of some values; empty if none of them has one."""
+    def _choose_role(self, groups: Iterable[str], names: Iterable[str]) -> str:
+        """Return the highest role of a person's groups and names; empty if none of them has one."""
         known = [*CONSOLE_ROLES]
+        # Without a table only groups count: a person who is named "author" is none for that.
+        values = (*groups, *names, EVERYBODY) if self._roles else groups
         table = self._roles or {role: role for role in known}
-        roles = [table[value] for value in (*values, EVERYBODY) if value and value in table]
+        roles = [table[value] for value in values if value and value in table]
         return max(roles, key=known.index, default="")
 
 
