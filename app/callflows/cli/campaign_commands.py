@@ -288,7 +288,7 @@ def call_people_one_by_one(
         for position, (number, values) in enumerate(people, 1):
             document = documents.make_document(number, values, make_campaign_key(run_name, position, 1))
             try:
-                with run.count_calls([number]):
+                with run.claim_numbers([number]):
                     batches.append(await client.calls.call_numbers(profile, [number], document.decode(), lease.uuid))
             except OpentactError:
                 print_notice(f"{len(batches)} of {len(people)} were called; the same command calls the others")

@@ -582,7 +582,7 @@ def _call_in_one_batch(
     confirm_plan(plan, is_confirmed=is_confirmed)
 
     async def call_all(client: Opentact) -> OpentactRecord:
-        with run.count_calls(called):
+        with run.claim_numbers(called):
             return await client.calls.call_numbers(profile, called, document.decode(), lease.uuid)
 
     created_batch = run_with_client(call_all)
