@@ -414,7 +414,7 @@ def load_log_format() -> Literal["json", "text"]:
     """Return the format of log lines, whatever is wrong with the other settings."""
     try:
         return _LogSettings().log_format
-    except (ValidationError, OSError, ValueError):
+    except (OSError, ValueError):
         return "json"
 
 

@@ -36,7 +36,7 @@ def clean_text(text: str) -> str:
 
 
 def replace_unprintable(text: str, allowed: str = "") -> str:
-    """Replace each character that could control a terminal or break a line by a space, except those in ``kept``."""
+    """Replace each character that could control a terminal or break a line by a space, except those in ``allowed``."""
     return "".join(sign if sign.isprintable() or sign in allowed else " " for sign in text)
 
 

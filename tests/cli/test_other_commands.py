@@ -207,6 +207,14 @@ def test_a_key_of_the_file_has_its_page_too(key):
     assert f"{key}:" in page.out
 
 
+def test_several_words_have_their_pages_and_an_unknown_one_a_suggestion():
+    pages = run_command("words", "ended", "mail").out
+    assert ("# ended\n" in pages, "# mail" in pages) == (True, True)
+    assert "did you mean 'hangup'" in run_command("words", "hang", "up").err
+    assert "did you mean 'languages'" in run_command("words", "langauges").err
+    assert "receives" in run_command("words").out
+
+
 @pytest.mark.parametrize(("key", "owner"), [("keyword", "messages"), ("into", "lookup"), ("greeting", "voicemail")])
 def test_a_key_of_a_step_leads_to_the_page_of_the_step(key, owner):
     done = run_command("words", key)

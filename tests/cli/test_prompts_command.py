@@ -96,3 +96,20 @@ def test_speaking_needs_espeak(monkeypatch):
     assert done.code == 2
     assert "--speak needs espeak-ng: apt-get install espeak-ng" in done.err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("leave", [", leave: {1: bye}", ""])
+def test_what_callers_hear_between_rounds_is_listed_once(tmp_path, leave):
+    (tmp_path / "callflows" / "acme.yaml").write_text(f"""\
+numbers: +12015550123
+nodes:
+  start:
+    - dial: {{to: +12015550188, rounds: 4, between: [say: Please hold.]{leave}, error: [say: Nobody is free.]}}
+  bye:
+    - say: Goodbye.
+""")
+    listed = json.loads(run_command("prompts", "acme", "--format", "json").out)
+    assert [(prompt["where"], prompt["text"]) for prompt in listed if prompt["where"].startswith("start")] == [
+        ("start: dial between 1", "Please hold."),
+        ("start: dial error 1", "Nobody is free."),
+    ]

@@ -40,7 +40,7 @@ class BulkRun:
         return self._store.is_claimed(_CALL_CLAIM, _digest([self._key, number]))
 
     @contextlib.contextmanager
-    def count_calls(self, numbers: Sequence[str]) -> Iterator[None]:
+    def claim_numbers(self, numbers: Sequence[str]) -> Iterator[None]:
         """Count numbers as called before Opentact is asked; take that back if Opentact surely called nobody."""
         for number in numbers:
             self._store.claim_key(_CALL_CLAIM, _digest([self._key, number]), time.time())

@@ -216,24 +216,24 @@ class BulkCalls(NamedTuple):
 def begin_bulk_run(
     content: Sequence[str], numbers: Sequence[str], settings: Settings, *, again: bool, dry_run: bool
 ) -> Iterator[BulkCalls]:
-    """Choose whom to call, as campaigns do; tell the reason for everybody else.
+    """Choose whom to call, as campaigns do; print the reason for each number that is not called.
 
-    ``content`` is what is played, the sender and the profile.
-
-    Exit with code 1 if nobody is left, with code 2 if there are no numbers.
+    ``content`` is what is played, the sender and the profile. Exits with code 1 if nobody is left, and with code 2 if there
+    are no numbers.
     """
     from callflows.campaigns.bulk_run import BulkRun
     from callflows.journal.opt_out_store import query_opt_out
 
     if not numbers:
         exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
+    _, sender, _ = content
     policy = _make_dial_policy(settings)
     with open_store(creates=not dry_run, tells_absence=False) as store:
         run = BulkRun(store, content, numbers) if store is not None else None
         called = []
         for number in numbers:
             reason = policy.find_refusal(number)
-            if store is not None and store.run_reading(query_opt_out, content[1], number):
+            if store is not None and store.run_reading(query_opt_out, sender, number):
                 reason = "the person wants no calls"
             elif run is not None and not again and run.was_called(number):
                 reason = "the same command called it before it failed; --again calls it all the same"
@@ -288,7 +288,7 @@ def call_people_one_by_one(
         for position, (number, values) in enumerate(people, 1):
             document = documents.make_document(number, values, make_campaign_key(run_name, position, 1))
             try:
-                with run.count_calls([number]):
+                with run.claim_numbers([number]):
                     batches.append(await client.calls.call_numbers(profile, [number], document.decode(), lease.uuid))
             except OpentactError:
                 print_notice(f"{len(batches)} of {len(people)} were called; the same command calls the others")

@@ -67,8 +67,8 @@ def voicemails(  # noqa: PLR0913, PLR0917 - an option each
 
     if _change_inbox(VOICEMAIL_KIND, handled, reopen, note):
         return
-    wanted = InboxFilter(flow=flow, **_read_filter_options(state, number, from_, since, until, limit, output))
-    _print_inbox(SqlStore.list_voicemails, wanted, output, VOICEMAIL_FIELDS, _format_voicemail)
+    inbox_filter = InboxFilter(flow=flow, **_read_filter_options(state, number, from_, since, until, limit, output))
+    _print_inbox(SqlStore.list_voicemails, inbox_filter, output, VOICEMAIL_FIELDS, _format_voicemail)
 
 
 def messages(  # noqa: PLR0913, PLR0917 - an option each
@@ -94,8 +94,10 @@ def messages(  # noqa: PLR0913, PLR0917 - an option each
     if _change_inbox(MESSAGE_KIND, handled, reopen, note):
         return
     require_known_value(direction, ("in", "out"), "--direction")
-    wanted = InboxFilter(direction=direction, **_read_filter_options(state, number, from_, since, until, limit, output))
-    _print_inbox(SqlStore.list_messages, wanted, output, MESSAGE_FIELDS, _format_message)
+    inbox_filter = InboxFilter(
+        direction=direction, **_read_filter_options(state, number, from_, since, until, limit, output)
+    )
+    _print_inbox(SqlStore.list_messages, inbox_filter, output, MESSAGE_FIELDS, _format_message)
 
 
 def _read_filter_options(
@@ -157,7 +159,7 @@ def _complete_id(store: SqlStore, kind: str, text: str) -> str:
 
 def _print_inbox(
     list_rows: Callable[[SqlStore, InboxFilter], Generator[dict[str, Any], None, None]],
-    wanted: InboxFilter,
+    inbox_filter: InboxFilter,
     output: LogFormat,
     fields: Sequence[str],
     format_row: Callable[[dict[str, Any], FlowOutlines], Iterator[str]],
@@ -171,13 +173,13 @@ def _print_inbox(
                 print(line)
         if not count:
             print_notice("none")
-        elif count == wanted.limit:
+        elif count == inbox_filter.limit:
             print_notice(f"there may be more: --limit {2 * count}")
 
     def build_row(row: dict[str, Any]) -> dict[str, Any]:
         return {name: row[name] for name in fields}
 
-    print_stored_rows(lambda store: list_rows(store, wanted), build_row, output, fields, print_text)
+    print_stored_rows(lambda store: list_rows(store, inbox_filter), build_row, output, fields, print_text)
 
 
 def _format_voicemail(row: dict[str, Any], outlines: FlowOutlines) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -52,21 +53,36 @@ def _refuse_word_of_flows(verb: str) -> None:
 
 
 def words(
-    word: Annotated[list[str] | None, typer.Argument(help="A step of flow files, as menu or dial.")] = None,
+    word: Annotated[list[str] | None, typer.Argument(help="Steps or keys of flow files, as menu or hours.")] = None,
 ) -> None:
-    """Show the steps of flow files, or one with its keys, an example, and its errors."""
-    from callflows.flows.authoring.flow_reference import render_step_page
+    """Show the steps and keys of flow files, or some with their keys, an example, and their errors."""
+    from callflows.flows.source.flow_file import FlowFile
     from callflows.flows.steps.step_table import FLOW_STEPS
 
     if word:
         try:
-            print(render_step_page(" ".join(word)))
+            print(_render_word_pages(word))
         except LookupError as error:
             exit_with_notice(str(error.args[0]), 2)
         return
     for name, step in FLOW_STEPS.items():
         print(f"{name:<12} {' '.join((step.__doc__ or '').partition(chr(10) + chr(10))[0].split()).replace('``', '`')}")
-    print("\nEvery verb of Opentact is a step, too: callflows verbs lists them.")
+    print(f"\nKeys of a file: {', '.join(FlowFile.model_fields)}.")
+    print("Every verb of Opentact is a step, too: callflows verbs lists them.")
+
+
+def _render_word_pages(words: list[str]) -> str:
+    """Return the page of a word that is written in several parts, as ``hang up``, or the pages of several words."""
+    from callflows.flows.authoring.flow_reference import render_step_page
+
+    try:
+        return render_step_page(" ".join(words))
+    except LookupError:
+        if len(words) == 1:
+            raise
+        with contextlib.suppress(LookupError):
+            return "\n".join(map(render_step_page, words))
+        raise
 
 
 schema_app = typer.Typer(help="Print schemas.", no_args_is_help=True)

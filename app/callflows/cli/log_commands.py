@@ -103,9 +103,9 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     most = limit or (DEFAULT_TEXT_ROWS if output is LogFormat.text else None)
     moments = parse_moment_option(since, "--since"), parse_moment_option(until, "--until")
     parties = normalize_number_filter(number, "--number"), normalize_number_filter(from_, "--from")
-    wanted = CallFilter(*parties, flow, outcome, state, *moments, limit=most)
+    call_filter = CallFilter(*parties, flow, outcome, state, *moments, limit=most)
     print_stored_rows(
-        lambda store: store.list_calls(wanted),
+        lambda store: store.list_calls(call_filter),
         lambda row: build_named_row(row, outlines),
         output,
         CALL_LOG_FIELDS,

@@ -543,7 +543,8 @@ def call_bulk_command(  # noqa: PLR0913, PLR0917 - an option each
         with begin_bulk_run(
             [name, sender, profile], [number for number, _ in people], settings, again=again, dry_run=dry_run
         ) as bulk:
-            people = [(number, values) for number, values in people if number in bulk.numbers]
+            numbers_to_call = frozenset(bulk.numbers)
+            people = [(number, values) for number, values in people if number in numbers_to_call]
             call_people_one_by_one(people, bulk.run, name, sender, profile, settings, output, is_confirmed=yes)
         return
     document = read_xml_document(xml, settings) if xml is not None else export_static_document(flow, settings)
@@ -581,7 +582,7 @@ def _call_in_one_batch(
     confirm_plan(plan, is_confirmed=is_confirmed)
 
     async def call_all(client: Opentact) -> OpentactRecord:
-        with run.count_calls(called):
+        with run.claim_numbers(called):
             return await client.calls.call_numbers(profile, called, document.decode(), lease.uuid)
 
     created_batch = run_with_client(call_all)

@@ -49,14 +49,14 @@ def watch(
     # A shell starts a job in the background with Ctrl-C ignored, and Python would leave that so.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     outlines = FlowOutlines(load_command_settings().flows)
-    wanted = CallFilter(normalize_number_filter(number, "--number"), normalize_number_filter(from_, "--from"), flow)
+    call_filter = CallFilter(normalize_number_filter(number, "--number"), normalize_number_filter(from_, "--from"), flow)
     until = time.monotonic() + seconds if seconds is not None else None
     left = count
     with contextlib.suppress(KeyboardInterrupt), open_store() as store:
         if store is None:
             raise typer.Exit(1)
         print_notice("watching; Ctrl-C ends it")
-        for sighting in _watch_calls(store, wanted, until):
+        for sighting in _watch_calls(store, call_filter, until):
             line = _format_sighting if output is TableFormat.text else _format_sighting_json
             print(line(sighting, outlines), flush=True)
             left = None if left is None else left - 1
@@ -74,9 +74,9 @@ class CallSighting(NamedTuple):
 class CallWatch:
     """Compares each look at the journal with the one before."""
 
-    def __init__(self, store: SqlStore, wanted: CallFilter, began: float) -> None:
+    def __init__(self, store: SqlStore, call_filter: CallFilter, began: float) -> None:
         self._store = store
-        self._wanted = wanted
+        self._call_filter = call_filter
         self._began = began
         self._open_calls: dict[str, JournalRow] = {}
         self._ended_ids: dict[str, float] = {}
@@ -85,11 +85,12 @@ class CallWatch:
         """Yield calls that began or ended since the last look, the oldest first."""
         since = max(self._began, now - _OVERLAP_SECONDS)
         found = {
-            call["id"]: call for call in self._list_calls(self._wanted._replace(since=since, limit=_MAX_CALLS_PER_LOOK))
+            call["id"]: call
+            for call in self._list_calls(self._call_filter._replace(since=since, limit=_MAX_CALLS_PER_LOOK))
         }
         waiting = [id_ for id_ in self._open_calls if id_ not in found]
         if waiting:
-            found |= {call["id"]: call for call in self._list_calls(self._wanted._replace(ids=tuple(waiting)))}
+            found |= {call["id"]: call for call in self._list_calls(self._call_filter._replace(ids=tuple(waiting)))}
         for id_ in waiting:
             if id_ not in found:
                 self._replace_id(id_, found)
@@ -127,11 +128,11 @@ class CallWatch:
             del self._open_calls[id_]
 
 
-def _watch_calls(store: SqlStore, wanted: CallFilter, until: float | None) -> Iterator[CallSighting]:
+def _watch_calls(store: SqlStore, call_filter: CallFilter, until: float | None) -> Iterator[CallSighting]:
     """Yield sightings until a moment of the monotonic clock; during an outage of the database, wait."""
     from callflows.errors import JournalUnavailableError
 
-    call_watch, is_away = CallWatch(store, wanted, time.time()), False
+    call_watch, is_away = CallWatch(store, call_filter, time.time()), False
     while until is None or time.monotonic() < until:
         try:
             yield from [*call_watch.look(time.time())]

@@ -97,7 +97,10 @@ def _describe_timeout(request: LookupRequest) -> str:
 
 
 async def _follow_redirects(client: GuardedClient, request: LookupRequest) -> tuple[HTTPAnswer, dict[str, str]]:
-    """Send the request and follow redirects; return the last answer, and the cookies of the first server for a document."""
+    """Send the request and follow redirects.
+
+    Return the last answer; if a document is requested, also the cookies that the first server has set.
+    """
     method, url = request.method.upper(), client.parse_url(request.url)
     first_url, cookies = url, dict[str, str]()
     if method not in _ALLOWED_METHODS:

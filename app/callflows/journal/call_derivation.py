@@ -62,8 +62,8 @@ def fetch_call_facts(
     tells = (EVENTS_TABLE.c.kind == "call_flow") | (EVENTS_TABLE.c.source == "search")
     steps = select(EVENTS_TABLE).where(EVENTS_TABLE.c.call.in_(ids), tells)
     events = group_rows(fetch_all_rows(connection, steps.order_by(*EVENT_ORDER)))
-    asked = select(*_TURN_COLUMNS).where(TURNS_TABLE.c.call.in_(ids)).order_by(TURNS_TABLE.c.at, TURNS_TABLE.c.id)
-    turns = group_rows(fetch_all_rows(connection, asked))
+    turn_query = select(*_TURN_COLUMNS).where(TURNS_TABLE.c.call.in_(ids)).order_by(TURNS_TABLE.c.at, TURNS_TABLE.c.id)
+    turns = group_rows(fetch_all_rows(connection, turn_query))
     for id_, document in _fetch_last_documents(connection, ids).items():
         turns[id_][-1]["document"] = document
     places = fetch_places(connection, {turn["places"] for rows in turns.values() for turn in rows} - {None})

@@ -141,8 +141,8 @@ def _may_be_same_call(row: JournalRow, other: JournalRow) -> bool:
 
 def _query_candidate_calls(connection: Connection, rows: list[JournalRow]) -> list[JournalRow]:
     """Load the stored calls that may match provisional rows."""
-    wanted = select(CALLS_TABLE).where(CALLS_TABLE.c.parent.is_(None), *_build_candidate_conditions(rows))
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    query = select(CALLS_TABLE).where(CALLS_TABLE.c.parent.is_(None), *_build_candidate_conditions(rows))
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _build_candidate_conditions(rows: list[JournalRow]) -> Iterator[ColumnElement[bool]]:
@@ -167,8 +167,8 @@ def _adopt_provisional_calls(
     confirmed_calls: list[JournalRow],
 ) -> None:
     """Merge provisional calls into the calls whose uuids are known now."""
-    wanted = select(CALLS_TABLE).where(CALLS_TABLE.c.provisional.isnot(None), *_build_candidate_conditions(confirmed_calls))
-    there = [dict(row) for row in connection.execute(wanted).mappings()]
+    query = select(CALLS_TABLE).where(CALLS_TABLE.c.provisional.isnot(None), *_build_candidate_conditions(confirmed_calls))
+    there = [dict(row) for row in connection.execute(query).mappings()]
     waiting = _index_calls_by_parties([*there, *(row for row in calls.values() if row["provisional"])])
     for row in confirmed_calls if waiting else ():
         same = waiting.get((row["caller"], row["number"]), {})

@@ -168,7 +168,7 @@ def list_numbers(connection: Connection, name: str, states: Iterable[NumberState
 
 
 def is_called_elsewhere(connection: Connection, name: str, number: str, now: float) -> bool:
-    """Return whether another campaign calls a number now, or has just begun to: a person gets one call at a time.
+    """Return True if another campaign calls a number now, or has just begun to: a person gets one call at a time.
 
     Opentact's events name no campaign. Two calls to one number at once could not be told apart.
     """

@@ -145,11 +145,11 @@ def _erase_mentions(engine: Engine, table: Table, mention: re.Pattern[str]) -> I
     """Search a table in key order; yield the number of rows and of matching rows per batch."""
     key, after = tuple_(*table.primary_key), None
     while True:
-        wanted = select(table).order_by(*table.primary_key).limit(_ERASURE_BATCH)
+        query = select(table).order_by(*table.primary_key).limit(_ERASURE_BATCH)
         if after is not None:
-            wanted = wanted.where(key > tuple_(*after))
+            query = query.where(key > tuple_(*after))
         with engine.begin() as connection:
-            rows = [dict(row) for row in connection.execute(wanted).mappings()]
+            rows = [dict(row) for row in connection.execute(query).mappings()]
             hits = sum(_erase_mention_in_row(connection, table, row, mention) for row in rows)
         if not rows:
             return

@@ -47,20 +47,21 @@ def merge_execution_rows(events: Iterable[JournalRow], execution_rows: Iterable[
 
 
 def has_stored_log(events: Iterable[JournalRow]) -> bool:
-    """Return whether the events of a stored call have those of its execution log."""
+    """Return True if the events of a stored call include its execution log."""
     return any("path" in event or event["source"] == EXECUTION_LOG_SOURCE for event in events)
 
 
 def tells_every_place(events: Iterable[JournalRow]) -> bool:
-    """Return whether Opentact's reports of executed elements say where each of them stands; False without a report."""
+    """Return True if every report of an executed element has the place of the element; False without a report."""
     reports = [event for event in events if event["kind"] == "call_flow" and event["source"] not in SEARCH_SOURCES]
     return bool(reports) and all(extract_executed_step(json.loads(event["raw"] or "{}")).get("path") for event in reports)
 
 
 def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, object]) -> bool:
-    """Report whether an event without a path is about an executed step."""
+    """Return True if an event without a path is about an executed step."""
     if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
         return False
-    said = extract_executed_step(json.loads(event["raw"]))
-    places = {str(one["path"]) for one in (said, step) if one.get("path")}
-    return (said.get("name"), said.get("success")) == (step.get("name"), step.get("success")) and len(places) <= 1
+    reported_step = extract_executed_step(json.loads(event["raw"]))
+    paths = {str(known["path"]) for known in (reported_step, step) if known.get("path")}
+    is_same_result = all(reported_step.get(name) == step.get(name) for name in ("name", "success"))
+    return is_same_result and len(paths) <= 1

@@ -124,8 +124,8 @@ def _fetch_recordings(
         .join(handled, (handled.c.key == table.c.id) & (handled.c.kind == VOICEMAIL_KIND), isouter=True)
         .where(*_build_common_conditions(table, inbox_filter, after))
     )
-    wanted = {"number": inbox_filter.number, "caller": inbox_filter.party, "flow": inbox_filter.flow}
-    if not any(wanted.values()):
+    call_values = {"number": inbox_filter.number, "caller": inbox_filter.party, "flow": inbox_filter.flow}
+    if not any(call_values.values()):
         # The newest recordings are chosen before their calls are looked up: otherwise all calls would be joined.
         listed = listed.order_by(table.c.at.desc(), table.c.id.desc()).limit(_ROWS_PER_QUERY)
     recordings = listed.subquery("listed")
@@ -137,7 +137,7 @@ def _fetch_recordings(
         .order_by(recordings.c.at.desc(), recordings.c.id.desc())
         .limit(_ROWS_PER_QUERY)
     )
-    return fetch_all_rows(connection, query.where(*(call[name] == value for name, value in wanted.items() if value)))
+    return fetch_all_rows(connection, query.where(*(call[name] == value for name, value in call_values.items() if value)))
 
 
 def _build_common_conditions(table: Any, inbox_filter: InboxFilter, after: tuple[float, str] | None) -> Iterator[Any]:  # noqa: ANN401 - SQLAlchemy's
@@ -174,8 +174,8 @@ def _group_by_call(connection: Connection, query: Select[Any]) -> dict[str, list
 def _fetch_notes(connection: Connection, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Return notes by the id of the noted thing, the oldest first."""
     notes: dict[str, list[dict[str, Any]]] = {}
-    wanted = select(NOTES_TABLE).where(NOTES_TABLE.c.key.in_(keys)).order_by(NOTES_TABLE.c.at, NOTES_TABLE.c.id)
-    for row in fetch_all_rows(connection, wanted) if keys else ():
+    query = select(NOTES_TABLE).where(NOTES_TABLE.c.key.in_(keys)).order_by(NOTES_TABLE.c.at, NOTES_TABLE.c.id)
+    for row in fetch_all_rows(connection, query) if keys else ():
         notes.setdefault(row["key"], []).append(build_note(row))
     return notes
 

@@ -186,8 +186,8 @@ def query_uncompleted_calls(connection: Connection, claim: str, since: float, li
     is_over = table.c.parent.is_(None) & is_ours & IS_OVER
     is_recent = (table.c.started >= since - LONGEST_CALL_SECONDS) & (ended >= since)
     is_claimed = exists().where((CLAIMS_TABLE.c.kind == claim) & (CLAIMS_TABLE.c.key == table.c.id))
-    wanted = select(table.c.id).where(is_over, is_recent, ~is_claimed).order_by(table.c.started).limit(limit)
-    return [*connection.scalars(wanted)]
+    query = select(table.c.id).where(is_over, is_recent, ~is_claimed).order_by(table.c.started).limit(limit)
+    return [*connection.scalars(query)]
 
 
 def query_ending_counts(connection: Connection, since: float, flow: str = "") -> list[tuple[str, int, int]]:
@@ -238,23 +238,23 @@ def query_last_calls(connection: Connection, numbers: Sequence[str]) -> dict[str
     """Return the beginning of the last call to each number that was called."""
     table = CALLS_TABLE
     last = select(func.max(table.c.started)).where(table.c.parent.is_(None))
-    found: dict[str, float] = {}
+    last_calls: dict[str, float] = {}
     for start in range(0, len(numbers), _NUMBERS_PER_QUERY):
         # A query for each number takes one look into the index; all calls of a busy number would take many.
-        looks = [
+        queries = [
             select(literal(number), last.where(table.c.number == number).scalar_subquery())
             for number in numbers[start : start + _NUMBERS_PER_QUERY]
         ]
-        found |= {number: at for number, at in connection.execute(union_all(*looks)) if at is not None}
-    return found
+        last_calls |= {number: at for number, at in connection.execute(union_all(*queries)) if at is not None}
+    return last_calls
 
 
 def query_paths(connection: Connection, call_ids: Sequence[str]) -> dict[str, list[JournalRow]]:
     """Return the stored visits of calls, in order, by call."""
     table = VISITS_TABLE
-    wanted = select(table).where(table.c.call.in_(call_ids)).order_by(table.c.at, table.c.number)
+    query = select(table).where(table.c.call.in_(call_ids)).order_by(table.c.at, table.c.number)
     paths: dict[str, list[JournalRow]] = {}
-    for row in fetch_all_rows(connection, wanted) if call_ids else ():
+    for row in fetch_all_rows(connection, query) if call_ids else ():
         paths.setdefault(row["call"], []).append(row)
     return paths
 

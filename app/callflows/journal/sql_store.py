@@ -210,7 +210,7 @@ class SqlStore:
             return connection.execute(claim).first() is not None
 
     def release_claim(self, kind: str, key: str) -> None:
-        """Let a key be claimed again: what the claim was for surely did not happen."""
+        """Delete a claim, so that the key can be claimed again."""
         with self._open_write_connection() as connection:
             connection.execute(delete(CLAIMS_TABLE).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key))
 

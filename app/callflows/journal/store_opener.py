@@ -21,7 +21,7 @@ class StoreOpener:
         """Start opening if necessary; return True if the store is open within some seconds. Raises the error of opening."""
         if self._opening is None:
             self._opening = Future()
-            threading.Thread(target=self._run_open, args=(self._opening,), name="journal-opened", daemon=True).start()
+            threading.Thread(target=self._run_open, args=(self._opening,), name="journal-opener", daemon=True).start()
         try:
             self._opening.exception(wait_seconds)
         except TimeoutError:

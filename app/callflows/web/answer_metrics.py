@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 MAX_WAITING_ANSWERS: Final = 20_000
 """Maximum number of answers waiting to be counted and logged."""
 _FLUSH_PAUSE_SECONDS: Final = 0.05
+_COMPONENT_PAUSE_SECONDS: Final = 1.0
+"""Pause between two looks at the components for the server's other processes: some look at files or measure time."""
 _MAX_ANSWERS_PER_BATCH: Final = 2_000
 _BUCKET_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 _MAX_SHOWN_CAUSES: Final = 10
@@ -89,6 +91,7 @@ class AnswerMetrics:
         self.add = self._queue.add
         self._thread = BackgroundThread("answer metrics", self.flush, _FLUSH_PAUSE_SECONDS)
         self._flush_lock = threading.Lock()
+        self._components_due_at = 0.0
         self._counts = WorkerCounts(buckets=[0] * (len(_BUCKET_SECONDS) + 1))
 
     def add_metrics(self, *metrics: ComponentMetric) -> None:
@@ -113,14 +116,16 @@ class AnswerMetrics:
                 self._counts.dropped_lines += lost
                 self._write_lines([self._render_line({"event": "log lines dropped", "level": "warning", "count": lost})])
             if self._shared_counts is not None:
-                self._read_component_metrics()
+                if self._thread.is_stopping or time.monotonic() >= self._components_due_at:
+                    self._read_component_metrics()
                 self._shared_counts.write(self._counts)
 
     def _read_component_metrics(self) -> None:
-        """Take up the numbers of other components now."""
+        """Read the numbers of other components now."""
+        self._components_due_at = time.monotonic() + _COMPONENT_PAUSE_SECONDS
         for metric in self._component_metrics:
-            kept = self._counts.counters if metric.kind == "counter" else self._counts.gauges
-            kept[metric.name] = metric.read_labelled()
+            numbers = self._counts.counters if metric.kind == "counter" else self._counts.gauges
+            numbers[metric.name] = metric.read_labelled()
 
     def _add_all_processes(self) -> tuple[WorkerCounts, dict[str, LabelledNumbers], list[int]]:
         """Return the counts of all processes of the server, their merged gauges, and the ids of those that run."""

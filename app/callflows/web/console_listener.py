@@ -59,7 +59,7 @@ class ConsoleListener:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Listen. Raises SettingsError if the address cannot be had."""
+        """Listen. Raises SettingsError if the address cannot be used."""
         host, port = self._address
         try:
             # Every process of the server listens at the same address.

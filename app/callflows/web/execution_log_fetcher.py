@@ -99,7 +99,7 @@ class ExecutionLogFetcher:
 
 
 def _needs_log(stored: StoredCall) -> bool:
-    """Return whether a call ran a flow of ours, and its events do not say where it went."""
+    """Return True if a call ran a flow of ours, and its events do not tell its way."""
     has_flow = any(turn["flow"] for turn in stored.turns)
     return (
         has_flow

@@ -217,14 +217,16 @@ class _WatchedNetwork:
 
     async def send_request(self, method: str, url: str, body: bytes | None, timeout_seconds: float) -> NetworkReply:
         """See ``PlatformNetwork``."""
-        from callflows.rehearsal.platform_network import NetworkReply  # noqa: PLC0415 - heavy
+        from callflows.rehearsal.platform_network import NETWORK_DISABLED_ERROR, NetworkReply  # noqa: PLC0415 - heavy
 
         if not url.startswith(f"{self._public_url}/"):
             return NetworkReply(_STATUS_OK, _ELSEWHERE, 0.0, url=url)
         reply = await self._network.send_request(method, url, body, timeout_seconds)
         outcome = read_outcome_comment(reply.body)
         problem = None
-        if reply.status != _STATUS_OK:
+        if reply.error == NETWORK_DISABLED_ERROR:
+            problem = ("nothing", "CALLFLOWS_PUBLIC_URL redirects to another server")
+        elif reply.status != _STATUS_OK:
             problem = ("nothing", reply.error or f"the status is {reply.status}")
         elif outcome is None:
             problem = ("nothing", "the answer is not of this server, or of one with another CALLFLOWS_SECRET_KEYS")
@@ -244,10 +246,11 @@ def find_check_number(book: FlowBook, flow: Flow) -> str:
 
 
 def load_line_status(status_file: Path) -> dict[str, Any]:
-    """Return the status that another process of this server wrote."""
+    """Return the status that another process of this server wrote; an empty one if the file cannot be read."""
     try:
         status: dict[str, Any] = json.loads(status_file.read_bytes())
-        return {"checked_at": status["checked_at"], "lines": int(status["lines"]), "down": [*status["down"]]}
+        down = [LineProblem(**problem)._asdict() for problem in status["down"]]
+        return {"checked_at": status["checked_at"], "lines": int(status["lines"]), "down": down}
     except (OSError, ValueError, KeyError, TypeError):
         return {"checked_at": None, "lines": 0, "down": []}
 

@@ -112,7 +112,7 @@ def _route_library_logs() -> None:
 
 
 def log_uncaught_errors() -> None:
-    """Have warnings, and errors that nobody catches, written as log lines of ours. It holds for the whole process."""
+    """Write warnings and uncaught errors of the whole process as log lines."""
 
     def log_error(event: str, error: BaseException | None, **fields: str) -> None:
         exception = "".join(traceback.format_exception(error)) if error is not None else ""
@@ -125,10 +125,12 @@ def log_uncaught_errors() -> None:
 
     logging.captureWarnings(capture=True)
     sys.excepthook = log_main_error
-    threading.excepthook = lambda given: log_error(
-        "a thread failed", given.exc_value, thread=given.thread.name if given.thread is not None else ""
+    threading.excepthook = lambda failure: log_error(
+        "a thread failed", failure.exc_value, thread=failure.thread.name if failure.thread is not None else ""
     )
-    sys.unraisablehook = lambda given: log_error("an error could not be raised", given.exc_value, object=repr(given.object))
+    sys.unraisablehook = lambda failure: log_error(
+        "an error could not be raised", failure.exc_value, object=repr(failure.object)
+    )
 
 
 def create_line_renderer(log_format: str) -> Callable[[Mapping[str, Any]], str]:

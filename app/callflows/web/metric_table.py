@@ -48,11 +48,11 @@ class ComponentMetric(NamedTuple):
 
     def merge_gauges(self, gauges: Iterable[Mapping[tuple[str, ...], float]]) -> LabelledNumbers:
         """Return one number for each label from the gauges of several processes."""
-        found: dict[tuple[str, ...], list[float]] = collections.defaultdict(list)
+        by_labels: dict[tuple[str, ...], list[float]] = collections.defaultdict(list)
         for numbers in gauges:
             for labels, number in numbers.items():
-                found[labels].append(number)
-        return {labels: _MERGES[self.kind](all_numbers) for labels, all_numbers in found.items()}
+                by_labels[labels].append(number)
+        return {labels: _MERGES[self.kind](all_numbers) for labels, all_numbers in by_labels.items()}
 
 
 def describe_processes(process_ids: Iterable[int]) -> Iterator[Metric]:

@@ -45,8 +45,8 @@ class OverrideSharing:
                 await self.exchange()
             except JournalError:
                 pass  # an outage of the database; the journal reports it
-            except (OSError, ValueError) as error:
-                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - an entry of another version of callflows must not end the exchange
+                problem = f"{type(error).__name__}: {error}"
             if problem and problem != self._problem:
                 _LOG.error("overrides are not shared with the other servers", reason=problem)
             self._problem = problem

@@ -90,7 +90,7 @@ class RequestTrust:
         return address
 
     def comes_from_trusted_proxy(self, scope: Mapping[str, Any]) -> bool:
-        """Report whether a proxy of the settings has sent a request."""
+        """Return True if a proxy of the settings has sent a request."""
         return self._is_trusted_proxy(_parse_address((scope.get("client") or ("",))[0]))
 
     def describe_source(self, scope: Mapping[str, Any]) -> str:

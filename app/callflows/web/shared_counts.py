@@ -93,15 +93,15 @@ class SharedCounts:
 
     def read_others(self) -> dict[int, WorkerCounts]:
         """Return the counts of every other worker by its process id; a worker that has ended has no gauges any more."""
-        found = {}
+        counts_by_process = {}
         for file in sorted(self._folder.glob("*.json")):
             if file != self._own_file:
                 with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                     counts = WorkerCounts.load_json(file.read_text(encoding="utf-8"))
                     if not _is_running(int(file.stem)):
                         counts.gauges = {}
-                    found[int(file.stem)] = counts
-        return found
+                    counts_by_process[int(file.stem)] = counts
+        return counts_by_process
 
 
 def open_shared_counts(data_folder: Path) -> SharedCounts | None:

@@ -23,7 +23,7 @@ from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS, step_ke
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
 from callflows.language.value_kinds import DURATION_PATTERN, MILLISECONDS_KIND
 from callflows.language.verbs import ELEMENT_CLASSES
-from callflows.text import format_known_words
+from callflows.text import format_known_words, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -179,7 +179,10 @@ def render_step_page(name: str) -> str:
         owners = _find_owners(key)
         if owners:
             raise LookupError(f"{name!r} is a key of {', '.join(owners)}: callflows words {owners[0]}")
-        raise LookupError(f"there is no step {name!r}; {suggest_step(name) or format_known_words(STEP_COMPILERS)}")
+        near = suggest_step(name) or format_suggestion(name, FlowFile.model_fields)
+        raise LookupError(
+            f"there is no step or key {name!r}; {near or format_known_words([*FlowFile.model_fields, *STEP_COMPILERS])}"
+        )
     return "\n\n".join(part for part in parts if part).removeprefix("##") + "\n"
 
 

@@ -8,6 +8,8 @@ from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.flow_compilation import build_checked_flow, read_flow
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.sound_library import SOUNDS_FOLDER, SoundInspection, explain_bad_sound_name, inspect_sound
+from callflows.flows.steps.dial_step import DialStep
+from callflows.flows.steps.menu_step import MenuStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,13 +74,15 @@ def list_prompts(file: Path, options: CompilerOptions) -> tuple[list[ListedPromp
     if flow is None:
         return [], report.problems
     build_checked_flow(FlowCompiler(flow))
-    listed = [_describe_prompt(flow, record) for record in flow.prompts.values()]
-    order = {id(one): report.get_position(record.path) for one, record in zip(listed, flow.prompts.values(), strict=True)}
+    # A dial writes the steps between its rounds anew for each round, from one prompt of the file.
+    records = {(_find_written_path(record.path), record.lang, record.text): record for record in flow.prompts.values()}
+    listed = [_describe_prompt(flow, record) for record in records.values()]
+    order = {id(one): report.get_position(record.path) for one, record in zip(listed, records.values(), strict=True)}
     return sorted(listed, key=lambda one: (order[id(one)].line, order[id(one)].column)), report.problems
 
 
 def _describe_prompt(flow: CompilingFlow, record: PromptRecord) -> ListedPrompt:
-    where, slug = _describe_place(record.path)
+    where, slug = _describe_place(_find_written_path(record.path))
     is_ours = bool(record.sound) and "://" not in record.sound and "{" not in record.sound
     has_values = "{{" in record.text or "{%" in record.text
     can_be_recorded = bool(record.text) and not (record.sound or has_values)
@@ -93,6 +97,24 @@ def _describe_prompt(flow: CompilingFlow, record: PromptRecord) -> ListedPrompt:
         recording,
         inspect_sound(flow.folder, record.sound) if is_ours else None,
     )
+
+
+def _find_written_path(path: SourcePath) -> SourcePath:
+    """Return the path in the file of a prompt in the further rounds of a dial; return other paths unchanged.
+
+    Such a prompt stands under ``between``, or belongs to the last dial, which has the keys of the written one.
+    """
+    while True:
+        at = next((at for at, part in enumerate(path) if part == "rounds" and path[at - 1] == DialStep.step_key), 0)
+        if not at:
+            return path
+        step_index, step_key, *rest = path[at + 2 :]
+        if step_key == DialStep.step_key:
+            path = (*path[:at], *rest)
+        elif step_key == MenuStep.step_key:
+            path = (*path[:at], "between", *rest[1:])
+        else:
+            path = (*path[:at], "between", step_index, step_key, *rest)
 
 
 def _describe_place(path: SourcePath) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from callflows.flows.hours.wall_clock import (
     suggest_date,
 )
 from callflows.telephony.calls import WEEKDAY_NAMES
-from callflows.text import format_suggestion
+from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,6 +149,10 @@ def _suggest_day_fix(key: str, part: str) -> str:
         return "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
     if parse_iso_date(key) is not None:
         return f"dates stand under open or closed; several dates are a list, as closed: [2026-12-24, {key}]"
+    if part == "timezone":
+        return "the time zone of all hours stands at the top level of the file, beside hours"
+    if part.removesuffix("s") in DAY_NUMBERS:
+        return Suggestion(part.removesuffix("s"))
     return format_suggestion(part, [*WEEKDAY_NAMES, *DAY_GROUPS, *SPECIAL_HOURS_KEYS, "mon-fri"]) or _DAYS_FIX
 
 

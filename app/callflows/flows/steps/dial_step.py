@@ -170,6 +170,7 @@ class DialStep(FlowStep):
         if (
             nobody is None
             and not self.goes_on
+            and not self.answered
             and not context.is_static
             and context.next_step_key in (GotoStep.step_key, VoicemailStep.step_key)
         ):
