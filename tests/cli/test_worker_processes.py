@@ -24,8 +24,12 @@ def test_uvicorn_forks_its_workers_from_a_process_that_has_imported_the_server(m
     assert type(worker).__name__ == "ForkServerProcess"
 
 
-def test_an_unknown_uvicorn_is_said_and_used(monkeypatch):
-    monkeypatch.delattr(uvicorn_processes, "spawn")
+@pytest.mark.parametrize("has_module", [True, False])
+def test_an_unknown_uvicorn_is_said_and_used(monkeypatch, has_module):
+    if has_module:
+        monkeypatch.delattr(uvicorn_processes, "spawn")
+    else:
+        monkeypatch.setitem(sys.modules, "uvicorn._subprocess", None)
     with structlog.testing.capture_logs() as lines:
         share_loaded_modules()
     assert [line["event"] for line in lines] == ["this version of uvicorn is unknown: its workers share no memory"]

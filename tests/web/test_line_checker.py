@@ -126,6 +126,20 @@ def test_a_caller_who_would_hear_nothing_of_this_server_is_reported(tmp_path, se
     assert reason in said
 
 
+def test_a_fault_at_one_line_keeps_no_other_line_from_its_check(tmp_path, monkeypatch):
+    ring = LineChecker._ring  # noqa: SLF001 - broken for one flow
+
+    async def ring_or_fail(self, network, flow, number):
+        if flow == "busy":
+            raise TypeError
+        return await ring(self, network, flow, number)
+
+    monkeypatch.setattr(LineChecker, "_ring", ring_or_fail)
+    checker = make_checker(InProcessServer(tmp_path, {"busy": BUSY, "desk": DESK}), tmp_path, [])
+    check(checker)
+    assert checker.read_line_states() == {"desk": 1}
+
+
 def test_a_server_that_cannot_be_reached_is_reported(tmp_path):
     server = InProcessServer(tmp_path)
     checker = make_checker(server, tmp_path, [])

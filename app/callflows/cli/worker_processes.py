@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import multiprocessing
 from typing import Any
 
-import uvicorn._subprocess
 from uvicorn.supervisors import Multiprocess
 
 from callflows.log import get_logger
@@ -16,9 +17,11 @@ def share_loaded_modules() -> None:
 
     uvicorn has no setting for this. If its module has changed, or if the system cannot fork, each worker has its own copy.
     """
-    uvicorn_processes: Any = uvicorn._subprocess  # noqa: SLF001 - as above
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return
+    uvicorn_processes: Any = None
+    with contextlib.suppress(ImportError):
+        uvicorn_processes = importlib.import_module("uvicorn._subprocess")
     if not hasattr(uvicorn_processes, "spawn"):
         get_logger("server").warning("this version of uvicorn is unknown: its workers share no memory")
         return

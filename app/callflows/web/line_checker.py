@@ -150,12 +150,7 @@ class LineChecker:
         reported_at = renewed_at = time.monotonic()
         async with self._open_network() as network:
             for name, number in numbers.items():
-                problem = await self._ring(network, name, number)
-                if problem is not None:
-                    await asyncio.sleep(_SECOND_TRY_SECONDS)
-                    problem = await self._ring(network, name, number)
-                self._result_counts[problem.hears if problem is not None else "ok"] += 1
-                self._states[name] = problem
+                await self._check_line(network, name, number)
                 now = time.monotonic()
                 if now - reported_at > _REPORT_SECONDS:
                     reported_at = now
@@ -169,6 +164,18 @@ class LineChecker:
         self._report_changes()
         with contextlib.suppress(OSError):
             replace_file_text(self._status_file, json.dumps(self.get_status()))
+
+    async def _check_line(self, network: PlatformNetwork, flow: str, number: str) -> None:
+        try:
+            problem = await self._ring(network, flow, number)
+            if problem is not None:
+                await asyncio.sleep(_SECOND_TRY_SECONDS)
+                problem = await self._ring(network, flow, number)
+        except Exception as error:  # noqa: BLE001 - a fault of ours at one line keeps no other line from its check
+            _LOG.exception("the line could not be checked", flow=flow, error=type(error).__name__)
+            return
+        self._result_counts[problem.hears if problem is not None else "ok"] += 1
+        self._states[flow] = problem
 
     def _open_public_network(self) -> AbstractAsyncContextManager[PlatformNetwork]:
         from callflows.rehearsal.platform_network import HttpNetwork  # noqa: PLC0415 - heavy, and needs a public URL
