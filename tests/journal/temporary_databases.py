@@ -44,7 +44,8 @@ def create_database(kind: str, folder: Path) -> Iterator[str]:
     try:
         yield url
     finally:
-        with psycopg.connect(url, autocommit=True) as connection:
+        # A lock that a process of ours still has is an error of the test, which must not wait for ever.
+        with psycopg.connect(url, autocommit=True, options="-c lock_timeout=60s") as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
                 [name],
