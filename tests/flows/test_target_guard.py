@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flow_harness import APOLOGY, SIGNER, answer_node, make_turn
+from flow_harness import APOLOGY, SIGNER, answer_node, compile_valid_flow, make_flow_text, make_turn
 
 from callflows.errors import DocumentReadError
 from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -246,6 +246,16 @@ def test_a_faulty_policy_of_a_program_is_an_error(policy):
     compiled = compile_flow("acme", (source + node).encode(), "acme.py", CompilerOptions(SIGNER, APOLOGY))
     assert compiled.flow is None
     assert "dial_policy" in " ".join(problem.message for problem in compiled.problems)
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_sent"), [("19005551234", False), ("881612345678", False), ("447911123456", True), ("12015550100", True)]
+)
+def test_no_text_goes_to_a_caller_whose_pretended_number_costs_money(caller, is_sent):
+    flow = compile_valid_flow(make_flow_text("- sms: Thanks.\n- hangup"))
+    turn = make_turn(**{"from": caller, "to": "12015550123"})
+    answer_node(flow, "start", turn)
+    assert bool(turn.effects) == is_sent
 
 
 def answer_of_server(flow: Flow, digits: str, owned: str = "+12015550124") -> str:

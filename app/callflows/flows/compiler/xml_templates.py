@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import ExpressionError
 from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
@@ -81,7 +82,7 @@ class TemplateRenderJob:
 def _read_template_file(file: Path, name: str) -> str:
     if ".." in name or name.startswith("/"):
         raise ValueError("it must stand beside its flow file")
-    with file.open("rb") as opened:
+    with open_plain_file(file) as opened:
         source = opened.read(MAX_TEMPLATE_BYTES + 1)
     if len(source) > MAX_TEMPLATE_BYTES:
         raise ValueError(f"it has more than {MAX_TEMPLATE_BYTES} bytes")
