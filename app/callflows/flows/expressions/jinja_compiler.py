@@ -37,6 +37,7 @@ from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_e
 from callflows.flows.expressions.plain_values import format_plain_value, is_true_value
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
+from callflows.telephony.phone_numbers import restore_region_codes
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ class ExpressionCompiler:
             seen: dict[str, Any] = {LANGUAGE_KEY: lang}
             for sight in sights:
                 sight(turn, seen)
-            return get_job_result(turn, JinjaRenderJob(kind, source, seen))
+            result = get_job_result(turn, JinjaRenderJob(kind, source, seen))
+            return restore_region_codes(result) if kind == "value" else result
 
         return evaluate_in_worker
 

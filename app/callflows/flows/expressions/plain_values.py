@@ -22,13 +22,13 @@ _MAX_DATA_DEPTH: Final = 20
 
 
 def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain data
-    """Convert a value to data for a ticket: texts, numbers, booleans, lists and mappings.
+    """Convert a value to data for a ticket: texts, numbers, booleans, lists and mappings. A country stays a country.
 
     Missing values, and values nested too deeply, become "".
     """
     if is_missing(value) or isinstance(value, UnknownText) or depth > _MAX_DATA_DEPTH:
         return ""
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float, RegionCode)):
         return value
     if isinstance(value, dict):
         return {str(key): to_plain_data(part, depth + 1) for key, part in value.items()}
