@@ -96,8 +96,8 @@ def _run_scenarios(folder: ScenarioFolder, only: str, settings: Settings) -> lis
 
     from callflows.testing.scenario_runner import run_scenarios
 
-    wanted = re.compile(re.escape(only), re.IGNORECASE)
-    cases = [case for case in folder.cases if wanted.search(case.name) or wanted.search(case.flow)]
+    pattern = re.compile(re.escape(only), re.IGNORECASE)
+    cases = [case for case in folder.cases if pattern.search(case.name) or pattern.search(case.flow)]
     with show_progress("testing") as on_progress:
         return asyncio.run(run_scenarios(folder, cases, settings, on_progress))
 

@@ -211,8 +211,14 @@ class TextCompiler:
         self, error: ExpressionError, path: SourcePath, rule: str, message: str, *, line: int = 0
     ) -> None:
         report = self._flow.report
-        report_error = report.unknown_name if isinstance(error, UnknownNameError) else report.error
-        report_error(path, rule, message, error.fix, line=line)
+        if not isinstance(error, UnknownNameError):
+            report.error(path, rule, message, error.fix, line=line)
+            return
+        fix = error.fix
+        if error.missing_name and not self._flow.flow_file.numbers:
+            # Calls come to such a flow from other flows, whose values must be named.
+            fix = f"if another flow brings it, write receives: [{error.missing_name}]; else {fix}"
+        report.unknown_name(path, rule, message, fix, line=line)
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
         for severity, rule, message, fix in problems:

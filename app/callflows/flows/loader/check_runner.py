@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from callflows.errors import Problem
+from callflows.errors import Problem, sort_problems
 from callflows.flows.checks.cross_flow_checks import check_across_flows
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
@@ -87,7 +87,7 @@ def check_paths(
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
-    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+    return sort_problems(problems)
 
 
 def _has_overrides(path: Path) -> bool:
