@@ -202,7 +202,7 @@ def override(
     settings = load_command_settings(flows=flows)
     known = load_flow_folder(settings.flows, build_command_options(settings)).book.flows
     if flow not in known:
-        near = format_suggestion(flow, [*known]) or f"there are {', '.join(known)}"
+        near = format_suggestion(flow, [*known]) or (f"there are {', '.join(known)}" if known else "see --flows")
         _exit_with_usage_error(f"there is no flow {flow!r} ({near})")
     names = known[flow].hours_names
     if hours not in names:

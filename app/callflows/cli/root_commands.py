@@ -347,7 +347,7 @@ def numbers(
     """List every number and the flow that answers it."""
     import json
 
-    from callflows.flows.loader.folder_loader import load_flow_folder
+    from callflows.flows.loader.folder_loader import BEGIN_FLOW_FIX, load_flow_folder
 
     settings = load_command_settings(flows=flows)
     with show_progress("loading") as on_progress:
@@ -366,6 +366,8 @@ def numbers(
             print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}{broken}")
     for problem in loaded.problems:
         print_notice(str(problem))
+    if not rows and not loaded.problems:
+        print_notice(f"there is no flow in {settings.flows}/: {BEGIN_FLOW_FIX}")
     raise typer.Exit(1 if loaded.has_errors else 0)
 
 

@@ -56,6 +56,11 @@ def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer 
     problems = [problem for folder in folders for problem in folder.problems]
     errors = [str(problem) for folder in folders for problem in folder.errors]
     results = [ran for folder in folders for ran in _run_scenarios(folder, only, settings)]
+    is_empty = not any(folder.tested_flows for folder in folders)
+    if is_empty and (not problems or not (paths or settings.flows.exists())):
+        from callflows.flows.loader.folder_loader import BEGIN_FLOW_FIX
+
+        print_notice(f"there is no flow in {', '.join(map(str, paths or [settings.flows]))}: {BEGIN_FLOW_FIX}")
     if only and not results:
         exit_with_notice(f"callflows: no scenario or flow has {only!r} in its name", 2)
     coverage_rows = _measure_coverage(folders, results) if coverage else []

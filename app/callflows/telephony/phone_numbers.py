@@ -40,7 +40,7 @@ class RegionCode(str):
     __slots__ = ()
 
 
-_REGION_MARK: Final = "\ufdd1"
+_REGION_MARK: Final = "\ufdd4"
 """Begins a country in data that is JSON for a while; neither an author's text nor a caller's has this character."""
 
 

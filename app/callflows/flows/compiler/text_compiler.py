@@ -38,7 +38,8 @@ _OTHER_PLACEHOLDER: Final = re.compile(
 
 
 _SSML_TAG: Final = re.compile(
-    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+)(?:\s[^<>]*)?/?>",
+    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+|"
+    r"b|i|u|em|strong|br|div|span|font|h[1-6]|ul|ol|li|a|img|small|center)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
@@ -71,7 +72,7 @@ class TextCompiler:
         """Warn about a text that is empty, or that is no text to be spoken: SSML, a URL."""
         tag = _SSML_TAG.search(text) if isinstance(text, str) else None
         if tag:
-            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML"
+            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
             self._flow.report.warning(path, "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
         if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
             message = "the text is a URL, which is read out letter by letter"

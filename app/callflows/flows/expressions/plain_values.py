@@ -61,7 +61,7 @@ _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 def format_plain_value(value: object) -> str:
-    """Format a value as text: whole numbers without decimal point, a list with commas.
+    """Format a value as text: whole numbers without decimal point, a list with commas, a mapping as ``key: value``.
 
     A missing value is empty, and so is an object that is no plain value, as the caller as a whole: no caller ever hears
     how Python prints an object.
@@ -74,7 +74,9 @@ def format_plain_value(value: object) -> str:
         return str(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(format_plain_value, to_plain_data(value)))
-    return str(to_plain_data(value)) if isinstance(value, dict) else ""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {format_plain_value(part)}" for key, part in to_plain_data(value).items())
+    return ""
 
 
 def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind

@@ -18,22 +18,26 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     "call forward, forward to, transfer to, send to, transfer call, reroute, divert, put through, put to, call someone",
     ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
     ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
-    ("pause",): "wait, sleep, delay, silence, wait for",
+    ("pause",): "wait, sleep, delay, silence, wait for, wait exten",
     ("sms",): "text, text message, message, send sms, send text, mms, reply, texting",
-    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack",
-    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url",
-    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat",
+    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack, "
+    "teams, discord, mattermost, chat, whatsapp",
+    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url, "
+    "api call, api request, http request, http call, rest, call api, fetch url",
+    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat, "
+    "loop, for, while, retry, return, goto if",
     ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, done",
     ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu",
     ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits",
-    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice",
-    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording",
+    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice, print, echo, output",
+    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording, background",
     ("hold",): "music on hold, moh, park",
     ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
     "answerphone, voice mail",
     ("set",): "variable, var, let, assign, set variable, store, save, define",
     ("reject",): "busy, block, decline, refuse",
-    ("answer",): "pickup, pick up, accept",
+    ("answer",): "pickup, pick up, accept, answer call",
+    ("opt_out",): "unsubscribe, dnc, do not call, optout, remove me, stop list",
     # keys of the file
     ("hours",): "hour, business hour, opening hour, opening time, office hour, time condition, schedule, holiday, "
     "closed, open",
@@ -77,7 +81,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
 
 
 def _fold_word(word: str) -> str:
-    return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word)).strip().casefold()
+    return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", word)).strip().casefold()
 
 
 def _index_words() -> dict[str, list[str]]:
@@ -94,8 +98,9 @@ _MEANINGS_BY_WORD: Final = _index_words()
 def suggest_own_word(word: str, known: Collection[str]) -> str:
     """Return ``did you mean 'dial'?`` for another word for steps or keys among ``known``, else an empty text."""
     folded = _fold_word(word)
-    meanings = [*_MEANINGS_BY_WORD.get(folded, ()), *_MEANINGS_BY_WORD.get(folded.removesuffix("s"), ())]
-    own_words = [*dict.fromkeys(one for one in meanings if one in known)]
+    own_words: list[str] = []
+    for one in (folded, folded.removesuffix("s")):
+        own_words = own_words or [*dict.fromkeys(own for own in _MEANINGS_BY_WORD.get(one, ()) if own in known)]
     if len(own_words) == 1:
         return Suggestion(own_words[0])
     return f"did you mean {' or '.join(map(repr, own_words))}?" if own_words else ""

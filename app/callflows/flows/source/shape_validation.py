@@ -180,7 +180,10 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             report_error = report.unknown_name if name == "nodes" else report.error
             report_error(where[:-1], "missing-key", f"{name} is missing", fix)
         case "list_type":
-            report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
+            value = error["input"]
+            glued = next((key for key in value if str(key).startswith("-")), "") if isinstance(value, dict) else ""
+            fix = f"write a blank after the -, as - {glued.lstrip('-')}: …" if glued else "begin each line with -"
+            report.error(where, "shape", f"{name}: must be a list", fix)
         case "dict_type" | "model_type" | "model_attributes_type":
             fix = _MAPPING_EXAMPLES.get(name, "as key: value, without -")
             if isinstance(error["input"], list):

@@ -126,7 +126,15 @@ def _compile_patterns(words: _KeyWords) -> _KeyPatterns:
 
 
 _PATTERNS: Final = {language: _compile_patterns(words) for language, words in _KEY_WORDS.items()}
-_STOP_NOT_NEEDED: Final = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bwithout\b|\bno\b)[^.!?]*$", re.IGNORECASE)
+_STOP_NOT_NEEDED: Final = re.compile(
+    rf"(?:\b(?:{'|'.join(words.negation for words in _KEY_WORDS.values())}|no)\b|n['\u2019]t)[^.!?]*$", re.IGNORECASE
+)
+_STOP_WORDS: Final = {
+    key: re.compile(rf"\b(?:{'|'.join(names)})\b|(?<![\w{key}]){re.escape(key)}(?![\w{key}])", re.IGNORECASE)
+    for key in "#*"
+    for names in [[word for words in _KEY_WORDS.values() for word, sign in words.signs.items() if sign == key]]
+}
+"""The words of all languages for a key that ends an input, and its sign; a text may mix languages."""
 
 
 def check_menu_prompts(
@@ -158,9 +166,9 @@ def check_menu_prompts(
 
 def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart], length: int, stop: str) -> None:
     """Warn about a prompt that asks for the stop key after a fixed number of digits, when the input has ended already."""
-    words = {"#": "pound|hash", "*": "star"}.get(stop)
-    for text, place, _lang in parts if words else ():
-        found = re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)
+    words = _STOP_WORDS.get(stop)
+    for text, place, _lang in parts:
+        found = words.search(text) if words else None
         if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
             reason = f"the input ends with digit {length}, and the next question gets the key"
             message = f"prompt: it asks for the {found[0]} key, but {reason}"

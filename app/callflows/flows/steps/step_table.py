@@ -133,9 +133,9 @@ def _correct_step_key(written: str, value: object, path: SourcePath, context: St
     elif limit is not None:
         context.report.error((*path, written), "platform-lacks", limit.message, limit.fix, key=True)
     else:
-        first = written.replace(":", " ").partition(" ")[0]
+        first = re.split(r"[:\uff1a\s]", written, maxsplit=1)[0]
         meant = f"write {first}: {written[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
-        fix = meant or suggest_step(written) or f"there are {', '.join(STEP_COMPILERS)}"
+        fix = suggest_field_step(written) or meant or suggest_step(written) or f"there are {', '.join(STEP_COMPILERS)}"
         context.report.error((*path, written), "unknown-step", f"there is no step {written!r}", fix, key=True)
         right = "" if suggest_field_step(written) else find_misspelt_word(written, STEP_COMPILERS)
         context.report.alias_subtree((*path, written), (*path, right))
