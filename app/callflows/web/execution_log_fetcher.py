@@ -119,7 +119,7 @@ class ExecutionLogFetcher:
             await self._give_up(awaited.call, f"asked for {MAX_REFUSALS} times: {reason}")
         for old in self._list_overdue_calls():
             await self._give_up(old, f"asked for over {MAX_WAIT_SECONDS / 3600:g} hours: {reason}")
-        pause = min(FIRST_PAUSE_SECONDS * 2**self._failures_in_a_row, MAX_PAUSE_SECONDS)
+        pause = min(FIRST_PAUSE_SECONDS * 2.0**self._failures_in_a_row, MAX_PAUSE_SECONDS)
         if not self._failures_in_a_row:
             _LOG.warning("the execution log of a call was not read; it is asked for again", reason=reason, seconds=pause)
         self._failures_in_a_row = min(self._failures_in_a_row + 1, _MAX_COUNTED_FAILURES)
