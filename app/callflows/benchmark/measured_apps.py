@@ -99,8 +99,10 @@ def create_journal_free_app() -> CallEndpoint:
     async def run_lifespan(_app: Starlette) -> AsyncIterator[None]:
         metrics.start()
         freeze_loaded_objects()
-        yield
-        metrics.stop()
+        try:
+            yield
+        finally:
+            metrics.stop()
 
     return CallEndpoint(Starlette(lifespan=run_lifespan), engine, RequestTrust(settings))
 

@@ -21,6 +21,7 @@ from callflows.cli.cli_options import (
     print_notice,
     print_table,
 )
+from callflows.cli.command_groups import CommandGroup
 from callflows.cli.completion import complete_flow, complete_number
 from callflows.cli.journal_output import LogFormat, build_terminal_change, open_store, print_csv, print_json_array
 from callflows.cli.platform_output import YES_OPTION, parse_number_argument, run_with_client
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from callflows.settings import Settings
 
 
-campaign_app = typer.Typer(help="Call a list of people, and run a flow with each.", no_args_is_help=True)
+campaign_app = typer.Typer(cls=CommandGroup, help="Call a list of people, and run a flow with each.", no_args_is_help=True)
 _CAMPAIGN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _DURATION: Final = re.compile(r"([0-9]{1,4})(m|h|d)")
 _UNIT_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from callflows.journal.journal_tables import OPT_OUTS_TABLE
-from callflows.journal.upserts import INSERT_BY_DIALECT
+from callflows.journal.upserts import get_dialect_insert
 from callflows.telephony.ports import NO_OPT_OUT_REQUEST, OptOutRequest
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def store_opt_out(connection: Connection, number: str, other: str, request: OptO
     if not request.replaces(latest):
         return False
     values = {"at": request.timestamp, "out": int(request.opts_out)}
-    new = INSERT_BY_DIALECT[connection.dialect.name](OPT_OUTS_TABLE).values(pair=pair, **values)
+    new = get_dialect_insert(connection.dialect.name)(OPT_OUTS_TABLE).values(pair=pair, **values)
     connection.execute(new.on_conflict_do_update(index_elements=["pair"], set_=values))
     return request.opts_out != latest.opts_out
 

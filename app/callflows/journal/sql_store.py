@@ -24,7 +24,7 @@ from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease
-from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
+from callflows.journal.upserts import UpsertWriter, get_dialect_insert
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.ports import SENT_TEXT_MEMORY_SECONDS
 
@@ -202,7 +202,7 @@ class SqlStore:
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
         """Return True if this is the first claim of a key among all processes, as long as claims are retained."""
-        insert = INSERT_BY_DIALECT[self._engine.dialect.name]
+        insert = get_dialect_insert(self._engine.dialect.name)
         claim = (
             insert(CLAIMS_TABLE).values(kind=kind, key=key, at=at).on_conflict_do_nothing().returning(CLAIMS_TABLE.c.key)
         )
@@ -240,7 +240,7 @@ class SqlStore:
 
         On success, a given ``mark`` is stored with the lease.
         """
-        insert = INSERT_BY_DIALECT[self._engine.dialect.name]
+        insert = get_dialect_insert(self._engine.dialect.name)
         held = {"holder": holder, "until": now + seconds} | ({} if mark is None else {"mark": mark})
         free = (LEASES_TABLE.c.holder == holder) | (LEASES_TABLE.c.until <= now)
         new = insert(LEASES_TABLE).values(name=name, **held)
@@ -263,7 +263,7 @@ class SqlStore:
 
     def replace_shared_text(self, name: str, before: str, text: str) -> bool:
         """Replace a shared text, or make it. Return False if it is not ``before`` any more: another server was quicker."""
-        new = INSERT_BY_DIALECT[self._engine.dialect.name](SHARED_TEXTS_TABLE).values(name=name, text=text)
+        new = get_dialect_insert(self._engine.dialect.name)(SHARED_TEXTS_TABLE).values(name=name, text=text)
         changed = new.on_conflict_do_update(
             index_elements=["name"], set_={"text": text}, where=SHARED_TEXTS_TABLE.c.text == before
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class _KeyPatterns(NamedTuple):
     keys_by_word: Mapping[str, str]
 
 
-def _compile_patterns(words: _KeyWords) -> _KeyPatterns:
+@cache
+def _compile_patterns(language: str) -> _KeyPatterns:
+    words = _KEY_WORDS[language]
     keys_by_word = {**dict(zip(words.digits, "0123456789", strict=True)), **words.signs}
     digits, signs = "|".join(words.digits), "|".join([*sorted(words.signs, key=len, reverse=True), "[*#]"])
     ends_part = rf"(?=\s*(?:[.,;!?]|$|(?:{words.purpose}|{words.conjunction}(?!\s+more))\b))"
@@ -111,7 +114,6 @@ def _compile_patterns(words: _KeyWords) -> _KeyPatterns:
     )
 
 
-_PATTERNS: Final = {language: _compile_patterns(words) for language, words in _KEY_WORDS.items()}
 _STOP_NOT_NEEDED: Final = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bwithout\b|\bno\b)[^.!?]*$", re.IGNORECASE)
 
 
@@ -133,7 +135,8 @@ def check_menu_prompts(
     known = {*keys, stop, *(["#"] if context.report.list_faulty_names("#") else [])}
     for name, parts in parts_by_key.items():
         for part in parts:
-            patterns = _PATTERNS.get(re.split("[-_]", (part.lang or lang).lower())[0])
+            language = re.split("[-_]", (part.lang or lang).lower())[0]
+            patterns = _compile_patterns(language) if language in _KEY_WORDS else None
             for key in dict.fromkeys(_find_mentioned_keys(part.text, patterns)) if patterns else ():
                 if key not in known and not (takes_any_key and len(key) == 1):
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
