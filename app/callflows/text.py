@@ -119,9 +119,13 @@ def _find_nearest_word(word: str, candidates: tuple[str, ...], min_similarity: f
 
 def format_known_words(words: Collection[str]) -> str:
     """Return ``there are sales, support``, with the first ones of many."""
-    shown = ", ".join(itertools.islice(words, _MAX_LISTED_WORDS))
-    rest = len(words) - _MAX_LISTED_WORDS
-    return f"there are {shown}" + (f" and {rest} more" if rest > 0 else "")
+    return f"there are {format_first_items(words, _MAX_LISTED_WORDS)}"
+
+
+def format_first_items(items: Collection[str], limit: int = 5) -> str:
+    """Return ``a, b and 3 more``: all items, or the first ones of many and the number of the others."""
+    shown = ", ".join(itertools.islice(items, limit))
+    return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
 
 
 _MAX_WORD_CHARACTERS: Final = 100

@@ -33,12 +33,12 @@ class FlowOutline:
 
     def name_party(self, party: str) -> str:
         """Return the node, or else the group, that rings a party; empty if none or several do."""
-        wanted = normalize_target(party)
+        target = normalize_target(party)
 
         def rings(targets: object, depth: int = 0) -> bool:
             names = [*map(str, targets)] if isinstance(targets, list) else [str(targets)]
             return any(
-                normalize_target(name) == wanted
+                normalize_target(name) == target
                 or (
                     name in self._groups
                     and depth < len(self._groups)

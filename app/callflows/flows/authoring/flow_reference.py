@@ -325,7 +325,7 @@ def _describe_field(model: type[pydantic.BaseModel], name: str, field: FieldInfo
 def _describe_range(field: FieldInfo) -> str:
     bounds = [(word, getattr(mark, word)) for mark in field.metadata for word in ("ge", "le") if hasattr(mark, word)]
     unit = "ms" if MILLISECONDS_KIND in field.metadata else ""
-    least, most = (next((f"{value}{unit}" for word, value in bounds if word == wanted), "") for wanted in ("ge", "le"))
+    least, most = (next((f"{value}{unit}" for word, value in bounds if word == bound), "") for bound in ("ge", "le"))
     if least and most:
         return f", {least} to {most}"
     return f", at least {least}" if least else f", at most {most}" if most else ""

@@ -160,15 +160,15 @@ class FlowCompiler:
         return self._compile_nodes() if check_node_names(self.flow.flow_file.nodes, self.flow.report) else {}
 
     def _compile_nodes(self) -> dict[str, MappingProxyType[NodeEntry, tuple[Fragment, ...]]]:
-        wanted = [
+        entries = [
             (node, NodeEntry(line_answered=answered))
             for node in [START_NODE, *self.flow.flow_file.nodes]
             for answered in (False, True)
         ]
-        while wanted:
-            for node, entry in wanted:
+        while entries:
+            for node, entry in entries:
                 self.compile_node(node, entry)
-            wanted = [key for key in self.flow.ticket_links.target_documents if key not in self._compiled_nodes]
+            entries = [key for key in self.flow.ticket_links.target_documents if key not in self._compiled_nodes]
         documents: dict[str, dict[NodeEntry, tuple[Fragment, ...]]] = {node: {} for node in self.flow.node_sources}
         for (node, entry), document in self._compiled_nodes.items():
             documents[node][entry] = merge_adjacent_texts(document.fragments)

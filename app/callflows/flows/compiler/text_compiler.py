@@ -38,7 +38,8 @@ _OTHER_PLACEHOLDER: Final = re.compile(
 
 
 _SSML_TAG: Final = re.compile(
-    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+)(?:\s[^<>]*)?/?>",
+    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+|"
+    r"b|i|u|em|strong|br|div|span|font|h[1-6]|ul|ol|li|a|img|small|center)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
@@ -71,7 +72,7 @@ class TextCompiler:
         """Warn about a text that is empty, or that is no text to be spoken: SSML, a URL."""
         tag = _SSML_TAG.search(text) if isinstance(text, str) else None
         if tag:
-            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML"
+            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
             self._flow.report.warning(path, "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
         if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
             message = "the text is a URL, which is read out letter by letter"
@@ -211,8 +212,14 @@ class TextCompiler:
         self, error: ExpressionError, path: SourcePath, rule: str, message: str, *, line: int = 0
     ) -> None:
         report = self._flow.report
-        report_error = report.unknown_name if isinstance(error, UnknownNameError) else report.error
-        report_error(path, rule, message, error.fix, line=line)
+        if not isinstance(error, UnknownNameError):
+            report.error(path, rule, message, error.fix, line=line)
+            return
+        fix = error.fix
+        if error.missing_name and not self._flow.flow_file.numbers:
+            # Calls come to such a flow from other flows, whose values must be named.
+            fix = f"if another flow brings it, write receives: [{error.missing_name}]; else {fix}"
+        report.unknown_name(path, rule, message, fix, line=line)
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
         for severity, rule, message, fix in problems:

@@ -9,11 +9,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from callflows.errors import Problem
+from callflows.errors import Problem, sort_problems
 from callflows.flows.checks.cross_flow_checks import check_across_flows
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
 from callflows.flows.loader.folder_loader import (
+    BEGIN_FLOW_FIX,
     EXTENSIONS_FILE,
     find_passed_over_files,
     is_flow_file,
@@ -60,7 +61,8 @@ def check_paths(
     files: dict[Path, Path] = {}
     for path in listed_paths:
         if not path.exists():
-            problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
+            fix = f"see --flows; {BEGIN_FLOW_FIX}" if path == flows_folder else ""
+            problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder", fix))
             continue
         if path.name == OPERATION_FILE_NAME:  # checked by the command: it belongs to the client
             continue
@@ -68,10 +70,8 @@ def check_paths(
         for file in inside:
             files.setdefault(file.resolve(), file)
     if not files and not problems and not all(path.name == OPERATION_FILE_NAME for path in listed_paths):
-        fix = "begin one with callflows new NAME --template front-desk"
-        problems.append(
-            Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
-        )
+        message = "there is no flow file to check"
+        problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", message, BEGIN_FLOW_FIX))
     problems += _list_passed_over_files(listed_paths, flows_folder)
     problems += [_reject_other_file(file) for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     folders = {file.parent for file in files.values()}
@@ -87,7 +87,7 @@ def check_paths(
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
-    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+    return sort_problems(problems)
 
 
 def _has_overrides(path: Path) -> bool:
