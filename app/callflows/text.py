@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _fold_word(word: str) -> str:
     return word.casefold().replace("_", "-").replace(" ", "-")
 
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\u2212")
 _PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 
@@ -148,6 +149,6 @@ def escape_spreadsheet_formula(value: object) -> object:
     """
     if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
         return value
-    # Spreadsheets ignore spaces and invisible signs before a formula, and take the full-width signs for the plain ones.
-    first = next((sign for sign in value if sign.isprintable() and not sign.isspace()), "")
+    # Spreadsheets ignore spaces and invisible signs before a formula, and take wide and small signs for the plain ones.
+    first = unicodedata.normalize("NFKC", next((sign for sign in value if sign.isprintable() and not sign.isspace()), ""))
     return f"'{value}" if value[:1] in _FORMULA_STARTS or first in _FORMULA_STARTS else value

@@ -176,6 +176,10 @@ class FlowCompiler:
             self._check_document_limits(document, f"the document of {node!r}", ("nodes", node), fixes)
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
 
+    def list_documents(self) -> list[DocumentWriter]:
+        """Return every document that was compiled."""
+        return [*self._compiled_nodes.values()]
+
     def compile_node(self, node: str, entry: NodeEntry) -> DocumentWriter:
         """Compile a node from an entry on. The result is cached."""
         document = self._compiled_nodes.get((node, entry))

@@ -44,6 +44,10 @@ _SSML_TAG: Final = re.compile(
 )
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
 _SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
+_TRUTH_AS_TEXT: Final = re.compile(
+    r"\{\{-?\s*(caller\.anonymous|hours\.[A-Za-z0-9_]+\.open|ended\.(?:answered|message|missed|rang))\s*-?\}\}"
+)
+"""A value in a text that is true or false."""
 _SPOKEN_FILTER: Final = re.compile(r"\|\s*spoken\b")
 
 
@@ -93,10 +97,21 @@ class TextCompiler:
         """Warn about a text that is made of values only, which may all be empty."""
         if not isinstance(text, str) or self._flow.report.has_error_at(path):
             return
+        self.check_truth_in_text(text, path)
         if not self.expression_compiler.may_text_be_empty(text, self._is_filled_here):
             return
         fix = "write words beside it, or what is said instead: {{ customer.greeting | default('Welcome.') }}"
         self._flow.report.warning(path, "text-may-be-empty", f"the text may be empty: {effect}", fix)
+
+    def check_truth_in_text(self, text: str, path: SourcePath) -> None:
+        """Warn about a value in a text for people that is true or false."""
+        truth = _TRUTH_AS_TEXT.search(text)
+        if truth is None:
+            return
+        fix = f"choose words: {{% if {truth[1]} %}}yes{{% else %}}no{{% endif %}}"
+        if truth[1].startswith("hours."):
+            fix = f"write the status: {{{{ {truth[1].removesuffix('.open')}.status | spoken }}}}"
+        self._flow.report.warning(path, "truth-as-text", f"{truth[0]} reads True or False", fix)
 
     def _is_filled_here(self, name: str) -> bool:
         return name in self.assumed_names or self._flow.is_name_filled(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -27,6 +26,7 @@ from callflows.flows.loader.folder_loader import (
     reject_unreadable_file,
 )
 from callflows.flows.loader.template_samples import find_template_value_problems
+from callflows.flows.twiml.twiml_recognition import TWIML_MESSAGE, is_twiml
 from callflows.language import find_document_errors, find_element_positions, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
 from callflows.settings import OPERATION_FILE_NAME
@@ -173,7 +173,7 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     errors = find_document_errors(document, extensions=extensions)
     if errors and is_twiml(document):
         return [
-            Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file)),
+            Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, _suggest_import(file)),
             *(Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors),
         ]
     if errors:
@@ -194,7 +194,7 @@ def _reject_other_file(file: Path) -> Problem:
     with contextlib.suppress(OSError), file.open("rb") as opened:
         document = opened.read(_MAX_SNIFFED_BYTES)
         if file.suffix != _TEMPLATE_SUFFIX and b"<Response" in document and is_twiml(document):
-            return Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file))
+            return Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, _suggest_import(file))
     neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
     fixes = {
         _TEMPLATE_SUFFIX: "a template is checked with the flow file that names it",
@@ -206,24 +206,7 @@ def _reject_other_file(file: Path) -> Problem:
 
 _MAX_SNIFFED_BYTES: Final = 65536
 _TEMPLATE_SUFFIX: Final = ".j2"
-_TWIML_MESSAGE: Final = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
 
 
 def _suggest_import(file: Path) -> str:
     return f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
-
-
-def is_twiml(document: bytes) -> bool:
-    """Return True if a document has elements, attributes or texts that TwiML has, and Opentact's XML has not."""
-    return _TWIML_MARKS.search(document) is not None
-
-
-_TWIML_MARKS: Final = re.compile(
-    rb"<(?:Enqueue|Queue|Conference|Client|Leave|Refer|Message|Sms|Connect|Stream|Pay|Prompt|Start|Stop)\b"
-    rb"|<(?:Gather|Dial|Record|Say|Play|Redirect|Pause|Number)\b[^<>]*\s"
-    rb"(?:action|voice|language|callerId|input|speechTimeout|transcribe|transcribeCallback|playBeep|maxLength"
-    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult|actionOnEmptyInput)\s*="
-    rb"|<Reject\b[^<>]*\sreason\s*=|<Play\b[^<>]*\sdigits\s*=|<(?:Number|Sip)\b[^<>]*\s(?:url|username|sendDigits)\s*="
-    rb"|<(?:Redirect|Dial)\b[^<>]*>\s*[^\s<]"
-)
-"""Elements and attributes that TwiML has, and Opentact's XML has not."""

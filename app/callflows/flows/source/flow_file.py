@@ -150,6 +150,8 @@ NO_MAPPING_MESSAGE: Final = "a flow file is keys with values: numbers, nodes and
 
 def suggest_flow_shape(data: object) -> str:
     """Return the fix for a file that is a list, a text or another kind of file."""
+    if isinstance(data, str) and data.lstrip().startswith("<"):
+        return "this looks like XML: a document is named NAME.xml, and callflows import makes a flow file of TwiML"
     if isinstance(data, list):
         return "take the - before each key of the file away"
     return "write numbers: +12015550123 and, on the next line, nodes: {start: [say: Hello]}"

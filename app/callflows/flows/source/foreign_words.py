@@ -75,6 +75,8 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("timeout",): "wait, seconds, ring time, ring timeout, ring for, duration, delay",
     ("max",): "length, max length, maxlength, limit, max duration, duration, timeout, seconds",
     ("subject",): "title",
+    ("keyword",): "match, word, contains, trigger, keywords, pattern, if",
+    ("reply",): "answer, text, say, message, response, respond, sms, body",
     ("secret",): "hidden, masked, private, sensitive",
 }
 """Own words with the other words for them. A word may have several meanings, of which the place tells the right one."""
