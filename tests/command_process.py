@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from callflows.cli import main
+from callflows.cli.command_table import ROOT_COMMANDS
 from waiting import MAX_COMMAND_SECONDS, stop_process, wait_for_exit, wait_for_server
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ FORKING = multiprocessing.get_context("forkserver")
 """Makes processes that have the package loaded."""
 FORKING.set_forkserver_preload(
     [
+        *(f"callflows.cli.{command.module}" for command in ROOT_COMMANDS.values()),
         "callflows.cli.root_commands",
         "callflows.flows.loader.check_runner",
         "callflows.journal.sql_store",

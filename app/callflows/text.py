@@ -10,6 +10,7 @@ import contextvars
 import functools
 import itertools
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -139,9 +140,13 @@ def _find_nearest_word(word: str, candidates: tuple[str, ...], min_similarity: f
 
 def format_known_words(words: Collection[str]) -> str:
     """Return ``there are sales, support``, with the first ones of many."""
-    shown = ", ".join(itertools.islice(words, _MAX_LISTED_WORDS))
-    rest = len(words) - _MAX_LISTED_WORDS
-    return f"there are {shown}" + (f" and {rest} more" if rest > 0 else "")
+    return f"there are {format_first_items(words, _MAX_LISTED_WORDS)}"
+
+
+def format_first_items(items: Collection[str], limit: int = 5) -> str:
+    """Return ``a, b and 3 more``: all items, or the first ones of many and the number of the others."""
+    shown = ", ".join(itertools.islice(items, limit))
+    return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
 
 
 _MAX_WORD_CHARACTERS: Final = 100
@@ -153,7 +158,7 @@ def _fold_word(word: str) -> str:
     return word.casefold().replace("_", "-").replace(" ", "-")
 
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\u2212")
 _PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 
@@ -164,6 +169,6 @@ def escape_spreadsheet_formula(value: object) -> object:
     """
     if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
         return value
-    # Spreadsheets ignore spaces and invisible signs before a formula, and take the full-width signs for the plain ones.
-    first = next((sign for sign in value if sign.isprintable() and not sign.isspace()), "")
+    # Spreadsheets ignore spaces and invisible signs before a formula, and take wide and small signs for the plain ones.
+    first = unicodedata.normalize("NFKC", next((sign for sign in value if sign.isprintable() and not sign.isspace()), ""))
     return f"'{value}" if value[:1] in _FORMULA_STARTS or first in _FORMULA_STARTS else value

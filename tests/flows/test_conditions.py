@@ -117,6 +117,20 @@ def test_norway_is_no_no():
     assert holds("caller.region and not not caller.region and caller.region == 'NO'", from_="+4722345678")
 
 
+@pytest.mark.parametrize("value", ["caller.region", "caller.region or 'US'", "[caller.region] | first"])
+def test_norway_is_true_also_after_it_was_remembered_and_travelled_in_a_ticket(value):
+    steps = f"""
+- set: {{r: "{value}", rest: caller.number}}
+- say: "{{% if r %}}here{{% endif %}}"
+- collect: {{into: pin, digits: 1, prompt: Enter it.}}
+- when: r and r == "NO"
+  say: "{{{{ r }}}}, {{{{ rest }}}}"
+"""
+    call = Conversation(compile_valid_flow(make_flow_text(steps)), from_="+4722345678")
+    assert call.spoken_texts[0] == "here"
+    assert call.press_keys("1").spoken_texts == ["NO, +4722345678"]
+
+
 @pytest.mark.parametrize("word", ["nein", "Inactive", "n/a"])
 def test_a_variable_that_reads_like_a_no_and_is_true_is_a_warning(word):
     for asked, rules in (

@@ -25,6 +25,13 @@ _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 15.0
 
 
+def _read_thread_nanoseconds(file: Path) -> int:
+    try:
+        return int(file.read_text(encoding="ascii").split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # the thread ended after it was listed
+
+
 class MeasuredServer(NamedTuple):
     """A running server on a port of this machine."""
 
@@ -34,7 +41,7 @@ class MeasuredServer(NamedTuple):
     def read_cpu_seconds(self) -> float:
         """Return the processor time of all threads of the server and its processes, in seconds."""
         files = [file for pid in list_process_tree(self.pid) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-        return sum(int(file.read_text(encoding="ascii").split()[0]) for file in files) / 1e9
+        return sum(map(_read_thread_nanoseconds, files)) / 1e9
 
     def read_memory(self) -> float:
         """Return the memory that the server has for itself, in MB: what it shares with other processes is divided."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -14,6 +15,8 @@ _STOPPED_EXIT_CODE = 130
 
 def main() -> None:
     """Run the command line. Ctrl-C and a missing library end it with a sentence, also while it is being imported."""
+    # Imports leave no garbage, and the searches for it would take a sixth of the start of a server.
+    gc.set_threshold(20_000, 50, 100)
     try:
         from callflows.cli.root_commands import run_command_line
 

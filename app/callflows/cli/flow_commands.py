@@ -1,4 +1,4 @@
-"""Commands for one flow: create, show, export, and override opening hours."""
+"""Commands for flows: their numbers, create, show, export, and override opening hours."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from callflows.cli.cli_options import (
     build_command_options,
     exit_with_notice,
     load_command_settings,
+    print_notice,
+    show_progress,
 )
 from callflows.cli.completion import complete_flow, complete_hours, complete_node
 from callflows.cli.journal_output import record_audit
@@ -23,6 +25,37 @@ if TYPE_CHECKING:
     from callflows.errors import Problem
     from callflows.flows.authoring.diagram import FlowDiagram
     from callflows.settings import Settings
+
+
+def numbers(
+    flows: FLOWS_OPTION = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="The output format.")] = TableFormat.text,
+) -> None:
+    """List every number and the flow that answers it."""
+    import json
+
+    from callflows.flows.loader.folder_loader import BEGIN_FLOW_FIX, load_flow_folder
+
+    settings = load_command_settings(flows=flows)
+    with show_progress("loading") as on_progress:
+        loaded = load_flow_folder(settings.flows, build_command_options(settings), on_progress)
+    rows = [
+        {"number": claim.number, "flow": flow.name, "file": claim.file, "line": claim.line, "broken": bool(flow.problems)}
+        for flow in loaded.book.flows.values()
+        for claim in flow.claims
+    ]
+    if output is TableFormat.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        width = max((len(str(row["number"])) for row in rows), default=0)
+        for row in rows:
+            broken = "  (broken)" if row["broken"] else ""
+            print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}{broken}")
+    for problem in loaded.problems:
+        print_notice(str(problem))
+    if not rows and not loaded.problems:
+        print_notice(f"there is no flow in {settings.flows}/: {BEGIN_FLOW_FIX}")
+    raise typer.Exit(1 if loaded.has_errors else 0)
 
 
 class PictureFormat(StrEnum):
@@ -202,7 +235,7 @@ def override(
     settings = load_command_settings(flows=flows)
     known = load_flow_folder(settings.flows, build_command_options(settings)).book.flows
     if flow not in known:
-        near = format_suggestion(flow, [*known]) or f"there are {', '.join(known)}"
+        near = format_suggestion(flow, [*known]) or (f"there are {', '.join(known)}" if known else "see --flows")
         _exit_with_usage_error(f"there is no flow {flow!r} ({near})")
     names = known[flow].hours_names
     if hours not in names:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from callflows.cli.cli_options import FLOWS_OPTION, TableFormat, exit_with_notice, load_command_settings, print_notice
+from callflows.cli.command_groups import CommandGroup
 
 
 class DialectOption(StrEnum):
@@ -85,7 +86,7 @@ def _render_word_pages(words: list[str]) -> str:
         raise
 
 
-schema_app = typer.Typer(help="Print schemas.", no_args_is_help=True)
+schema_app = typer.Typer(cls=CommandGroup, help="Print schemas.", no_args_is_help=True)
 
 
 @schema_app.command("xml", epilog="Example: callflows schema xml --dialect classic > classic.xsd")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+
+from callflows.cli.command_groups import LazyGroup
 
 
-class OpentactGroup(TyperGroup):
+class OpentactGroup(LazyGroup):
     """Builds the commands of one group at a time."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as the base class has it
@@ -21,9 +22,10 @@ class OpentactGroup(TyperGroup):
 
         return build_group_command(cmd_name)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - as the base class has it
-        self.commands = dict.fromkeys(self.list_commands(ctx))  # type: ignore[assignment] # names for "did you mean" alone
-        return super().resolve_command(ctx, args)
+    def get_summary(self, ctx: Any, name: str) -> str:  # noqa: ANN401 - as the base class has it
+        from callflows.cli.operation_commands import GROUP_HELP
+
+        return GROUP_HELP.get(name) or super().get_summary(ctx, name)
 
 
 opentact_app = typer.Typer(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from callflows.cli.cli_options import TableFormat, confirm_plan, exit_with_notice, load_command_settings, print_notice
+from callflows.cli.command_groups import CommandGroup
 from callflows.cli.platform_output import (
     DRY_RUN_OPTION,
     ROW_LIMIT_OPTION,
@@ -107,7 +108,7 @@ def build_group_command(group: str) -> Any:  # noqa: ANN401 - a command of typer
     names = sorted({*written, *built})
     if not names:
         return None
-    root = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    root = typer.Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
     apps = {"": root}
     for name in names:
         *above, word = name.split(" ")
@@ -128,7 +129,9 @@ def _open_group(apps: dict[str, typer.Typer], words: list[str]) -> typer.Typer:
     """Return the app of a group, with the groups above it."""
     path = " ".join(words)
     if path not in apps:
-        apps[path] = typer.Typer(name=words[-1], help=GROUP_HELP[path], no_args_is_help=True)
+        apps[path] = typer.Typer(
+            name=words[-1], help=GROUP_HELP[path], no_args_is_help=True, cls=CommandGroup, rich_markup_mode=None
+        )
         _open_group(apps, words[:-1]).add_typer(apps[path])
     return apps[path]
 

@@ -9,9 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from callflows.cli.cli_options import TableFormat, exit_with_notice, print_notice, print_table
+from callflows.cli.command_groups import CommandGroup
 from callflows.cli.journal_output import build_terminal_change, open_store, require_known_value
 
-token_app = typer.Typer(help="Make, list and revoke tokens of the HTTP API.", no_args_is_help=True)
+token_app = typer.Typer(cls=CommandGroup, help="Make, list and revoke tokens of the HTTP API.", no_args_is_help=True)
 _SECONDS_PER_DAY: Final = 86_400.0
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from callflows.cli.cli_options import exit_with_notice, load_command_settings, print_notice, print_table
+from callflows.cli.command_groups import CommandGroup
 from callflows.cli.journal_output import record_audit, require_known_value
 
-user_app = typer.Typer(help="Name the people of the console in the browser.", no_args_is_help=True)
+user_app = typer.Typer(cls=CommandGroup, help="Name the people of the console in the browser.", no_args_is_help=True)
 
 
 @user_app.command("add", epilog="Example: callflows user add ann --role operator")

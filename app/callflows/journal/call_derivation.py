@@ -25,7 +25,7 @@ from callflows.journal.journal_tables import (
     VISITS_TABLE,
 )
 from callflows.journal.stored_rows import StoredCall
-from callflows.journal.upserts import INSERT_BY_DIALECT
+from callflows.journal.upserts import get_dialect_insert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -149,7 +149,7 @@ def _replace_derived_rows(connection: Connection, derived: Sequence[tuple[Journa
     for table in (ENDINGS_TABLE, VISITS_TABLE):
         connection.execute(delete(table).where(table.c.call.in_(ids)))
     endings = [{"call": call["id"], "at": call["started"], **facts.ending._asdict()} for call, facts in derived]
-    new = INSERT_BY_DIALECT[connection.dialect.name]
+    new = get_dialect_insert(connection.dialect.name)
     connection.execute(new(ENDINGS_TABLE).on_conflict_do_nothing(), endings)
     visits = [
         build_visit_row(call["id"], number, visit) for call, facts in derived for number, visit in enumerate(facts.visits)

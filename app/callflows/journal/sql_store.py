@@ -23,8 +23,8 @@ from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE, SHARED_
 from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
-from callflows.journal.stored_rows import StoredLease
-from callflows.journal.upserts import INSERT_BY_DIALECT, UpsertWriter
+from callflows.journal.stored_rows import StoredLease, split_list
+from callflows.journal.upserts import UpsertWriter, get_dialect_insert
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.ports import SENT_TEXT_MEMORY_SECONDS
 
@@ -202,7 +202,7 @@ class SqlStore:
 
     def claim_key(self, kind: str, key: str, at: float) -> bool:
         """Return True if this is the first claim of a key among all processes, as long as claims are retained."""
-        insert = INSERT_BY_DIALECT[self._engine.dialect.name]
+        insert = get_dialect_insert(self._engine.dialect.name)
         claim = (
             insert(CLAIMS_TABLE).values(kind=kind, key=key, at=at).on_conflict_do_nothing().returning(CLAIMS_TABLE.c.key)
         )
@@ -215,9 +215,16 @@ class SqlStore:
             connection.execute(delete(CLAIMS_TABLE).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key))
 
     def is_claimed(self, kind: str, key: str) -> bool:
+        return key in self.find_claimed_keys(kind, [key])
+
+    def find_claimed_keys(self, kind: str, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that are claimed."""
+        table, claimed = CLAIMS_TABLE, set[str]()
         with self._open_read_connection() as connection:
-            claimed = select(CLAIMS_TABLE.c.key).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key)
-            return connection.execute(claimed).first() is not None
+            for some_keys in split_list(keys):
+                query = select(table.c.key).where(table.c.kind == kind, table.c.key.in_(some_keys))
+                claimed |= {*connection.execute(query).scalars()}
+        return claimed
 
     def count_text(
         self, conversation: str, digest: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]
@@ -240,7 +247,7 @@ class SqlStore:
 
         On success, a given ``mark`` is stored with the lease.
         """
-        insert = INSERT_BY_DIALECT[self._engine.dialect.name]
+        insert = get_dialect_insert(self._engine.dialect.name)
         held = {"holder": holder, "until": now + seconds} | ({} if mark is None else {"mark": mark})
         free = (LEASES_TABLE.c.holder == holder) | (LEASES_TABLE.c.until <= now)
         new = insert(LEASES_TABLE).values(name=name, **held)
@@ -263,7 +270,7 @@ class SqlStore:
 
     def replace_shared_text(self, name: str, before: str, text: str) -> bool:
         """Replace a shared text, or make it. Return False if it is not ``before`` any more: another server was quicker."""
-        new = INSERT_BY_DIALECT[self._engine.dialect.name](SHARED_TEXTS_TABLE).values(name=name, text=text)
+        new = get_dialect_insert(self._engine.dialect.name)(SHARED_TEXTS_TABLE).values(name=name, text=text)
         changed = new.on_conflict_do_update(
             index_elements=["name"], set_={"text": text}, where=SHARED_TEXTS_TABLE.c.text == before
         )

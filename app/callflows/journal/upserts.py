@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import func
 from sqlalchemy.sql.functions import GenericFunction
@@ -34,7 +35,6 @@ class lesser(GenericFunction[Any]):  # noqa: N801 - as above
     inherit_cache = True
 
 
-INSERT_BY_DIALECT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _SQL_FUNCTION_NAMES: Final = {("sqlite", "greater"): "max", ("sqlite", "lesser"): "min"} | {
     ("postgresql", "greater"): "greatest",
     ("postgresql", "lesser"): "least",
@@ -55,11 +55,18 @@ def _compile_extreme(element: GenericFunction[Any], compiler: SQLCompiler, **opt
     )
 
 
+@cache
+def get_dialect_insert(dialect: str) -> Any:  # noqa: ANN401 - a class of each dialect
+    """Return the dialect's INSERT, which has ON CONFLICT."""
+    # Imported by name, because few servers need the dialect of PostgreSQL, which takes long to import.
+    return importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert
+
+
 class UpsertWriter:
     """Writes rows. The statement of each table is compiled only once, because batches are frequent."""
 
     def __init__(self, dialect: Dialect) -> None:
-        insert = INSERT_BY_DIALECT[dialect.name]
+        insert = get_dialect_insert(dialect.name)
         inserts: dict[str, Insert] = {
             name: insert(table).on_conflict_do_nothing() for name, table in APPEND_ONLY_TABLES.items()
         }

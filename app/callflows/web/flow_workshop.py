@@ -30,7 +30,7 @@ from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.included_files import read_own_source
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
 from callflows.journal.inbox import CALL_KIND
-from callflows.web.command_process import TriedDraft
+from callflows.web.command_process import REPLAY_PRIORITY, TriedDraft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -138,7 +138,9 @@ class FlowWorkshop:
         ``filters`` are options of ``callflows replay`` without their dashes.
         """
         arguments = [f"--{name}={value}" for name, value in filters.items() if value]
-        return self._processes.stream_lines("replay", "--format", "jsonl", *arguments, draft=draft)
+        return self._processes.stream_lines(
+            "replay", "--format", "jsonl", *arguments, draft=draft, priority=REPLAY_PRIORITY
+        )
 
     async def replay_call(self, call: str, draft: TriedDraft | None = None) -> dict[str, Any]:
         """Replay a past call; return the JSON of ``callflows replay``: both routes, and the first difference."""

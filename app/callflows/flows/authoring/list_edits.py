@@ -117,8 +117,8 @@ def add_entry(text: str, new: ListEntry) -> str:
 
 def remove_entry(text: str, entry: str) -> str:
     """Return the text of a list without an entry. Raises ValueEditError if there is none."""
-    wanted = normalize_list_entry(entry)
-    first_lines = {known.line for known in list_entries(text) if wanted and known.entry == wanted}
+    normalized = normalize_list_entry(entry)
+    first_lines = {known.line for known in list_entries(text) if normalized and known.entry == normalized}
     if not first_lines:
         raise ValueEditError(f"{entry!r} is not in the list")
     rows = _read_rows(text, _find_list_form(text)[0])

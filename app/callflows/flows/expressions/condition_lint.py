@@ -26,7 +26,8 @@ from callflows.telephony.phone_numbers import (
     parse_caller_number,
     parse_e164,
 )
-from callflows.text import format_suggestion
+from callflows.telephony.state_codes import STATE_CODES, STATE_CODES_BY_NAME
+from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -256,6 +257,7 @@ def _lint_comparison(node: nodes.Compare) -> Iterator[ConditionProblem]:
 def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
     name = dotted_name_of(one)
     if not name:
+        yield from _lint_slice(one, op, other)
         return
     if _suggest_field(name):
         in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
@@ -302,7 +304,14 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
     elif known is not None and value not in known:
         yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
-        yield ConditionProblem("warning", "comparison", never, form[1])
+        yield ConditionProblem("warning", "comparison", never, _suggest_code(name, value) or form[1])
+    elif name == "caller.state" and value and value not in STATE_CODES and value != UNKNOWN_VALUE:
+        yield ConditionProblem(
+            "warning", "comparison", never, "no state or province has this code; there are NJ, ON and others"
+        )
+    elif name == "caller.national" and isinstance(value, str) and _DIGITS_ONLY.fullmatch(value):
+        fix = 'it is written as people write it, as "(201) 555-0123": compare caller.number with "+12015550123"'
+        yield ConditionProblem("warning", "comparison", never, fix)
     elif name in _TEXT_NAMES and _is_never_a_number(name, op, value):
         fix = 'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
         yield ConditionProblem("warning", "comparison", never, fix if name in _PHONE_NUMBER_NAMES else "write it in quotes")
@@ -311,6 +320,54 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
         yield ConditionProblem("warning", "comparison", never, fix)
     elif name in _PHONE_NUMBER_NAMES:
         yield from _lint_phone_number(name, value)
+
+
+_DIGITS_ONLY: Final = re.compile(r"\+?[0-9]{7,}")
+
+
+def _suggest_code(name: str, value: str) -> str:
+    """Return the code of a country or a state that is written in small letters, with another code, or as a name."""
+    if name == "caller.state":
+        names = {known.casefold(): code for known, code in STATE_CODES_BY_NAME.items()}
+        code = value.upper().replace(".", "")
+        return Suggestion(code if code in STATE_CODES else names.get(value.casefold(), ""))
+    if not name.endswith(".region"):
+        return ""
+    code = {"USA": "US", "GBR": "GB", "CAN": "CA", "MEX": "MX", "DEU": "DE", "FRA": "FR", "ESP": "ES"}.get(
+        value.upper(), value
+    )
+    return _REGION_FIXES.get(code.upper(), "") or Suggestion(code.upper() if code.upper() in list_regions() else "")
+
+
+def _lint_slice(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
+    """Report a text that a part of a text never equals: it has another length, or no plus as numbers have."""
+    if not (isinstance(one, nodes.Getitem) and isinstance(one.arg, nodes.Slice)) or op in _ORDER_OPERATORS:
+        return
+    start, stop = (_read_bound(bound) for bound in (one.arg.start, one.arg.stop))
+    length = stop if not start and stop else -start if start and stop is None else 0
+    name = dotted_name_of(one.node)
+    is_part_of_text = isinstance(other, nodes.Const) and op in ("in", "notin")
+    if one.arg.step is not None or length <= 0 or not name or is_part_of_text:
+        return
+    for value in _constant_values(other):
+        if not isinstance(value, str) or not value:
+            continue
+        part = f"the {'first' if not start else 'last'} {length} characters of {name}"
+        if name in _PHONE_NUMBER_NAMES and not start and value[0].isdecimal():
+            fix = f'numbers begin with a plus: {name}[:{len(value) + 1}] == "+{value}"'
+        elif len(value) != length:
+            cut = f"[:{len(value)}]" if not start else f"[-{len(value)}:]"
+            fix = f"it has {len(value)} characters: compare {name}{cut}"
+        else:
+            continue
+        yield ConditionProblem("warning", "comparison", f"{part} are never {value!r}", fix)
+
+
+def _read_bound(bound: nodes.Node | None) -> int | None:
+    """Return a whole number as a bound of a slice has it; None without one."""
+    sign, inner = (-1, bound.node) if isinstance(bound, nodes.Neg) else (1, bound)
+    is_number = isinstance(inner, nodes.Const) and isinstance(inner.value, int) and not isinstance(inner.value, bool)
+    return sign * inner.value if is_number else None  # type: ignore[union-attr]
 
 
 def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
