@@ -84,7 +84,7 @@ from callflows.web.sound_files import create_sound_router
 from callflows.web.webhook_routes import create_webhook_router
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.types import ASGIApp
 
@@ -361,115 +361,92 @@ class Installation:
 
     def _register_metrics(self) -> None:
         jobs, effects = self._job_runner, self._live_effects
-
-        def read_one(get_number: Callable[[], float]) -> Callable[[], Mapping[tuple[str, ...], float]]:
-            return lambda: {(): get_number()}
-
         self.answer_metrics.add_metrics(
             ComponentMetric(
                 "callflows_flows",
                 "max",
                 "Flows: live, broken, or stale (an earlier version is live)",
-                ["state"],
                 lambda: self.library.loaded_flows.state_counts,
+                ["state"],
             ),
             ComponentMetric(
                 "callflows_effects",
                 "counter",
                 "Effects and lookups, by their result",
-                ["kind", "result"],
                 effects.count_results,
+                ["kind", "result"],
             ),
             ComponentMetric(
-                "callflows_effects_pending",
-                "sum",
-                "Effects without a result",
-                [],
-                read_one(lambda: effects.get_status()["waiting"]),
+                "callflows_effects_pending", "sum", "Effects without a result", lambda: effects.get_status()["waiting"]
             ),
             ComponentMetric(
                 "callflows_effects_oldest_pending_seconds",
                 "max",
                 "Age of the oldest effect without a result",
-                [],
-                read_one(lambda: effects.get_status()["oldest_seconds"]),
+                lambda: effects.get_status()["oldest_seconds"],
             ),
             ComponentMetric(
-                "callflows_sandbox_jobs",
-                "counter",
-                "Jobs for sandbox processes",
-                [],
-                read_one(lambda: jobs.worker_counts()["asked"]),
+                "callflows_sandbox_jobs", "counter", "Jobs for sandbox processes", lambda: jobs.worker_counts()["asked"]
             ),
             ComponentMetric(
                 "callflows_sandbox_jobs_overdue",
                 "counter",
                 "Jobs that did not end in time",
-                [],
-                read_one(lambda: jobs.worker_counts()["overdue"]),
+                lambda: jobs.worker_counts()["overdue"],
             ),
             ComponentMetric(
                 "callflows_sandbox_jobs_running",
                 "sum",
                 "Jobs in sandbox processes now",
-                [],
-                read_one(lambda: jobs.worker_counts()["running"]),
+                lambda: jobs.worker_counts()["running"],
             ),
             ComponentMetric(
-                "callflows_sandbox_processes",
-                "sum",
-                "Sandbox processes now",
-                [],
-                read_one(lambda: jobs.worker_counts()["processes"]),
+                "callflows_sandbox_processes", "sum", "Sandbox processes now", lambda: jobs.worker_counts()["processes"]
             ),
             ComponentMetric(
                 "callflows_sandbox_processes_ended",
                 "counter",
                 "Sandbox processes that died, or were killed and replaced because a job did not stop",
-                ["cause"],
                 lambda: {cause: jobs.worker_counts()[cause] for cause in ("died", "replaced")},
+                ["cause"],
             ),
             ComponentMetric(
                 "callflows_journal_entries",
                 "counter",
                 "Events and answers, by their result in the journal",
-                ["result"],
                 self.journal.count_results,
+                ["result"],
             ),
             ComponentMetric(
                 "callflows_journal_database_up",
                 "min",
                 "1 if the database of the journal can be reached",
-                [],
-                read_one(lambda: self.journal.get_status()["database"] == "ok"),
+                lambda: self.journal.get_status()["database"] == "ok",
             ),
             ComponentMetric(
                 "callflows_journal_spooled_bytes",
                 "sum",
                 "Bytes in files that wait for the database",
-                [],
-                read_one(lambda: self.journal.get_status()["spooled_bytes"]),
+                lambda: self.journal.get_status()["spooled_bytes"],
             ),
             ComponentMetric(
                 "callflows_watcher_last_look_seconds",
                 "max",
                 "Seconds since the flow files were looked at",
-                [],
-                read_one(lambda: self._folder_watcher.get_status()["last_look_seconds"]),
+                lambda: self._folder_watcher.get_status()["last_look_seconds"],
             ),
             ComponentMetric(
                 "callflows_watcher_stuck",
                 "max",
                 "1 if the look at the flow files is stuck",
-                [],
-                read_one(lambda: bool(self._folder_watcher.get_status()["problem"])),
+                lambda: bool(self._folder_watcher.get_status()["problem"]),
             ),
             ComponentMetric(
                 "callflows_build_info",
                 "max",
                 "1, with the version of the server",
-                ["version"],
                 lambda: {importlib.metadata.version("callflows"): 1},
+                ["version"],
             ),
         )
         lines = self._line_checker
@@ -478,22 +455,21 @@ class Installation:
                 "callflows_line_up",
                 "min",
                 "1 if a caller hears the flow, 0 if the fallback or nothing; by calls of our own through PUBLIC_URL",
-                ["flow"],
                 lines.read_line_states,
+                ["flow"],
             ),
             ComponentMetric(
                 "callflows_line_check_timestamp_seconds",
                 "max",
                 "When all flows were rung last, in seconds since 1970",
-                [],
                 lines.read_check_time,
             ),
             ComponentMetric(
                 "callflows_line_checks",
                 "counter",
                 "Calls of our own, by what the caller hears",
-                ["hears"],
                 lines.count_results,
+                ["hears"],
             ),
         )
         if self._event_listener is not None:
@@ -503,8 +479,17 @@ class Installation:
                     "callflows_events_connected",
                     "max",
                     "1 if a process of this server receives Opentact's events",
-                    [],
-                    read_one(lambda: bool(listener.get_status()["connected"])),
+                    lambda: bool(listener.get_status()["connected"]),
+                )
+            )
+        if self._console_listener is not None:
+            console = self._console_listener
+            self.answer_metrics.add_metrics(
+                ComponentMetric(
+                    "callflows_console_listening",
+                    "min",
+                    "1 if every process serves the console at its own address",
+                    lambda: bool(console.get_status()["listening"]),
                 )
             )
 
@@ -534,7 +519,7 @@ class Installation:
             _LOG.error("CALLFLOWS_CONTROL=push needs CALLFLOWS_PUBLIC_URL and a token of Opentact: no call is answered now")
 
     def get_status(self) -> dict[str, Any]:
-        """Return the status of the journal, the event connection, the effects and the watcher of the flow files."""
+        """Return the status of each part, by its name; that of the console only if it has an address of its own."""
         events = (
             self._event_listener.get_status()
             if self._event_listener is not None
@@ -546,6 +531,7 @@ class Installation:
             "effects": self._live_effects.get_status(),
             "watcher": self._folder_watcher.get_status(),
             "lines": self._line_checker.get_status(),
+            **({"console": self._console_listener.get_status()} if self._console_listener is not None else {}),
         }
 
     def _record_live_versions(self, book: FlowBook, before: FlowBook | None = None) -> None:
@@ -577,49 +563,56 @@ class Installation:
 
     @contextlib.asynccontextmanager
     async def run_lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        """Start all parts, then stop them when the server ends."""
-        self._log_writer.start()
-        self.answer_metrics.start()
-        self.journal.start()
-        self._record_live_versions(self._flow_versions.book)
-        await self._live_effects.start()
+        """Start all parts, then stop them when the server ends.
+
+        If a part cannot be started, or the server fails, the parts that were started are stopped all the same; a part that
+        cannot be stopped keeps no other part from its stop.
+        """
         self._loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as started_parts:
+            await self._start_parts(started_parts)
+            yield
+
+    async def _start_parts(self, started_parts: contextlib.AsyncExitStack) -> None:
+        """Start all parts, each with its stop on the stack: parts that use another are started later and stop earlier."""
+        on_stop, on_async_stop = started_parts.callback, started_parts.push_async_callback
+        on_stop(self._log_writer.stop)
+        self._log_writer.start()
+        if self._traces is not None:
+            on_async_stop(asyncio.to_thread, self._traces.stop)
+        on_stop(self.answer_metrics.stop)
+        self.answer_metrics.start()
+        on_async_stop(asyncio.to_thread, self.journal.stop)
+        self.journal.start()
+        on_stop(lambda: self._record_live_versions(self._flow_versions.book))
+        self._record_live_versions(self._flow_versions.book)
+        if self.opentact is not None:
+            on_async_stop(self.opentact.close)
+        await self._live_effects.start()
+        on_async_stop(self._live_effects.stop, STOP_GRACE_SECONDS)
+        on_async_stop(self._job_runner.stop)
         await self._prepare_flows(self._flow_versions.book)
         freeze_loaded_objects()
-        self._folder_watcher.start()
-        self._call_end_handler.start()
         self._call_counter.start()
+        on_async_stop(self._call_counter.stop, STOP_GRACE_SECONDS)
+        if self._execution_logs is not None:
+            on_async_stop(self._execution_logs.stop)
+        self._call_end_handler.start()
+        on_async_stop(self._call_end_handler.stop)
+        on_async_stop(self.event_intake.stop, STOP_GRACE_SECONDS)
         if self._event_listener is not None:
             self._event_listener.start()
+            on_async_stop(self._event_listener.stop)
+        self._folder_watcher.start()
+        on_stop(self._folder_watcher.stop)
         if self._console_listener is not None:
             self._console_listener.start()
+            on_async_stop(self._console_listener.stop)
         self._line_checker.start()
+        on_async_stop(self._line_checker.stop)
         if self._override_sharing is not None:
             self._override_sharing.start()
-        yield
-        if self._override_sharing is not None:
-            await self._override_sharing.stop()
-        await self._line_checker.stop()
-        if self._console_listener is not None:
-            await self._console_listener.stop()
-        self._folder_watcher.stop()
-        if self._event_listener is not None:
-            await self._event_listener.stop()
-        await self.event_intake.stop(STOP_GRACE_SECONDS)
-        await self._call_end_handler.stop()
-        if self._execution_logs is not None:
-            await self._execution_logs.stop()
-        await self._call_counter.stop(STOP_GRACE_SECONDS)
-        await self._job_runner.stop()
-        await self._live_effects.stop(STOP_GRACE_SECONDS)
-        if self.opentact is not None:
-            await self.opentact.close()
-        self._record_live_versions(self._flow_versions.book)
-        await asyncio.to_thread(self.journal.stop)
-        self.answer_metrics.stop()
-        if self._traces is not None:
-            await asyncio.to_thread(self._traces.stop)
-        self._log_writer.stop()
+            on_async_stop(self._override_sharing.stop)
 
 
 def freeze_loaded_objects() -> None:

@@ -23,10 +23,11 @@ METRIC_NAME = re.compile(r"\b(?:callflows|process)_[a-z_]+\b")
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory) -> dict[str, str]:
-    """The metrics of a server with an account, and their types."""
+    """The metrics of a server with an account and an address of the console, and their types."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "desk.yaml").write_text("numbers: +12015550123\nnodes: {start: [{say: Hello}]}\n", encoding="utf-8")
-    app = create_app(Settings(_env_file=None, flows=folder, data=folder / "data", opentact_token="x"))  # noqa: S106 - a test's
+    settings = Settings(_env_file=None, flows=folder, data=folder / "data", opentact_token="x", console_port=9)  # noqa: S106 - a test's
+    app = create_app(settings)
 
     async def read_metrics() -> str:
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 40_000))

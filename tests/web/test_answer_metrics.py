@@ -195,9 +195,9 @@ def test_a_worker_that_ended_leaves_its_counters_and_takes_its_gauges_with_it(tm
     next(tmp_path.glob(f"{os.getpid()}.json")).rename(tmp_path / f"{os.getppid()}.json")
     metrics = AnswerMetrics(create_line_renderer("json"), io.StringIO(), shared_counts=SharedCounts(tmp_path))
     metrics.add_metrics(
-        ComponentMetric("callflows_jobs", "counter", "", ["result"], lambda: {"done": 1}),
-        ComponentMetric("callflows_processes", "sum", "", [], lambda: {(): 1}),
-        ComponentMetric("callflows_oldest_seconds", "max", "", [], lambda: {(): 4}),
+        ComponentMetric("callflows_jobs", "counter", "", lambda: {"done": 1}, ["result"]),
+        ComponentMetric("callflows_processes", "sum", "", lambda: 1),
+        ComponentMetric("callflows_oldest_seconds", "max", "", lambda: 4),
     )
     text = metrics.render_prometheus()[0].decode()
     assert 'callflows_answers_total{flow="desk",outcome="answered"} 10.0' in text

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import threading
 import wave
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -20,6 +23,7 @@ from in_process_server import (
     send_request,
 )
 
+from callflows.errors import SettingsError
 from callflows.server import create_app
 from shipped_flows import copy_shipped_flows
 from waiting import run_bounded
@@ -104,6 +108,47 @@ def test_flows_that_send_mails_without_a_mail_server_are_named_at_the_start(tmp_
         app = create_app(build_settings(flows=tmp_path, smtp_url=url, mail_from="phone@example.com" if url else ""))
         lines = [json.loads(line) for line in log_of(app, capsys).splitlines()]
         assert [line["flows"] for line in lines if line["event"].startswith("CALLFLOWS_SMTP_URL is not set")] == warned
+
+
+# The life of a server
+
+
+def list_parts_left(work) -> set[str]:
+    """The threads and tasks that a server has left behind, once its life has ended with an error."""
+    threads = {thread.name for thread in threading.enumerate()}
+
+    async def run() -> set[str]:
+        with pytest.raises((SettingsError, ZeroDivisionError)):
+            await work()
+        own = {asyncio.current_task()}
+        return {str(task.get_coro()) for task in asyncio.all_tasks() - own}
+
+    tasks = run_bounded(run())
+    return tasks | {thread.name for thread in threading.enumerate() if thread.name not in threads}
+
+
+def test_a_server_that_fails_stops_all_its_parts(flows):
+    app = create_app(build_settings(flows=flows, public_url="http://127.0.0.1:9", line_check_seconds=60))
+
+    async def fail() -> None:
+        async with app._other_app.router.lifespan_context(app._other_app):  # noqa: SLF001 - as uvicorn does
+            assert "watcher" in {thread.name for thread in threading.enumerate()}
+            raise ZeroDivisionError
+
+    assert list_parts_left(fail) == set()
+
+
+def test_a_server_whose_last_part_cannot_start_stops_the_parts_before(flows):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        app = create_app(build_settings(flows=flows, console_port=other.getsockname()[1]))
+
+        async def fail() -> None:
+            async with app._other_app.router.lifespan_context(app._other_app):  # noqa: SLF001 - as uvicorn does
+                raise AssertionError
+
+        assert list_parts_left(fail) == set()
 
 
 # Flows that are wrong

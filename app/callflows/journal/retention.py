@@ -47,7 +47,8 @@ class Retention:
     def stop(self) -> None:
         """Stop after the running transaction; wait at most 5 seconds."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():  # not if another part of the server could not start
+            self._thread.join(timeout=5)
 
     def _run_erasure(self) -> None:
         pause = FIRST_ERASURE_SECONDS

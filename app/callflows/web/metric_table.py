@@ -21,22 +21,22 @@ _MERGES: Final[dict[str, Callable[[Sequence[float]], float]]] = {"sum": sum, "ma
 class ComponentMetric(NamedTuple):
     """A metric whose numbers a component knows.
 
-    ``kind`` is ``counter``, or says how the gauges of several processes become one. ``read_numbers`` returns numbers by
-    label, or by a tuple of labels.
+    ``kind`` is ``counter``, or says how the gauges of several processes become one. ``read_numbers`` returns the number of
+    a metric without labels, or numbers by label or by a tuple of labels.
     """
 
     name: str
     kind: Literal["counter", "sum", "max", "min"]
     description: str
-    labels: Sequence[str]
-    read_numbers: Callable[[], Mapping[Any, float]]
+    read_numbers: Callable[[], float | Mapping[Any, float]]
+    labels: Sequence[str] = ()
 
     def read_labelled(self) -> LabelledNumbers:
         """Return the numbers now, by a tuple of labels."""
-        return {
-            (labels,) if isinstance(labels, str) else tuple(labels): number
-            for labels, number in self.read_numbers().items()
-        }
+        numbers = self.read_numbers()
+        if isinstance(numbers, (int, float)):
+            return {(): numbers}
+        return {(labels,) if isinstance(labels, str) else tuple(labels): number for labels, number in numbers.items()}
 
     def build_family(self, numbers: Mapping[tuple[str, ...], float]) -> Metric:
         """Build the metric for prometheus_client."""
