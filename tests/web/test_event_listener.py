@@ -34,7 +34,7 @@ CALLER = "+12015550999"
 @pytest.fixture(autouse=True)
 def _often(monkeypatch):
     """The lease is looked at often, and the mark with it."""
-    monkeypatch.setattr(listening_module, "EVENT_LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(listening_module, "LEASE_SECONDS", 0.3)
 
 
 class Ours:
@@ -172,7 +172,7 @@ def test_a_listener_that_began_before_its_database_was_made_listens_again_at_onc
             monkeypatch.setattr(first.journal, "load_lease", load_lease_later)
             await until(lambda: not failures and first.connected and first.listening._complete_until is not None, 15)  # noqa: SLF001 - looked at
 
-    monkeypatch.setattr(listening_module, "EVENT_LEASE_SECONDS", 120)
+    monkeypatch.setattr(listening_module, "LEASE_SECONDS", 120)
     run_bounded(work())
 
 
