@@ -66,9 +66,13 @@ def wait_for_server(process: AnyProcess, url: str, log: Path | None = None) -> N
 
 
 async def wait_until_async(
-    condition: Callable[[], Value | Awaitable[Value]], awaited: str, *, seconds: float = MAX_WAIT_SECONDS
+    condition: Callable[[], Value | Awaitable[Value]],
+    awaited: str,
+    *,
+    seconds: float = MAX_WAIT_SECONDS,
+    interval: float = 0.005,
 ) -> Value:
-    """Return the first true value of ``condition``, which may be a coroutine function."""
+    """Return the first true value of ``condition``, which may be a coroutine function; asked again after each interval."""
     end = time.monotonic() + seconds
     while True:
         result = condition()
@@ -77,7 +81,7 @@ async def wait_until_async(
             return value
         if time.monotonic() > end:
             raise AssertionError(_describe_wait(awaited, seconds))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(interval)
 
 
 def _describe_wait(awaited: str, seconds: float, process: AnyProcess | None = None, log: Path | None = None) -> str:

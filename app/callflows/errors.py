@@ -118,6 +118,11 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{fix} [{self.rule}]"
 
 
+def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems in the order in which a reader of the files meets them."""
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+
+
 class FlowFileError(CallflowsError):
     """A flow file is wrong; ``problems`` lists every problem."""
 
@@ -172,6 +177,9 @@ class ExpressionError(CallflowsError):
 
 class UnknownNameError(ExpressionError):
     """A condition or a text has a name that the flow does not define."""
+
+    missing_name = ""
+    """The name, if no similar one is known."""
 
 
 class CallLimitError(CallflowsError):

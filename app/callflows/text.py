@@ -5,13 +5,16 @@ Forbidden characters are refused in an author's text, and removed from data of a
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import itertools
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 
 MAX_FIELD_CHARACTERS: Final = 256
@@ -94,12 +97,30 @@ _SPACES: Final = re.compile(r"\s+")
 _MIN_PART_CHARACTERS: Final = 3
 
 
+@contextlib.contextmanager
+def limit_comparisons(comparisons: int) -> Iterator[None]:
+    """Suggest nothing more after so many comparisons of words: a file may have thousands of mistakes."""
+    token = _comparisons_left.set([comparisons])
+    try:
+        yield
+    finally:
+        _comparisons_left.reset(token)
+
+
+_comparisons_left: Final[contextvars.ContextVar[list[int] | None]] = contextvars.ContextVar("comparisons", default=None)
+
+
 def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> str:
     """Return the most similar candidate, ignoring case and ``-`` or ``_``; "" if all are below ``min_similarity`` (0-1)."""
     # The comparison takes time by the product of both lengths. Misspelt words are short; longer text is no such word.
     if len(word) > _MAX_WORD_CHARACTERS:
         return ""
-    known = itertools.islice(candidates, _MAX_CANDIDATES)
+    known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
+    budget = _comparisons_left.get()
+    if budget is not None:
+        budget[0] -= len(known)
+        if budget[0] < 0:
+            return ""
     return _find_nearest_word(word, tuple(one for one in known if len(one) <= _MAX_WORD_CHARACTERS), min_similarity)
 
 
@@ -119,9 +140,13 @@ def _find_nearest_word(word: str, candidates: tuple[str, ...], min_similarity: f
 
 def format_known_words(words: Collection[str]) -> str:
     """Return ``there are sales, support``, with the first ones of many."""
-    shown = ", ".join(itertools.islice(words, _MAX_LISTED_WORDS))
-    rest = len(words) - _MAX_LISTED_WORDS
-    return f"there are {shown}" + (f" and {rest} more" if rest > 0 else "")
+    return f"there are {format_first_items(words, _MAX_LISTED_WORDS)}"
+
+
+def format_first_items(items: Collection[str], limit: int = 5) -> str:
+    """Return ``a, b and 3 more``: all items, or the first ones of many and the number of the others."""
+    shown = ", ".join(itertools.islice(items, limit))
+    return f"{shown} and {len(items) - limit} more" if len(items) > limit else shown
 
 
 _MAX_WORD_CHARACTERS: Final = 100
@@ -133,7 +158,7 @@ def _fold_word(word: str) -> str:
     return word.casefold().replace("_", "-").replace(" ", "-")
 
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\u2212")
 _PLAIN_NUMBER_PATTERN: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 
@@ -144,6 +169,6 @@ def escape_spreadsheet_formula(value: object) -> object:
     """
     if not isinstance(value, str) or _PLAIN_NUMBER_PATTERN.fullmatch(value):
         return value
-    # Spreadsheets ignore spaces and invisible signs before a formula, and take the full-width signs for the plain ones.
-    first = next((sign for sign in value if sign.isprintable() and not sign.isspace()), "")
+    # Spreadsheets ignore spaces and invisible signs before a formula, and take wide and small signs for the plain ones.
+    first = unicodedata.normalize("NFKC", next((sign for sign in value if sign.isprintable() and not sign.isspace()), ""))
     return f"'{value}" if value[:1] in _FORMULA_STARTS or first in _FORMULA_STARTS else value

@@ -167,6 +167,16 @@ def test_messages_show_both_directions_with_their_delivery():
 
 
 @pytest.mark.usefixtures("inbox")
+def test_messages_have_the_clock_of_the_flow_that_answers_our_number(tmp_path):
+    (tmp_path / "callflows").mkdir()
+    for name, claim, zone in (("desk", "+1201*", "America/New_York"), ("other", "rest", "Europe/Berlin")):
+        flow = f"numbers: {claim}\ntimezone: {zone}\nnodes: {{start: [say: Hello.]}}\n"
+        (tmp_path / "callflows" / f"{name}.yaml").write_text(flow, encoding="utf-8")
+    heads = [line for line in run_command("messages").out.splitlines() if "+12015550931" in line]
+    assert [line.split()[2] for line in heads] == ["America/New_York"] * 2
+
+
+@pytest.mark.usefixtures("inbox")
 def test_a_table_for_a_spreadsheet_runs_no_formula():
     rows = [*csv.DictReader(io.StringIO(run_command("messages", "--format", "csv").out))]
     assert rows[0]["text"] == "'=We open at 9."

@@ -45,6 +45,24 @@ def test_scenarios_that_pass_are_counted_and_the_exit_code_is_0():
     assert (done.code, done.out, done.err) == (0, "1 scenario(s), 0 failed\n", "")
 
 
+def test_a_folder_without_flows_is_told_how_to_begin_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("test", "numbers", "check"):
+        assert "callflows new NAME --template front-desk" in "".join(run_command(command)[1:])
+    (tmp_path / "callflows").mkdir()
+    for command in ("test", "numbers", "check"):
+        assert "callflows new NAME --template front-desk" in "".join(run_command(command)[1:])
+
+
+def test_warnings_are_told_in_the_order_of_the_file(folder):
+    (folder / "callflows" / "acme.yaml").write_text(
+        "numbers: +12015550123\nvariables: {unused: a}\nnodes:\n  start:\n    - say: <break/>\n  alone: [say: Hello.]\n"
+    )
+    places = [line.split(":")[1] for line in run_command("test").err.splitlines() if "warning" in line]
+    assert len(places) > 2
+    assert places == sorted(places)
+
+
 def test_one_that_fails_is_told_with_its_place_and_the_exit_code_is_1(folder):
     (folder / "callflows" / "acme.yaml").write_text(FLOW + FAILS)
     done = run_command("test", "callflows/acme.yaml")

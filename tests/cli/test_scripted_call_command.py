@@ -45,6 +45,12 @@ def heard(call):
     return [step["text"] for step in call["steps"] if step["verb"] == "Say"]
 
 
+def test_a_flow_that_is_called_by_its_name_is_told_by_its_number():
+    done = run_command("call", "front-desk", "--flows", "callflows")
+    assert done.code == 2
+    assert done.err == "callflows: 'front-desk' is a flow, which is called by its number: callflows call +12015550123\n"
+
+
 # What it prints
 
 

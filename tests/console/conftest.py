@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _replays_get_their_share() -> Iterator[None]:
+    """On a busy machine a process of the lowest priority gets nothing for minutes, and the tests are as busy as any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("callflows.web.flow_workshop.REPLAY_PRIORITY", 0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Iterator[ConsoleWorld]:
     with open_world(tmp_path_factory.mktemp("world")) as world:

@@ -22,6 +22,8 @@ from callflows.web.console.console_sessions import SessionSigner
 sys.path.insert(0, str(Path(__file__).parents[1] / "rehearsal"))
 from stand_in_harness import NUMBER, TOKEN, run_harness, serve_app
 
+from waiting import wait_until_async
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
@@ -209,12 +211,11 @@ class ConsoleWorld:
         await stand_in.request_payload("POST", f"/sip/app/{made['uuid']}/tnlease", {"add": [rows[0]["uuid"]]})
 
     async def _await_events(self) -> None:
-        for _ in range(1000):
+        async def is_connected() -> Any:
             reply = await self._get_stand_in().http.get(f"{self.url}/readyz")
-            if reply.json()["events"].get("connected"):
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(reply.text)
+            return reply.json()["events"].get("connected")
+
+        await wait_until_async(is_connected, "the event connection", interval=0.02)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ class Browser:
         return re.search(r'name="form_token" value="([0-9a-f]+)"', self.ask("/console/calls").text)[1]
 
 
-class Installation:
+class ConsoleInstallation:
     def __init__(self, folder: Path, flow: str = FLOW, **settings: Any) -> None:
         self.flows = folder / "flows"
         self.flows.mkdir()

@@ -8,7 +8,7 @@ import re
 from html import unescape
 
 import pytest
-from plain_browser import PASSWORD, Browser, Installation
+from plain_browser import PASSWORD, Browser, ConsoleInstallation
 from pydantic import SecretStr
 
 from callflows.journal.flow_history import GO_LIVE_ACTION
@@ -36,7 +36,7 @@ PAGE = "/console/flows/desk/edit"
 
 @pytest.fixture
 def installation(tmp_path):
-    return Installation(tmp_path, FLOW, console_password=SecretStr(PASSWORD))
+    return ConsoleInstallation(tmp_path, FLOW, console_password=SecretStr(PASSWORD))
 
 
 @pytest.fixture

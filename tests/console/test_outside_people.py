@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from openid_provider import CLIENT_ID, CLIENT_SECRET, run_provider
-from plain_browser import STRANGER, Browser, Installation
+from plain_browser import STRANGER, Browser, ConsoleInstallation
 from pydantic import SecretStr
 
 from callflows.errors import SettingsError
@@ -26,7 +26,7 @@ def provider():
 
 @pytest.fixture
 def installation(tmp_path, provider):
-    return Installation(
+    return ConsoleInstallation(
         tmp_path,
         console_oidc_issuer=provider.issuer,
         console_oidc_client_id=CLIENT_ID,
@@ -108,7 +108,7 @@ def test_a_provider_whose_issuer_ends_with_a_slash_signs_people_in(installation,
 
 
 def test_without_a_table_of_roles_a_name_gives_no_role_and_a_group_does(tmp_path, provider):
-    installation = Installation(
+    installation = ConsoleInstallation(
         tmp_path,
         console_oidc_issuer=provider.issuer,
         console_oidc_client_id=CLIENT_ID,
@@ -124,7 +124,7 @@ def test_without_a_table_of_roles_a_name_gives_no_role_and_a_group_does(tmp_path
 
 def test_a_person_who_is_named_like_a_group_has_no_role_of_the_group_and_no_name_that_the_person_chose(tmp_path, provider):
     roles = {"group:phone-admins": "author", "user:support": "viewer", "*": "operator"}
-    installation = Installation(
+    installation = ConsoleInstallation(
         tmp_path,
         console_oidc_issuer=provider.issuer,
         console_oidc_client_id=CLIENT_ID,
@@ -150,7 +150,7 @@ def test_attempts_at_the_provider_are_limited_as_those_with_a_password(installat
 
 
 def test_a_provider_that_is_away_is_told_and_others_are_not_kept_out(tmp_path):
-    installation = Installation(tmp_path, console_oidc_issuer="http://127.0.0.1:1", console_oidc_client_id="x")
+    installation = ConsoleInstallation(tmp_path, console_oidc_issuer="http://127.0.0.1:1", console_oidc_client_id="x")
     refused = Browser(installation.app).ask("/console/login/openid")
     assert (refused.status_code, "did not answer" in refused.text) == (502, True)
 
@@ -160,7 +160,7 @@ PROXY = "10.0.0.7"
 
 @pytest.fixture
 def behind_proxy(tmp_path):
-    return Installation(
+    return ConsoleInstallation(
         tmp_path,
         console_user_header="Remote-User",
         console_groups_header="Remote-Groups",

@@ -152,8 +152,31 @@ def list_children(pid: int) -> list[int]:
     return []
 
 
+def some_callers_hear_the_fallback(server: FaultyServer) -> bool:
+    return server.count_verdicts("fallback") > 0
+
+
+def a_lookup_has_hung(server: FaultyServer) -> bool:
+    return server.outside.hung_lookups > 0
+
+
+def rows_wait_for_the_database(server: FaultyServer) -> bool:
+    journal = server.read_status().get("journal", {})
+    return bool(journal.get("waiting") or journal.get("spooled_bytes"))
+
+
+def a_flow_is_held_back(server: FaultyServer) -> bool:
+    return bool(server.read_status().get("stale"))
+
+
+def the_log_misses_the_folder(server: FaultyServer) -> bool:
+    return "[no-folder]" in server.log.read_text(encoding="utf-8", errors="replace")
+
+
 class Fault(NamedTuple):
     break_it: Callable[[FaultyServer], contextlib.AbstractContextManager[None]]
+    is_felt: Callable[[FaultyServer], bool] | None = None
+    """Tells, while the thing is broken, that the server has met the fault."""
     workers: int = 1
     loses_connections: bool = False
     """Connections are closed by the system: only their calls may go without an answer."""
@@ -161,13 +184,13 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "nothing": Fault(nothing),
-    "a program raises": Fault(raising_program),
-    "a program never ends": Fault(endless_program),
-    "a lookup hangs": Fault(slow_lookup),
-    "the database is locked": Fault(locked_database),
-    "the disk is full": Fault(full_disk),
-    "the flow folder is deleted": Fault(deleted_flows),
-    "a flow is half written": Fault(half_written_flow),
+    "a program raises": Fault(raising_program, some_callers_hear_the_fallback),
+    "a program never ends": Fault(endless_program, some_callers_hear_the_fallback),
+    "a lookup hangs": Fault(slow_lookup, a_lookup_has_hung),
+    "the database is locked": Fault(locked_database, rows_wait_for_the_database),
+    "the disk is full": Fault(full_disk, rows_wait_for_the_database),
+    "the flow folder is deleted": Fault(deleted_flows, the_log_misses_the_folder),
+    "a flow is half written": Fault(half_written_flow, a_flow_is_held_back),
     "no file descriptors": Fault(without_file_descriptors, loses_connections=True),
     "no memory": Fault(without_memory),
     "sandbox processes are killed": Fault(killed_sandbox),
@@ -185,7 +208,7 @@ def run_fault(name: str, seconds: float) -> bool:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = FaultyServer(Path(folder), workers=str(fault.workers))
         try:
-            figures = server.measure(fault.break_it, seconds)
+            figures = server.measure(fault.break_it, seconds, fault.is_felt)
         finally:
             server.close()
         tail = server.log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from callflows.errors import LanguageError
@@ -25,6 +25,7 @@ from waiting import join_thread, stop_process, wait_for_server, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    IsFelt = Callable[["FaultyServer"], object]
     BreakServer = Callable[["FaultyServer"], contextlib.AbstractContextManager[None]]
 
 CALLS_PER_SECOND = 40
@@ -67,6 +68,7 @@ class Outside:
 
     def __init__(self) -> None:
         self.is_hanging = threading.Event()
+        self.hung_lookups = 0
         self.arrivals: collections.Counter[str] = collections.Counter()
         """Effects by their id; each that arrived more than once was doubled."""
         outside = self
@@ -77,6 +79,7 @@ class Outside:
             def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length", 0)))
                 if outside.is_hanging.is_set() and self.path.startswith("/lookup"):
+                    outside.hung_lookups += 1
                     time.sleep(1.5)
                 if self.path.startswith("/notify"):
                     outside.arrivals[self.headers["webhook-id"]] += 1
@@ -223,14 +226,31 @@ class FaultyServer:
             connection.request("POST", "/webhook", body, {"Content-Type": "application/json"})
             self._reports.append((key, connection.getresponse().status))
 
-    def measure(self, break_it: BreakServer, seconds: float) -> FaultFigures:
-        """Break one thing for some seconds in the midst of load, and count."""
+    def count_verdicts(self, verdict: str) -> int:
+        """Return how many calls of the current measurement got this verdict so far."""
+        return sum(one == verdict for one, _ in self._calls)
+
+    def read_status(self) -> dict[str, Any]:
+        """Return what ``/readyz`` tells; empty without an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            connection.request("GET", "/readyz")
+            return dict(json.loads(connection.getresponse().read()))
+        return {}
+
+    def measure(self, break_it: BreakServer, seconds: float, is_felt: IsFelt | None = None) -> FaultFigures:
+        """Break one thing for some seconds in the midst of load, and count.
+
+        ``is_felt`` tells, while the thing is broken, that the server has met the fault. Fails if it never does.
+        """
         self._calls, self._reports = [], []
         self.outside.arrivals.clear()
         with self.run_load():
             time.sleep(seconds / 2)
             with break_it(self):
                 time.sleep(seconds)
+                if is_felt is not None:
+                    wait_until(lambda: is_felt(self), "an effect of the fault", seconds=20)
             time.sleep(seconds / 2)
         acknowledged = {key for key, status in self._reports if status in (200, 202, 204)}
         with contextlib.suppress(AssertionError):

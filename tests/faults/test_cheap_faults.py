@@ -25,7 +25,9 @@ def server(tmp_path_factory):
     ["a program raises", "a lookup hangs", "the database is locked", "the disk is full", "the flow folder is deleted"],
 )
 def test_every_call_gets_a_document_and_nothing_acknowledged_is_lost(server, name):
-    figures = server.measure(FAULTS[name].break_it, 0.4)
+    fault = FAULTS[name]
+    assert fault.is_felt is not None
+    figures = server.measure(fault.break_it, 0.4, fault.is_felt)
     assert figures.asked > 3
     assert figures.broken == ()
     assert (figures.unreached, figures.lost, figures.doubled) == (0, 0, 0)

@@ -140,6 +140,13 @@ def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
         ("not-static", 5, "the text asks for caller.name"),
         ("not-static", 6, "it goes on at 'start' in a document of its own"),
     ]
+    steps = (
+        "- collect: {into: pin, digits: 4, prompt: Enter it., otherwise: start}\n- sms: Hello.\n- say: You are {{ pin }}."
+    )
+    file.write_text(make_flow_text(steps), encoding="utf-8")
+    with pytest.raises(FlowFileError) as refused:
+        compile_static_document(file, OPTIONS)
+    assert {"sms is an effect", "the text asks for pin"} <= {problem.message for problem in refused.value.problems}
     file.write_text(make_flow_text("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
     assert compile_static_document(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
 

@@ -10,6 +10,7 @@ from flow_harness import (
     answer_as_xml,
     compile_text,
     compile_valid_flow,
+    in_words,
     make_flow_text,
     make_turn,
     request_document,
@@ -114,6 +115,20 @@ UNKNOWN_FIELDS = [
 
 def test_norway_is_no_no():
     assert holds("caller.region and not not caller.region and caller.region == 'NO'", from_="+4722345678")
+
+
+@pytest.mark.parametrize("value", ["caller.region", "caller.region or 'US'", "[caller.region] | first"])
+def test_norway_is_true_also_after_it_was_remembered_and_travelled_in_a_ticket(value):
+    steps = f"""
+- set: {{r: "{value}", rest: caller.number}}
+- say: "{{% if r %}}here{{% endif %}}"
+- collect: {{into: pin, digits: 1, prompt: Enter it.}}
+- when: r and r == "NO"
+  say: "{{{{ r }}}}, {{{{ rest }}}}"
+"""
+    call = Conversation(compile_valid_flow(make_flow_text(steps)), from_="+4722345678")
+    assert call.spoken_texts[0] == "here"
+    assert call.press_keys("1").spoken_texts == ["NO, +4722345678"]
 
 
 @pytest.mark.parametrize("word", ["nein", "Inactive", "n/a"])
@@ -392,3 +407,11 @@ def test_a_condition_in_an_empty_branch_leaves_a_valid_document():
     step = "{when: caller.name == 'Ann', say: Hi.}"
     text = f"- gather: {{dtmf: {{1: [{step}]}}, error: [{step}]}}"
     assert spoken_texts(request_document(compile_valid_flow(make_flow_text(text)))) == []
+
+
+def test_a_decision_on_a_list_whose_name_is_computed_is_described():
+    flow = compile_valid_flow(make_flow_text("- when: lists[digits]\n  say: Hi.\n- say: Bye."))
+    turn = make_turn(dtmf="1")
+    answer_as_xml(flow, turn=turn)
+    (decision,) = in_words(turn)
+    assert (decision["outcome"], decision["values"]["lists"]) == (False, "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flow_harness import (
     answer_as_xml,
@@ -79,6 +81,20 @@ def test_recorded_conversations_in_turn_are_each_recorded():
     xml = dialled(f"- dial: {{to: [{ANN}, {BOB}], ring: in-turn, record: yes, no_answer: last}}")
     assert xml.count('<Record tag="conversation">') == 2
     assert xml.count("Nobody is here.") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "rung"),
+    [
+        ("ann@acme.sip.opentact.org", ["ann@acme.sip.opentact.org"]),
+        ("+442079460018", ["+442079460018"]),
+        ("[+12015550188, bob@acme.sip.opentact.org]", ["+12015550188", "bob@acme.sip.opentact.org"]),
+    ],
+)
+def test_whom_a_variable_of_the_file_names_is_rung_as_if_it_stood_there(value, rung):
+    steps = "- dial: {to: '{{ variables.desk }}', timeout: 20s, no_answer: start}"
+    flow = compile_valid_flow(make_flow_text(steps, f"variables: {{desk: {value}}}"))
+    assert re.findall("<To>(.*?)</To>", answer_as_xml(flow)) == rung
 
 
 def test_a_dial_carries_variables():

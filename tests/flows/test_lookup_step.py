@@ -132,7 +132,7 @@ def test_a_name_that_cannot_be_is_an_error_in_headers_and_bodies(given):
         ({"name": "A & <b>"}, "Hello A & <b>."),
         ({"name": 7}, "Hello 7."),
         ({"name": None}, "Hello ."),
-        ({"name": {"first": "Ann"}}, "Hello {'first': 'Ann'}."),
+        ({"name": {"first": "Ann"}}, "Hello first: Ann."),
         ({}, "Hello ."),
         ([1, 2], "Hello ."),
         ("a text", "Hello ."),

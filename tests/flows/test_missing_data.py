@@ -46,20 +46,24 @@ def wrap(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSIONS = st.recursive(st.sampled_from(["x", "x.n", "x.n.m", "x['n']", "x.n[0]", "x.n[1:3]"]), wrap, max_leaves=4)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(EXPRESSIONS, st.sampled_from(ANSWERS))
-def test_an_expression_about_missing_data_gives_a_text_without_objects(source, answer):
-    text = ExpressionCompiler({**CALL_SCOPE, "x": None}).compile_text(f"{{{{ {source} }}}}")
-    turn = make_turn()
-    turn.earlier_values = Variables({"x": answer})
+def render_text(source, turn):
+    """A text about data of the name ``x``; work that is done apart is done here."""
+    text = ExpressionCompiler({**CALL_SCOPE, "x": None}).compile_text(source)
     turn.reset_progress()
     while True:
         try:
-            rendered = text.render_plain(turn)
-            break
+            return text.render_plain(turn)
         except NeedsResult as needed:
             turn.deferred_results.append(run_job_now(needed.job))
             turn.reset_progress()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(EXPRESSIONS, st.sampled_from(ANSWERS))
+def test_an_expression_about_missing_data_gives_a_text_without_objects(source, answer):
+    turn = make_turn()
+    turn.earlier_values = Variables({"x": answer})
+    rendered = render_text(f"{{{{ {source} }}}}", turn)
     assert " object at 0x" not in rendered
     assert "Undefined" not in rendered
 
@@ -87,6 +91,23 @@ def test_a_calculation_with_a_missing_number_breaks_no_call(answer, calculation,
     turn.earlier_values = Variables({"x": {"none": None, "empty": "", "blank": "  "}})
     turn.reset_progress()
     assert f"It is {spoken}." in answer_node(flow, "start", turn).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("{{ x.address }}", "street: Main, no: 1"),
+        ("{{ [x.address] }}", "street: Main, no: 1"),
+        ("{% for key, value in x.address %}{{ key }}={{ value }} {% endfor %}", "street=Main no=1 "),
+        ("{% for key, value in x.gone %}{{ key }}{% endfor %}", ""),
+        ("{% for key, value in x.name %}{{ key }}{% endfor %}", ""),
+        ("{% for key, value in [[1, 2], 3] %}{{ key }}{{ value }}{% endfor %}", "12"),
+    ],
+)
+def test_a_mapping_is_spoken_without_brackets_and_a_loop_over_its_pairs_breaks_no_call(text, spoken):
+    turn = make_turn()
+    turn.earlier_values = Variables({"x": {"address": {"street": "Main", "no": 1}, "name": "Ann"}})
+    assert render_text(text, turn) == spoken
 
 
 @pytest.mark.parametrize(

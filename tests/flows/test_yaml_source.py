@@ -353,6 +353,21 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
         ("- {when: {{ caller.anonymous }}, say: Hi.}\n    - say: Bye.", (4, 15), "without the braces"),
         ("- say: Hello {{ caller.name }", (4, 12), "{{ is not closed by }}"),
         ('- say: "{% if caller.name %}x"', (4, 12), "write {% endif %}"),
+        ("- say: Hello {{ caller.name.", (4, 12), "{{ is not closed by }}"),
+        ("- {say: Hello., hangup: ''", (4, 7), "the { that opens here is not closed"),
+        ("- dial: {to: [+12015550188, no_answer: start}", (4, 18), "the [ that opens here is not closed"),
+        ("- say: [Hello] there", (4, 20), "a text that begins with [ is quoted"),
+        ('- say: "Hello", friend', (4, 19), "put the quotes around the whole text"),
+        ("- dial: {to: +12015550188}}", (4, 31), "the } closes nothing"),
+        ("- say: &Co is here", (4, 12), 'quote the text: "&Co …"'),
+        ("- say: !Hello there", (4, 12), 'quote the text: "!Hello …"'),
+        ("- say: > Hello", (4, 14), "begins on the next line"),
+        ('- say: "C:\\path"', (4, 15), "a backslash is written twice"),
+        ("- say: Hi.\n    say: Bye.", (5, 5), "begin each step with -"),
+        ("- say: Hi.\n    menu\n    - say: Bye.", (5, 5), "a : is missing after 'menu'"),
+        ("- say\uff1aHello.", (4, 7), "write say: Hello."),
+        ("- say: Hi.\n\u00a0\u00a0\u00a0\u00a0- say: Bye.", (5, 1), "indent with spaces"),
+        ("- say: Hi.\n<<<<<<< HEAD\n    - say: Bye.\n=======", (5, 1), "unresolved conflict"),
     ],
 )
 def test_a_mistake_in_yaml_brings_one_message_at_its_place_that_a_person_can_act_on(steps, place, said):
@@ -373,6 +388,16 @@ def test_a_list_under_nodes_is_told_to_take_its_dashes_away(nodes):
     (problem,) = compile_text(f"numbers: rest\nnodes:\n{nodes}").problems
     assert "take the - before each name under nodes: away" in problem.fix
     assert problem.line == 3
+
+
+def test_a_dash_without_a_blank_is_told_to_get_one():
+    (problem,) = compile_text("numbers: rest\nnodes:\n  start:\n    -say: Hi.\n").problems
+    assert (problem.line, problem.column, problem.fix) == (4, 5, "write a blank after the -, as - say: …")
+
+
+def test_an_anchor_of_a_text_that_is_used_and_signs_within_texts_are_fine():
+    steps = "- say: &hello Hello!\n- say: *hello\n- say: You & me [here] {there}!"
+    assert spoken_texts(compile_steps(steps)) == ["Hello!", "Hello!", "You & me [here] {there}!"]
 
 
 def test_a_text_of_several_lines_in_quotes_is_still_one_text():
@@ -404,6 +429,11 @@ def test_a_text_of_several_lines_in_quotes_is_still_one_text():
         ("ivr", "menu"),
         ("leave message", "voicemail"),
         ("fetch", "lookup"),
+        ("loop", "goto"),
+        ("print", "say"),
+        ("unsubscribe", "opt_out"),
+        ("HTTPRequest", "lookup"),
+        ("teams", "notify"),
     ],
 )
 def test_a_word_of_the_field_is_answered_with_the_step_of_the_same_meaning(word, meant):

@@ -40,7 +40,7 @@ def test_every_loss_is_a_comment_in_the_flow_and_a_reason_in_the_report(sample):
     for part in flow.parts:
         assert bool(part.reasons) == (part.outcome is not ImportOutcome.mapped)
         for reason in part.reasons:
-            assert any(line.endswith(reason) for line in comments), reason
+            assert any(line.endswith(f"{part.outcome}: {reason}") for line in comments), (part.outcome, reason)
 
 
 def test_widgets_keep_their_names_as_nodes():
@@ -292,3 +292,23 @@ def test_a_transfer_that_several_queues_lead_to_rings_the_right_people():
 def test_verbs_of_twiml_become_steps(verbs, steps):
     flow = import_or_explain(f"<Response>{verbs}</Response>".encode())
     assert yaml.safe_load(flow.text)["nodes"]["start"] == steps
+
+
+def test_all_that_a_gather_plays_is_one_prompt_in_its_order():
+    flow = import_source(
+        "<Response><Gather numDigits='1' action='/a'><Play>https://s.example.com/a.mp3</Play><Say>Press 1.</Say>"
+        "<Play>https://s.example.com/b.mp3</Play><Pause length='2'/><Say loop='2'>Or wait.</Say></Gather></Response>"
+    )
+    start = yaml.safe_load(flow.text)["nodes"]["start"]
+    assert [{"prompt": step["collect"]["prompt"]} for step in start if "collect" in step] == [
+        {
+            "prompt": [
+                {"play": "https://s.example.com/a.mp3"},
+                {"say": "Press 1."},
+                {"play": "https://s.example.com/b.mp3"},
+                {"pause": "2s"},
+                {"say": {"text": "Or wait.", "loop": 2}},
+            ]
+        }
+    ]
+    assert not [reason for part in flow.parts for reason in part.reasons if "left out" in reason]

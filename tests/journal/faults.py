@@ -105,7 +105,7 @@ class OutageFigures(NamedTuple):
         return f"{webhooks}, acknowledged and missing {self.missing_count}; {calls}, in the log {self.calls_in_log:,}"
 
 
-async def send_reports(url: str, folder: str, parent: int) -> None:
+async def send_reports(url: str, folder: str, parent: int, remembered_per_second: int) -> None:
     """In the process that is killed: remember and record, and print the time of each report.
 
     Ends if its parent ends, or after MAX_SEND_SECONDS.
@@ -130,20 +130,20 @@ async def send_reports(url: str, folder: str, parent: int) -> None:
 
     recording = asyncio.create_task(record_reports())
     began = time.monotonic()
-    for count, happened in enumerate(generate_platform_events(REMEMBERED_PER_SECOND * MAX_SEND_SECONDS), 1):
+    for count, happened in enumerate(generate_platform_events(remembered_per_second * MAX_SEND_SECONDS), 1):
         if not is_awaited():
             break
         journal.record_soon(happened)
         say.write(f"{happened.key} {time.time()}\n")
-        ahead = count / REMEMBERED_PER_SECOND - (time.monotonic() - began)
+        ahead = count / remembered_per_second - (time.monotonic() - began)
         await asyncio.sleep(max(ahead, 0))  # the other reports have their turn also if this loop is late
     await recording
     journal.stop()
 
 
-def measure_kill(url: str, folder: Path, seconds: float) -> KillFigures:
+def measure_kill(url: str, folder: Path, seconds: float, remembered_per_second: int = REMEMBERED_PER_SECOND) -> KillFigures:
     """Start a sender, kill it, start again, and count."""
-    command = [sys.executable, __file__, "--send", url, str(folder), str(os.getpid())]
+    command = [sys.executable, __file__, "--send", url, str(folder), str(os.getpid()), str(remembered_per_second)]
     output, log = folder / "output", folder / "log"
     with output.open("w") as out, log.open("w") as errors, output.open() as printed:
         acknowledged = itertools.accumulate(iter(lambda: printed.read().count("recorded"), None))
@@ -369,7 +369,7 @@ MEASUREMENTS: dict[str, Callable[[str, Path, float], KillFigures | OutageFigures
 def main() -> None:
     """Print the figures of each database."""
     if sys.argv[1:2] == ["--send"]:
-        run_bounded(send_reports(*sys.argv[2:4], int(sys.argv[4])), MAX_SEND_SECONDS + 60)
+        run_bounded(send_reports(*sys.argv[2:4], *map(int, sys.argv[4:])), MAX_SEND_SECONDS + 60)
         return
     chosen = [name for name in MEASUREMENTS if name in sys.argv[1:]] or [*MEASUREMENTS]
     seconds = next((float(argument) for argument in sys.argv[1:] if argument not in MEASUREMENTS), 5.0)

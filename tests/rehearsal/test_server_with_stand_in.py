@@ -19,7 +19,7 @@ from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web import call_end_handler, execution_log_fetcher
 from twilio_app import AUTH_TOKEN, run_twilio_app
-from waiting import run_bounded
+from waiting import run_bounded, wait_until_async
 
 CALLER = "+12015550999"
 DESK = """
@@ -54,22 +54,22 @@ class Ours:
 
     async def until(self, holds: Any) -> Any:
         """What the journal gives, once it is so."""
-        for _ in range(1000):
-            with contextlib.suppress(Exception):
-                found = await asyncio.to_thread(holds, SqlStore(self.settings.journal_url))
-                if found:
-                    return found
-            await asyncio.sleep(0.02)
-        raise AssertionError("it never came to that")
+
+        async def find() -> Any:
+            with contextlib.suppress(Exception):  # the database may be busy
+                return await asyncio.to_thread(holds, SqlStore(self.settings.journal_url))
+
+        return await wait_until_async(find, "the journal", interval=0.02)
 
     async def sent(self, count: int) -> list[str]:
         """The texts that the stand-in was given to send, once there are so many."""
-        for _ in range(1000):
+
+        async def find() -> tuple[list[str]] | None:
             rows = await self.it.search_rows("/sms/search/outbound", take=100, order={"created_on": "ASC"})
-            if len(rows) >= count:
-                return [row["message"] for row in rows]
-            await asyncio.sleep(0.02)
-        raise AssertionError(rows)
+            return ([row["message"] for row in rows],) if len(rows) >= count else None
+
+        (texts,) = await wait_until_async(find, f"{count} texts", interval=0.02)
+        return texts
 
     async def text(self, message: str, **more: Any) -> None:
         """Somebody writes to our number."""
@@ -135,12 +135,11 @@ async def lease(it: Any, url: str) -> None:
 
 async def connected(it: Any, here: str) -> None:
     """Until our server listens."""
-    for _ in range(1000):
-        reply = await it.http.get(f"{here}/readyz")
-        if reply.json()["events"].get("connected"):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(reply.text)
+
+    async def is_connected() -> Any:
+        return (await it.http.get(f"{here}/readyz")).json()["events"].get("connected")
+
+    await wait_until_async(is_connected, "the event connection", interval=0.02)
 
 
 def the_call(store: SqlStore) -> Any:
@@ -235,10 +234,11 @@ def test_an_app_written_for_twilio_gets_each_recording_once_however_the_call_end
         async with ours(tmp_path, desk, pace=20, **more) as server:
             for keys in ("hangup 6s", "#"):
                 await server.it.ring_and_wait(keys=keys, **{"from": CALLER})
-            for _ in range(1000):
-                if all(len(app.forms.get(path, ())) > 1 for path in ("/recorded", "/thanks")):
-                    break
-                await asyncio.sleep(0.02)
+            await wait_until_async(
+                lambda: all(len(app.forms.get(path, ())) > 1 for path in ("/recorded", "/thanks")),
+                "the forms",
+                interval=0.02,
+            )
             link = next(form for form in app.forms["/thanks"] if "Digits" not in form)["RecordingUrl"]
             replies = [await server.it.http.get(f"{link}{ending}") for ending in ("", ".mp3", "x")]
             return [(reply.status_code, reply.headers.get("location", "")) for reply in replies]

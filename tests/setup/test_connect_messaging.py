@@ -33,7 +33,7 @@ def wanted(*, take=False, campaign=""):
     )
 
 
-class Installation:
+class AccountSetup:
     def __init__(self, account, folder):
         self.account = account
         self.folder = folder
@@ -75,7 +75,7 @@ def account():
 
 @pytest.fixture
 def installation(account, tmp_path):
-    return Installation(account, tmp_path)
+    return AccountSetup(account, tmp_path)
 
 
 def kinds(plan):

@@ -14,7 +14,7 @@ from in_process_server import MONDAY, InProcessServer, list_callback_urls, send_
 from uvicorn.server import ServerState
 
 from callflows.errors import JournalError
-from callflows.telephony.ports import LookupResult
+from callflows.telephony.ports import Effect, LookupResult
 from callflows.web import call_protocol, http_protocol
 from callflows.web.call_protocol import CallHttpProtocol, choose_http_protocol, explain_unfit_uvicorn
 from callflows.web.http_protocol import BoundedHttpProtocol
@@ -41,6 +41,13 @@ nodes:
   start:
     - lookup: {url: "https://crm.example/{{ call.id }}", into: found}
     - say: You are {{ found.name }}.
+""",
+    "texting": """
+numbers: +12015550127
+nodes:
+  start:
+    - sms: See you soon.
+    - say: We have sent you a text.
 """,
 }
 HOST = "Host: flows.localhost"
@@ -296,6 +303,27 @@ def test_a_call_comes_back_with_its_ticket_the_same_way(make_server):
     assert tasks == 0
 
 
+@pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])
+def test_an_effect_is_on_the_disk_before_the_caller_hears_of_it(make_server, protocol_class):
+    server = make_server([])
+    sent_before_effects = []
+
+    async def ask() -> None:
+        served = Served(server.app, protocol_class)
+        queue = server.effect_sender.queue_effect
+
+        def queue_effect(effect: Effect) -> None:
+            sent_before_effects.append(served.transport.sent)
+            queue(effect)
+
+        server.effect_sender.queue_effect = queue_effect
+        await served.send(get(f"/call?{QUERY.replace('0123', '0127')}"))
+        assert b"We have sent you a text." in served.transport.sent
+
+    run_bounded(ask())
+    assert sent_before_effects == [b""]
+
+
 @pytest.mark.parametrize("path", [f"/call?{QUERY}", f"/call?{SLOW}", "/call", "/call/desk/start?ticket=x"])
 def test_any_other_asgi_server_gets_the_same_answer(make_server, path):
     reply = send_request(make_server([]).app, path, headers={"host": "flows.localhost"})
@@ -375,11 +403,10 @@ def test_a_connection_is_closed_when_nothing_came_for_the_keep_alive_time(make_s
         loop = asyncio.get_running_loop()
         served = Served(make_server([]).app, CallHttpProtocol, timeout_keep_alive=0.2)
         began = loop.time()
-        while loop.time() < began + 0.3:
+        while loop.time() < began + 0.3 and not served.transport.is_closed:
+            last = loop.time()
             await served.send(get(f"/call?{QUERY}"))
             await asyncio.sleep(0.02)
-            assert not served.transport.is_closed
-        last = loop.time()
         await wait_until_async(lambda: served.transport.is_closed, "the end of an idle connection")
         assert loop.time() - last > 0.1
 

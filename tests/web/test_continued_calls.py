@@ -93,7 +93,7 @@ def test_digits_that_do_not_fit_are_asked_for_again_and_never_looked_up(tmp_path
     assert not door.effect_sender.lookups
 
 
-def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
+def test_an_effect_is_queued_once_a_turn_and_before_the_answer(tmp_path):
     door = InProcessServer(tmp_path, ACCOUNT)
     order = []
     door.effect_sender.queue_effect = lambda effect: order.append(effect.kind)
@@ -105,7 +105,7 @@ def test_an_effect_is_caused_once_a_turn_and_only_after_the_answer(tmp_path):
     path, _, query = url.removeprefix("http://flows.localhost").partition("?")
     scope = {"type": "http", "method": "GET", "path": path, "query_string": f"{query}&dtmf=123456".encode(), "headers": []}
     run_bounded(door.app({**scope, "client": ("127.0.0.1", 1), "server": None, "scheme": "http"}, None, send))
-    assert order == ["http.response.start", "http.response.body", "notify"]
+    assert order == ["notify", "http.response.start", "http.response.body"]
 
 
 def test_a_value_is_carried_from_turn_to_turn_and_a_secret_one_sealed(tmp_path):

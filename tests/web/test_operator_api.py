@@ -92,7 +92,7 @@ class Api:
         trust = RequestTrust(Settings(token=["t"] if needs_token else [], data=folder))
         settings = Settings(flows=folder, data=folder, database_url=f"sqlite:///{folder}/journal.db")
         options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
-        processes = CommandProcesses(settings, priority=0)
+        processes = CommandProcesses(settings)
         workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book, lambda: loaded.book)
         router = create_operator_router(self.queries, trust, lambda: loaded, dict, workshop, needs_token=needs_token)
         self.app.include_router(router)
@@ -116,7 +116,8 @@ class Api:
 
 
 @pytest.fixture
-def api(tmp_path) -> Iterator[Api]:
+def api(tmp_path, monkeypatch) -> Iterator[Api]:
+    monkeypatch.setattr("callflows.web.flow_workshop.REPLAY_PRIORITY", 0)  # the machine of the tests is busy
     api = Api(tmp_path)
     with contextlib.closing(api.store):
         yield api

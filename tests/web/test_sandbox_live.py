@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from in_process_server import CALL_FIELDS, list_spoken_texts, read_document
 from test_serve_process import TOKEN, serving
+
+from waiting import wait_until
 
 if TYPE_CHECKING:
     import httpx
@@ -69,10 +70,13 @@ def http(tmp_path_factory):
     with serving(folder, token=TOKEN, deadline_ms="2000") as served:
         for name in sorted(FILES, reverse=True):
             (folder / "callflows" / name).write_text(FILES[name], encoding="utf-8")
-        for _ in range(100):
-            if served.http.get("/readyz").json()["flows"] == 10:
-                break
-            time.sleep(0.1)
+        files = sum(file.suffix in (".yaml", ".py") for file in (folder / "callflows").iterdir())
+
+        def are_read() -> bool:
+            status = served.http.get("/readyz").json()
+            return status["flows"] + len(status["broken"]) == files
+
+        wait_until(are_read, "the flows")
         yield served.http
 
 

@@ -17,8 +17,8 @@ def journal_of(http):
     return http.get("/readyz").json()["journal"]
 
 
-def until(true, seconds=20):
-    wait_until(true, "the journal", seconds=seconds)
+def until(true):
+    wait_until(true, "the journal")
 
 
 def log_of(folder, *arguments, check=True, **environment):

@@ -124,7 +124,9 @@ def serve_measured_app(name: str, port: int) -> None:
     }
     create, http = apps[name]
     options: dict[str, Any] = {"http": http} if http else {}
-    uvicorn.run(create(), port=port, access_log=False, log_config=None, server_header=False, **options)
+    # As callflows serve has it. Around an app, uvicorn's reader of proxy headers would hide the endpoint from the protocol.
+    options |= {"access_log": False, "log_config": None, "server_header": False, "proxy_headers": False}
+    uvicorn.run(create(), port=port, **options)
 
 
 if __name__ == "__main__":

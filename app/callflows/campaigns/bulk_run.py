@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.errors import OpentactError, OpentactResponseError, OpentactUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from callflows.journal.sql_store import SqlStore
 
@@ -35,9 +35,10 @@ class BulkRun:
             if not store.is_claimed(_FINISHED_CLAIM, key := _digest([*content, *sorted(numbers), str(index)]))
         )
 
-    def was_called(self, number: str) -> bool:
-        """Return whether an earlier command of this run called a number, or perhaps did."""
-        return self._store.is_claimed(_CALL_CLAIM, _digest([self._key, number]))
+    def find_called_numbers(self, numbers: Iterable[str]) -> set[str]:
+        """Return those of the numbers that an earlier command of this run called, or perhaps did."""
+        numbers_by_key = {_digest([self._key, number]): number for number in numbers}
+        return {numbers_by_key[key] for key in self._store.find_claimed_keys(_CALL_CLAIM, [*numbers_by_key])}
 
     @contextlib.contextmanager
     def claim_numbers(self, numbers: Sequence[str]) -> Iterator[None]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -26,6 +27,7 @@ from callflows.cli.terminal_screen import CallScreen, SpeechSynthesizer, Watched
 
 if TYPE_CHECKING:
     from callflows.rehearsal.rehearsed_call import Rehearsal
+    from callflows.settings import Settings
 
 
 POST_REJECTION_STATUSES: Final = (405, 501)
@@ -99,8 +101,8 @@ def call(  # noqa: PLR0913, PLR0917 - an option each, as typer reads them
 ) -> None:
     """Ring a flow: a caller in the terminal, with no phone, no account, and no effects."""
     _reject_conflicting_options(at=at, url=url, via=via, zone=zone, record=record)
-    _reject_unknown_parties(number, caller, is_remote=bool(url or via))
     settings = load_command_settings(flows=flows)
+    _reject_unknown_parties(number, caller, settings, is_remote=bool(url or via))
     screen = CallScreen(SpeechSynthesizer.find_installed() if aloud else None, is_quiet=output is TableFormat.json)
     if via:
         asked = {"to": number, "from": caller, "keys": keys or "", "callee": callee or "answer", "name": name}
@@ -146,17 +148,40 @@ def _reject_conflicting_options(*, at: str, url: str, via: str, zone: str, recor
         exit_with_notice("callflows: --record works only with local flow files, without --url and --via", 2)
 
 
-def _reject_unknown_parties(number: str, caller: str, *, is_remote: bool) -> None:
+def _reject_unknown_parties(number: str, caller: str, settings: Settings, *, is_remote: bool) -> None:
     """Reject an invalid number or caller; a remote server may also have short numbers."""
     from callflows.flows.country_code_check import explain_invalid_number
     from callflows.testing.phone_arguments import explain_invalid_caller
 
     wrong = "" if is_remote and number.lstrip("+").isdecimal() else explain_invalid_number(number)
     if wrong:
-        exit_with_notice(f"callflows: {wrong}", 2)
+        exit_with_notice(f"callflows: {_explain_flow_name(number, settings) or wrong}", 2)
     wrong = explain_invalid_caller(caller)
     if wrong:
         exit_with_notice(f"callflows: --from: {wrong}", 2)
+
+
+def _explain_flow_name(text: str, settings: Settings) -> str:
+    """Return the numbers of a flow whose name was written instead of a number; empty for any other text."""
+    from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
+    from callflows.installation_parts import create_compiler_options
+
+    name = Path(text).stem
+    if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(name) or not any(settings.flows.glob(f"{name}.*")):
+        return ""
+    from callflows.flows.loader.folder_loader import load_flow_folder
+    from callflows.telephony.phone_numbers import parse_e164
+    from callflows.text import format_first_items
+
+    book = load_flow_folder(settings.flows, create_compiler_options(settings)).book
+    flow = book.flows.get(name)
+    if flow is None:
+        return f"{text!r} is a flow that has an error, and is called by its number: callflows check {settings.flows}"
+    if not flow.claims:
+        return f"{text!r} is a flow without a number of its own: other flows go on in it"
+    # Prefixes and "rest" stand for many numbers, of which any will do.
+    numbers = [claim.number for claim in flow.claims if parse_e164(claim.number)] or ["+12015550123"]
+    return f"{text!r} is a flow, which is called by its number: callflows call {format_first_items(numbers)}"
 
 
 def _attach_terminal(rehearsal: Rehearsal, screen: CallScreen, *, is_interactive: bool, callee: str | None) -> None:

@@ -223,7 +223,7 @@ def begin_bulk_run(
     are no numbers.
     """
     from callflows.campaigns.bulk_run import BulkRun
-    from callflows.journal.opt_out_store import query_opt_out
+    from callflows.journal.opt_out_store import query_opt_outs
 
     if not numbers:
         exit_with_notice("callflows: the numbers to call are missing: write them, or name a file with --numbers", 2)
@@ -231,12 +231,14 @@ def begin_bulk_run(
     policy = _make_dial_policy(settings)
     with open_store(creates=not dry_run, tells_absence=False) as store:
         run = BulkRun(store, content, numbers) if store is not None else None
+        opted_out = store.run_reading(query_opt_outs, sender, numbers) if store is not None else set()
+        called_before = run.find_called_numbers(numbers) if run is not None and not again else set()
         called = []
         for number in numbers:
             reason = policy.find_refusal(number)
-            if store is not None and store.run_reading(query_opt_out, sender, number):
+            if number in opted_out:
                 reason = "the person wants no calls"
-            elif run is not None and not again and run.was_called(number):
+            elif number in called_before:
                 reason = "the same command called it before it failed; --again calls it all the same"
             if reason:
                 print_notice(f"{number} is not called: {reason}")
@@ -262,13 +264,11 @@ def call_people_one_by_one(
     from callflows.cli.platform_output import format_record_fields, print_json, print_records
     from callflows.errors import OpentactError
     from callflows.journal.campaign_store import make_campaign_key
+    from callflows.text import format_first_items
 
     documents = _make_documents(settings, flow, sender)
-    shown = ", ".join(
-        [*(number for number, _ in people[:_MAX_SHOWN_PEOPLE]), *["…"][: max(0, len(people) - _MAX_SHOWN_PEOPLE)]]
-    )
     plan = [
-        f"call {len(people)} number(s) from {sender}, one by one: {shown}",
+        f"call {len(people)} number(s) from {sender}, one by one: {format_first_items([number for number, _ in people])}",
         f"each call asks {settings.public_url} for the flow {flow}; this costs money",
     ]
     if run is None:
@@ -302,9 +302,6 @@ def call_people_one_by_one(
     print_records(
         batches, lambda record: ("batch", record.uuid, *format_record_fields(record.raw, ("phones", "state"))), output
     )
-
-
-_MAX_SHOWN_PEOPLE: Final = 5
 
 
 def _parse_retry(text: str) -> float:
@@ -390,10 +387,10 @@ def _list_waiting(store: SqlStore, name: str) -> list[CampaignNumber]:
 
 def _describe_plan(store: SqlStore, campaign: StoredCampaign, documents: OutboundDocuments) -> list[str]:
     from callflows.campaigns.campaign_settings import describe_campaign_plan
-    from callflows.journal.opt_out_store import query_opt_out
+    from callflows.journal.opt_out_store import query_opt_outs
 
     waiting = _list_waiting(store, campaign.name)
-    opted_out = {number.number for number in waiting if store.run_reading(query_opt_out, documents.sender, number.number)}
+    opted_out = store.run_reading(query_opt_outs, documents.sender, [number.number for number in waiting])
     return describe_campaign_plan(campaign, documents.flow, waiting, opted_out, time.time())
 
 

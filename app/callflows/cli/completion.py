@@ -52,8 +52,8 @@ def _select_words(list_words: Callable[[], Iterator[str]], incomplete: str) -> l
 
 
 def _read_named_flows(ctx: typer.Context) -> Iterator[FlowFile]:
-    wanted = ctx.params.get("flow")
-    yield from (flow for name, flow in _read_files(ctx) if not wanted or name == wanted)
+    flow_name = ctx.params.get("flow")
+    yield from (flow for name, flow in _read_files(ctx) if not flow_name or name == flow_name)
 
 
 def _list_files(ctx: typer.Context) -> list[Path]:

@@ -34,7 +34,7 @@ def numbers(
     """List every number and the flow that answers it."""
     import json
 
-    from callflows.flows.loader.folder_loader import load_flow_folder
+    from callflows.flows.loader.folder_loader import BEGIN_FLOW_FIX, load_flow_folder
 
     settings = load_command_settings(flows=flows)
     with show_progress("loading") as on_progress:
@@ -53,6 +53,8 @@ def numbers(
             print(f"{row['number']:<{width}}  {row['flow']}  {row['file']}:{row['line']}{broken}")
     for problem in loaded.problems:
         print_notice(str(problem))
+    if not rows and not loaded.problems:
+        print_notice(f"there is no flow in {settings.flows}/: {BEGIN_FLOW_FIX}")
     raise typer.Exit(1 if loaded.has_errors else 0)
 
 
@@ -233,7 +235,7 @@ def override(
     settings = load_command_settings(flows=flows)
     known = load_flow_folder(settings.flows, build_command_options(settings)).book.flows
     if flow not in known:
-        near = format_suggestion(flow, [*known]) or f"there are {', '.join(known)}"
+        near = format_suggestion(flow, [*known]) or (f"there are {', '.join(known)}" if known else "see --flows")
         _exit_with_usage_error(f"there is no flow {flow!r} ({near})")
     names = known[flow].hours_names
     if hours not in names:

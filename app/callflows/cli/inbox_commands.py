@@ -200,22 +200,23 @@ def _format_voicemail(row: dict[str, Any], outlines: FlowOutlines) -> Iterator[s
     yield from _format_people(row, zone_name)
 
 
-def _format_message(row: dict[str, Any], _outlines: FlowOutlines) -> Iterator[str]:
+def _format_message(row: dict[str, Any], outlines: FlowOutlines) -> Iterator[str]:
     """Yield the lines of a text message: a head, then its details, indented."""
     from callflows.flows.source.time_zones import format_local_time
 
-    moment = format_local_time(row["at"] or "", "UTC", "%Y-%m-%d %H:%M") or "at an unknown time"
+    zone_name = outlines.find_outline_of_number(row["from" if row["direction"] == "out" else "to"] or "").zone_name
+    moment = format_local_time(row["at"] or "", zone_name, "%Y-%m-%d %H:%M") or "at an unknown time"
     yield f"{moment}  {row['direction'] or 'in':<3}  {row['from']} to {row['to']}  {_describe_delivery(row)}"
     yield from _wrap_text(f"“{row['text']}”")
     yield f"    id {shlex.quote(row['id'])}"
-    yield from _format_people(row, "UTC")
+    yield from _format_people(row, zone_name)
 
 
 def _describe_delivery(row: dict[str, Any]) -> str:
     if row["direction"] != "out":
         return "handled" if row["handled"] else "NEW"
     word = {True: "delivered", False: "not delivered"}.get(row["delivered"], row["state"] or "not reported")
-    return f"{word}: {row['reason']}" if row["reason"] else word
+    return f"{word}: {row['reason']}" if row["reason"] and not row["delivered"] else word
 
 
 def _format_people(row: dict[str, Any], zone_name: str) -> Iterator[str]:

@@ -43,7 +43,7 @@ from callflows.opentact.numbers_api import build_order_items
 from callflows.opentact.pagination import MAX_PAGE_ROWS
 from callflows.opentact.rest_operations import NUMBER_EXAMPLE, UUID_EXAMPLE
 from callflows.opentact.rest_requests import build_rest_request, list_request_fields
-from callflows.text import MAX_SMS_CHARACTERS, replace_unprintable
+from callflows.text import MAX_SMS_CHARACTERS, format_first_items, replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -573,12 +573,13 @@ def _call_in_one_batch(
     is_confirmed: bool,
 ) -> None:
     """Have Opentact call numbers with one document."""
-    few = ", ".join(called[:_MAX_SHOWN_NUMBERS])
-    more = f" and {len(called) - _MAX_SHOWN_NUMBERS} more" if len(called) > _MAX_SHOWN_NUMBERS else ""
     lease = run_with_client(lambda client: client.numbers.get_lease(sender))
     if not lease.uuid:
         exit_with_notice(f"callflows: Opentact did not return the lease of {sender}", 1)
-    plan = [f"call {len(called)} number(s) from {sender}: {few}{more}", f"each hears {played}; this costs money"]
+    plan = [
+        f"call {len(called)} number(s) from {sender}: {format_first_items(called)}",
+        f"each hears {played}; this costs money",
+    ]
     confirm_plan(plan, is_confirmed=is_confirmed)
 
     async def call_all(client: Opentact) -> OpentactRecord:
@@ -667,9 +668,6 @@ def read_flow_list(flow: str, name: str, settings: Settings) -> list[str]:
     if caller_list.prefixes or caller_list.anonymous_row:
         print_notice("prefixes and anonymous callers stay with the flow: Opentact's list has whole numbers")
     return [f"+{number}" for number, row in caller_list.numbers.items() if row.applies_at(now, None)]
-
-
-_MAX_SHOWN_NUMBERS: Final = 5
 
 
 def export_static_document(flow: str, settings: Settings) -> bytes:

@@ -56,6 +56,11 @@ def scenario_test_command(  # noqa: PLR0913, PLR0917 - an option each, as typer 
     problems = [problem for folder in folders for problem in folder.problems]
     errors = [str(problem) for folder in folders for problem in folder.errors]
     results = [ran for folder in folders for ran in _run_scenarios(folder, only, settings)]
+    is_empty = not any(folder.tested_flows for folder in folders)
+    if is_empty and (not problems or not (paths or settings.flows.exists())):
+        from callflows.flows.loader.folder_loader import BEGIN_FLOW_FIX
+
+        print_notice(f"there is no flow in {', '.join(map(str, paths or [settings.flows]))}: {BEGIN_FLOW_FIX}")
     if only and not results:
         exit_with_notice(f"callflows: no scenario or flow has {only!r} in its name", 2)
     coverage_rows = _measure_coverage(folders, results) if coverage else []
@@ -96,8 +101,8 @@ def _run_scenarios(folder: ScenarioFolder, only: str, settings: Settings) -> lis
 
     from callflows.testing.scenario_runner import run_scenarios
 
-    wanted = re.compile(re.escape(only), re.IGNORECASE)
-    cases = [case for case in folder.cases if wanted.search(case.name) or wanted.search(case.flow)]
+    pattern = re.compile(re.escape(only), re.IGNORECASE)
+    cases = [case for case in folder.cases if pattern.search(case.name) or pattern.search(case.flow)]
     with show_progress("testing") as on_progress:
         return asyncio.run(run_scenarios(folder, cases, settings, on_progress))
 

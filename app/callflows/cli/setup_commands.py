@@ -91,8 +91,10 @@ def connect(  # noqa: PLR0913, PLR0917 - an option each
     else:
         from callflows.opentact.backoff import get_utc_now
 
-        wanted = _build_desired_setup(settings, app, product, static, take=take, max_minutes=max_minutes, campaign=campaign)
-        plan = run_with_client(lambda client: connecting.plan_setup(client, wanted, undo_log, get_utc_now()))
+        desired_setup = _build_desired_setup(
+            settings, app, product, static, take=take, max_minutes=max_minutes, campaign=campaign
+        )
+        plan = run_with_client(lambda client: connecting.plan_setup(client, desired_setup, undo_log, get_utc_now()))
     _print_plan(plan, output)
     complete = plan.is_complete
     if not dry_run:

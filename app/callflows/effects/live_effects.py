@@ -1,4 +1,4 @@
-"""Real effects: lookups while a caller waits; messages and webhooks after the answer is sent.
+"""Real effects: lookups while a caller waits; messages and webhooks beside the answer.
 
 ``LiveEffects`` implements ``EffectSender`` of ``callflows.telephony.ports``. The network modules, and httpx, are loaded
 when a flow first needs them.

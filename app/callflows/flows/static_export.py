@@ -51,8 +51,11 @@ def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> by
     pieces = merge_adjacent_texts(document.fragments)
     if not report.breaks_flow and all_fragments_constant(pieces):
         return f"{DOCUMENT_PROLOGUE}{join_constant_fragments(pieces)}{DOCUMENT_EPILOGUE}".encode()
-    reasons = [_make_not_static_problem(report, path, why) for path, why in document.dynamic_reasons.items()]
-    # With the errors, so that one run names everything that stands in the way.
+    # With those of the documents to which a call goes on, and with the errors: one run names all that stands in the way.
+    found = {**document.dynamic_reasons}
+    for other in compiler.list_documents():
+        found = {**other.dynamic_reasons, **found}
+    reasons = [_make_not_static_problem(report, path, why) for path, why in found.items()]
     raise FlowFileError(sorted([*_select_errors(report), *reasons], key=lambda reason: (reason.line, reason.column)))
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from callflows.atomic_files import create_private_file
 from callflows.errors import ExpiredTicketError, ForgedTicketError, SettingsError, TicketError
 from callflows.flows.entry_points import NodeEntry
+from callflows.telephony.phone_numbers import mark_region_codes, restore_region_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,8 +151,8 @@ class TicketSigner:
         unpacked = decode_ticket_state(state)
         if "x" in unpacked:
             hidden = decrypt_ticket_text(self._encryption_keys, target, unpacked["x"])
-            return {**unpacked, "s": {**unpacked.get("s", {}), **json.loads(hidden)}}
-        return unpacked
+            unpacked = {**unpacked, "s": {**unpacked.get("s", {}), **json.loads(hidden)}}
+        return {**unpacked, "s": restore_region_codes(unpacked["s"])} if "s" in unpacked else unpacked
 
 
 def make_ticket_state(version: str, entry: NodeEntry) -> dict[str, Any]:
@@ -175,7 +176,7 @@ _COMMON_ENTRY: Final = NodeEntry(line_answered=True)
 
 
 def _encode_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(mark_region_codes(value), separators=(",", ":"), ensure_ascii=False)
 
 
 def encrypt_ticket_text(key: bytes, target: str, text: str) -> str:

@@ -135,9 +135,7 @@ class _ConnectReader:
             note_lost_tags(node)
         spoken = self._translate_text(clean_spoken_text(text), node)
         if parameters.get_text("PromptId") and not text:
-            node.note_missing(
-                f"the sound {shorten(parameters.get_text('PromptId'), 90)} is kept at Amazon: play: https://…"
-            )
+            node.note_loss(f"the sound {shorten(parameters.get_text('PromptId'), 90)} is kept at Amazon: play: https://…")
         return SpokenText(spoken, self._voice.get("lang", ""), self._voice.get("gender", ""))
 
     def _translate_text(self, text: str, node: DraftNode) -> str:
@@ -194,7 +192,7 @@ class _ConnectReader:
             text = clean_spoken_text(message.get_text("Text"))
             node.add_say(SpokenText(self._translate_text(text, node), **self._voice))
             if message.get_text("PromptId"):
-                node.note_missing("a sound is kept at Amazon: play: https://…")
+                node.note_loss("a sound is kept at Amazon: play: https://…")
         self._go_on(node, action)
 
     def _read_input(self, action: ConnectAction, node: DraftNode) -> None:
@@ -220,7 +218,7 @@ class _ConnectReader:
             pressed = [key for key in condition.operands if _KEYS.fullmatch(key)]
             if not pressed:
                 shown = shorten(" ".join(condition.operands), 40)
-                node.note_missing(f"the way of {shown or 'a condition'} is no key")
+                node.note_loss(f"the way of {shown or 'a condition'} is no key")
                 continue
             listed = ", ".join(map(quote_text_literal, pressed))
             ways.append((f"{name} == {listed}" if len(pressed) == 1 else f"{name} in [{listed}]", condition.target))
@@ -345,7 +343,7 @@ class _ConnectReader:
             expression = _translate_operator(value, condition.operator, condition.operands)
             if expression is None:
                 shown = shorten(f"{condition.operator} {' '.join(condition.operands)}", 60)
-                node.note_missing(f"the condition {shown} has no form in a flow")
+                node.note_loss(f"the condition {shown} has no form in a flow")
             else:
                 ways.append((expression, self._name_target(condition.target)))
         node.add_choose(ways, other)

@@ -9,7 +9,7 @@ from callflows.importing.flow_draft import SILENT_PROMPT, format_seconds, is_url
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from callflows.importing.flow_draft import DraftNode, SpokenText
+    from callflows.importing.flow_draft import DraftNode, DraftStep, SpokenText
 
 
 def add_dial(
@@ -28,7 +28,7 @@ def add_dial(
 
 def note_missing_target(node: DraftNode, original: str) -> None:
     """Note that a target of the original is neither a number nor a SIP address."""
-    node.note_missing(f"nobody is rung at {original}: write a number or a SIP address, as dial: …")
+    node.note_loss(f"nobody is rung at {original}: write a number or a SIP address, as dial: …")
 
 
 def add_sms(node: DraftNode, text: str, target: str | None) -> None:
@@ -49,7 +49,7 @@ def note_speech_input(node: DraftNode, *, takes_keys: bool) -> None:
     if takes_keys:
         node.note_loss("the original takes speech, too; Opentact only knows keys")
     else:
-        node.note_missing("the original listens to speech, which Opentact does not know; here the caller presses keys")
+        node.note_loss("the original listens to speech, which Opentact does not know; here the caller presses keys")
 
 
 def add_collect(
@@ -57,13 +57,17 @@ def add_collect(
     speech: SpokenText,
     sound: str = "",
     *,
+    parts: Sequence[DraftStep] = (),
     into: str,
     digits: tuple[int, int],
     stop: str,
     attempts: int = 1,
     otherwise: str = "",
 ) -> None:
-    """Add a collect that asks by a text or by a sound. ``digits`` are the least and the most digits."""
+    """Add a collect that asks by a text, by a sound, or by several ``parts``: steps say, play and pause.
+
+    ``digits`` are the least and the most digits.
+    """
     least, most = digits
     asked = merge_data(
         {
@@ -74,6 +78,9 @@ def add_collect(
             "otherwise": otherwise,
         }
     )
+    if parts:
+        node.add_step("collect", {"prompt": [part.data for part in parts], **asked})
+        return
     if speech.text:
         node.add_step("collect", {"prompt": speech.text, **merge_data({"voice": speech.voice}), **asked})
         return

@@ -96,6 +96,13 @@ class DraftNode:
         self.steps.append(step)
         return step
 
+    def take_steps(self, first: int) -> list[DraftStep]:
+        """Take the steps from an index on out of the node. Their comments stand above the next step."""
+        taken = self.steps[first:]
+        del self.steps[first:]
+        self.notes = [*(comment for step in taken for comment in step.comments), *self.notes]
+        return taken
+
     def add_say(self, spoken: SpokenText, loop: int = 1) -> None:
         """Add a text, unless it is empty."""
         if not spoken.text:
@@ -106,7 +113,7 @@ class DraftNode:
     def add_play(self, url: str, loop: int = 1) -> None:
         """Add a sound; a sound without an http address is noted."""
         if not is_url(url):
-            self.note_missing(f"the sound {shorten(url)} has no address: write play: https://…")
+            self.note_loss(f"the sound {shorten(url)} has no address: write play: https://…")
             return
         self.add_step("play", {"url": url, "loop": loop} if loop > 1 else url)
 
@@ -131,23 +138,25 @@ class DraftNode:
         return read_twilio_target(text)
 
     def note_loss(self, reason: str) -> None:
-        """Note a detail that the flow has only in another form."""
-        self._add_note(reason, ImportOutcome.with_loss, ImportOutcome.with_loss)
-
-    def note_missing(self, reason: str) -> None:
-        """Note a detail that the flow does not have, of a part that it has."""
-        self._add_note(reason, ImportOutcome.not_mapped, ImportOutcome.with_loss)
+        """Note a detail that the flow has in another form, or does not have, of a part that it has."""
+        self._add_note(reason, ImportOutcome.with_loss)
 
     def skip_part(self, reason: str) -> None:
         """Note that the flow does not have a whole part."""
-        self._add_note(reason, ImportOutcome.not_mapped, ImportOutcome.not_mapped)
+        self._add_note(reason, ImportOutcome.not_mapped)
 
-    def _add_note(self, reason: str, label: ImportOutcome, outcome: ImportOutcome) -> None:
-        self.notes.append(f"{label}: {reason}")
-        if self.part is not None:
-            self.part.reasons.append(reason)
-            if self.part.outcome is not ImportOutcome.not_mapped:
-                self.part.outcome = outcome
+    def _add_note(self, reason: str, outcome: ImportOutcome) -> None:
+        part = self.part
+        if part is None:
+            self.notes.append(f"{outcome}: {reason}")
+            return
+        if outcome is ImportOutcome.not_mapped:
+            # The report has one word for all reasons of a part, and so have the comments.
+            earlier = {f"{part.outcome}: {one}": f"{outcome}: {one}" for one in part.reasons}
+            self.notes = [earlier.get(note, note) for note in self.notes]
+        part.outcome = outcome if part.outcome is not ImportOutcome.not_mapped else part.outcome
+        part.reasons.append(reason)
+        self.notes.append(f"{part.outcome}: {reason}")
 
 
 class FlowDraft:

@@ -132,7 +132,12 @@ def _list_voices(step: DraftStep) -> list[dict[str, str]]:
         value = step.value if isinstance(step.value, dict) else {}
         return [{key: value[key] for key in ("lang", "gender") if key in value}]
     if step.key in {"collect", "menu"}:
-        return [step.value.get("voice", {})] if step.value.get("prompt") != SILENT_PROMPT else []
+        prompt = step.value.get("prompt")
+        if isinstance(prompt, list):
+            return [
+                voice for part in prompt for key, value in part.items() for voice in _list_voices(DraftStep(key, value))
+            ]
+        return [step.value.get("voice", {})] if prompt != SILENT_PROMPT else []
     return []
 
 
@@ -147,6 +152,9 @@ def _strip_common_voice(step: DraftStep, file_voice: dict[str, str]) -> dict[str
         data[step.key] = left["text"] if [*left] == ["text"] else left
     elif step.key in {"collect", "menu"}:
         data[step.key] = {key: part for key, part in value.items() if key != "voice"}
+        if isinstance(value.get("prompt"), list):
+            parts = (DraftStep(key, part) for one in value["prompt"] for key, part in one.items())
+            data[step.key]["prompt"] = [_strip_common_voice(part, file_voice) for part in parts]
     return data
 
 

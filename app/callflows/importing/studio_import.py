@@ -262,7 +262,7 @@ class _StudioReader:
         elif properties.get_text("say"):
             node.add_say(self._read_speech(widget, node), loop)
         if properties.get_text("digits"):
-            node.note_missing(f"the keys {shorten(properties.get_text('digits'), 30)} are not sent: flows play no keys")
+            node.note_loss(f"the keys {shorten(properties.get_text('digits'), 30)} are not sent: flows play no keys")
         self._go_on(node, widget.find_next("audioComplete"))
 
     def _translate_url(self, url: str, node: DraftNode) -> str:
@@ -315,15 +315,15 @@ class _StudioReader:
         left = self._translator(node).translate_single_value(argument)
         if left is None:
             if not any(kind == "value" for kind, _ in split_liquid(argument)):
-                node.note_missing(f"the condition {shown} asks for {shorten(argument, 40) or 'nothing'}")
+                node.note_loss(f"the condition {shown} asks for {shorten(argument, 40) or 'nothing'}")
             else:
-                node.note_missing(f"the way of {shown} is left out")
+                node.note_loss(f"the way of {shown} is left out")
             return None
         kind, value = condition.get_text("type"), condition.get_text("value")
         is_lower = argument.strip("{} ").endswith((".Digits", ".DialCallStatus"))
         expression = translate_comparison(left, kind, value, self._translator(node), is_lower=is_lower)
         if expression is None:
-            node.note_missing(f"the condition {shown} has no form in a flow")
+            node.note_loss(f"the condition {shown} has no form in a flow")
         elif kind == "regex":
             node.note_loss(f"the pattern {shorten(value, 40)} is written out as the keys that it fits")
         return expression

@@ -106,7 +106,7 @@ class _TwimlDrafter:
 
     def _go_on_at_address(self, node: DraftNode, url: str, reason: str) -> None:
         """Go on at a node that stands for the program behind a URL."""
-        node.note_missing(f"{reason} {shorten(url) or 'the same address'}, whose answer is not in the file: write it here")
+        node.note_loss(f"{reason} {shorten(url) or 'the same address'}, whose answer is not in the file: write it here")
         name = _name_address(url)
         target = self._draft.name_node(f"address {name}")
         if target not in self._draft.nodes:
@@ -117,18 +117,18 @@ class _TwimlDrafter:
         number = self._counts["Gather"]
         if verb.takes_speech:
             note_speech_input(node, takes_keys=verb.takes_keys)
-        spoken = [index for index, prompt in enumerate(verb.prompts) if isinstance(prompt, TwimlSay)]
-        last = spoken[-1] if spoken else len(verb.prompts)
-        for prompt in verb.prompts[:last]:
+        # A key ends each of these in the original, so they are one prompt here, too.
+        first = len(node.steps)
+        for prompt in verb.prompts:
             _add_prompt(prompt, node)
-        question = verb.prompts[last] if spoken else None
-        speech = _make_spoken_text(question, node) if isinstance(question, TwimlSay) else SpokenText("")
-        for prompt in verb.prompts[last + 1 :]:
-            if isinstance(prompt, TwimlPlay):
-                node.note_loss(f"the sound {shorten(prompt.url)} after the text is left out")
+        parts = node.take_steps(first)
+        only_text = verb.prompts[0] if len(verb.prompts) == 1 else None
+        speech = SpokenText("")
+        if isinstance(only_text, TwimlSay) and only_text.loop == 1:
+            speech, parts = _make_spoken_text(only_text, node), []
         after = self._draft.name_node(f"after Gather-{number}") if rest else self._draft.get_end_node()
         name = self._draft.name_value("digits", f"digits_{number}" if number > 1 else "pressed")
-        add_collect(node, speech, into=name, digits=(1, verb.max_digits), stop=verb.stop_key, otherwise=after)
+        add_collect(node, speech, parts=parts, into=name, digits=(1, verb.max_digits), stop=verb.stop_key, otherwise=after)
         self._go_on_at_address(node, verb.url, "the keys go to")
         if rest:
             self._add_verbs(self._draft.add_node(f"after Gather-{number}"), rest)
@@ -176,7 +176,7 @@ def _add_prompt(prompt: TwimlVerb, node: DraftNode) -> None:
             _note_endless_loop(prompt, node)
             node.add_say(spoken, prompt.loop)
         case TwimlPlay(keys=keys) if keys:
-            node.note_missing(f"the keys {shorten(keys, 30)} are not sent: flows play no keys")
+            node.note_loss(f"the keys {shorten(keys, 30)} are not sent: flows play no keys")
         case TwimlPlay(url=""):
             node.skip_part("the sound has no address")
         case TwimlPlay():
@@ -185,7 +185,7 @@ def _add_prompt(prompt: TwimlVerb, node: DraftNode) -> None:
         case TwimlPause():
             node.add_step("pause", format_seconds(prompt.seconds, 0.1, 1800))
         case _:
-            node.note_missing(f"<{shorten(prompt.tag, 30)}> is no question")
+            node.note_loss(f"<{shorten(prompt.tag, 30)}> is no question")
 
 
 def _make_spoken_text(verb: TwimlSay, node: DraftNode) -> SpokenText:

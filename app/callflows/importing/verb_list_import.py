@@ -146,7 +146,7 @@ class _VerbListReader:
     def note_program(self, node: DraftNode, url: str, reason: str) -> None:
         """Note that a program outside the file decides how the call goes on."""
         if url:
-            node.note_missing(f"{reason} {shorten(url)}, whose answer is not in the file: write here how the call goes on")
+            node.note_loss(f"{reason} {shorten(url)}, whose answer is not in the file: write here how the call goes on")
 
 
 class _JambonzReader(_VerbListReader):

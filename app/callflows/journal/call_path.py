@@ -168,11 +168,11 @@ def _find_follower(path: str, places: Mapping[str, ElementPlace]) -> str:
     name, _, index = last.partition("[")
     if name in _ENDING_NAMES or name in _BRANCH_NAMES or not index.rstrip("]").isdecimal():
         return ""
-    wanted = f"[{int(index.rstrip(']')) + 1}]"
+    next_index = f"[{int(index.rstrip(']')) + 1}]"
     begin = f"{parent}." if parent else ""
     for known in places:
         rest = known[len(begin) :]
-        if known.startswith(begin) and "." not in rest and rest.endswith(wanted):
+        if known.startswith(begin) and "." not in rest and rest.endswith(next_index):
             return "" if rest.partition("[")[0] in _BRANCH_NAMES else known
     return ""
 

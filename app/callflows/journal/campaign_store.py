@@ -22,7 +22,7 @@ from callflows.journal.journal_tables import (
 )
 from callflows.journal.postgres_locks import lock_name
 from callflows.journal.state_order import split_hangup_cause
-from callflows.journal.stored_rows import is_call_over
+from callflows.journal.stored_rows import is_call_over, split_list
 from callflows.telephony.call_record import round_up_seconds
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from callflows.journal.stored_rows import JournalRow
 
 
-_ROWS_PER_STATEMENT: Final = 500
 RING_SECONDS: Final = 120.0
 """Time after which a call counts as not answered if nothing is reported."""
 _CLOCK_DIFFERENCE_SECONDS: Final = 10.0
@@ -126,8 +125,8 @@ def store_campaign(
         }
         for position, (number, values) in enumerate(numbers, 1)
     ]
-    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-        connection.execute(insert(CAMPAIGN_NUMBERS_TABLE), rows[start : start + _ROWS_PER_STATEMENT])
+    for some_rows in split_list(rows):
+        connection.execute(insert(CAMPAIGN_NUMBERS_TABLE), [*some_rows])
 
 
 def load_campaign(connection: Connection, name: str) -> StoredCampaign | None:
@@ -238,7 +237,7 @@ def find_answered_calls(connection: Connection, keys: Sequence[str]) -> dict[str
     """Return the calls that asked this server for a document, by their keys."""
     table = CAMPAIGN_CALLS_TABLE
     calls: dict[str, str] = {}
-    for some_keys in _split_list(keys):
+    for some_keys in split_list(keys):
         query = select(table.c.key, table.c.call).where(table.c.key.in_(some_keys))
         calls |= {key: call or "" for key, call in connection.execute(query)}
     return calls
@@ -274,7 +273,7 @@ def _read_outbound_call(row: Any) -> OutboundCall:  # noqa: ANN401 - a row
 def iterate_report(connection: Connection, name: str) -> Iterator[JournalRow]:
     """Yield a row for each number, with its answered call: the id, the seconds, the node of its last request."""
     numbers = list_numbers(connection, name)
-    for some_numbers in _split_list(numbers):
+    for some_numbers in split_list(numbers):
         keys = {make_campaign_key(name, number.position, number.attempts): number.position for number in some_numbers}
         calls = {keys[key]: call for key, call in find_answered_calls(connection, [*keys]).items()}
         seconds, nodes = _find_seconds(connection, [*calls.values()]), _find_last_nodes(connection, [*calls.values()])
@@ -306,8 +305,3 @@ def _find_last_nodes(connection: Connection, calls: Sequence[str]) -> dict[str, 
     """Return the node of the last request of each call."""
     query = select(TURNS_TABLE.c.call, TURNS_TABLE.c.node).where(TURNS_TABLE.c.call.in_(calls)).order_by(TURNS_TABLE.c.at)
     return {call: find_root_node(node) for call, node in connection.execute(query)}
-
-
-def _split_list(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _ROWS_PER_STATEMENT):
-        yield values[start : start + _ROWS_PER_STATEMENT]

@@ -28,13 +28,13 @@ class TimeoutConnection(psycopg.Connection[Any]):
         seconds = get_statement_timeout()
         until = time.monotonic() + seconds
         try:
-            wanted = next(gen)
+            waited_state = next(gen)
             while True:
-                ready = yield wanted
+                ready = yield waited_state
                 # psycopg asks again several times a second while no data arrives.
                 if not ready and time.monotonic() > until:
                     self.pgconn.finish()  # the fate of the statement is unknown, so the connection cannot be reused
                     raise psycopg.OperationalError(f"the database did not answer within {seconds:g} s")
-                wanted = gen.send(ready)
+                waited_state = gen.send(ready)
         except StopIteration as over:
             return over.value

@@ -23,8 +23,8 @@ from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE, SHARED_
 from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
-from callflows.journal.stored_rows import StoredLease
-from callflows.journal.upserts import UpsertWriter, get_dialect_insert
+from callflows.journal.stored_rows import StoredLease, split_list
+from callflows.journal.upserts import get_dialect_insert, get_upsert_writer
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.ports import SENT_TEXT_MEMORY_SECONDS
 
@@ -68,7 +68,7 @@ class SqlStore:
         self._url = parse_database_url(url)
         self._engine = _create_database_engine(self._url)
         self._opened_file: tuple[int, int] | None = None
-        self._upsert_writer = UpsertWriter(self._engine.dialect)
+        self._upsert_writer = get_upsert_writer(type(self._engine.dialect))  # type: ignore[arg-type] # a class has a hash
         self._underived_calls: set[str] = set()
 
     @property
@@ -215,9 +215,16 @@ class SqlStore:
             connection.execute(delete(CLAIMS_TABLE).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key))
 
     def is_claimed(self, kind: str, key: str) -> bool:
+        return key in self.find_claimed_keys(kind, [key])
+
+    def find_claimed_keys(self, kind: str, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys that are claimed."""
+        table, claimed = CLAIMS_TABLE, set[str]()
         with self._open_read_connection() as connection:
-            claimed = select(CLAIMS_TABLE.c.key).where(CLAIMS_TABLE.c.kind == kind, CLAIMS_TABLE.c.key == key)
-            return connection.execute(claimed).first() is not None
+            for some_keys in split_list(keys):
+                query = select(table.c.key).where(table.c.kind == kind, table.c.key.in_(some_keys))
+                claimed |= {*connection.execute(query).scalars()}
+        return claimed
 
     def count_text(
         self, conversation: str, digest: str, now: float, find_refusal: Callable[[Collection[tuple[float, str]]], str]

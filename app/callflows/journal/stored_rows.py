@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from callflows.telephony.call_states import FIRST_ENDED_RANK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from callflows.flows.document_comments import ElementPlace
 
 
+_Value = TypeVar("_Value")
 JournalRow: TypeAlias = "dict[str, Any]"
 JournalEntry: TypeAlias = "tuple[str, JournalRow]"
 """A table name and a row with all columns. Values are plain, so that an entry can be spooled to a file."""
+
+
+_VALUES_PER_STATEMENT: Final = 500
+"""Databases limit the parameters of a statement; SQLite before 3.32 to 999."""
+
+
+def split_list(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
+    """Yield the values in parts that fit into one statement."""
+    for start in range(0, len(values), _VALUES_PER_STATEMENT):
+        yield values[start : start + _VALUES_PER_STATEMENT]
 
 
 class CallFilter(NamedTuple):

@@ -123,11 +123,11 @@ class _SchemaRenderer:
 
     def _declare_elements(self, classes: Iterable[type[Element]]) -> list[str]:
         """Declare the elements available in the dialect, in the table's order."""
-        wanted = frozenset(classes)
+        chosen = frozenset(classes)
         return [
             _xs_element("element", *self._declare_unique_keys(element), name=tag, type=tag)
             for element in self._spellings
-            if element in wanted
+            if element in chosen
             for tag in _find_element_tags(self._dialect, element)
         ]
 
@@ -258,17 +258,17 @@ def is_verb_name(name: str) -> bool:
 def _find_element(name: str) -> type[Element]:
     names = {tag: reading.element_class.__name__ for tag, reading in TAG_MEANINGS.items()} | {SWITCH_TAG: Gather.__name__}
     known = {tag.lower(): element for tag, element in names.items()}
-    wanted = re.sub(r"[\s<>/_-]", "", name).lower()
-    if wanted in known:
-        return ELEMENT_CLASSES[known[wanted]]
-    near = get_close_matches(wanted, known, n=1)
+    folded = re.sub(r"[\s<>/_-]", "", name).lower()
+    if folded in known:
+        return ELEMENT_CLASSES[known[folded]]
+    near = get_close_matches(folded, known, n=1)
     fix = f"did you mean {known[near[0]]}?" if near else f"there are {', '.join(ELEMENT_SPECS)}"
     raise LanguageError(f"there is no element {name!r}; {fix}")
 
 
 def _sort_by_table(classes: Iterable[type[Element]]) -> list[type[Element]]:
-    wanted = frozenset(classes)
-    return [element for element in ELEMENT_CLASSES.values() if element in wanted]
+    chosen = frozenset(classes)
+    return [element for element in ELEMENT_CLASSES.values() if element in chosen]
 
 
 def _render_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -141,11 +141,11 @@ def _parse_broken_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's ele
 def _find_positions(document: bytes, root: Any, nodes: Sequence[Any]) -> list[tuple[int, int]]:  # noqa: ANN401 - of lxml
     """Return line and column of each element's ``<``; lxml only knows the line of the end of a start tag."""
     begins = find_tag_positions(document)
-    wanted = {id(node): (int(node.sourceline or 1), 1) for node in nodes}
+    places = {id(node): (int(node.sourceline or 1), 1) for node in nodes}
     for index, node in enumerate(root.iter("*")):
-        if id(node) in wanted and index < len(begins):
-            wanted[id(node)] = begins[index]
-    return [wanted[id(node)] for node in nodes]
+        if id(node) in places and index < len(begins):
+            places[id(node)] = begins[index]
+    return [places[id(node)] for node in nodes]
 
 
 def find_tag_positions(document: bytes) -> list[tuple[int, int]]:

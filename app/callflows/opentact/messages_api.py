@@ -102,12 +102,12 @@ def create_sms_sender(messages: MessagesApi) -> Callable[[Effect], Awaitable[Non
     """
 
     async def send_sms(effect: Effect) -> None:
-        wanted = {name: str(effect.payload.get(name, "")) for name in ("from", "to", "text")}
+        sender, to, text = (str(effect.payload.get(name, "")) for name in ("from", "to", "text"))
         try:
-            await messages.send_message(wanted["from"], wanted["to"], wanted["text"])
+            await messages.send_message(sender, to, text)
         except OpentactError as error:
             message = str(error)
-            reason = message.replace(wanted["text"], "…") if wanted["text"] else message
+            reason = message.replace(text, "…") if text else message
             if _was_surely_not_sent(error):
                 raise RetryLaterError(reason, getattr(error, "retry_after", None)) from None
             raise OutboundRequestError(reason) from None

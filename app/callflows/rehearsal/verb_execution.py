@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 def matches_call_field(phone_call: PhoneCall, condition: Call) -> bool:
     """Compare a field of the call with a value; ignore case and a leading plus. reference: Call."""
     field_value = phone_call.get_field(str(condition.attributes["field"]))
-    wanted = parse_loose_value(str(condition.attributes["value"]))
-    if wanted is None or field_value is None:
-        return wanted is field_value
+    expected = parse_loose_value(str(condition.attributes["value"]))
+    if expected is None or field_value is None:
+        return expected is field_value
     return str(field_value).lstrip("+").lower() == str(condition.attributes["value"]).strip().lstrip("+").lower()
 
 

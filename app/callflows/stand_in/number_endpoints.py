@@ -108,9 +108,9 @@ def _parse_page(request: Request, body: NumberSearchBody, pages: str) -> tuple[i
 
 
 def _matches_search(row: EntityRow, body: NumberSearchBody) -> bool:
-    wanted: dict[str, Any] = body.model_dump(include={*EXACT_NUMBER_FIELDS}, exclude_none=True)
-    wanted |= {"state": body.province} if body.province else {}
-    same = all(str(row[name]).lower() == str(value).lower() for name, value in wanted.items())
+    conditions: dict[str, Any] = body.model_dump(include={*EXACT_NUMBER_FIELDS}, exclude_none=True)
+    conditions |= {"state": body.province} if body.province else {}
+    same = all(str(row[name]).lower() == str(value).lower() for name, value in conditions.items())
     city = not body.city or body.city.lower() in row["city"].lower()
     features = set(body.features) <= set(row["features"])
     return same and city and features and not body.postal_code and _matches_pattern(row, body)

@@ -134,8 +134,8 @@ class TokenIssuer:
 
     def issue_jwt(self, credentials: str) -> str | None:
         """Return a JWT for the credentials of ``Authorization: Basic``; None if email or password are wrong."""
-        wanted = base64.b64encode(f"{self._options.email}:{self._options.password}".encode())
-        return self.issue_owner_jwt() if hmac.compare_digest(credentials.encode(), wanted) else None
+        basic_credentials = base64.b64encode(f"{self._options.email}:{self._options.password}".encode())
+        return self.issue_owner_jwt() if hmac.compare_digest(credentials.encode(), basic_credentials) else None
 
     def issue_owner_jwt(self) -> str:
         """Return a JWT of the account's owner."""

@@ -34,9 +34,9 @@ def find_answer_problem(value: object, default: object) -> str:
 def _find_difference(value: object, default: object, name: str) -> str:
     if default is None:
         return ""
-    wanted = _name_kind(default)
+    expected_kind = _name_kind(default)
     if not _is_alike(value, default):
-        return f"{name} is {_name_kind(value)}, and {wanted} as in default is expected"
+        return f"{name} is {_name_kind(value)}, and {expected_kind} as in default is expected"
     if isinstance(default, dict) and isinstance(value, dict) and default:
         shared = [key for key in default if key in value]
         if not shared:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from callflows.telephony.truth_words import says_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,29 @@ class RegionCode(str):
     """A country, as ``US``. ``NO`` is Norway, and true in a condition."""
 
     __slots__ = ()
+
+
+_REGION_MARK: Final = "\ufdd4"
+"""Begins a country in data that is JSON for a while; neither an author's text nor a caller's has this character."""
+
+
+def mark_region_codes(data: Any) -> Any:  # noqa: ANN401 - plain data
+    """Return plain data in which each country is a text that ``restore_region_codes`` knows, also after JSON."""
+    # Only where the difference counts: other countries are true in a condition as any text, and tickets stay short.
+    if isinstance(data, RegionCode) and says_no(data):
+        return f"{_REGION_MARK}{data}"
+    if isinstance(data, dict):
+        return {key: mark_region_codes(value) for key, value in data.items()}
+    return [mark_region_codes(value) for value in data] if isinstance(data, list) else data
+
+
+def restore_region_codes(data: Any) -> Any:  # noqa: ANN401 - plain data
+    """Return plain data with the countries that ``mark_region_codes`` marked."""
+    if isinstance(data, str):
+        return RegionCode(data[len(_REGION_MARK) :]) if data.startswith(_REGION_MARK) else data
+    if isinstance(data, dict):
+        return {key: restore_region_codes(value) for key, value in data.items()}
+    return [restore_region_codes(value) for value in data] if isinstance(data, list) else data
 
 
 UNKNOWN_VALUE: Final = UnknownText("unknown")

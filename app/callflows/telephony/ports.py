@@ -150,7 +150,7 @@ EffectChannel: TypeAlias = 'Literal["sms", "opt-out", "mail", "chat", "form", "w
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
-    """An effect to execute after the answer is sent; a repeated request has the same ``key``.
+    """An effect to execute once the answer is decided; a repeated request has the same ``key``.
 
     ``kind`` says what a flow asked for, ``channel`` how it is sent: a ``voicemail`` is a mail, a message to a chat or a
     webhook that waits for the recording, and a ``notify`` is one of the last two.

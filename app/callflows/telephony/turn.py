@@ -44,7 +44,7 @@ class Turn:
     Progress: ``values`` are the variables including this turn's changes (every change makes a new mapping),
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
 
-    Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute after the answer is sent,
+    Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute beside the answer,
     ``document_parts`` the texts of the rendered document.
     """
 

@@ -11,29 +11,8 @@ from typing import Final
 import phonenumbers
 from phonenumbers import geocoder
 
-_STATE_CODES_BY_NAME: Final = {
-    name: code
-    for code, name in (
-        pair.split(" ", 1)
-        for pair in """
-AL Alabama; AK Alaska; AZ Arizona; AR Arkansas; CA California; CO Colorado; CT Connecticut; DE Delaware;
-DC District of Columbia; DC Washington D.C.; DC Washington, D.C.; FL Florida; GA Georgia; HI Hawaii; ID Idaho;
-IL Illinois; IN Indiana; IA Iowa; KS Kansas; KY Kentucky; LA Louisiana; ME Maine; MD Maryland; MA Massachusetts;
-MI Michigan; MN Minnesota; MS Mississippi; MO Missouri; MT Montana; NE Nebraska; NV Nevada; NH New Hampshire;
-NJ New Jersey; NM New Mexico; NY New York; NC North Carolina; ND North Dakota; OH Ohio; OK Oklahoma; OR Oregon;
-PA Pennsylvania; RI Rhode Island; SC South Carolina; SD South Dakota; TN Tennessee; TX Texas; UT Utah; VT Vermont;
-VA Virginia; WA Washington State; WA Washington; WV West Virginia; WI Wisconsin; WY Wyoming;
-AB Alberta; BC British Columbia; BC British Colombia; MB Manitoba; NB New Brunswick; NL Newfoundland and Labrador;
-NS Nova Scotia; NT Northwest Territories; NU Nunavut; ON Ontario; PE Prince Edward Island; QC Quebec;
-SK Saskatchewan; YT Yukon
-""".replace("\n", " ").split(";")
-        for pair in (pair.strip(),)
-    )
-}
-"""Names as written by the geocoder, including its misspelling."""
-_TERRITORIES: Final = frozenset({"AS", "GU", "MP", "PR", "VI"})
-"""Separate regions in the numbering plan, but part of the United States in postal addresses."""
-_STATE_CODES: Final = frozenset(_STATE_CODES_BY_NAME.values()) | _TERRITORIES
+from callflows.telephony.state_codes import STATE_CODES, STATE_CODES_BY_NAME, US_TERRITORIES
+
 _EXCHANGE_CODES: Final = range(200, 1000)
 
 
@@ -44,7 +23,7 @@ def find_number_state(number: str) -> str:
         return ""
     parsed = phonenumbers.PhoneNumber(country_code=1, national_number=int(number[2:]))
     region = phonenumbers.region_code_for_number(parsed)
-    if region in _TERRITORIES:
+    if region in US_TERRITORIES:
         return region
     if region not in ("US", "CA") or not phonenumbers.is_number_geographical(parsed):
         return ""
@@ -59,10 +38,10 @@ _COUNTRY_DESCRIPTIONS: Final = frozenset({"", "United States", "Canada"})
 
 def _parse_state_code(description: str) -> str:
     """Return the state of ``Newark, NJ`` or ``New Jersey``; "" for several (``Nova Scotia/Prince Edward Island``)."""
-    if description in _STATE_CODES_BY_NAME:
-        return _STATE_CODES_BY_NAME[description]
+    if description in STATE_CODES_BY_NAME:
+        return STATE_CODES_BY_NAME[description]
     tail = description.rpartition(", ")[2]
-    return tail if tail in _STATE_CODES else ""
+    return tail if tail in STATE_CODES else ""
 
 
 @lru_cache(maxsize=512)

@@ -269,20 +269,20 @@ def _build_matchers(
     if word == "ignored":
         yield "ignored", _match_same_text("true")
     fields = value if isinstance(value, dict) else {word_spec.plain_field: value} if value not in ("", None) else {}
-    for field, wanted in fields.items():
+    for field, expected in fields.items():
         here = (*path, field) if isinstance(value, dict) else path
         if field not in word_spec.fields:
             near = format_suggestion(str(field), word_spec.fields) or f"it has {', '.join(word_spec.fields)}"
             report.error(here, "unknown-key", f"{word}: there is no {field!r}", near, key=True)
         elif field == "to" and word_spec.verb == "Dial":
-            yield field, _match_targets(wanted, here, report, flow_names)
-        elif word == "forward" and field == "to" and wanted in flow_names.groups:
-            yield field, _match_group_member(flow_names.groups[str(wanted)])
+            yield field, _match_targets(expected, here, report, flow_names)
+        elif word == "forward" and field == "to" and expected in flow_names.groups:
+            yield field, _match_group_member(flow_names.groups[str(expected)])
         elif field == "payload":
-            yield field, _match_contained_data(wanted)
+            yield field, _match_contained_data(expected)
         else:
             allow_part = field in _PARTIAL_FIELDS or (word_spec.verb, field) == ("mail", "to")
-            yield field, _match_text(str(wanted), here, report, allow_part=allow_part)
+            yield field, _match_text(str(expected), here, report, allow_part=allow_part)
 
 
 def _match_text(expected_text: str, path: SourcePath, report: ProblemReport, *, allow_part: bool) -> FieldMatcher:

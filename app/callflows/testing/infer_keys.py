@@ -82,8 +82,8 @@ def _read_request_keys(request_entry: Mapping[str, Any], turn_number: int) -> st
 
 def is_same_target(target: str, rung_party: str) -> bool:
     """Return True if Opentact rang this target. Opentact may report only the part before the ``@``."""
-    wanted, party = normalize_target(target), normalize_target(rung_party)
-    return bool(party) and party in (wanted, wanted.partition("@")[0])
+    target_party, party = normalize_target(target), normalize_target(rung_party)
+    return bool(party) and party in (target_party, target_party.partition("@")[0])
 
 
 def find_dial_targets(element: Element) -> Iterator[str]:

@@ -101,12 +101,12 @@ class RehearsedCall:
     def expects(self, *expected: dict[str, Any] | str) -> None:
         """Assert expectations of a scenario, such as ``{"dial": "sales"}, "voicemail"``. Raises ScenarioError."""
         report = ProblemReport("expects")
-        wanted = parse_expectations(
+        expectations = parse_expectations(
             _convert_to_texts([*expected]), (), report, self._flow_names, texts=self.outcome == "texted"
         )
         if report.problems:
             raise ScenarioError(report.problems[0].message, report.problems[0].fix)
-        missed = wanted.find_mismatch(self.transcript)
+        missed = expectations.find_mismatch(self.transcript)
         if missed is not None:
             raise AssertionError(_format_mismatch(missed, self))
 

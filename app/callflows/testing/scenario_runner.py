@@ -8,7 +8,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from callflows.errors import FlowFileError, Problem
+from callflows.errors import FlowFileError, Problem, sort_problems
 from callflows.flows.entry_points import find_root_node
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.flow_compilation import compile_flow
@@ -150,7 +150,7 @@ def _load_scenario_folder(
         cases += of_flow if not flow.problems else []
     scenario_folder = ScenarioFolder(loaded, for_all, flows, (), ())
     possible = [case for case in cases if _is_possible_case(case, scenario_folder, folder_problems)]
-    return dataclasses.replace(scenario_folder, cases=tuple(possible), problems=tuple(folder_problems))
+    return dataclasses.replace(scenario_folder, cases=tuple(possible), problems=tuple(sort_problems(folder_problems)))
 
 
 def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list[Problem]) -> bool:

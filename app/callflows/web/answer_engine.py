@@ -36,7 +36,7 @@ from callflows.web.line_check_calls import LINE_CHECK_PREFIX, answer_line_check_
 from callflows.web.request_fields import parse_posted_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from callflows.flows.caller_lists.call_counter import CallCounter
@@ -107,8 +107,18 @@ class AnswerEngine:
         self._record_answer = record_answer
         self._call_limits = call_limits if call_limits is not None and call_limits.are_set else None
 
+    def queue_effects(self, fields: Mapping[str, str], reply: CallReply) -> None:
+        """Queue the effects of an answer that is about to be sent. Never raises."""
+        # Before the answer, since a server may be killed right after it: the caller has heard that a text was sent.
+        _, _, outcome, turn = reply
+        if not outcome.effects or (turn is not None and turn.is_line_check):
+            return
+        call = fields.get("call", "")
+        for effect in outcome.effects:
+            self._effect_sender.queue_effect(effect if effect.call or not call else dataclasses.replace(effect, call=call))
+
     def record(self, began: float, request: tuple[str, str, bytes], fields: dict[str, str], reply: CallReply) -> None:
-        """Record a sent answer in metrics and journal, and queue its effects.
+        """Record a sent answer in metrics and journal.
 
         ``began`` is a value of ``time.perf_counter``, ``request`` contains method, path and query.
         """
@@ -124,8 +134,6 @@ class AnswerEngine:
         if self._record_answer is not None:
             parts = turn.document_parts if turn is not None and outcome.is_by_flow else (document.decode(),)
             self._record_answer(AnsweredRequest(now - took, took, *request, fields, status, parts, outcome, turn))
-        for effect in outcome.effects:
-            self._effect_sender.queue_effect(effect if effect.call or not call else dataclasses.replace(effect, call=call))
 
     def mark_undelivered(self, reply: CallReply, error: Exception) -> CallReply:
         """Turn a reply into a fallback outcome, so that no effect is queued."""

@@ -217,10 +217,10 @@ class AnswerMetrics:
 
 def _find_bound(buckets: Sequence[int], share: float) -> float | None:
     """Return the least bound in seconds within which a share of the answers came; None without answers, or beyond all."""
-    wanted, passed = share * sum(buckets), 0
+    rank, passed = share * sum(buckets), 0
     for bound, count in zip(_BUCKET_SECONDS, buckets, strict=False):
         passed += count
-        if passed and passed >= wanted:
+        if passed and passed >= rank:
             return bound
     return None
 

@@ -1,7 +1,7 @@
 """The endpoint for calls: ``/call`` and ``/call/{flow}/{node}``, an ASGI app in front of FastAPI for speed.
 
-A request comes by ASGI, or by ``CallHttpProtocol``, which is faster; both use ``begin_answer``, ``build_response`` and
-``record_answer``.
+A request comes by ASGI, or by ``CallHttpProtocol``, which is faster; both use ``begin_answer``, ``queue_effects``,
+``build_response`` and ``record_answer``.
 
 Opentact always gets a valid document with status 200, even after an internal error; only unauthorized requests get 403.
 """
@@ -81,6 +81,7 @@ class CallEndpoint:
                 reply = await self._engine.resume(reply, body_seconds)
             except Exception as error:  # noqa: BLE001 - the caller always gets a document
                 reply = self._engine.answer_with_apology(error)
+        self.queue_effects(begun, reply)
         status, headers, document = build_response(reply)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": document if scope["method"] != "HEAD" else b""})
@@ -96,6 +97,10 @@ class CallEndpoint:
         except Exception as error:  # noqa: BLE001 - the caller always gets a document
             reply = self._engine.answer_with_apology(error)
         return BegunAnswer(began, (scope["method"], scope["path"], scope["query_string"]), fields, reply)
+
+    def queue_effects(self, begun: BegunAnswer, reply: CallReply) -> None:
+        """Queue the effects of an answer before it is sent."""
+        self._engine.queue_effects(begun.fields, reply)
 
     def record_answer(self, begun: BegunAnswer, reply: CallReply) -> None:
         """Record an answer after it was sent."""

@@ -143,6 +143,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
             super().on_headers_complete()
             super().on_message_complete()
             return
+        endpoint.queue_effects(begun, begun.reply)
         status, headers, document = build_response(begun.reply)
         content = [_STATUS_LINES[status], self._get_default_headers()]
         for name, value in headers:

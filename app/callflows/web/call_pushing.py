@@ -89,6 +89,7 @@ class CallPusher:
             raise
         finally:
             pushing = time.perf_counter() - answered
+            self._engine.queue_effects(fields, reply)
             self._engine.record(began + pushing, ("PUSH", "/call", b""), fields, reply)
 
     async def _push_with_retries(self, uuid: str, document: bytes) -> None:

@@ -1,8 +1,9 @@
 """Runs commands of callflows beside the server, each in a process of its own.
 
 Replays, scenarios and rehearsals of drafts use a processor for seconds or minutes. In a thread of the server they would
-make callers wait for Python's lock. A process of the lowest priority gets only what the answers to callers leave. It is
-killed when nobody waits for its result, or after a time limit.
+make callers wait for Python's lock. A replay of many calls has the lowest priority, and gets only what the answers to
+callers leave. The other commands are short and a person waits for them: on a busy machine the lowest priority would get
+nothing for minutes. A process is killed when nobody waits for its result, or after a time limit.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 MAX_PROCESS_SECONDS: Final = 600.0
 MAX_COMMANDS_AT_ONCE: Final = 2
 """Commands of one server process that run at once; further ones are refused."""
-LOWEST_PRIORITY: Final = 19
+REPLAY_PRIORITY: Final = 19
+SHORT_COMMAND_PRIORITY: Final = 5
+"""Priorities as of ``nice``: a higher number gets less of a processor; the server has 0."""
 _MAX_LINE_BYTES: Final = 64_000_000
 _MAX_MESSAGE_CHARACTERS: Final = 4_000
 
@@ -43,10 +46,8 @@ class TriedDraft(NamedTuple):
 class CommandProcesses:
     """Starts the commands of one server process."""
 
-    def __init__(self, settings: Settings, priority: int = LOWEST_PRIORITY) -> None:
-        """``priority`` is that of ``nice``, 0 for the priority of the server."""
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._priority = priority
         self._running = 0
 
     async def run_for_json(self, *arguments: str, draft: TriedDraft | None = None) -> Any:  # noqa: ANN401 - JSON
@@ -54,7 +55,9 @@ class CommandProcesses:
         lines = [line async for line in self.stream_lines(*arguments, draft=draft)]
         return json.loads("".join(lines))
 
-    async def stream_lines(self, *arguments: str, draft: TriedDraft | None = None) -> AsyncIterator[str]:
+    async def stream_lines(
+        self, *arguments: str, draft: TriedDraft | None = None, priority: int = SHORT_COMMAND_PRIORITY
+    ) -> AsyncIterator[str]:
         """Run a command and yield the lines that it prints. The command ends if the caller stops reading.
 
         Raises CommandBusyError if too many commands run, and CommandFailedError, with the messages of the command, if it
@@ -68,12 +71,12 @@ class CommandProcesses:
                 command, *others = arguments
                 options = _write_draft(stack, draft) if draft is not None else ()
                 # The draft stands before the others, which may end with "--" and a text that is no option.
-                async for line in self._run_process([command, *options, *others]):
+                async for line in self._run_process([command, *options, *others], priority):
                     yield line
         finally:
             self._running -= 1
 
-    async def _run_process(self, arguments: Sequence[str]) -> AsyncIterator[str]:
+    async def _run_process(self, arguments: Sequence[str], priority: int) -> AsyncIterator[str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -89,7 +92,7 @@ class CommandProcesses:
         messages = asyncio.create_task(process.stderr.read())
         try:
             with contextlib.suppress(ProcessLookupError):  # it may have ended already
-                os.setpriority(os.PRIO_PROCESS, process.pid, self._priority)
+                os.setpriority(os.PRIO_PROCESS, process.pid, priority)
             has_output = False
             async with asyncio.timeout(MAX_PROCESS_SECONDS):
                 async for line in process.stdout:

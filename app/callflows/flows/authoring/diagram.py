@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.authoring.opening_week import describe_opening_week
 from callflows.flows.compiler.other_flows import split_other_node
+from callflows.flows.source.flow_file import NO_MAPPING_MESSAGE, suggest_flow_shape
 from callflows.flows.source.included_files import read_flow_data
 from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.step_base import mapping_of
@@ -86,7 +87,7 @@ def build_flow_diagram(name: str, text: bytes, report: ProblemReport, now: datet
     document, _ = read_flow_data(text, report)
     if not isinstance(document, dict):
         if document is not None:
-            report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
+            report.error((), "shape", NO_MAPPING_MESSAGE, suggest_flow_shape(document))
         return None
     nodes = document.get("nodes")
     template = document.get("template")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.source.flow_file import read_flow_file
+from callflows.flows.entry_points import UNCLAIMED_NUMBERS
+from callflows.flows.source.flow_file import read_flow_file, read_number_claims
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.telephony.phone_numbers import normalize_target
@@ -28,17 +29,19 @@ class FlowOutline:
 
     def __init__(self, flow_file: FlowFile | None) -> None:
         self.zone_name = flow_file.timezone if flow_file is not None and flow_file.timezone else "UTC"
+        numbers = flow_file.numbers if flow_file is not None else ()
+        self.claimed_numbers = [claim.number for claim in read_number_claims(numbers, ProblemReport(""))]
         self._nodes: Mapping[str, Sequence[Any]] = flow_file.nodes if flow_file is not None else {}
         self._groups: Mapping[str, Any] = flow_file.groups if flow_file is not None else {}
 
     def name_party(self, party: str) -> str:
         """Return the node, or else the group, that rings a party; empty if none or several do."""
-        wanted = normalize_target(party)
+        target = normalize_target(party)
 
         def rings(targets: object, depth: int = 0) -> bool:
             names = [*map(str, targets)] if isinstance(targets, list) else [str(targets)]
             return any(
-                normalize_target(name) == wanted
+                normalize_target(name) == target
                 or (
                     name in self._groups
                     and depth < len(self._groups)
@@ -126,6 +129,22 @@ class FlowOutlines:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.find_outline = functools.lru_cache(maxsize=None)(self._read_outline)
+        self._names_by_claim: dict[str, str] | None = None
+
+    def find_outline_of_number(self, number: str) -> FlowOutline:
+        """Return the outline of the flow that answers a number: by an exact claim, the longest prefix, or ``rest``."""
+        if self._names_by_claim is None:
+            self._names_by_claim = self._read_claims()
+        prefixes = (f"{number[:length]}*" for length in range(len(number), 0, -1))
+        claims = (number, *prefixes, UNCLAIMED_NUMBERS)
+        return self.find_outline(next((self._names_by_claim[one] for one in claims if one in self._names_by_claim), ""))
+
+    def _read_claims(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for file in sorted(self._folder.glob("*.y*ml")):
+            for number in self.find_outline(file.stem).claimed_numbers:
+                names.setdefault(number, file.stem)
+        return names
 
     def _read_outline(self, flow: str) -> FlowOutline:
         for suffix in (".yaml", ".yml"):

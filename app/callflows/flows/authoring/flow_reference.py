@@ -136,7 +136,7 @@ _PLAIN_VALUE_NOTES: Final[Mapping[str, str]] = {
 }
 _VERB_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "play": ("audio-url", "sound-name", "sound-missing", "sound-format", "sound-length"),
-    "say": ("empty-text", "ssml", "url-as-text", "spoken-language", "template"),
+    "say": ("empty-text", "ssml", "truth-as-text", "url-as-text", "spoken-language", "template"),
 }
 """The rules about single verbs."""
 _VERBS_TEXT: Final = (
@@ -325,7 +325,7 @@ def _describe_field(model: type[pydantic.BaseModel], name: str, field: FieldInfo
 def _describe_range(field: FieldInfo) -> str:
     bounds = [(word, getattr(mark, word)) for mark in field.metadata for word in ("ge", "le") if hasattr(mark, word)]
     unit = "ms" if MILLISECONDS_KIND in field.metadata else ""
-    least, most = (next((f"{value}{unit}" for word, value in bounds if word == wanted), "") for wanted in ("ge", "le"))
+    least, most = (next((f"{value}{unit}" for word, value in bounds if word == bound), "") for bound in ("ge", "le"))
     if least and most:
         return f", {least} to {most}"
     return f", at least {least}" if least else f", at most {most}" if most else ""

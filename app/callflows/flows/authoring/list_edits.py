@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from callflows.atomic_files import lock_file, replace_file_text
+from callflows.atomic_files import lock_file, open_plain_file, replace_file_text
 from callflows.errors import ValueEditError
 from callflows.flows.authoring.flow_drafts import FlowSource, build_write_refusal, hash_flow_text, read_flow_source
 from callflows.flows.caller_lists.caller_list_reader import (
@@ -117,8 +117,8 @@ def add_entry(text: str, new: ListEntry) -> str:
 
 def remove_entry(text: str, entry: str) -> str:
     """Return the text of a list without an entry. Raises ValueEditError if there is none."""
-    wanted = normalize_list_entry(entry)
-    first_lines = {known.line for known in list_entries(text) if wanted and known.entry == wanted}
+    normalized = normalize_list_entry(entry)
+    first_lines = {known.line for known in list_entries(text) if normalized and known.entry == normalized}
     if not first_lines:
         raise ValueEditError(f"{entry!r} is not in the list")
     rows = _read_rows(text, _find_list_form(text)[0])
@@ -134,7 +134,7 @@ def read_list_source(folder: Path, flow: str, name: str) -> FlowSource:
     file = (folder / written).resolve() if isinstance(written, str) else folder
     if not isinstance(written, str) or not file.is_relative_to(folder.resolve()):
         raise LookupError(name)
-    with file.open("rb") as opened:
+    with open_plain_file(file) as opened:
         content = opened.read(MAX_EDITED_LIST_BYTES + 1)
     if len(content) > MAX_EDITED_LIST_BYTES:
         raise OSError(0, f"it has more than {MAX_EDITED_LIST_BYTES} bytes: change it where it comes from")

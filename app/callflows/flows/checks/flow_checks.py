@@ -15,6 +15,7 @@ from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
 from callflows.text import Suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
@@ -200,13 +201,26 @@ def _check_silent_nodes(flow: CompilingFlow) -> None:
     for node, steps in flow.flow_file.nodes.items():
         if not steps:
             message, fix = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
-        elif node in silent & flow.nodes_ending_unheard:
+        elif node in silent & flow.nodes_ending_unheard and not _speaks_either_way(steps):
             message = f"the node {node!r} comes to its end, and the caller has heard nothing"
             fix = "say something, or go on at a node, where no condition holds"
         else:
             continue
         fix += "; hangup as the last step says that it is meant"
         flow.report.warning(("nodes", node), "says-nothing", message, fix, key=True)
+
+
+def _speaks_either_way(steps: Iterable[object]) -> bool:
+    """Return True if a condition and its contrary both have a step that speaks, so that one of them does."""
+    conditions = {
+        re.sub(r"\s+", " ", str(step["when"])).strip()
+        for step in steps
+        if isinstance(step, dict) and "when" in step and step.keys() & _SPEAKING_KEYS
+    }
+    return any(f"not {one}" in conditions or f"not ({one})" in conditions for one in conditions)
+
+
+_SPEAKING_KEYS: Final = frozenset({"say", "play", "tone", "menu", "collect", "voicemail"})
 
 
 def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:

@@ -12,6 +12,7 @@ from callflows.flows.steps.lookup_step import LookupStep
 from callflows.flows.steps.mail_step import MailStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.notify_step import NotifyStep
+from callflows.flows.steps.opt_out_step import OptOutStep
 from callflows.flows.steps.sms_step import SmsStep
 from callflows.flows.steps.step_table import find_step_key, step_key_of_element
 from callflows.flows.steps.voicemail_step import VoicemailStep
@@ -29,6 +30,7 @@ _EFFECT_STEPS: Final = (
     MailStep.step_key,
     NotifyStep.step_key,
     LookupStep.step_key,
+    OptOutStep.step_key,
     step_key_of_element(Curl.spec.name),
 )
 _FIX_BY_STEP: Final[Mapping[str, str]] = dict.fromkeys(

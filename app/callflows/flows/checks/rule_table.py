@@ -465,6 +465,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text has tags of SSML, which Opentact does not know: callers hear the tags.",
         "Take the tags out. A pause is a step: pause: 1s. The language and the voice are keys of say.",
     ),
+    "truth-as-text": CheckRule(
+        "A text has a value that is true or false: people hear or read True or False.",
+        "Choose words: {% if hours.office.open %}open{% else %}closed{% endif %}, or write {{ hours.office.status }}.",
+    ),
     "url-as-text": CheckRule(
         "A text that is spoken is nothing but a URL, or the name of a sound: callers hear it letter by letter.",
         "Play it: prompt: [play: welcome.wav]; a sound of another server with play: https://….",

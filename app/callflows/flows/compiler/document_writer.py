@@ -254,7 +254,7 @@ class DocumentWriter:
                 heard=is_audible,
                 waited=isinstance(element, _WAITING_VERBS),
                 moved_on=is_audible,
-                did_more=not isinstance(element, (Answer, Hangup)),
+                did_more=not isinstance(element, (Answer, Hangup, Pause)),
                 silent_ends=self._silent_ends_of_branches,
             )
         )

@@ -160,21 +160,25 @@ class FlowCompiler:
         return self._compile_nodes() if check_node_names(self.flow.flow_file.nodes, self.flow.report) else {}
 
     def _compile_nodes(self) -> dict[str, MappingProxyType[NodeEntry, tuple[Fragment, ...]]]:
-        wanted = [
+        entries = [
             (node, NodeEntry(line_answered=answered))
             for node in [START_NODE, *self.flow.flow_file.nodes]
             for answered in (False, True)
         ]
-        while wanted:
-            for node, entry in wanted:
+        while entries:
+            for node, entry in entries:
                 self.compile_node(node, entry)
-            wanted = [key for key in self.flow.ticket_links.target_documents if key not in self._compiled_nodes]
+            entries = [key for key in self.flow.ticket_links.target_documents if key not in self._compiled_nodes]
         documents: dict[str, dict[NodeEntry, tuple[Fragment, ...]]] = {node: {} for node in self.flow.node_sources}
         for (node, entry), document in self._compiled_nodes.items():
             documents[node][entry] = merge_adjacent_texts(document.fragments)
             fixes = ("make its texts shorter, or two nodes of it", "make two nodes of it")
             self._check_document_limits(document, f"the document of {node!r}", ("nodes", node), fixes)
         return {node: MappingProxyType(entries) for node, entries in documents.items()}
+
+    def list_documents(self) -> list[DocumentWriter]:
+        """Return every document that was compiled."""
+        return [*self._compiled_nodes.values()]
 
     def compile_node(self, node: str, entry: NodeEntry) -> DocumentWriter:
         """Compile a node from an entry on. The result is cached."""

@@ -193,6 +193,15 @@ class FlowSections:
             found["variables", name] = self.variables[name]
         return found
 
+    def find_constant_values(self, name: str) -> dict[SourcePath, str]:
+        """Return the values of a variable that is the same for every number, by their place."""
+        if any(name in values for values in self._flow_file.number_values.values()):
+            return {}
+        value = self.variables.get(name, "")
+        if isinstance(value, str):
+            return {("variables", name): value} if value else {}
+        return {("variables", name, index): one for index, one in enumerate(value)}
+
     def is_variable_filled(self, name: str) -> bool:
         """Return True if a variable has a value that is not empty, for each number."""
         return all(values.get(name) for values in self._variables_by_number.values() or [self.variables])

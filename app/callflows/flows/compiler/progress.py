@@ -35,7 +35,7 @@ class Progress:
     moved_on: bool = False
     """Time may have passed since the document was rendered: a sound or a wait may have come before."""
     did_more: bool = False
-    """A verb other than Answer and Hangup has surely been run."""
+    """A verb other than Answer, Hangup and Pause has surely been run."""
     silent_ends: frozenset[SilentEnd] = frozenset()
     """Dials that nobody answered and menus without a choice, after which the caller may have heard nothing yet."""
 

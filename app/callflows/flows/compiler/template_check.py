@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import nodes
 
 from callflows.errors import Problem
+from callflows.flows.twiml.twiml_recognition import TWIML_MESSAGE, is_twiml
 from callflows.language import find_document_errors
 from callflows.language.dialects import TAG_MEANINGS
 from callflows.text import format_suggestion
@@ -50,7 +51,7 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         found |= dict.fromkeys(_find_unknown_tags(template, offsets))
     else:
         found |= dict.fromkeys(_find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found)))
-    return [
+    problems = [
         Problem(
             str(file),
             source.count("\n", 0, offset) + 1,
@@ -62,6 +63,10 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         )
         for offset, reason in sorted(found)
     ]
+    if problems and is_twiml(source.encode()):
+        fix = "an app that answers with TwiML is a flow by twiml: URL; a document is made a flow file by callflows import"
+        problems.insert(0, Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, fix))
+    return problems
 
 
 def _find_data_offsets(source: str, template: nodes.Template) -> dict[int, int]:

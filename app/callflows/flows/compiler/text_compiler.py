@@ -38,11 +38,16 @@ _OTHER_PLACEHOLDER: Final = re.compile(
 
 
 _SSML_TAG: Final = re.compile(
-    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+)(?:\s[^<>]*)?/?>",
+    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+|"
+    r"b|i|u|em|strong|br|div|span|font|h[1-6]|ul|ol|li|a|img|small|center)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
 _SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
+_TRUTH_AS_TEXT: Final = re.compile(
+    r"\{\{-?\s*(caller\.anonymous|hours\.[A-Za-z0-9_]+\.open|ended\.(?:answered|message|missed|rang))\s*-?\}\}"
+)
+"""A value in a text that is true or false."""
 _SPOKEN_FILTER: Final = re.compile(r"\|\s*spoken\b")
 
 
@@ -71,7 +76,7 @@ class TextCompiler:
         """Warn about a text that is empty, or that is no text to be spoken: SSML, a URL."""
         tag = _SSML_TAG.search(text) if isinstance(text, str) else None
         if tag:
-            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML"
+            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
             self._flow.report.warning(path, "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
         if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
             message = "the text is a URL, which is read out letter by letter"
@@ -92,10 +97,21 @@ class TextCompiler:
         """Warn about a text that is made of values only, which may all be empty."""
         if not isinstance(text, str) or self._flow.report.has_error_at(path):
             return
+        self.check_truth_in_text(text, path)
         if not self.expression_compiler.may_text_be_empty(text, self._is_filled_here):
             return
         fix = "write words beside it, or what is said instead: {{ customer.greeting | default('Welcome.') }}"
         self._flow.report.warning(path, "text-may-be-empty", f"the text may be empty: {effect}", fix)
+
+    def check_truth_in_text(self, text: str, path: SourcePath) -> None:
+        """Warn about a value in a text for people that is true or false."""
+        truth = _TRUTH_AS_TEXT.search(text)
+        if truth is None:
+            return
+        fix = f"choose words: {{% if {truth[1]} %}}yes{{% else %}}no{{% endif %}}"
+        if truth[1].startswith("hours."):
+            fix = f"write the status: {{{{ {truth[1].removesuffix('.open')}.status | spoken }}}}"
+        self._flow.report.warning(path, "truth-as-text", f"{truth[0]} reads True or False", fix)
 
     def _is_filled_here(self, name: str) -> bool:
         return name in self.assumed_names or self._flow.is_name_filled(name)
@@ -211,8 +227,14 @@ class TextCompiler:
         self, error: ExpressionError, path: SourcePath, rule: str, message: str, *, line: int = 0
     ) -> None:
         report = self._flow.report
-        report_error = report.unknown_name if isinstance(error, UnknownNameError) else report.error
-        report_error(path, rule, message, error.fix, line=line)
+        if not isinstance(error, UnknownNameError):
+            report.error(path, rule, message, error.fix, line=line)
+            return
+        fix = error.fix
+        if error.missing_name and not self._flow.flow_file.numbers:
+            # Calls come to such a flow from other flows, whose values must be named.
+            fix = f"if another flow brings it, write receives: [{error.missing_name}]; else {fix}"
+        report.unknown_name(path, rule, message, fix, line=line)
 
     def _report_condition_problems(self, problems: Iterable[ConditionProblem], path: SourcePath, key: str = "") -> None:
         for severity, rule, message, fix in problems:

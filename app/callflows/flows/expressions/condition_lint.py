@@ -26,7 +26,8 @@ from callflows.telephony.phone_numbers import (
     parse_caller_number,
     parse_e164,
 )
-from callflows.text import format_suggestion
+from callflows.telephony.state_codes import STATE_CODES, STATE_CODES_BY_NAME
+from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -256,6 +257,7 @@ def _lint_comparison(node: nodes.Compare) -> Iterator[ConditionProblem]:
 def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
     name = dotted_name_of(one)
     if not name:
+        yield from _lint_slice(one, op, other)
         return
     if _suggest_field(name):
         in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
@@ -302,7 +304,14 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
     elif known is not None and value not in known:
         yield ConditionProblem("warning", "comparison", never, _suggest_value(name, value, known))
     elif form is not None and isinstance(value, str) and not form[0].fullmatch(value):
-        yield ConditionProblem("warning", "comparison", never, form[1])
+        yield ConditionProblem("warning", "comparison", never, _suggest_code(name, value) or form[1])
+    elif name == "caller.state" and value and value not in STATE_CODES and value != UNKNOWN_VALUE:
+        yield ConditionProblem(
+            "warning", "comparison", never, "no state or province has this code; there are NJ, ON and others"
+        )
+    elif name == "caller.national" and isinstance(value, str) and _DIGITS_ONLY.fullmatch(value):
+        fix = 'it is written as people write it, as "(201) 555-0123": compare caller.number with "+12015550123"'
+        yield ConditionProblem("warning", "comparison", never, fix)
     elif name in _TEXT_NAMES and _is_never_a_number(name, op, value):
         fix = 'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
         yield ConditionProblem("warning", "comparison", never, fix if name in _PHONE_NUMBER_NAMES else "write it in quotes")
@@ -311,6 +320,54 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
         yield ConditionProblem("warning", "comparison", never, fix)
     elif name in _PHONE_NUMBER_NAMES:
         yield from _lint_phone_number(name, value)
+
+
+_DIGITS_ONLY: Final = re.compile(r"\+?[0-9]{7,}")
+
+
+def _suggest_code(name: str, value: str) -> str:
+    """Return the code of a country or a state that is written in small letters, with another code, or as a name."""
+    if name == "caller.state":
+        names = {known.casefold(): code for known, code in STATE_CODES_BY_NAME.items()}
+        code = value.upper().replace(".", "")
+        return Suggestion(code if code in STATE_CODES else names.get(value.casefold(), ""))
+    if not name.endswith(".region"):
+        return ""
+    code = {"USA": "US", "GBR": "GB", "CAN": "CA", "MEX": "MX", "DEU": "DE", "FRA": "FR", "ESP": "ES"}.get(
+        value.upper(), value
+    )
+    return _REGION_FIXES.get(code.upper(), "") or Suggestion(code.upper() if code.upper() in list_regions() else "")
+
+
+def _lint_slice(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
+    """Report a text that a part of a text never equals: it has another length, or no plus as numbers have."""
+    if not (isinstance(one, nodes.Getitem) and isinstance(one.arg, nodes.Slice)) or op in _ORDER_OPERATORS:
+        return
+    start, stop = (_read_bound(bound) for bound in (one.arg.start, one.arg.stop))
+    length = stop if not start and stop else -start if start and stop is None else 0
+    name = dotted_name_of(one.node)
+    is_part_of_text = isinstance(other, nodes.Const) and op in ("in", "notin")
+    if one.arg.step is not None or length <= 0 or not name or is_part_of_text:
+        return
+    for value in _constant_values(other):
+        if not isinstance(value, str) or not value:
+            continue
+        part = f"the {'first' if not start else 'last'} {length} characters of {name}"
+        if name in _PHONE_NUMBER_NAMES and not start and value[0].isdecimal():
+            fix = f'numbers begin with a plus: {name}[:{len(value) + 1}] == "+{value}"'
+        elif len(value) != length:
+            cut = f"[:{len(value)}]" if not start else f"[-{len(value)}:]"
+            fix = f"it has {len(value)} characters: compare {name}{cut}"
+        else:
+            continue
+        yield ConditionProblem("warning", "comparison", f"{part} are never {value!r}", fix)
+
+
+def _read_bound(bound: nodes.Node | None) -> int | None:
+    """Return a whole number as a bound of a slice has it; None without one."""
+    sign, inner = (-1, bound.node) if isinstance(bound, nodes.Neg) else (1, bound)
+    is_number = isinstance(inner, nodes.Const) and isinstance(inner.value, int) and not isinstance(inner.value, bool)
+    return sign * inner.value if is_number else None  # type: ignore[union-attr]
 
 
 def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: ANN401 - any constant
@@ -378,20 +435,45 @@ def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: A
 
 def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Iterator[ConditionProblem]:
     """Report ``in`` on a text that its author took for a list."""
+    for left, op, right in _iterate_memberships(tree):
+        name = dotted_name_of(right)
+        if name.startswith("variables.") and name.partition(".")[2] in text_variables:
+            fix = f"write {name} as a list under variables:, as [+12015550123, +12015550124]"
+            yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
+        elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
+            parts = _split_into_list(right.value)
+            message = f"{right.value!r} is one text, and in finds any part of it"
+            yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
+        elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
+            yield from _lint_part_of_number(str(left.value), op, name)
+        elif not isinstance(left, nodes.Const) and _is_computed_text(right):
+            message = "what stands after in is put together to one text, and in finds any part of it"
+            yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
+
+
+def _iterate_memberships(tree: nodes.Node) -> Iterator[tuple[nodes.Node, str, nodes.Node]]:
+    """Yield the value, ``in`` or ``notin``, and the container of each membership, also of ``value is in container``."""
     for compared in [*([tree] if isinstance(tree, nodes.Compare) else []), *tree.find_all(nodes.Compare)]:
         for left, operand in zip([compared.expr, *(each.expr for each in compared.ops)], compared.ops, strict=False):
-            right, name = operand.expr, dotted_name_of(operand.expr)
-            if operand.op not in ("in", "notin"):
-                continue
-            if name.startswith("variables.") and name.partition(".")[2] in text_variables:
-                fix = f"write {name} as a list under variables:, as [+12015550123, +12015550124]"
-                yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
-            elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
-                parts = _split_into_list(right.value)
-                message = f"{right.value!r} is one text, and in finds any part of it"
-                yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
-            elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
-                yield from _lint_part_of_number(str(left.value), operand.op, name)
+            if operand.op in ("in", "notin"):
+                yield left, operand.op, operand.expr
+    for test in [*([tree] if isinstance(tree, nodes.Test) else []), *tree.find_all(nodes.Test)]:
+        if test.name == "in" and test.args:
+            yield test.node, "in", test.args[0]
+
+
+def _is_computed_text(node: nodes.Node) -> bool:
+    """Return True if a value is surely a text: several that are joined, or one item of a list of texts."""
+    if isinstance(node, nodes.Filter):
+        return node.name in _FILTERS_TO_TEXT
+    if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice):
+        return dotted_name_of(node.node).startswith("variables.")
+    return isinstance(node, nodes.Concat)
+
+
+_FILTERS_TO_TEXT: Final = frozenset(
+    {"capitalize", "format", "join", "lower", "replace", "string", "title", "trim", "upper"}
+)
 
 
 def _lint_part_of_number(part: str, op: str, name: str) -> Iterator[ConditionProblem]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 BOOLEAN_VALUES: Final = (True, False)
+HOURS_STATUSES: Final = ("open", "closed")
 ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "now.month": range(1, 13),
     "now.day": range(1, 32),
@@ -64,6 +65,8 @@ def possible_values_of(name: str) -> Sequence[Any] | None:
     """Return all values of a name, or None if the values are not enumerable."""
     if name.startswith("hours.") and name.endswith(".open"):
         return BOOLEAN_VALUES
+    if name.startswith("hours.") and name.endswith(".status"):
+        return HOURS_STATUSES
     return ENUMERABLE_VALUES.get(name)
 
 
@@ -90,10 +93,10 @@ def _find_dotted_names(node: nodes.Node) -> list[str]:
 class _SimulatedHours:
     """Opening hours for one evaluation."""
 
-    FIELDS: Final = frozenset({"open"})
+    FIELDS: Final = frozenset({"open", "status"})
 
-    def __init__(self, *, is_open: bool) -> None:
-        self.open = is_open
+    def __init__(self, value: object) -> None:
+        self.open = self.status = value
 
 
 def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequence[Any]) -> set[bool]:
@@ -102,7 +105,7 @@ def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequenc
     root, _, field = name.partition(".")
     for value in values:
         if root in NAMED_SCOPE_ROOTS:
-            known: dict[str, Any] = {root: {field.removesuffix(".open"): _SimulatedHours(is_open=value)}}
+            known: dict[str, Any] = {root: {field.rpartition(".")[0]: _SimulatedHours(value)}}
         else:
             known = {root: types.SimpleNamespace(**{field: value})} if name else {}
         turn: Any = types.SimpleNamespace(**{"values": {}, **known})

@@ -59,9 +59,10 @@ class ScopeChecker:
         for banned in find_syntax_nodes(tree, forbidden_nodes or _FORBIDDEN_NODES):
             if isinstance(banned, nodes.Call):
                 called = str(getattr(banned.node, "attr", "") or getattr(banned.node, "name", ""))
-                fix = _FIXES_OF_FUNCTIONS.get(called, _PLAIN_VALUES_FIX)
+                fix = self._suggest_for_function(called, banned)
                 raise ExpressionError(f"{called}(…) is a function, and flows have none", fix, banned.lineno)
-            construct = type(banned).__name__.lower()
+            is_escaping = isinstance(banned, nodes.EvalContextModifier)
+            construct = "autoescape" if is_escaping else type(banned).__name__.lower()
             raise ExpressionError(f"{construct} has no place in a flow", _PLAIN_VALUES_FIX, banned.lineno)
         self._check_filters_and_tests(tree)
         self._check_values(tree, is_condition=is_condition)
@@ -111,14 +112,37 @@ class ScopeChecker:
         if name.name not in self._scope:
             near = self._suggest_field(name.name) or format_suggestion(name.name, [*self._scope])
             quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
-            fix = near or f"{format_known_words(self._scope)}{quotes}"
-            raise UnknownNameError(f"there is no {name.name!r}", fix, name.lineno)
+            error = UnknownNameError(
+                f"there is no {name.name!r}", near or f"{format_known_words(self._scope)}{quotes}", name.lineno
+            )
+            error.missing_name = "" if near else name.name
+            raise error
         return self._scope[name.name]
 
     def _suggest_field(self, name: str) -> str:
         """Suggest the name in full for a field that stands alone, as ``ended.missed`` for ``missed``."""
         owners = [root for root, fields in self._scope.items() if fields and name in fields]
+        owners += [f"hours.{one}" for one, fields in self._hours.items() if fields and name in fields]
         return Suggestion(f"{owners[0]}.{name}" if owners else "")
+
+    @property
+    def _hours(self) -> Mapping[str, ScopeFields]:
+        return self._scope.get("hours") or {}
+
+    def _suggest_for_function(self, function: str, call: nodes.Call) -> str:
+        """Return the fix for a function: a field of opening hours, a list, or the filter of the same name."""
+        named = [str(getattr(argument, "value", getattr(argument, "name", ""))) for argument in call.args]
+        hours = next((name for name in [*named, *self._hours] if name in self._hours), "")
+        word = function.lower().removeprefix("is").strip("_")
+        field = {"opened": "open", "closed": "open"}.get(word, word)
+        if hours and field in (self._hours[hours] or ()):
+            return f"ask {'not ' if word == 'closed' else ''}hours.{hours}.{field}"
+        if function in _FIXES_OF_FUNCTIONS:
+            return _FIXES_OF_FUNCTIONS[function]
+        lists = next((name for name in named if name in (self._scope.get("lists") or {})), "")
+        if lists:
+            return f"ask caller in lists.{lists}"
+        return f"write it as a filter: … | {function}" if function in self._environment.filters else _PLAIN_VALUES_FIX
 
     def _check_filters_and_tests(self, tree: nodes.Node) -> None:
         """Raise ExpressionError for unknown filters and tests. Jinja reports some only during a call."""
@@ -223,15 +247,16 @@ _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
 _NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})
 _FIELD_NODES: Final = (nodes.Getattr, nodes.Getitem)
-TEMPLATE_FETCHING_NODES: Final = (
+FORBIDDEN_TEMPLATE_NODES: Final = (
     nodes.Include,
     nodes.Import,
     nodes.FromImport,
     nodes.Extends,
     nodes.Block,
     nodes.CallBlock,
+    nodes.EvalContextModifier,  # {% autoescape false %} would make markup of what callers bring
 )
-_FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *TEMPLATE_FETCHING_NODES)
+_FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *FORBIDDEN_TEMPLATE_NODES)
 
 
 def find_syntax_nodes(tree: nodes.Node, kinds: tuple[type[Any], ...]) -> list[Any]:

@@ -21,8 +21,8 @@ from callflows.flows.expressions.expression_functions import build_text_function
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
     CALL_SCOPE,
+    FORBIDDEN_TEMPLATE_NODES,
     LIST_SCOPE,
-    TEMPLATE_FETCHING_NODES,
     ScopeChecker,
     find_syntax_nodes,
     make_scope_reader,
@@ -37,6 +37,7 @@ from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_e
 from callflows.flows.expressions.plain_values import format_plain_value, is_true_value
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
+from callflows.telephony.phone_numbers import restore_region_codes
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ class ExpressionCompiler:
             seen: dict[str, Any] = {LANGUAGE_KEY: lang}
             for sight in sights:
                 sight(turn, seen)
-            return get_job_result(turn, JinjaRenderJob(kind, source, seen))
+            result = get_job_result(turn, JinjaRenderJob(kind, source, seen))
+            return restore_region_codes(result) if kind == "value" else result
 
         return evaluate_in_worker
 
@@ -203,7 +205,7 @@ class ExpressionCompiler:
                 unescaped = self._compile_worker_value(tree, "url" if url else "text", source, uses, lang)
                 render = _escape_result(unescaped)
         except TemplateSyntaxError as error:
-            raise ExpressionError(*_describe_text_error(error), line=error.lineno) from None
+            raise ExpressionError(*_describe_text_error(error, source), line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
@@ -253,9 +255,9 @@ class ExpressionCompiler:
         try:
             tree = self._environment.parse(source)
             scope = {**self._scope, **extra_scope}
-            return tree, ScopeChecker(scope, self._environment).check_names(tree, TEMPLATE_FETCHING_NODES)
+            return tree, ScopeChecker(scope, self._environment).check_names(tree, FORBIDDEN_TEMPLATE_NODES)
         except TemplateSyntaxError as error:
-            raise ExpressionError(*_describe_text_error(error), line=error.lineno) from None
+            raise ExpressionError(*_describe_text_error(error, source), line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
 
@@ -280,10 +282,11 @@ _SYNTAX_FIXES: Final = {
 }
 
 
-def _describe_text_error(error: TemplateSyntaxError) -> tuple[str, str]:
+def _describe_text_error(error: TemplateSyntaxError, source: str) -> tuple[str, str]:
     """Return message and fix for a text whose braces cannot be read."""
     message = error.message or "not a template"
-    if "end of print statement" in message or message == "unexpected '}'":
+    is_open = source.rfind("{{") > source.rfind("}}")
+    if is_open or "end of print statement" in message or message == "unexpected '}'":
         return "{{ is not closed by }}", "write the name between two braces on each side: {{ caller.name }}"
     if "unexpected end of template" in message or "Unexpected end of template" in message:
         block = re.search(r"needs to be closed is '(\w+)'", message)

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
 from callflows.flows.expressions.plain_values import format_plain_value, to_plain_data
+from callflows.telephony.phone_numbers import mark_region_codes
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class JinjaRenderJob:
         if self.kind != "value":
             text = clean_text(_load_jinja_template(self.kind, self.source).render(self.scope_values))
             return disarm_dot_segments(text) if self.kind == "url" else text
-        return to_plain_data(_compile_jinja_expression(self.source)(self.scope_values))
+        # The result comes back to the server as JSON.
+        return mark_region_codes(to_plain_data(_compile_jinja_expression(self.source)(self.scope_values)))
 
 
 def format_url_value(value: object) -> str:

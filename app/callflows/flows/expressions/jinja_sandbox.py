@@ -94,8 +94,9 @@ class _FlowCodeGenerator(CodeGenerator):
 
     def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802 - as Jinja calls it
         """Write a loop over the items of a value; a value without items has none."""
+        count = len(node.target.items) if isinstance(node.target, nodes.Tuple) else 0
         items = nodes.EnvironmentAttribute("list_items")
-        node.iter = nodes.Call(items, [node.iter], [], None, None)
+        node.iter = nodes.Call(items, [node.iter, nodes.Const(count)], [], None, None)
         if node.test is not None:
             node.test = _ask_truth(node.test)
         super().visit_For(node, frame)
@@ -176,9 +177,15 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
     def both(self, left: Any, make_right: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
         return choose_both(left, make_right)
 
-    def list_items(self, value: Any) -> Any:  # noqa: ANN401 - as above
-        """Return a value for a loop; called by compiled templates."""
-        return value if isinstance(value, (str, list, tuple, dict)) else ()
+    def list_items(self, value: Any, count: int) -> Any:  # noqa: ANN401 - as above
+        """Return a value for a loop over single items (count 0), or over rows of ``count``; called by compiled templates.
+
+        The rows of a mapping are its keys with their values. Items that are no such row are left out.
+        """
+        if not count:
+            return value if isinstance(value, (str, list, tuple, dict)) else ()
+        rows = value.items() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        return [row for row in rows if isinstance(row, (list, tuple)) and len(row) == count]
 
     def call_binop(self, _context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - as above
         return calculate_plain_values(operator, _replace_undefined(left), _replace_undefined(right))

@@ -22,13 +22,13 @@ _MAX_DATA_DEPTH: Final = 20
 
 
 def to_plain_data(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain data
-    """Convert a value to data for a ticket: texts, numbers, booleans, lists and mappings.
+    """Convert a value to data for a ticket: texts, numbers, booleans, lists and mappings. A country stays a country.
 
     Missing values, and values nested too deeply, become "".
     """
     if is_missing(value) or isinstance(value, UnknownText) or depth > _MAX_DATA_DEPTH:
         return ""
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float, RegionCode)):
         return value
     if isinstance(value, dict):
         return {str(key): to_plain_data(part, depth + 1) for key, part in value.items()}
@@ -61,7 +61,7 @@ _NUMERIC_TEXT: Final = re.compile(r"[+-]?[0-9]{1,300}([.][0-9]{1,300})?")
 
 
 def format_plain_value(value: object) -> str:
-    """Format a value as text: whole numbers without decimal point, a list with commas.
+    """Format a value as text: whole numbers without decimal point, a list with commas, a mapping as ``key: value``.
 
     A missing value is empty, and so is an object that is no plain value, as the caller as a whole: no caller ever hears
     how Python prints an object.
@@ -74,7 +74,9 @@ def format_plain_value(value: object) -> str:
         return str(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(format_plain_value, to_plain_data(value)))
-    return str(to_plain_data(value)) if isinstance(value, dict) else ""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {format_plain_value(part)}" for key, part in to_plain_data(value).items())
+    return ""
 
 
 def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from callflows.errors import Problem
+from callflows.atomic_files import open_plain_file
+from callflows.errors import Problem, sort_problems
 from callflows.flows.checks.cross_flow_checks import check_across_flows
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
 from callflows.flows.loader.folder_loader import (
+    BEGIN_FLOW_FIX,
     EXTENSIONS_FILE,
     find_passed_over_files,
     is_flow_file,
@@ -22,10 +23,12 @@ from callflows.flows.loader.folder_loader import (
     load_extensions,
     load_flow_files,
     load_flow_folder,
+    read_bounded_file,
     read_override_file,
     reject_unreadable_file,
 )
 from callflows.flows.loader.template_samples import find_template_value_problems
+from callflows.flows.twiml.twiml_recognition import TWIML_MESSAGE, is_twiml
 from callflows.language import find_document_errors, find_element_positions, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
 from callflows.settings import OPERATION_FILE_NAME
@@ -60,7 +63,8 @@ def check_paths(
     files: dict[Path, Path] = {}
     for path in listed_paths:
         if not path.exists():
-            problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder"))
+            fix = f"see --flows; {BEGIN_FLOW_FIX}" if path == flows_folder else ""
+            problems.append(Problem(str(path), 1, 1, "error", "no-file", "there is no such file or folder", fix))
             continue
         if path.name == OPERATION_FILE_NAME:  # checked by the command: it belongs to the client
             continue
@@ -68,10 +72,8 @@ def check_paths(
         for file in inside:
             files.setdefault(file.resolve(), file)
     if not files and not problems and not all(path.name == OPERATION_FILE_NAME for path in listed_paths):
-        fix = "begin one with callflows new NAME --template front-desk"
-        problems.append(
-            Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", "there is no flow file to check", fix)
-        )
+        message = "there is no flow file to check"
+        problems.append(Problem(str(flows_folder or "."), 1, 1, "warning", "no-file", message, BEGIN_FLOW_FIX))
     problems += _list_passed_over_files(listed_paths, flows_folder)
     problems += [_reject_other_file(file) for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
     folders = {file.parent for file in files.values()}
@@ -87,7 +89,7 @@ def check_paths(
     for file in files.values():
         if file.suffix == ".xml":
             problems += check_document_file(file, extensions[file.parent])
-    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))
+    return sort_problems(problems)
 
 
 def _has_overrides(path: Path) -> bool:
@@ -167,13 +169,13 @@ def check_override_files(folder: Path, options: CompilerOptions, book: FlowBook 
 def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     """Return the errors of an XML document, or the doubts about a correct one."""
     try:
-        document = file.read_bytes()
+        document = read_bounded_file(file)
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
     if errors and is_twiml(document):
         return [
-            Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file)),
+            Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, _suggest_import(file)),
             *(Problem(str(file), error.line, error.column, "error", "document", error.reason) for error in errors),
         ]
     if errors:
@@ -191,10 +193,10 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
 
 def _reject_other_file(file: Path) -> Problem:
     """Return the problem of a file whose name is neither of a flow file nor of a document."""
-    with contextlib.suppress(OSError), file.open("rb") as opened:
+    with contextlib.suppress(OSError), open_plain_file(file) as opened:
         document = opened.read(_MAX_SNIFFED_BYTES)
         if file.suffix != _TEMPLATE_SUFFIX and b"<Response" in document and is_twiml(document):
-            return Problem(str(file), 1, 1, "error", "document", _TWIML_MESSAGE, _suggest_import(file))
+            return Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, _suggest_import(file))
     neither = "neither a flow file (.yaml, .py) nor a document (.xml)"
     fixes = {
         _TEMPLATE_SUFFIX: "a template is checked with the flow file that names it",
@@ -206,24 +208,7 @@ def _reject_other_file(file: Path) -> Problem:
 
 _MAX_SNIFFED_BYTES: Final = 65536
 _TEMPLATE_SUFFIX: Final = ".j2"
-_TWIML_MESSAGE: Final = "this is TwiML, the XML of Twilio: Opentact has elements and attributes of its own"
 
 
 def _suggest_import(file: Path) -> str:
     return f"callflows import {file} makes a flow file of it; callflows new begins one by hand"
-
-
-def is_twiml(document: bytes) -> bool:
-    """Return True if a document has elements, attributes or texts that TwiML has, and Opentact's XML has not."""
-    return _TWIML_MARKS.search(document) is not None
-
-
-_TWIML_MARKS: Final = re.compile(
-    rb"<(?:Enqueue|Queue|Conference|Client|Leave|Refer|Message|Sms|Connect|Stream|Pay|Prompt|Start|Stop)\b"
-    rb"|<(?:Gather|Dial|Record|Say|Play|Redirect|Pause|Number)\b[^<>]*\s"
-    rb"(?:action|voice|language|callerId|input|speechTimeout|transcribe|transcribeCallback|playBeep|maxLength"
-    rb"|statusCallback|statusCallbackEvent|hangupOnStar|answerOnBridge|actionOnEmptyResult|actionOnEmptyInput)\s*="
-    rb"|<Reject\b[^<>]*\sreason\s*=|<Play\b[^<>]*\sdigits\s*=|<(?:Number|Sip)\b[^<>]*\s(?:url|username|sendDigits)\s*="
-    rb"|<(?:Redirect|Dial)\b[^<>]*>\s*[^\s<]"
-)
-"""Elements and attributes that TwiML has, and Opentact's XML has not."""

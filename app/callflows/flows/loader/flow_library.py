@@ -162,8 +162,8 @@ class FlowLibrary:
                 Problem(str(self.folder / name), 1, 1, "warning", "list-awaited", _LIST_AWAITED_MESSAGE % file)
                 for name, file in sorted(self._awaited_lists.items())
             ]
-            wanted = self._choose_flows()
-            book = self._resolve_conflicts(wanted) if wanted else self.loaded_flows.book
+            flows_by_name = self._choose_flows()
+            book = self._resolve_conflicts(flows_by_name) if flows_by_name else self.loaded_flows.book
             self._apply_overrides(book)
             self.loaded_flows = self._assemble_result(book)
             self._changed_flows = set()
@@ -335,20 +335,20 @@ class FlowLibrary:
         if not self._changed_flows:
             return {}
         served = self.loaded_flows.book.flows
-        wanted: dict[str, Flow | None] = {}
+        flows_by_name: dict[str, Flow | None] = {}
         for name in sorted(
             self._changed_flows | self._conflict_problems.keys(), key=lambda name: (name not in served, name)
         ):
             files = (self._source_files.get(f"{name}{suffix}") for suffix in sorted(FLOW_SUFFIXES))
             compiled = [source.compilation for source in files if source is not None]
             flow, problems = choose_flow(compiled, served.get(name), self._claim_holders.files_by_name.get(name, ""))
-            wanted[name] = flow
+            flows_by_name[name] = flow
             _set_problems(self._flow_problems, name, problems)
             last = flow is not None and not flow.problems and not any(one.flow is flow for one in compiled)
             _set_problems(
                 self._stale_problems, name, [problem for problem in problems if last and problem.severity == "error"]
             )
-        return wanted
+        return flows_by_name
 
     def _resolve_conflicts(self, desired_flows: dict[str, Flow | None]) -> FlowBook:
         """Return a book with the desired flows, without edits that conflict.

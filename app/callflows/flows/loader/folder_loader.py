@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import LanguageError, Problem
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
@@ -142,7 +143,7 @@ def describe_missing_folder(folder: Path, error: OSError) -> Problem:
     """Return the problem for a folder that is missing or unreadable."""
     missing = isinstance(error, FileNotFoundError | NotADirectoryError)
     message = "there is no such folder" if missing else f"the folder cannot be read: {error.strerror}"
-    return Problem(str(folder), 1, 1, "error", "no-folder", message, "set CALLFLOWS_FLOWS or --flows")
+    return Problem(str(folder), 1, 1, "error", "no-folder", message, f"set CALLFLOWS_FLOWS or --flows; {BEGIN_FLOW_FIX}")
 
 
 def load_flow_files(
@@ -216,6 +217,9 @@ def list_flow_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if is_flow_file(file) and (file.is_file() or not file.exists()))
 
 
+BEGIN_FLOW_FIX: Final = "begin a flow with callflows new NAME --template front-desk"
+
+
 def find_passed_over_files(folder: Path) -> list[Problem]:
     """Return a warning for each file that looks like a flow file and is not loaded: by its ending, or in a folder below."""
     try:
@@ -231,12 +235,31 @@ def find_passed_over_files(folder: Path) -> list[Problem]:
         if file.suffix != ".py" and _claims_numbers(file)
     ]
     for file in entries:
+        if is_flow_file(file) or file.name in _RESERVED_FILES or not file.is_file():
+            continue
         match = _MISNAMED_FLOW_FILE.fullmatch(file.name)
-        if match and not is_flow_file(file) and file.name not in _RESERVED_FILES and file.is_file():
+        right_name = f"{match[1]}{match[2].lower()}" if match else f"{file.stem}.yaml" if _is_flow_by_content(file) else ""
+        if right_name:
             message = "the file is passed over, because its name does not end with .yaml, .yml or .py"
-            fix = f"rename it to {match[1]}{match[2].lower()}"
-            problems.append(Problem(str(file), 1, 1, "warning", "passed-over", message, fix))
+            problems.append(Problem(str(file), 1, 1, "warning", "passed-over", message, f"rename it to {right_name}"))
     return problems
+
+
+_OTHER_ENDINGS: Final = (".csv", ".md", ".xml", ".j2", ".wav", ".mp3", ".bak", ".orig", ".old", ".rej", ".swp", ".tmp", "~")
+"""Endings of lists, sounds and the like, and of copies that editors keep: no flow is expected there."""
+_MAX_SNIFFED_BYTES: Final = 4096
+
+
+def _is_flow_by_content(file: Path) -> bool:
+    """Return True if a file begins as a flow file: with the keys numbers and nodes, in YAML or JSON."""
+    if file.name.endswith(_OTHER_ENDINGS):
+        return False
+    try:
+        with file.open("rb") as opened:
+            beginning = opened.read(_MAX_SNIFFED_BYTES)
+    except OSError:
+        return False
+    return all(re.search(rb"^[ \t{]*\"?%b\"?[ \t]*:" % key, beginning, re.MULTILINE) for key in (b"numbers", b"nodes"))
 
 
 def _claims_numbers(file: Path) -> bool:
@@ -263,7 +286,7 @@ def compile_flow_file(file: Path, options: CompilerOptions) -> FlowCompilation:
 
 def read_bounded_file(file: Path) -> bytes:
     """Return the content, cut one byte above the limit of a flow file so that the limit check fails. Raises OSError."""
-    with file.open("rb") as opened:
+    with open_plain_file(file) as opened:
         return opened.read(MAX_FLOW_FILE_BYTES + 1)
 
 

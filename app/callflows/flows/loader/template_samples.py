@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from callflows.errors import CallflowsError, DialectError, DocumentReadError, Problem
 from callflows.flows.compiler.silent_texts import EMPTY_SAY_PATTERN
 from callflows.flows.entry_points import START_NODE
-from callflows.language import from_xml
+from callflows.language import Answer, Meta, Pause, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
+from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.sandbox.sandbox_child import limit_resources
 from callflows.sandbox.sandbox_pool import make_sandbox_command, make_sandbox_environment
@@ -58,6 +59,7 @@ _MEMORY_BYTES: Final = 512_000_000
 _TAG_NAME: Final = re.compile(r"<([A-Za-z]+)")
 _SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?:\{\{.*?\}\}|\{%.*?%\}|[^\w<&{])*</Say>", re.DOTALL)
 """A Say in a template whose text has no words of the author."""
+_SILENT_VERBS: Final = (Answer, Pause, Meta)
 _SAMPLE_BASE_URL: Final = "https://calls.example.com"
 
 
@@ -133,6 +135,10 @@ def _judge_result(
         message = f"for {sample.description} the template gives no document: {error}"
         yield Problem(file, 1, 1, "error", "template-values", message)
         return
+    if all(isinstance(element, _SILENT_VERBS) for _, element in walk_elements(response)):
+        message = f"{sample.description} hears nothing: the document neither says, plays nor rings anything"
+        fix = "say something; a Hangup or Reject says that it is meant"
+        yield Problem(file, *_find_tag(source, "Response"), "warning", "says-nothing", message, fix)
     for path, doubt in find_document_doubts(response):
         if doubt.severity == "warning":
             place = _find_tag(source, path.rpartition(".")[2].partition("[")[0])

@@ -146,10 +146,10 @@ class MessageRules:
             if carrier_keyword
             else self._find_matching_rule(turn, carrier_words.unambiguous)
         )
-        wanted = [*way.actions] if way is not None else []
+        actions = [*way.actions] if way is not None else []
         if carrier_keyword and not (way is not None and (way.has_reply or way.ignores_message)):
-            wanted.insert(0, self._make_carrier_reply(carrier_keyword, getattr(carrier_replies, carrier_keyword)))
-        done = tuple(one for act in wanted for one in act(turn, message))
+            actions.insert(0, self._make_carrier_reply(carrier_keyword, getattr(carrier_replies, carrier_keyword)))
+        done = tuple(one for act in actions for one in act(turn, message))
         if carrier_keyword in ("stop", "help"):  # carriers want both answered, also to those who opted out
             done = tuple(_mark_carrier_reply(one) for one in done)
         return MessageDecision(carrier_keyword, way.index if way is not None else None, done)

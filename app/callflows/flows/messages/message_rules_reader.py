@@ -201,6 +201,7 @@ class _MessageRulesReader:
     def _compile_reply(self, source: str, path: SourcePath) -> Iterator[MessageAction]:
         self.compiler.texts.check_not_cut(path)
         text = self.compiler.texts.compile_text(source, path)
+        self.compiler.texts.check_truth_in_text(source, path)
         if text is None:
             return
         if text.constant_text is not None:

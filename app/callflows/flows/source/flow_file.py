@@ -145,13 +145,25 @@ class FlowFile(pydantic.BaseModel):
         return self._number_values
 
 
+NO_MAPPING_MESSAGE: Final = "a flow file is keys with values: numbers, nodes and more"
+
+
+def suggest_flow_shape(data: object) -> str:
+    """Return the fix for a file that is a list, a text or another kind of file."""
+    if isinstance(data, str) and data.lstrip().startswith("<"):
+        return "this looks like XML: a document is named NAME.xml, and callflows import makes a flow file of TwiML"
+    if isinstance(data, list):
+        return "take the - before each key of the file away"
+    return "write numbers: +12015550123 and, on the next line, nodes: {start: [say: Hello]}"
+
+
 def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     """Read a flow file. Returns None, with errors in ``report``, if the file has no valid shape."""
     data, included_files = read_flow_data(text, report)
     if data is None:
         return None
     if not isinstance(data, dict):
-        report.error((), "shape", "a flow file is a mapping of numbers, nodes and more")
+        report.error((), "shape", NO_MAPPING_MESSAGE, suggest_flow_shape(data))
         return None
     made_of = [key for key in ("template", "twiml", "nodes") if key in data and (key != "nodes" or data["nodes"])]
     if len(made_of) > 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
+from callflows.flows.source.foreign_words import suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
@@ -140,9 +141,15 @@ _MAPPING_EXAMPLES: Final = {
     "variables": "as variables: {site: Newark}",
     "voice": "as voice: {lang: en-US, gender: FEMALE}",
 }
-_TEXT_EXAMPLES: Final = {"lists": "name a file of numbers, as vip: lists/vip.csv"}
+_TEXT_EXAMPLES: Final = {
+    "lists": "name a file of numbers, as vip: lists/vip.csv",
+    "numbers": "write the number itself; what belongs to it is numbers: {+12015550123: {site: Newark}}",
+}
 _NODE_KEYS: Final = frozenset({"otherwise", "no_answer", "answered", "busy", "failed", "goto"})
 """Keys whose value is the name of a node."""
+
+
+_KEYS_ABOUT_FILE: Final = frozenset({"name", "title", "id", "description", "flow_name", "comment", "notes", "version"})
 
 
 def _report_unknown_key(
@@ -154,7 +161,11 @@ def _report_unknown_key(
     if limit is not None:
         report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
         return
-    near = Suggestion(missing_key) or format_suggestion(str(name), known)
+    about_file = "the flow has the name of its file; what else there is to say, is a comment: # …"
+    if model.__name__ == "FlowFile" and name in _KEYS_ABOUT_FILE:
+        report.error(where, "unknown-key", f"there is no key {name!r} here", about_file, key=True)
+        return
+    near = Suggestion(missing_key) or suggest_own_word(str(name), known) or format_suggestion(str(name), known)
     fix = near or f"there are {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
@@ -169,7 +180,10 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             report_error = report.unknown_name if name == "nodes" else report.error
             report_error(where[:-1], "missing-key", f"{name} is missing", fix)
         case "list_type":
-            report.error(where, "shape", f"{name}: must be a list", "begin each line with -")
+            value = error["input"]
+            glued = next((key for key in value if str(key).startswith("-")), "") if isinstance(value, dict) else ""
+            fix = f"write a blank after the -, as - {glued.lstrip('-')}: …" if glued else "begin each line with -"
+            report.error(where, "shape", f"{name}: must be a list", fix)
         case "dict_type" | "model_type" | "model_attributes_type":
             fix = _MAPPING_EXAMPLES.get(name, "as key: value, without -")
             if isinstance(error["input"], list):
@@ -178,7 +192,7 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
                 )
             report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
-            fix = _TEXT_EXAMPLES.get(str(where[0]), "")
+            fix = _TEXT_EXAMPLES.get(str(where[0]), "") if where else ""
             if name == "node":
                 fix = "write the name of one node; several ways are a choose"
             if name in _NODE_KEYS or where[-2:-1] == ("keys",):

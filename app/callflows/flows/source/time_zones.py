@@ -143,6 +143,7 @@ _ZONES_OF_PLACES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("netherlands", "rotterdam", "thehague"), "Europe/Amsterdam"),
     **dict.fromkeys(("austria", "salzburg", "graz"), "Europe/Vienna"),
     "eest": "Europe/Athens",
+    **dict.fromkeys(("msk", "russia", "saintpetersburg"), "Europe/Moscow"),
     **dict.fromkeys(("ist", "india", "mumbai", "delhi", "newdelhi", "bangalore", "bengaluru", "chennai"), "Asia/Kolkata"),
     **dict.fromkeys(("jst", "osaka"), "Asia/Tokyo"),
     **dict.fromkeys(("china", "beijing", "peking", "shenzhen", "guangzhou"), "Asia/Shanghai"),
@@ -180,7 +181,7 @@ def _suggest_timezone(name: str) -> str:
             for spelled, zone in {**_ZONES_OF_PLACES, **cities}.items()
             if not near_region or _fold(zone.partition("/")[0]) == near_region
         }
-        found = nearby.get(find_nearest(_fold(city), nearby, 0.85 if region else 0.8), "")
+        found = nearby.get(find_nearest(_fold(city), nearby, 0.82 if region else 0.8), "")
     return f"did you mean {found!r}?" if found else ""
 
 

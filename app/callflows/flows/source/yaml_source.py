@@ -37,6 +37,8 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
         return None
     try:
         decoded = text.decode("utf-8-sig")
+        if _report_strange_line(decoded, report):
+            return None
         _refuse_deep_nesting(decoded)
         root = yaml.compose(decoded, Loader=_YAML_LOADER)
     except UnicodeDecodeError as error:
@@ -50,6 +52,7 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
         report.error((), "shape", "the file is empty", "it needs numbers and nodes")
         return None
     _report_lost_keys(decoded, report)
+    _report_lost_names(decoded, root, report)
     try:
         return _YamlConverter(decoded, report).convert_node(root, (), 0)
     except _FileTooComplex as much:
@@ -65,6 +68,62 @@ def _report_lost_keys(text: str, report: ProblemReport) -> None:
         report.positions["#", line] = SourcePosition(line, 1)
         message = f"YAML takes {lost[0].strip()!r} for a comment, and the key is lost"
         report.error(("#", line), "key-lost", message, "write hash for the # key")
+
+
+def _report_strange_line(text: str, report: ProblemReport) -> bool:
+    """Report the first line that makes the whole file unreadable, and that YAML itself explains in no useful way."""
+    found = _STRANGE_LINE.search(text)
+    if found is None:
+        return False
+    report.positions[()] = SourcePosition(text.count("\n", 0, found.start()) + 1, 1)
+    if found["blank"]:
+        message = f"the line is indented with U+{ord(found['blank']):04X}, which is no space, as web pages have it"
+        report.error((), "yaml", message, "indent with spaces")
+    else:
+        fix = "choose one of both versions, and take the lines with <<<<<<<, ======= and >>>>>>> out"
+        report.error((), "yaml", "the file has an unresolved conflict of a merge (git)", fix)
+    return True
+
+
+_STRANGE_LINE: Final = re.compile(
+    r"^(?:(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000])|<{7} |>{7} )", re.MULTILINE
+)
+
+
+def _report_lost_names(text: str, root: yaml.Node, report: ProblemReport) -> None:
+    """Report tags and anchors that are the beginning of a text: YAML drops them without a word."""
+    lost: list[tuple[Any, str]] = []
+    if "!" in text:
+        lost += [(node.start_mark, node.tag) for node in _iterate_scalars(root) if not node.tag.startswith("tag:yaml.org,")]
+    if "&" in text:
+        tokens = [*yaml.scan(text, Loader=_YAML_LOADER)]
+        aliases = {token.value for token in tokens if isinstance(token, yaml.AliasToken)}
+        lost += [
+            (token.start_mark, f"&{token.value}")
+            for token, following in itertools.pairwise(tokens)
+            if isinstance(token, yaml.AnchorToken)
+            and isinstance(following, yaml.ScalarToken)
+            and token.value not in aliases
+        ]
+    for mark, word in lost[:_MAX_LOST_KEYS]:
+        report.positions["&", mark.index] = SourcePosition(mark.line + 1, mark.column + 1)
+        message = f"YAML takes {word:.40} for a name of its own, and drops it from the text"
+        report.error(("&", mark.index), "yaml", message, f'quote the text: "{word:.40} …"')
+
+
+def _iterate_scalars(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Yield every text of a file once, also keys."""
+    waiting, seen = [root], {id(root)}
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.ScalarNode):
+            yield node
+            continue
+        parts = itertools.chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
+        for part in parts:
+            if id(part) not in seen:
+                seen.add(id(part))
+                waiting.append(part)
 
 
 def iterate_texts(value: object) -> Iterator[str]:
@@ -119,7 +178,13 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
         report.positions[()] = SourcePosition(before.count("\n") + 1, error.position - before.rfind("\n"))
         report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[error.position]):04X}", "take it out")
         return
-    fault = _find_quote_fault(error, text) or _find_brace_fault(error, text)
+    fault = (
+        _find_quote_fault(error, text)
+        or _find_brace_fault(error, text)
+        or _find_open_bracket(error, text)
+        or _find_text_after_end(error, text)
+        or _find_missing_colon(error, text)
+    )
     if fault is not None:
         line, column, message, fix = fault
         report.positions[()] = SourcePosition(line, column)
@@ -201,6 +266,60 @@ def _find_brace_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
     return None
 
 
+def _find_open_bracket(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+    """Return the bracket or brace that opens and is never closed."""
+    opened: Any = getattr(error, "context_mark", None)
+    sign = text[opened.index : opened.index + 1] if opened is not None else ""
+    if "while parsing a flow" not in str(getattr(error, "context", "")) or sign not in _CLOSING_SIGNS:
+        return None
+    rest = _QUOTED_PART.sub(lambda part: " " * len(part[0]), text[opened.index :])
+    rest = _COMMENT.sub(lambda comment: " " * len(comment[0]), rest)
+    unclosed: list[re.Match[str]] = []
+    for found in re.finditer(r"[\[\]{}]", rest):
+        if found[0] in _CLOSING_SIGNS:
+            unclosed.append(found)
+        elif _CLOSING_SIGNS[unclosed[-1][0]] != found[0]:
+            break
+        else:
+            unclosed.pop()
+            if not unclosed:
+                return None
+    last = unclosed[-1]
+    index = opened.index + last.start()
+    fix = f"put a {_CLOSING_SIGNS[last[0]]} where it ends; a # begins a comment, so write hash for the # key"
+    place = (text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
+    return (*place, f"the {last[0]} that opens here is not closed", fix)
+
+
+def _find_text_after_end(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+    """Return the place where a text goes on after a closing quote or bracket, or where a bracket closes twice."""
+    mark: Any = getattr(error, "problem_mark", None)
+    if mark is None or "did not find expected key" not in str(getattr(error, "problem", "")):
+        return None
+    line_begin = text.rfind("\n", 0, mark.index) + 1
+    before, sign = text[line_begin : mark.index].rstrip()[-1:], text[mark.index : mark.index + 1]
+    place = (mark.line + 1, mark.column + 1)
+    if sign in _CLOSING_SIGNS.values():
+        return (*place, f"the {sign} closes nothing", "take it out, or quote the text that it belongs to")
+    if before in ("'", '"') and before:
+        return (*place, f"the text ends at the {before}, and more follows", "put the quotes around the whole text")
+    if before == "]" and "{{" not in text[line_begin : mark.index]:
+        return (*place, "the list ends at the ], and more follows", 'a text that begins with [ is quoted: "[…] …"')
+    return None
+
+
+def _find_missing_colon(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+    """Return the key that stands without a colon."""
+    key: Any = getattr(error, "context_mark", None)
+    if key is None or "could not find expected ':'" not in str(getattr(error, "problem", "")):
+        return None
+    word = text[key.index : key.index + _SHOWN_CHARACTERS].partition("\n")[0].strip()
+    fix = f"write {word}: if what follows belongs to it; a text of several lines stands in quotes"
+    return key.line + 1, key.column + 1, f"a : is missing after {word[:40]!r}", fix
+
+
+_CLOSING_SIGNS: Final = {"[": "]", "{": "}"}
+_COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
 _SHOWN_CHARACTERS: Final = 200
 _MAX_FAULT_LINES: Final = 1000
 _TEXT_AFTER_QUOTE: Final = re.compile(r"[ \t]*[^\s#:,\]}]")
@@ -224,7 +343,10 @@ _YAML_ERROR_FIXES: Final = {
     "did not find expected ',' or '}'": _QUOTE_HASH_FIX,
     "did not find expected node content": _QUOTE_HASH_FIX,
     "did not find expected key": "indent alike what belongs together",
-    "did not find expected '-' indicator": "indent alike what belongs together",
+    "did not find expected '-' indicator": "begin each step with - , and indent alike what belongs together",
+    "comment or line break": "a text after > or | begins on the next line; one that begins with > or | must be quoted",
+    "unknown escape character": "within \"…\" a backslash is written twice; or put the text in '…'",
+    "expected <document start>": "a flow file is YAML: numbers: +12015550123",
     "while scanning a quoted scalar": "a quote is not closed",
     "special characters are not allowed": "take the control character out",
 }
@@ -387,8 +509,11 @@ def _is_merge_key(key: yaml.Node, value: yaml.Node) -> bool:
     return plain and all(isinstance(one, yaml.MappingNode) for one in several)
 
 
-RESERVED_CHARACTERS: Final = re.compile("[\ufdd0-\ufdd3]")
-"""Unicode noncharacters, which mark holes during compilation. An author's text with such a character is refused."""
+RESERVED_CHARACTERS: Final = re.compile("[\ufdd0-\ufdd4]")
+"""Unicode noncharacters, which mark holes during compilation, and values in tickets.
+
+An author's text with such a character is refused.
+"""
 UNREADABLE_VALUE: Final = None
 """Replaces a value that could not be read. The error is already reported."""
 _BLOCK_STYLES: Final = frozenset({"|", ">"})

@@ -64,6 +64,7 @@ _REMAINING_TARGETS: Final = ("to", f"after {MAX_TARGETS_IN_TURN}")
 DIRECTORY_TARGET: Final = "directory"
 """Target that stands for the person of the file's directory whose extension the caller entered."""
 _ONE_NAME: Final = re.compile(r"\{\{ *([A-Za-z_][A-Za-z0-9_]*) *\}\}")
+_OWN_NUMBER: Final = re.compile(r"\{\{ *(?:number|call\.to) *\}\}")
 _ONE_VARIABLE: Final = re.compile(r"\{\{ *variables\.([A-Za-z0-9_]+) *\}\}")
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
@@ -392,18 +393,7 @@ class DialStep(FlowStep):
         if target == UNREADABLE_TEXT:
             return
         if "{{" in target or "{%" in target:
-            text = context.texts.compile_text(target, where)
-            listed = self._read_number_variable(context, target) if text is not None and not context.is_static else None
-            if text is not None and listed is not None:
-                yield NumberTarget(*listed, context.flow.dial_policy, self._make_target_origin(context, target, text))
-                return
-            if text is not None and text.constant_text is None:
-                context.flow.record_computed_target(where)
-                if found := _ONE_NAME.fullmatch(target.strip()):
-                    context.flow.targets_of_one_name[where] = found[1]
-                yield ComputedTarget(
-                    text.render_plain, context.flow.dial_policy, self._make_target_origin(context, target, text)
-                )
+            yield from self._read_computed_target(context, where, target)
             return
         if is_impossible_number(target):
             message = f"to: {target!r} is a number that no numbering plan has: it can never be rung"
@@ -431,6 +421,32 @@ class DialStep(FlowStep):
             return
         context.flow.record_literal_target(target.strip(), where)
         yield literal_target
+
+    def _read_computed_target(
+        self, context: StepContext, where: SourcePath, target: str
+    ) -> Iterator[LiteralTarget | ComputedTarget]:
+        text = context.texts.compile_text(target, where)
+        if _OWN_NUMBER.fullmatch(target.strip()):
+            fix = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+            context.report.warning(where, "dial-own", f"to: {target} is the number that was called: this flow", fix)
+        found = _ONE_VARIABLE.fullmatch(target.strip())
+        values = context.flow.sections.find_constant_values(found[1]) if found and not context.is_static else {}
+        if text is not None and values:
+            # The author wrote these targets, in another place of the file.
+            for place, value in values.items():
+                yield from self._read_target(context, place, value)
+            return
+        listed = self._read_number_variable(context, target) if text is not None and not context.is_static else None
+        if text is not None and listed is not None:
+            yield NumberTarget(*listed, context.flow.dial_policy, self._make_target_origin(context, target, text))
+            return
+        if text is not None and text.constant_text is None:
+            context.flow.record_computed_target(where)
+            if one_name := _ONE_NAME.fullmatch(target.strip()):
+                context.flow.targets_of_one_name[where] = one_name[1]
+            yield ComputedTarget(
+                text.render_plain, context.flow.dial_policy, self._make_target_origin(context, target, text)
+            )
 
     def _make_target_origin(self, context: StepContext, target: str, text: CompiledText) -> DecisionOrigin:
         return context.document.make_decision_origin(self.step_key, target, text.used_names)

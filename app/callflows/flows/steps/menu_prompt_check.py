@@ -91,12 +91,25 @@ class _KeyPatterns(NamedTuple):
 
 @cache
 def _compile_patterns(language: str) -> _KeyPatterns:
+    """Compile the words of a language. Examples are English; ``[1]`` is the key that a pattern finds.
+
+    A mention is ``press [1]``, ``press the number [five]``, ``press [*] now``, and, because it means more than keys,
+    ``dial [0] for the desk`` only with one digit and a word of purpose or an end behind it. No mention are ``press one of
+    the keys``, ``press 5 digits``, ``press 10:30`` and ``dial 911 in an emergency``.
+
+    Another key follows a mention, so that in ``For sales press 1, 2 for support, or [3].`` each is found: either the
+    list goes on (``or [3].``), or after some words of the same sentence a key has a purpose (``, [2] for support``).
+    """
     words = _KEY_WORDS[language]
     keys_by_word = {**dict(zip(words.digits, "0123456789", strict=True)), **words.signs}
     digits, signs = "|".join(words.digits), "|".join([*sorted(words.signs, key=len, reverse=True), "[*#]"])
+    # The part of the sentence ends, or tells what the key is for: "press one." and "press one for sales".
     ends_part = rf"(?=\s*(?:[.,;!?]|$|(?:{words.purpose}|{words.conjunction}(?!\s+more))\b))"
+    # A number goes on ("10:30", "5.5", "5 %"), or counts something ("5 digits"): it is no key.
     end = rf"(?![\w:/%$€-]|[.,]\d|\s*(?:{words.counted})\b)"
+    # A digit word is a key at the end of a part only: "press one of them" names none.
     any_key, one_key = (rf"(?:{number}{end}|(?:{signs}){end}|(?:{digits}){ends_part})" for number in ("[0-9]+", "[0-9]"))
+    # ", ", "or", ", or", "and press": what stands between two keys.
     join = rf"\s*(?:,\s*(?:{words.conjunction})?|\b(?:{words.conjunction})\b)\s*(?:(?:{words.press}|{words.choose})\s+)?"
     return _KeyPatterns(
         re.compile(
@@ -109,12 +122,25 @@ def _compile_patterns(language: str) -> _KeyPatterns:
             rf"|[^.!?;0-9]*?{join}{words.article}(?P<key>{one_key})(?=\s+(?:{words.purpose})\b))",
             re.IGNORECASE,
         ),
+        # Stands at the end of the text before a mention: "you need not [press 1]", "do not ever [press 1]".
         re.compile(rf"(?:^|[\s,])\S*(?:{words.negation})\s+(?:\w+\s+)?$", re.IGNORECASE),
         keys_by_word,
     )
 
 
-_STOP_NOT_NEEDED: Final = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bwithout\b|\bno\b)[^.!?]*$", re.IGNORECASE)
+_STOP_NOT_NEEDED: Final = re.compile(
+    rf"(?:\b(?:{'|'.join(words.negation for words in _KEY_WORDS.values())}|no)\b|n['\u2019]t)[^.!?]*$", re.IGNORECASE
+)
+
+
+@cache
+def _compile_stop_words(stop: str) -> re.Pattern[str] | None:
+    """Compile the words of all languages for a key that ends an input, and its sign: a text may mix languages."""
+    names = [word for words in _KEY_WORDS.values() for word, sign in words.signs.items() if sign == stop]
+    if not names:
+        return None
+    sign = re.escape(stop)
+    return re.compile(rf"\b(?:{'|'.join(names)})\b|(?<![\w{sign}]){sign}(?![\w{sign}])", re.IGNORECASE)
 
 
 def check_menu_prompts(
@@ -147,9 +173,9 @@ def check_menu_prompts(
 
 def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart], length: int, stop: str) -> None:
     """Warn about a prompt that asks for the stop key after a fixed number of digits, when the input has ended already."""
-    words = {"#": "pound|hash", "*": "star"}.get(stop)
-    for text, place, _lang in parts if words else ():
-        found = re.search(rf"\b(?:{words})\b", text, re.IGNORECASE)
+    words = _compile_stop_words(stop)
+    for text, place, _lang in parts:
+        found = words.search(text) if words is not None else None
         if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
             reason = f"the input ends with digit {length}, and the next question gets the key"
             message = f"prompt: it asks for the {found[0]} key, but {reason}"

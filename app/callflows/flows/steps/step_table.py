@@ -6,6 +6,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from callflows.flows.source.flow_file import FlowFile
+from callflows.flows.source.foreign_words import suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys, find_misspelt_word
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
@@ -24,7 +26,7 @@ from callflows.flows.steps.step_base import FlowStep, compile_flow_step
 from callflows.flows.steps.verb_steps import compile_verb_step
 from callflows.flows.steps.voicemail_step import VoicemailStep
 from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error, Response, To
-from callflows.text import format_suggestion
+from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -131,9 +133,9 @@ def _correct_step_key(written: str, value: object, path: SourcePath, context: St
     elif limit is not None:
         context.report.error((*path, written), "platform-lacks", limit.message, limit.fix, key=True)
     else:
-        first = written.replace(":", " ").partition(" ")[0]
+        first = re.split(r"[:\uff1a\s]", written, maxsplit=1)[0]
         meant = f"write {first}: {written[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
-        fix = meant or suggest_step(written) or f"there are {', '.join(STEP_COMPILERS)}"
+        fix = suggest_field_step(written) or meant or suggest_step(written) or f"there are {', '.join(STEP_COMPILERS)}"
         context.report.error((*path, written), "unknown-step", f"there is no step {written!r}", fix, key=True)
         right = "" if suggest_field_step(written) else find_misspelt_word(written, STEP_COMPILERS)
         context.report.alias_subtree((*path, written), (*path, right))
@@ -143,62 +145,19 @@ def _correct_step_key(written: str, value: object, path: SourcePath, context: St
 
 def suggest_field_step(word: str) -> str:
     """Return ``did you mean 'dial'?`` for a word that other phone systems use for a step, else an empty text."""
-    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
-    steps = [step for step in _STEPS_BY_FIELD_WORD.get(folded, ()) if step == "when" or step in STEP_COMPILERS]
-    if not steps and folded.endswith("s"):
-        return suggest_field_step(folded[:-1])
-    return f"did you mean {' or '.join(map(repr, steps))}?" if steps else ""
+    return suggest_own_word(word, ("when", *STEP_COMPILERS))
 
 
 def suggest_step(word: str) -> str:
     """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
-    folded = re.sub(r"[\s_-]+", " ", word).strip().casefold()
-    key = next((key for key, words in _FIELD_WORDS_BY_FILE_KEY.items() if {folded, folded[:-1]} & {*words.split(", ")}), "")
+    file_keys = FlowFile.model_fields
+    key = Suggestion(word) if word in file_keys else suggest_own_word(word, file_keys)
     return (
         suggest_field_step(word)
-        or (f"did you mean the key {key!r} of the file?" if key else "")
+        or Suggestion(find_misspelt_word(word, STEP_COMPILERS))
+        or (key and f"{key.removesuffix('?').replace('mean', 'mean the key', 1)} of the file?")
         or format_suggestion(word, STEP_COMPILERS)
     )
-
-
-_FIELD_WORDS_BY_STEPS: Final[Mapping[tuple[str, ...], str]] = {
-    ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, "
-    "agent, operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, "
-    "call forward, forward to, transfer to, send to, transfer call, reroute, divert, put through, put to, call someone",
-    ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
-    ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
-    ("pause",): "wait, sleep, delay, silence, wait for",
-    ("sms",): "text, text message, message, send sms, send text, mms, reply, texting",
-    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack",
-    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url",
-    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat",
-    ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, done",
-    ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu",
-    ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits",
-    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice",
-    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording",
-    ("hold",): "music on hold, moh, park",
-    ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
-    "answerphone, voice mail",
-    ("set",): "variable, var, let, assign, set variable, store, save, define",
-    ("reject",): "busy, block, decline, refuse",
-    ("answer",): "pickup, pick up, accept",
-}
-_FIELD_WORDS_BY_FILE_KEY: Final[Mapping[str, str]] = {
-    "hours": "hours, business hour, business hours, opening hours, office hours, time condition, holiday, closed, open",
-    "lists": "list, lists, blacklist, whitelist, blocklist, allowlist, block list, allow list, spam, screening",
-    "groups": "groups",
-    "variables": "variables, constant",
-    "languages": "language, languages, translation",
-    "ended": "missed, missed call, text back, after call, call ended",
-    "messages": "inbound sms, incoming message, autoreply, auto reply",
-    "fallback": "fallback, on error, error handler",
-    "numbers": "numbers, did, phone number",
-}
-_STEPS_BY_FIELD_WORD: Final[Mapping[str, tuple[str, ...]]] = {
-    word: steps for steps, words in _FIELD_WORDS_BY_STEPS.items() for word in words.split(", ")
-}
-"""Steps by the words of other phone systems and of everyday speech."""
 
 
 _WORDS_FOR_WHEN: Final = dict.fromkeys(("if", "condition", "cond"), "when")

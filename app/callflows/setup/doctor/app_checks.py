@@ -26,6 +26,7 @@ from callflows.setup.doctor.account_checks import CONNECT_COMMAND
 from callflows.setup.doctor.doctor_runner import DoctorFinding
 from callflows.setup.setting_text import format_setting
 from callflows.telephony.call_record import LONGEST_CALL_MINUTES
+from callflows.text import format_first_items
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -67,7 +68,6 @@ def _contains_sms_step(value: object) -> bool:
 
 MAX_SILENCE_MS: Final = 10_000
 """Longest acceptable silence for a caller."""
-_MAX_SHOWN_NAMES: Final = 5
 
 
 async def diagnose_app_urls(settings: Settings, account: DoctorAccount) -> list[DoctorFinding]:
@@ -164,7 +164,7 @@ async def diagnose_auto_answer(account: DoctorAccount, loaded: Callable[[], Awai
     flows = (await loaded()).book.flows.values()
     wants = {flow.name: written.auto_answer for flow in flows if (written := read_flow_file_facts(flow)) is not None}
     if app.auto_answer and (against := [name for name, want in wants.items() if want == "false"]):
-        message = f"the app answers calls by itself, against {_join_first_names(against)} (auto_answer: false)"
+        message = f"the app answers calls by itself, against {format_first_items(against)} (auto_answer: false)"
         return [
             DoctorFinding(
                 "warning",
@@ -173,7 +173,7 @@ async def diagnose_auto_answer(account: DoctorAccount, loaded: Callable[[], Awai
             )
         ]
     if app.auto_answer and (twice := [name for name, want in wants.items() if want == "true"]):
-        message = f"the app answers calls by itself, and {_join_first_names(twice)} (auto_answer: true) a second time"
+        message = f"the app answers calls by itself, and {format_first_items(twice)} (auto_answer: true) a second time"
         return [
             DoctorFinding("warning", message, "write auto_answer: auto; then the flow answers only if the app does not")
         ]
@@ -291,7 +291,3 @@ def _can_send_messages(lease: OpentactLease) -> bool:
     without = lease.messaging.is_reported and not lease.messaging.profile_uuid
     able = lease.features is None or any("sms" in str(feature).lower() for feature in lease.features)
     return able and not without
-
-
-def _join_first_names(names: list[str]) -> str:
-    return ", ".join(names[:_MAX_SHOWN_NAMES]) + (", …" if len(names) > _MAX_SHOWN_NAMES else "")

@@ -101,11 +101,11 @@ def wrap_local_check(check: Callable[[], Iterable[DoctorFinding]]) -> Callable[[
 
 async def run_doctor_checks(checks: Sequence[DoctorCheck], *, offline: bool = False) -> list[DoctorResult]:
     """Return the results of all checks in order; ``offline`` runs local checks only."""
-    wanted = [check for check in checks if check.is_local or not offline]
-    check_findings = await asyncio.gather(*(_run_check(check) for check in wanted))
+    chosen_checks = [check for check in checks if check.is_local or not offline]
+    check_findings = await asyncio.gather(*(_run_check(check) for check in chosen_checks))
     results = [
         DoctorResult(check.name, finding.level, finding.found, finding.fix)
-        for check, findings in zip(wanted, check_findings, strict=True)
+        for check, findings in zip(chosen_checks, check_findings, strict=True)
         for finding in findings
     ]
     return [_shorten_repeated_reason(result, results) for result in results]

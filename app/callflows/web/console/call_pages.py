@@ -224,9 +224,9 @@ def _list_reasons(story: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _list_view_entries(story: Sequence[dict[str, Any]], view: str) -> Iterator[dict[str, Any]]:
     """Yield the entries of a story that a view shows, described in sentences."""
-    wanted = {"why": ("decided",), "documents": ("answered",)}.get(view)
+    kinds = {"why": ("decided",), "documents": ("answered",)}.get(view)
     for entry in skip_repeated_entries(story):
-        if view == "heard" or (wanted is not None and entry["what"] not in wanted):
+        if view == "heard" or (kinds is not None and entry["what"] not in kinds):
             continue
         if view == "reports" and entry["what"] in ("asked", "decided", "answered"):
             continue

@@ -279,8 +279,8 @@ def read_page_address(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def choose_next_path(wanted: Any) -> str:  # noqa: ANN401 - a field of a request
+def choose_next_path(next_field: Any) -> str:  # noqa: ANN401 - a field of a request
     """Return a page of the console to go to; the first page instead of any other address."""
-    path = str(wanted or "")
+    path = str(next_field or "")
     is_ours = path.startswith(f"{CONSOLE_PATH}/") and "\\" not in path and path.isprintable()
     return path if is_ours and not path.startswith(f"{CONSOLE_PATH}/log") else f"{CONSOLE_PATH}/"

@@ -116,9 +116,9 @@ class Console:
 
     async def _count_new(self) -> int:
         """Count the new voicemails and texts, up to a hundred of each."""
-        wanted, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
-        voicemails = len(await ask_journal(journal.list_voicemails(wanted)))
-        return voicemails + len(await ask_journal(journal.list_messages(wanted)))
+        new_items, journal = InboxFilter(state="new", limit=_MAX_COUNTED), self.sources.journal
+        voicemails = len(await ask_journal(journal.list_voicemails(new_items)))
+        return voicemails + len(await ask_journal(journal.list_messages(new_items)))
 
     def forget_counts(self) -> None:
         """Count again for the next page: somebody has changed something."""

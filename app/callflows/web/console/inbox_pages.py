@@ -58,7 +58,7 @@ class _InboxPages:
         if box not in _BOXES or state not in ("", *INBOX_STATES):
             raise HTTPException(400, "box: use voicemails, texts or missed; state: use new or handled")
         cursor = read_page_cursor(request.query_params.get("cursor", ""))
-        wanted = InboxFilter(
+        inbox_filter = InboxFilter(
             flow=request.query_params.get("flow", "") if box == "voicemails" else "",
             state=state,
             after=cursor,
@@ -66,9 +66,9 @@ class _InboxPages:
         )
         rows: list[dict[str, Any]]
         if box == "voicemails":
-            rows = await ask_journal(self._journal.list_voicemails(wanted))
+            rows = await ask_journal(self._journal.list_voicemails(inbox_filter))
         elif box == "texts":
-            rows = await ask_journal(self._journal.list_messages(wanted._replace(direction="in")))
+            rows = await ask_journal(self._journal.list_messages(inbox_filter._replace(direction="in")))
         else:
             rows = await self._list_missed()
         shown, more = rows[:DEFAULT_LISTED_ROWS], ""
@@ -91,8 +91,8 @@ class _InboxPages:
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
         since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
-        wanted = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
-        calls = await ask_journal(self._journal.list_calls(wanted))
+        call_filter = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
+        calls = await ask_journal(self._journal.list_calls(call_filter))
         return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls]
 
     async def show_conversation(self, request: Request, session: ConsoleSession) -> Response:

@@ -1,4 +1,4 @@
-"""The doors of the console: who comes in, what a role may do, and which requests are forged. Without a browser."""
+"""Requests of the console without a browser: who may sign in, what a role may do, and which requests are forged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from plain_browser import PASSWORD, Browser, Installation
+from plain_browser import PASSWORD, Browser, ConsoleInstallation
 from pydantic import SecretStr
 
 from callflows.installation_parts import load_secret_keys
@@ -26,7 +26,7 @@ from plain_http_server import serve_pages
 
 @pytest.fixture
 def open_installation(tmp_path):
-    return lambda **settings: Installation(tmp_path, **settings)
+    return lambda **settings: ConsoleInstallation(tmp_path, **settings)
 
 
 def test_without_a_password_and_people_the_console_is_off_for_others(open_installation):

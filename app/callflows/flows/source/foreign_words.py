@@ -1,0 +1,108 @@
+"""Words of other phone systems, of programs and of everyday speech for the steps and keys of flow files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from callflows.text import Suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+_WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
+    # steps
+    ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, "
+    "agent, operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, "
+    "call forward, forward to, transfer to, send to, transfer call, reroute, divert, put through, put to, call someone",
+    ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
+    ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
+    ("pause",): "wait, sleep, delay, silence, wait for, wait exten",
+    ("sms",): "text, text message, message, send sms, send text, mms, reply, texting",
+    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack, "
+    "teams, discord, mattermost, chat, whatsapp",
+    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url, "
+    "api call, api request, http request, http call, rest, call api, fetch url",
+    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat, "
+    "loop, for, while, retry, return, goto if",
+    ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, done",
+    ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu",
+    ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits",
+    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice, print, echo, output",
+    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording, background",
+    ("hold",): "music on hold, moh, park",
+    ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
+    "answerphone, voice mail",
+    ("set",): "variable, var, let, assign, set variable, store, save, define",
+    ("reject",): "busy, block, decline, refuse",
+    ("answer",): "pickup, pick up, accept, answer call",
+    ("opt_out",): "unsubscribe, dnc, do not call, optout, remove me, stop list",
+    # keys of the file
+    ("hours",): "hour, business hour, opening hour, opening time, office hour, time condition, schedule, holiday, "
+    "closed, open",
+    ("lists",): "blacklist, whitelist, blocklist, allowlist, block list, allow list, spam, screening",
+    ("groups",): "hunt group, ring group, team, queue, agent",
+    ("variables",): "variable, var, vars, constant, settings",
+    ("languages",): "language, translation, locale",
+    ("ended",): "missed, missed call, text back, after call, call ended, on hangup",
+    ("messages",): "inbound sms, incoming message, sms, text, autoreply, auto reply",
+    ("fallback",): "on error, error handler, error, default",
+    ("numbers",): "number, did, phone number, phone, tel",
+    ("receives",): "param, parameter, input, argument, arg, accept, expect, take, from other flow",
+    ("timezone",): "tz, zone",
+    ("voice",): "tts, speaker",
+    ("nodes",): "step, flow, state, widget",
+    ("tests",): "scenario, testcase, test case",
+    # keys of steps
+    ("to",): "number, target, who, recipient, destination, group, member, phone, agent",
+    ("from",): "caller id, callerid, sender",
+    ("text",): "body, content, say, message, msg",
+    ("payload",): "data, body, json, content, field, fields",
+    ("body",): "data, payload, json, content",
+    ("url",): "uri, address, endpoint, webhook, href, link, to",
+    ("into",): "save, save as, as, name, variable, var, store, result, output",
+    ("prompt",): "say, text, question, message, greeting, intro, play",
+    ("greeting",): "prompt, say, text, message, intro, play",
+    ("keys",): "option, choice, dtmf, branch, branches, case, input, digits",
+    ("attempts",): "retry, retries, try, tries, max attempts, max tries, repeat, loop",
+    ("no_input",): "silence, noinput, on silence, no key, on timeout, empty",
+    ("no_match",): "invalid, nomatch, wrong, wrong key, error, on invalid, unknown",
+    ("no_answer",): "otherwise, unanswered, fallback, else, failover, on timeout, on no answer, voicemail",
+    ("otherwise",): "no answer, default, else, fallback, on fail, on error, fail",
+    ("digits",): "length, num digits, numdigits, max digits, count",
+    ("stop",): "finish on key, finishonkey, terminator, end key, finish key, submit",
+    ("timeout",): "wait, seconds, ring time, ring timeout, ring for, duration, delay",
+    ("max",): "length, max length, maxlength, limit, max duration, duration, timeout, seconds",
+    ("subject",): "title",
+    ("keyword",): "match, word, contains, trigger, keywords, pattern, if",
+    ("reply",): "answer, text, say, message, response, respond, sms, body",
+    ("secret",): "hidden, masked, private, sensitive",
+}
+"""Own words with the other words for them. A word may have several meanings, of which the place tells the right one."""
+
+
+def _fold_word(word: str) -> str:
+    return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", word)).strip().casefold()
+
+
+def _index_words() -> dict[str, list[str]]:
+    meanings: dict[str, list[str]] = {}
+    for own_words, words in _WORDS_BY_MEANING.items():
+        for word in words.split(", "):
+            meanings.setdefault(word, []).extend(own_words)
+    return meanings
+
+
+_MEANINGS_BY_WORD: Final = _index_words()
+
+
+def suggest_own_word(word: str, known: Collection[str]) -> str:
+    """Return ``did you mean 'dial'?`` for another word for steps or keys among ``known``, else an empty text."""
+    folded = _fold_word(word)
+    own_words: list[str] = []
+    for one in (folded, folded.removesuffix("s")):
+        own_words = own_words or [*dict.fromkeys(own for own in _MEANINGS_BY_WORD.get(one, ()) if own in known)]
+    if len(own_words) == 1:
+        return Suggestion(own_words[0])
+    return f"did you mean {' or '.join(map(repr, own_words))}?" if own_words else ""
