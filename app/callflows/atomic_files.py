@@ -1,16 +1,24 @@
-"""Atomic creation, replacement and locking of files that several processes change."""
+"""Files: atomic creation, replacement and locking of those that several processes change; opening of plain files only."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def open_plain_file(file: Path) -> BinaryIO:
+    """Open a plain file for reading. Raises OSError for a pipe or a device, of which an end may never be read."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(0, "it is no file")
+    return file.open("rb")
 
 
 def replace_file_text(file: Path, text: str, new_file_mode: int = 0o644) -> None:

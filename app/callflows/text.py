@@ -5,6 +5,8 @@ Forbidden characters are refused in an author's text, and removed from data of a
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import itertools
 import re
@@ -12,7 +14,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 
 MAX_FIELD_CHARACTERS: Final = 256
@@ -95,12 +97,30 @@ _SPACES: Final = re.compile(r"\s+")
 _MIN_PART_CHARACTERS: Final = 3
 
 
+@contextlib.contextmanager
+def limit_comparisons(comparisons: int) -> Iterator[None]:
+    """Suggest nothing more after so many comparisons of words: a file may have thousands of mistakes."""
+    token = _comparisons_left.set([comparisons])
+    try:
+        yield
+    finally:
+        _comparisons_left.reset(token)
+
+
+_comparisons_left: Final[contextvars.ContextVar[list[int] | None]] = contextvars.ContextVar("comparisons", default=None)
+
+
 def find_nearest(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> str:
     """Return the most similar candidate, ignoring case and ``-`` or ``_``; "" if all are below ``min_similarity`` (0-1)."""
     # The comparison takes time by the product of both lengths. Misspelt words are short; longer text is no such word.
     if len(word) > _MAX_WORD_CHARACTERS:
         return ""
-    known = itertools.islice(candidates, _MAX_CANDIDATES)
+    known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
+    budget = _comparisons_left.get()
+    if budget is not None:
+        budget[0] -= len(known)
+        if budget[0] < 0:
+            return ""
     return _find_nearest_word(word, tuple(one for one in known if len(one) <= _MAX_WORD_CHARACTERS), min_similarity)
 
 

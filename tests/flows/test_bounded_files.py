@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 import time
 
@@ -14,6 +15,7 @@ from callflows.flows import flow_compilation
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.flow_graph import FlowGraph, StepEdge, StoredValueEstimate
 from callflows.flows.loader import folder_watcher
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.loader.folder_watcher import FolderWatcher
@@ -57,6 +59,11 @@ HOSTILE = {
         f"variables: {{{_join(f'v{n}: x' for n in range(MANY))}}}\n"
         f"nodes: {{start: [{_join(itertools.repeat('say: hello', MANY))}, goto: nowhere]}}\n"
     ),
+    "many names that are nearly right": (
+        f"nodes:\n  start: [{_join(f'goto: nod{n}' for n in range(1000))}]\n"
+        + "".join(f"  node{n}: [hangup]\n" for n in range(MANY))
+    ),
+    "many unknown keys": "".join(f"key{n}: 1\n" for n in range(10_000)),
     "a long chain of nodes": (
         "nodes:\n  start: [goto: n0]\n"
         + "".join(f"  n{n}: [say: x, goto: n{n + 1}]\n" for n in range(MANY))
@@ -164,6 +171,41 @@ def test_a_file_that_takes_too_long_is_given_up_and_every_other_file_is_read(tmp
     (problem,) = loaded.problems
     assert (problem.rule, problem.severity) == ("too-slow", "error")
     assert problem.file.endswith("slow.yaml")
+
+
+PIPES = {
+    "a flow file": ("acme.yaml", ""),
+    "a program": ("acme.py", ""),
+    "a template": ("acme.xml.j2", "numbers: +12015550123\ntemplate: acme.xml.j2\n"),
+    "a sound": ("sounds/hello.wav", "numbers: +12015550123\nnodes: {start: [play: hello]}\n"),
+    "a document": ("acme.xml", ""),
+    "a file of another kind": ("acme.txt", ""),
+    "overrides": ("overrides.yaml", f"numbers: +12015550123\n{START}"),
+    "a caller list": ("vip.csv", "lists: {vip: vip.csv}\nnodes: {start: [{when: caller in lists.vip, hangup: }]}\n"),
+}
+
+
+@pytest.mark.parametrize(("pipe", "flow"), PIPES.values(), ids=PIPES)
+def test_a_pipe_among_the_flows_is_not_waited_for(tmp_path, pipe, flow):
+    (tmp_path / "sounds").mkdir()
+    os.mkfifo(tmp_path / pipe)
+    if flow:
+        (tmp_path / "desk.yaml").write_text(flow)
+    # A writer opens the pipe late, so that a reader that waits for it fails the test instead of hanging it.
+    opened = threading.Event()
+
+    def open_pipe() -> None:
+        if not opened.wait(20):
+            os.close(os.open(tmp_path / pipe, os.O_RDWR | os.O_NONBLOCK))
+
+    opener = threading.Thread(target=open_pipe)
+    opener.start()
+    began = time.monotonic()
+    load_flow_folder(tmp_path, OPTIONS)
+    check_paths([tmp_path, tmp_path / pipe], OPTIONS)
+    opened.set()
+    join_thread(opener)
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.usefixtures("spinning_file")

@@ -10,6 +10,7 @@ from flow_harness import (
     answer_as_xml,
     compile_text,
     compile_valid_flow,
+    in_words,
     make_flow_text,
     make_turn,
     request_document,
@@ -406,3 +407,11 @@ def test_a_condition_in_an_empty_branch_leaves_a_valid_document():
     step = "{when: caller.name == 'Ann', say: Hi.}"
     text = f"- gather: {{dtmf: {{1: [{step}]}}, error: [{step}]}}"
     assert spoken_texts(request_document(compile_valid_flow(make_flow_text(text)))) == []
+
+
+def test_a_decision_on_a_list_whose_name_is_computed_is_described():
+    flow = compile_valid_flow(make_flow_text("- when: lists[digits]\n  say: Hi.\n- say: Bye."))
+    turn = make_turn(dtmf="1")
+    answer_as_xml(flow, turn=turn)
+    (decision,) = in_words(turn)
+    assert (decision["outcome"], decision["values"]["lists"]) == (False, "")

@@ -214,6 +214,15 @@ def test_an_afternoon_alone_without_zeros_is_warned_of_and_zeros_say_that_the_ni
     hours("sun: 01:00-05:00")
 
 
+@pytest.mark.parametrize(("written", "meant"), [("12:00-4:00", "12:00-16:00"), ("12:30 \u2013 2:30", "12:30-14:30")])
+def test_noon_until_an_hour_without_a_zero_is_warned_of(written, meant):
+    _, (problem,) = read(f"sun: {written}")
+    assert (problem.severity, problem.rule) == ("warning", "hours-night")
+    assert problem.fix.startswith(f"did you mean {meant}?")
+    hours("sun: 12:00-02:00")
+    hours("sun: 13:00-1:00")
+
+
 @pytest.mark.parametrize(
     ("written", "likely"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from flow_harness import APOLOGY, SIGNER, answer_node, make_turn
+from flow_harness import APOLOGY, SIGNER, answer_node, compile_valid_flow, make_flow_text, make_turn
 
 from callflows.errors import DocumentReadError
 from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -86,6 +86,93 @@ def test_a_number_that_the_author_wrote_out_is_the_authors_word(tmp_path):
     assert f"<To>{abroad}</To>" in answer(program, "")[0]
 
 
+HIDDEN_DIALS = {
+    "a macro writes the element": (
+        "{% macro e(n, x) %}<{{ n }}>{{ x }}</{{ n }}>{% endmacro %}"
+        "<Response>{{ e('Dial', e('To', '+' ~ digits)) }}</Response>"
+    ),
+    "a comment names the number": (
+        "<Response><!-- <To>+19005551234</To> --><Dial><To>+{{ digits }}</To></Dial></Response>"
+    ),
+    "a comment that a value interrupts": (
+        "<Response><!-- <To>+19005551234</To>{{ digits }} --><Dial><To>+{{ digits }}</To></Dial></Response>"
+    ),
+    "character data name the number": (
+        "<Response><Say><![CDATA[<To>+19005551234</To>]]></Say><Dial><To>+{{ digits }}</To></Dial></Response>"
+    ),
+}
+
+
+@pytest.mark.parametrize("template", HIDDEN_DIALS.values(), ids=HIDDEN_DIALS)
+def test_a_dial_that_does_not_stand_in_a_template_as_one_is_judged_too(tmp_path, template):
+    document, outcomes = answer(compile_template(tmp_path, template).flow, "19005551234")
+    assert "<Dial" not in document
+    assert outcomes == ["refused"]
+
+
+def test_a_template_makes_no_markup_of_what_a_caller_brings(tmp_path):
+    template = "<Response><Say>{% autoescape false %}{{ caller.name }}{% endautoescape %}</Say></Response>"
+    compiled = compile_template(tmp_path, template)
+    assert compiled.flow is None
+    assert "autoescape has no place in a flow" in compiled.problems[0].message
+
+
+@pytest.mark.parametrize("written", ["+12015550188@evil.example.com", "12015550188@evil.example.com"])
+def test_the_authors_number_at_another_host_is_another_target(tmp_path, written):
+    template = "<Response><Dial><To>+12015550188</To></Dial><Dial><To>{{ digits }}</To></Dial></Response>"
+    assert "evil" not in answer(compile_template(tmp_path, template).flow, written)[0]
+    program = "return Response(Dial('+12015550188'), Dial(To(turn.entered_digits)))"
+    assert "evil" not in answer(compile_program(program), written)[0]
+
+
+def test_a_number_that_a_program_denies_is_not_its_word():
+    policy = "numbers=['+12015550123'], dial_policy={'regions': ['US'], 'deny': ['+12012345678']}"
+    flow = compile_program("return Response(Dial('+' + turn.entered_digits), Hangup())", policy)
+    assert answer(flow, "12012345678")[1] == ["refused"]
+    assert answer(flow, "12012345679")[1] == []
+
+
+@pytest.mark.parametrize("user", ["1_900_555_1234", "1.900.555.1234", "9_1_1", "+1_900-555.1234", "0_0_1_900_555_1234"])
+def test_a_gateway_that_passes_over_separators_gets_no_forbidden_number(tmp_path, user):
+    template = "<Response><Dial><To>{{ digits }}@trunk.example.com</To></Dial><Say>Bye.</Say></Response>"
+    flow = compile_template(tmp_path, template, US_ONLY.replace("}", ", sip_hosts: [trunk.example.com]}")).flow
+    assert "<Dial" not in answer(flow, user)[0]
+    assert "<Dial" in answer(flow, "1_201_555_0188")[0]
+
+
+COMPUTED_URLS = {
+    "a whole URL": "<Callback url='{{ digits }}'/>",
+    "a URL as text": "<Callback> {{ caller.name }} </Callback>",
+    "a host": "<Callback url='https://{{ digits }}/next'/>",
+    "the end of a host": "<Gather url='https://acme.example.com{{ digits }}'/>",
+}
+
+
+@pytest.mark.parametrize("element", COMPUTED_URLS.values(), ids=COMPUTED_URLS)
+def test_a_template_whose_next_document_a_caller_can_choose_is_an_error(tmp_path, element):
+    compiled = compile_template(tmp_path, f"<Response>{element}</Response>")
+    assert [(problem.severity, problem.rule) for problem in compiled.problems if problem.severity == "error"] == [
+        ("error", "value")
+    ]
+
+
+def test_no_document_comes_from_a_host_that_a_caller_has_chosen(tmp_path):
+    template = "{% set url = digits %}<Response><Callback url='{{ url }}'/></Response>"
+    with pytest.raises(DocumentReadError, match="a host that is not written out"):
+        answer(compile_template(tmp_path, template).flow, "https://evil.example.com/x")
+    with pytest.raises(DocumentReadError, match="a host that is not written out"):
+        answer(compile_program("return Response(Callback(turn.entered_digits))"), "https://Evil.example.com/x")
+
+
+def test_documents_of_hosts_that_the_author_wrote_out_are_fetched(tmp_path):
+    variable = f"{US_ONLY}variables: {{crm: https://crm.example.com/a}}\n"
+    for url in ("https://acme.example.com/{{ digits }}", "{{ variables.crm }}/b", "{{ here }}"):
+        flow = compile_template(tmp_path, f"<Response><Callback url='{url}'/></Response>", variable).flow
+        assert "<Callback url=" in answer(flow, "acme")[0]
+    for url in ("'https://acme.example.com/' + turn.entered_digits", "turn.url('start')"):
+        assert "<Callback url=" in answer(compile_program(f"return Response(Callback({url}))"), "12")[0]
+
+
 @pytest.mark.parametrize("written", ["f'+1900555{turn.entered_digits}'", "'+1900555' + turn.entered_digits"])
 def test_a_number_put_together_from_a_written_part_is_judged(written):
     document, outcomes = answer(compile_program(f"return Response(Dial({written}), Hangup())"), "1234")
@@ -159,6 +246,16 @@ def test_a_faulty_policy_of_a_program_is_an_error(policy):
     compiled = compile_flow("acme", (source + node).encode(), "acme.py", CompilerOptions(SIGNER, APOLOGY))
     assert compiled.flow is None
     assert "dial_policy" in " ".join(problem.message for problem in compiled.problems)
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_sent"), [("19005551234", False), ("881612345678", False), ("447911123456", True), ("12015550100", True)]
+)
+def test_no_text_goes_to_a_caller_whose_pretended_number_costs_money(caller, is_sent):
+    flow = compile_valid_flow(make_flow_text("- sms: Thanks.\n- hangup"))
+    turn = make_turn(**{"from": caller, "to": "12015550123"})
+    answer_node(flow, "start", turn)
+    assert bool(turn.effects) == is_sent
 
 
 def answer_of_server(flow: Flow, digits: str, owned: str = "+12015550124") -> str:

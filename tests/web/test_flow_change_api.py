@@ -10,6 +10,7 @@ from test_operator_api import FLOW, Api
 
 from callflows.flows.authoring import flow_drafts
 from callflows.journal.inbox import query_audit_rows
+from callflows.testing.replay_runner import ReplayReport
 
 DRAFT = FLOW.replace("- say: Hello.", "- hangup")
 
@@ -97,11 +98,36 @@ def test_a_draft_is_rung_tested_and_replayed_in_a_process_of_its_own(api):
         accept="application/x-ndjson",
     ).text.splitlines()
     assert json.loads(lines[-1])["calls"] == 4
+
+
+def test_a_replay_of_no_calls_is_answered_without_a_process(api, monkeypatch):
+    monkeypatch.setattr("callflows.web.command_process.MAX_COMMANDS_AT_ONCE", 0)
     for call in ("none", "--draft=/tmp/front-desk.yaml"):
         unknown = send(api, "POST /api/v1/replay", {"call": call}, "read")
         assert (unknown.status_code, f"no record of a call '{call}'" in unknown.json()["detail"]) == (400, True)
-    wrong = send(api, "POST /api/v1/replay", {"since": "yesterday"}, "read")
-    assert (wrong.status_code, "--since: 'yesterday' is not a time" in wrong.json()["detail"]) == (400, True)
+    for since in ("yesterday", "9" * 5000 + "d"):
+        wrong = send(api, "POST /api/v1/replay", {"since": since}, "read")
+        assert (wrong.status_code, f"since: '{since[:40]}' is no moment" in wrong.json()["detail"]) == (400, True)
+    empty = send(api, "POST /api/v1/replay", {"flow": "nobody"}, "read")
+    assert empty.json() == ReplayReport().build_report()
+    assert send(api, "POST /api/v1/replay", {"since": "2026-11-01"}, "read").status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("replay", {"number": "\ud800"}),
+        ("replay", {"call": "\udfff"}),
+        ("replay", {"draft": {"flow": "\ud800", "source": FLOW}}),
+        ("flows/front-desk/ring", {"number": "+12015550123", "keys": "\ud83d"}),
+        ("flows/front-desk/check", {"source": "\ud800"}),
+    ],
+)
+def test_half_of_a_character_is_refused(api, path, body):
+    answer = send(api, f"POST /api/v1/{path}", body)
+    assert (answer.status_code, "half of a character" in answer.json()["detail"]) == (400, True)
+    whole = send(api, "POST /api/v1/flows/front-desk/check", {"source": "# \U0001f600\n" + FLOW})
+    assert whole.status_code == 200
 
 
 HOURS_FLOW = """\

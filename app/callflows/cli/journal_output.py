@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
-from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -26,8 +24,6 @@ DEFAULT_TEXT_ROWS: Final = 50
 """Default number of rows of a list as text."""
 _RowT = TypeVar("_RowT")
 _MAX_ID_CANDIDATES: Final = 10
-_AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
-_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class LogFormat(StrEnum):
@@ -118,22 +114,17 @@ def normalize_number_filter(text: str, option: str) -> str:
 
 def parse_moment_option(text: str, option: str) -> float | None:
     """Return seconds since 1970; a moment without a zone is UTC, like displayed moments."""
-    import time
-    from datetime import datetime
+    from callflows.journal.call_story import parse_moment
 
     if not text:
         return None
-    ago = _AGE_PATTERN.fullmatch(text)
-    if ago:
-        return time.time() - int(ago[1]) * _UNIT_SECONDS[ago[2]]
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return parse_moment(text)
+    except (ValueError, OverflowError):
         exit_with_notice(
             f"callflows: {option}: {text!r} is not a time: write 2026-11-23, 2026-11-23T10:00Z, or 2h, 7d for so long ago",
             2,
         )
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def complete_stored_id(store: SqlStore, kind: str, text: str) -> str:

@@ -101,7 +101,9 @@ def _read_name_value(turn: Turn, root: str, keys: tuple[str, ...], values: Mappi
     """Return the value of a name at the moment of the decision, as plain data."""
     if root in NAMED_SCOPE_ROOTS:
         there = getattr(turn, root)
-        value: Any = there[keys[0]] if keys else ""
+        if not keys:
+            return ""  # the name is computed, as in lists[digits]
+        value: Any = there[keys[0]]
         keys = keys[1:]
         if root == "lists":
             return value.reason(turn.caller) if turn.caller in value else ""

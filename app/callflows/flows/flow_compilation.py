@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.errors import CallerListAwaitedError, CompileTimeExceededError
 from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
@@ -18,6 +18,7 @@ from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN, read_fl
 from callflows.flows.source.included_files import end_last_line, split_stored_source
 from callflows.flows.source.positions import UNREADABLE_DATA_RULES, ProblemReport
 from callflows.flows.steps.stored_names import find_nodes_using_digits, find_stored_names, read_received_names
+from callflows.text import limit_comparisons
 
 if TYPE_CHECKING:
     from callflows.errors import Problem
@@ -37,13 +38,18 @@ class FlowCompilation(NamedTuple):
     """File of a caller list that a thread still reads; then there is no flow yet, and it must be compiled again later."""
 
 
+_MAX_COMPARISONS: Final = 50_000
+"""Comparisons of a file's words with known ones, for suggestions; more would take seconds."""
+
+
 def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) -> FlowCompilation:
     """Compile a flow file. Never raises: an internal defect becomes a problem of this file and of no other."""
     report = ProblemReport(file)
     dependencies: set[Path] = set()
     try:
         COMPILE_TIME_LIMIT.start(COMPILE_SECONDS)
-        flow = _compile_file(name, text, report, options, dependencies)
+        with limit_comparisons(_MAX_COMPARISONS):
+            flow = _compile_file(name, text, report, options, dependencies)
     except CompileTimeExceededError:
         flow = None
         message = f"the file was given up: reading it takes more than {COMPILE_SECONDS:g} s"

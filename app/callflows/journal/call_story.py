@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
+import time
 import zlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -91,6 +93,19 @@ def _compute_call_seconds(call: JournalRow, ended: float | None) -> int | None:
     lasted = round_up_seconds(ended - call["started"]) if ended is not None and call["started"] is not None else None
     known = [seconds for seconds in (lasted, call["seconds"]) if seconds is not None]
     return max(known) if known else None
+
+
+_AGE_PATTERN: Final = re.compile("([0-9]{1,6})([smhdw])")
+_UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_moment(text: str) -> float:
+    """Return seconds since 1970 for a moment, in UTC if it has no zone, or for an age, as ``2h``. Raises ValueError."""
+    ago = _AGE_PATTERN.fullmatch(text)
+    if ago:
+        return time.time() - int(ago[1]) * _UNIT_SECONDS[ago[2]]
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def format_moment(at: float | None) -> str | None:

@@ -183,6 +183,10 @@ class JournalQueries:
         """List the calls of a filter with a limit, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [*self._store.list_calls(call_filter)])
 
+    async def list_ids_by_prefix(self, kind: str, prefix: str, limit: int) -> list[str]:
+        """List ids as ``query_ids_by_prefix`` does. Raises JournalUnavailableError."""
+        return await self._run_query(lambda: self._store.run_reading(inbox.query_ids_by_prefix, kind, prefix, limit))
+
     async def load_call(self, call_id: str) -> StoredCall | None:
         """Load a call with all its rows. Raises JournalUnavailableError."""
         return await self._run_query(self._store.load_call, call_id)

@@ -23,10 +23,12 @@ from callflows.flows.authoring.list_edits import ListEntry
 from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.journal.api_tokens import TokenOwner
+from callflows.journal.call_story import parse_moment
 from callflows.journal.inbox import PersonChange
+from callflows.journal.stored_rows import CallFilter
 from callflows.web.command_process import TriedDraft
-from callflows.web.flow_workshop import MAX_REPLAYED_CALLS
-from callflows.web.journal_lists import NO_STORE_HEADERS, answer_json, ask_journal
+from callflows.web.flow_workshop import EMPTY_REPLAY_REPORT, MAX_REPLAYED_CALLS
+from callflows.web.journal_lists import NO_STORE_HEADERS, answer_json, ask_journal, read_party_field
 from callflows.web.problem_details import create_problem_response
 
 if TYPE_CHECKING:
@@ -129,13 +131,35 @@ def add_flow_change_routes(
         if draft is not None:
             await _require_valid_draft(workshop, draft.flow, draft.source)
         if body.call:
+            if not await ask_journal(workshop.has_recorded_call(body.call)):
+                detail = f"there is no record of a call {body.call[:100]!r}: GET /api/v1/calls lists them"
+                raise HTTPException(400, detail)
             return answer_json(await _run_command(workshop.replay_call(body.call, draft)))
+        is_stream = _LINES_TYPE in request.headers.get("accept", "")
+        if not await ask_journal(workshop.has_recorded_calls(_read_replay_filter(body))):
+            if not is_stream:
+                return answer_json(dict(EMPTY_REPLAY_REPORT))
+            line = json.dumps(dict(EMPTY_REPLAY_REPORT))
+            return Response(f"{line}\n", media_type=_LINES_TYPE, headers=NO_STORE_HEADERS)
         filters = body.model_dump(exclude={"call", "draft"}, mode="json")
         lines = workshop.replay_calls({name: str(value) for name, value in filters.items()}, draft)
-        if _LINES_TYPE in request.headers.get("accept", ""):
+        if is_stream:
             first = await _run_command(anext(lines))
             return StreamingResponse(_join_lines(first, lines), media_type=_LINES_TYPE, headers=NO_STORE_HEADERS)
         return answer_json(json.loads(await _run_command(_read_last_line(lines))))
+
+
+def _read_replay_filter(body: ReplayBody) -> CallFilter:
+    """Read the filter of a replay. Raises HTTPException for one that cannot be read."""
+    moments = []
+    for name in ("since", "until"):
+        text: str = getattr(body, name)
+        try:
+            moments.append(parse_moment(text) if text else None)
+        except (ValueError, OverflowError):
+            detail = f"{name}: {text[:40]!r} is no moment; write 2026-11-23T10:00:00Z, or 2h, 7d for so long ago"
+            raise HTTPException(400, detail) from None
+    return CallFilter(read_party_field(body.number, "number"), flow=body.flow, since=moments[0], until=moments[1])
 
 
 class OwnerInjection:

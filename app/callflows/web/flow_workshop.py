@@ -29,6 +29,7 @@ from callflows.flows.authoring.scenario_edits import add_scenario
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.included_files import read_own_source
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
+from callflows.journal.inbox import CALL_KIND
 from callflows.web.command_process import REPLAY_PRIORITY, TriedDraft
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from callflows.flows.flow_book import FlowBook
     from callflows.journal.inbox import PersonChange
     from callflows.journal.journal_queries import JournalQueries
+    from callflows.journal.stored_rows import CallFilter
     from callflows.web.command_process import CommandProcesses
 
 
@@ -54,6 +56,15 @@ class PublishedDraft(NamedTuple):
     version: str
     digest: str
     before: FlowSource
+
+
+EMPTY_REPLAY_REPORT: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("calls", "same", "same_as_far_as_known", "elsewhere", "not_compared"), 0),
+    "groups": [],
+    "unknown": [],
+    "seconds": 0.0,
+}
+"""The report of ``callflows replay`` on no calls. A process that says so takes seconds on a busy machine."""
 
 
 class FlowWorkshop:
@@ -112,6 +123,14 @@ class FlowWorkshop:
             "call", "--format", "json", *arguments, "--", number, draft=draft
         )
         return transcript
+
+    async def has_recorded_calls(self, call_filter: CallFilter) -> bool:
+        """Return True if a filter matches a call. Raises JournalUnavailableError."""
+        return bool(await self._journal.list_calls(call_filter._replace(limit=1)))
+
+    async def has_recorded_call(self, call: str) -> bool:
+        """Return True if an id, or its beginning, is that of a call. Raises JournalUnavailableError."""
+        return bool(call and await self._journal.list_ids_by_prefix(CALL_KIND, call, 1))
 
     def replay_calls(self, filters: Mapping[str, str], draft: TriedDraft | None = None) -> AsyncIterator[str]:
         """Replay past calls; yield lines of JSON: ``{"done": …, "total": …}``, and in the end the report.

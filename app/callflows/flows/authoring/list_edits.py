@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from callflows.atomic_files import lock_file, replace_file_text
+from callflows.atomic_files import lock_file, open_plain_file, replace_file_text
 from callflows.errors import ValueEditError
 from callflows.flows.authoring.flow_drafts import FlowSource, build_write_refusal, hash_flow_text, read_flow_source
 from callflows.flows.caller_lists.caller_list_reader import (
@@ -134,7 +134,7 @@ def read_list_source(folder: Path, flow: str, name: str) -> FlowSource:
     file = (folder / written).resolve() if isinstance(written, str) else folder
     if not isinstance(written, str) or not file.is_relative_to(folder.resolve()):
         raise LookupError(name)
-    with file.open("rb") as opened:
+    with open_plain_file(file) as opened:
         content = opened.read(MAX_EDITED_LIST_BYTES + 1)
     if len(content) > MAX_EDITED_LIST_BYTES:
         raise OSError(0, f"it has more than {MAX_EDITED_LIST_BYTES} bytes: change it where it comes from")

@@ -11,10 +11,10 @@ import functools
 import itertools
 import math
 import re
-import stat
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, TypeAlias
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import Problem
 from callflows.flows.caller_lists.caller_list import ANONYMOUS_LIST_ENTRY, CallerList, CallerListRow
 from callflows.flows.country_code_check import suggest_written_number
@@ -94,12 +94,10 @@ def read_caller_list(name: str, file: pathlib.Path, report: ProblemReport, path:
 
 
 def _open_list_file(file: pathlib.Path) -> BinaryIO:
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(0, "it is no file")
-    if found.st_size > MAX_LIST_BYTES:
-        raise OSError(0, f"it has {found.st_size} bytes, more than {MAX_LIST_BYTES}")
-    return file.open("rb")
+    size = file.stat().st_size
+    if size > MAX_LIST_BYTES:
+        raise OSError(0, f"it has {size} bytes, more than {MAX_LIST_BYTES}")
+    return open_plain_file(file)
 
 
 class _CsvLines:

@@ -76,7 +76,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         )
     claimed = {claim.number for claim in numbers}  # written out to be answered, not to be dialed
     literal_texts = {text: line for text, line in find_texts_in_program(source).items() if parse_e164(text) not in claimed}
-    guard = TargetGuard(policy, literal_texts, dialect, options.extensions)
+    guard = TargetGuard(policy, literal_texts, None, dialect, options.extensions)
     answers = AnswerInserter(dialect, options.extensions)
     program = _PythonFlowRunner(name, str(file), source, version, description["timezone"], dialect, options, guard, answers)
     own_fallback = description["fallback"] and _wrap_content(

@@ -1,7 +1,8 @@
 """Judges the targets in documents that templates and programs write, before such a document leaves the server.
 
 A step ``dial`` judges its computed targets itself. A template or a program writes a whole document, in which a target may
-come from the caller's digits, so every target is judged that the author did not write out.
+come from the caller's digits, so every target is judged that the author did not write out. The URL of the next document
+is judged too: whoever writes that document rings whom he likes.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 import ast
 import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from jinja2 import nodes as jinja_nodes
 
+from callflows.errors import DocumentReadError
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.decisions import DecisionOrigin
 from callflows.flows.entry_points import START_NODE
-from callflows.language import Dial, Error, Record, Response, To, from_xml, to_xml
-from callflows.telephony.phone_numbers import mask_number, normalize_target
+from callflows.language import Callback, Dial, Error, Gather, Record, Response, To, from_xml, to_xml
+from callflows.telephony.phone_numbers import mask_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.language import Dialect, Extensions
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 _TARGET_ELEMENT: Final = re.compile(r"<(To|Number|Sip|Dial)\b[^<>]*>\s*([^<>\s][^<>]*?)\s*</\1\s*>")
 _TARGET_END: Final = re.compile(r"</(?:To|Number|Sip)\s*>")
+_IGNORED_MARKUP: Final = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
+_URL_HOST: Final = re.compile(r"https?://([^\s/?#\"'<>{}\\]+)", re.IGNORECASE)
+_JUDGED_ELEMENTS: Final = re.compile("<(?:Dial|Callback|Gather) ?")
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 
 
@@ -36,20 +42,30 @@ class TargetGuard:
     """Removes from a document the targets that the dial policy refuses. A Dial without targets becomes its Error."""
 
     def __init__(
-        self, policy: DialPolicy, literal_targets: Mapping[str, int], dialect: Dialect, extensions: Extensions
+        self,
+        policy: DialPolicy,
+        literal_targets: Iterable[str],
+        url_hosts: frozenset[str] | None,
+        dialect: Dialect,
+        extensions: Extensions,
     ) -> None:
-        """``literal_targets`` are the targets that the author wrote out, with their lines."""
+        """``literal_targets`` are the targets that the author wrote out, ``url_hosts`` the hosts of documents.
+
+        If ``url_hosts`` is None, only hosts that the caller has brought are refused.
+        """
         self._policy = policy
-        self._literal_targets = frozenset(map(normalize_target, literal_targets))
+        self._literal_targets = frozenset(map(policy.make_comparison_key, literal_targets))
+        self._url_hosts = url_hosts
         self._dialect = dialect
         self._extensions = extensions
 
     def guard_document(self, content: str, turn: Turn, node: str = START_NODE) -> str:
         """Return the content of a Response without refused targets, and record each refusal in the trail of the turn.
 
-        Raises DocumentReadError for content that is no document, because an unread target could be rung.
+        Raises DocumentReadError for content that is no document, because an unread target could be rung, and for a URL
+        that lets others decide how the call goes on.
         """
-        if "<Dial" not in content:
+        if not _JUDGED_ELEMENTS.search(content):
             return content
         response = from_xml(f"{DOCUMENT_PROLOGUE}{content}{DOCUMENT_EPILOGUE}".encode(), extensions=self._extensions)
         refusals: list[tuple[str, str]] = []
@@ -70,6 +86,8 @@ class TargetGuard:
             if isinstance(child, Dial):
                 yield from self._guard_dial(child, turn, refusals)
                 continue
+            if isinstance(child, Callback | Gather):
+                self._check_document_url(str(child.attributes.get("url", "")), turn)
             inside = [*self._guard_elements(child, turn, refusals)]
             if tuple(inside) == child.children:
                 yield child
@@ -97,8 +115,20 @@ class TargetGuard:
 
     def _find_refusal(self, target: To, turn: Turn) -> str:
         written = str(target.attributes.get("target", ""))
-        is_literal = normalize_target(written) in self._literal_targets
+        is_literal = self._policy.make_comparison_key(written) in self._literal_targets
         return "" if is_literal else self._policy.find_call_refusal(written, turn)
+
+    def _check_document_url(self, url: str, turn: Turn) -> None:
+        """Raise DocumentReadError if the next document would come from a host that the author did not choose."""
+        if not url or url.startswith(f"{turn.base_url}/"):
+            return
+        host = urlsplit(url).netloc.lower()
+        if self._url_hosts is not None:
+            is_chosen = host in self._url_hosts or host in find_url_hosts(str(turn.variables))
+        else:
+            is_chosen = not any(host in str(value).lower() for value in turn.request_fields.values())
+        if not is_chosen:
+            raise DocumentReadError(1, 1, "the next document would come from a host that is not written out")
 
 
 def find_targets_in_template(template: jinja_nodes.Template) -> dict[str, int]:
@@ -106,8 +136,18 @@ def find_targets_in_template(template: jinja_nodes.Template) -> dict[str, int]:
     return {
         match[2]: data.lineno + data.data.count("\n", 0, match.start(2))
         for data in template.find_all(jinja_nodes.TemplateData)
-        for match in _TARGET_ELEMENT.finditer(data.data)
+        for match in _TARGET_ELEMENT.finditer(_blank_ignored_markup(data.data))
     }
+
+
+def _blank_ignored_markup(text: str) -> str:
+    """Replace comments and character data, in which nothing is an element, by spaces; lines stay where they are."""
+    return _IGNORED_MARKUP.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+
+
+def find_url_hosts(text: str) -> frozenset[str]:
+    """Return the hosts of the URLs that a text has written out."""
+    return frozenset(host.lower() for host in _URL_HOST.findall(text))
 
 
 def has_computed_targets(template: jinja_nodes.Template) -> bool:
@@ -119,9 +159,18 @@ def has_computed_targets(template: jinja_nodes.Template) -> bool:
 
 
 def find_texts_in_program(source: str) -> dict[str, int]:
-    """Return the texts that a program has written out as wholes, with their lines; parts of f-strings are none."""
+    """Return the texts that a program has written out as wholes, with their lines.
+
+    Parts of f-strings are none, and neither are the numbers of a ``dial_policy``, which may be those to deny.
+    """
     tree = ast.parse(source)
     parts = {id(part) for joined in ast.walk(tree) if isinstance(joined, ast.JoinedStr) for part in joined.values}
+    parts |= {
+        id(part)
+        for argument in ast.walk(tree)
+        if isinstance(argument, ast.keyword) and argument.arg == "dial_policy"
+        for part in ast.walk(argument.value)
+    }
     return {
         node.value: node.lineno
         for node in ast.walk(tree)

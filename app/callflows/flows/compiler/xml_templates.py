@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import ExpressionError, Problem
 from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
-from callflows.flows.compiler.target_guard import TargetGuard, find_targets_in_template, has_computed_targets
+from callflows.flows.compiler.target_guard import (
+    TargetGuard,
+    find_targets_in_template,
+    find_url_hosts,
+    has_computed_targets,
+)
 from callflows.flows.compiler.template_check import find_template_errors
 from callflows.flows.entry_points import START_NODE, NodeEntry, NumberClaim
 from callflows.flows.expressions.expression_scope import make_scope_reader
@@ -76,7 +82,7 @@ class TemplateRenderJob:
 def _read_template_file(file: Path, name: str) -> str:
     if ".." in name or name.startswith("/"):
         raise ValueError("it must stand beside its flow file")
-    with file.open("rb") as opened:
+    with open_plain_file(file) as opened:
         source = opened.read(MAX_TEMPLATE_BYTES + 1)
     if len(source) > MAX_TEMPLATE_BYTES:
         raise ValueError(f"it has more than {MAX_TEMPLATE_BYTES} bytes")
@@ -111,6 +117,18 @@ def _find_tag_doubts(tag: re.Match[str], meaning: TagMeaning) -> Iterator[Attrib
         yield from find_attribute_doubts(meaning.element_class, meaning.text.name, tag[3].strip())
 
 
+def _report_computed_hosts(source: str, name: str, report: ProblemReport) -> None:
+    """Report the URLs of documents whose host the caller would choose."""
+    for found in _COMPUTED_HOST.finditer(source):
+        line = source.count("\n", 0, found.end()) + 1
+        message = f"{name}:{line}: <{found[1]}>: the host of a server that is asked is written out"
+        report.error(("template",), "value", message, "what changes stands after the host")
+
+
+_COMPUTED_HOST: Final = re.compile(
+    r"<(Callback|Gather)\b(?:[^<>]*?\surl\s*=\s*[\"']|[^<>{}]*>)\s*(?:https?://[^\s/?#\"'<>{}]*)?"
+    r"\{\{-?\s*(?:caller|call|digits|number)\b"
+)
 _OPENING_TAG: Final = re.compile(r"<([A-Za-z]+)\b((?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>([^<>]*)")
 _ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_]+)\s*=\s*(["'])(.*?)\2""", re.DOTALL)
 _MARKUP_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
@@ -140,6 +158,7 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
     flow.extend_version(source)
     _report_doubts(source, name, report)
+    _report_computed_hosts(source, name, report)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
     entries = (NodeEntry(), NodeEntry(line_answered=True))
     links = [flow.make_url_hole(START_NODE, entry) for entry in entries] if TEMPLATE_URL_NAME in uses else []
@@ -148,7 +167,8 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
         flow.record_computed_target(("template",))
     literal_targets = find_targets_in_template(tree)
     flow.template_targets = tuple(NumberClaim(number, str(file), line, 1) for number, line in literal_targets.items())
-    guard = TargetGuard(flow.dial_policy, literal_targets, dialect, extensions) if "<Dial" in source else None
+    hosts = find_url_hosts(source)
+    guard = TargetGuard(flow.dial_policy, literal_targets, hosts, dialect, extensions)
 
     answers = AnswerInserter(dialect, extensions, flow.flow_file.auto_answer)
 
@@ -160,7 +180,7 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
         if links:
             seen[TEMPLATE_URL_NAME] = links[1](turn)
         content: str = get_job_result(turn, TemplateRenderJob(source, dialect, extensions, seen))
-        return content if guard is None else guard.guard_document(content, turn)
+        return guard.guard_document(content, turn)
 
     def render_unanswered(turn: Turn) -> str:
         content = render_template(turn)

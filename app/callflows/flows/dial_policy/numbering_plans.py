@@ -33,6 +33,10 @@ NUMBER_TYPES: Final = {
 _NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
 E164_DIGITS_PATTERN: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
 _NANP_COUNTRY_CODE: Final = 1
+_INVALID_NUMBER: Final = "is not a valid number"
+_UNKNOWN_TYPE: Final = "is of no known type"
+HARMLESS_BLOCK_REASONS: Final = frozenset({_INVALID_NUMBER, _UNKNOWN_TYPE})
+"""Reasons to call nobody there that cost nothing if they are wrong: the tables of numbers are older than some numbers."""
 _NON_COUNTRY_REGIONS: Final = frozenset({"001", "ZZ", ""})
 _SATELLITE_COUNTRY_CODES: Final = frozenset({870, 881})
 _SATELLITE_PREFIXES: Final = ("88213", "88216", "88232", "88233", "88234", "88235", "88239", "88298", "88299")
@@ -61,7 +65,7 @@ def classify_number(digits: str) -> ClassifiedNumber:
     try:
         parsed = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException:
-        return ClassifiedNumber(f"+{digits}", "no country", frozenset(), "unknown", "is not a valid number")
+        return ClassifiedNumber(f"+{digits}", "no country", frozenset(), "unknown", _INVALID_NUMBER)
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     region = phonenumbers.region_code_for_number(parsed) or ""
     kind = _NUMBER_TYPE_NAMES[phonenumbers.number_type(parsed)]
@@ -79,7 +83,7 @@ def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: st
     if parsed.country_code in _SATELLITE_COUNTRY_CODES or number[1:].startswith(_SATELLITE_PREFIXES):
         return "is a satellite number"
     if not phonenumbers.is_valid_number(parsed):
-        return "is not a valid number"
+        return _INVALID_NUMBER
     if region in _NON_COUNTRY_REGIONS:
         return f"has the code +{parsed.country_code}, which belongs to no country"
     if parsed.country_code == _NANP_COUNTRY_CODE and _is_costly(str(parsed.national_number)):
@@ -87,7 +91,7 @@ def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: st
     return {
         "premium_rate": "is a premium-rate number",
         "shared_cost": "is a shared-cost number",
-        "unknown": "is of no known type",
+        "unknown": _UNKNOWN_TYPE,
     }.get(kind, "")
 
 

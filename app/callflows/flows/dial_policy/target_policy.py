@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import phonenumbers
 import pydantic
 
-from callflows.flows.dial_policy.numbering_plans import E164_DIGITS_PATTERN, NUMBER_TYPES, classify_number, find_regions
+from callflows.flows.dial_policy.numbering_plans import (
+    E164_DIGITS_PATTERN,
+    HARMLESS_BLOCK_REASONS,
+    NUMBER_TYPES,
+    classify_number,
+    find_regions,
+)
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
 from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
@@ -37,7 +43,9 @@ _SIP_ADDRESS: Final = re.compile(r"(?:sips?:)?([A-Za-z0-9+][A-Za-z0-9_.\-]{0,63}
 _HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9\-]{0,61}[a-z0-9])?"
 )
-_DIGITS_WITH_SEPARATORS: Final = re.compile(r"[+0-9][0-9.\-]*")
+_DIGITS_WITH_SEPARATORS: Final = re.compile(r"[+0-9][0-9._\-]*")
+"""The user of an address that gateways read as a number: they pass over what separates its digits."""
+_SEPARATOR: Final = re.compile(r"[._\-]")
 _NUMBER_OR_PREFIX: Final = re.compile(r"\+([1-9][0-9]{0,14})(\*?)")
 
 
@@ -122,6 +130,21 @@ class DialPolicy:
             return ""
         return f"{address[1]}@{address[2].lower()}"
 
+    def make_comparison_key(self, text: str) -> str:
+        """Return the same text for all spellings of a target. Addresses at different hosts are different targets."""
+        return (self.normalize_dial_target(text) or text.strip()).lower()
+
+    def find_caller_refusal(self, number: str) -> str:
+        """Return the reason to write no text to a caller, whose number anybody can pretend to have; "" if allowed.
+
+        A caller from abroad gets an answer; a number that costs its caller money gets none.
+        """
+        found = E164_DIGITS_PATTERN.fullmatch(number)
+        reason = classify_number(found[1]).block_reason if found else ""
+        if reason and reason not in HARMLESS_BLOCK_REASONS:
+            return f"{mask_number(number)} {reason}"
+        return f"{mask_number(number)} is denied by dial_policy" if any(one.matches(number) for one in self.deny) else ""
+
     def find_refusal(self, target: str) -> str:
         """Return the reason to refuse a target, with the number masked; "" if allowed."""
         if _SHORT_NUMBER.fullmatch(_plain_number(target)):
@@ -137,7 +160,7 @@ class DialPolicy:
 
     def _find_loop(self, target: str, turn: Turn) -> str:
         """Return a reason if a target is answered by this server: the call would come back and dial again."""
-        user = re.sub(r"[.\-]", "", target.partition("@")[0]) if "@" in target else target
+        user = _SEPARATOR.sub("", target.partition("@")[0]) if "@" in target else target
         number = self.normalize_dial_target(user)
         if number and (number == turn.number or turn.owns_number(number)):
             return f"{mask_number(number)} is a number of ours: the call would go in circles"
@@ -174,7 +197,7 @@ class DialPolicy:
             return f"the SIP host {host} is not in dial_policy's sip_hosts"
         if not _DIGITS_WITH_SEPARATORS.fullmatch(user):
             return ""
-        digits = re.sub(r"[.\-]", "", user)
+        digits = _SEPARATOR.sub("", user)
         if is_emergency_number(digits):
             return f"{mask_number(digits)} is an emergency or short number"
         if _SHORT_NUMBER.fullmatch(digits) and not digits.startswith("+"):

@@ -435,20 +435,45 @@ def _lint_order(name: str, value: Any) -> Iterator[ConditionProblem]:  # noqa: A
 
 def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Iterator[ConditionProblem]:
     """Report ``in`` on a text that its author took for a list."""
+    for left, op, right in _iterate_memberships(tree):
+        name = dotted_name_of(right)
+        if name.startswith("variables.") and name.partition(".")[2] in text_variables:
+            fix = f"write {name} as a list under variables:, as [+12015550123, +12015550124]"
+            yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
+        elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
+            parts = _split_into_list(right.value)
+            message = f"{right.value!r} is one text, and in finds any part of it"
+            yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
+        elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
+            yield from _lint_part_of_number(str(left.value), op, name)
+        elif not isinstance(left, nodes.Const) and _is_computed_text(right):
+            message = "what stands after in is put together to one text, and in finds any part of it"
+            yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
+
+
+def _iterate_memberships(tree: nodes.Node) -> Iterator[tuple[nodes.Node, str, nodes.Node]]:
+    """Yield the value, ``in`` or ``notin``, and the container of each membership, also of ``value is in container``."""
     for compared in [*([tree] if isinstance(tree, nodes.Compare) else []), *tree.find_all(nodes.Compare)]:
         for left, operand in zip([compared.expr, *(each.expr for each in compared.ops)], compared.ops, strict=False):
-            right, name = operand.expr, dotted_name_of(operand.expr)
-            if operand.op not in ("in", "notin"):
-                continue
-            if name.startswith("variables.") and name.partition(".")[2] in text_variables:
-                fix = f"write {name} as a list under variables:, as [+12015550123, +12015550124]"
-                yield ConditionProblem("warning", "text-as-list", f"{name} is one text, and in finds any part of it", fix)
-            elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
-                parts = _split_into_list(right.value)
-                message = f"{right.value!r} is one text, and in finds any part of it"
-                yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
-            elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
-                yield from _lint_part_of_number(str(left.value), operand.op, name)
+            if operand.op in ("in", "notin"):
+                yield left, operand.op, operand.expr
+    for test in [*([tree] if isinstance(tree, nodes.Test) else []), *tree.find_all(nodes.Test)]:
+        if test.name == "in" and test.args:
+            yield test.node, "in", test.args[0]
+
+
+def _is_computed_text(node: nodes.Node) -> bool:
+    """Return True if a value is surely a text: several that are joined, or one item of a list of texts."""
+    if isinstance(node, nodes.Filter):
+        return node.name in _FILTERS_TO_TEXT
+    if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Slice):
+        return dotted_name_of(node.node).startswith("variables.")
+    return isinstance(node, nodes.Concat)
+
+
+_FILTERS_TO_TEXT: Final = frozenset(
+    {"capitalize", "format", "join", "lower", "replace", "string", "title", "trim", "upper"}
+)
 
 
 def _lint_part_of_number(part: str, op: str, name: str) -> Iterator[ConditionProblem]:

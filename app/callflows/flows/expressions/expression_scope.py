@@ -61,7 +61,8 @@ class ScopeChecker:
                 called = str(getattr(banned.node, "attr", "") or getattr(banned.node, "name", ""))
                 fix = self._suggest_for_function(called, banned)
                 raise ExpressionError(f"{called}(…) is a function, and flows have none", fix, banned.lineno)
-            construct = type(banned).__name__.lower()
+            is_escaping = isinstance(banned, nodes.EvalContextModifier)
+            construct = "autoescape" if is_escaping else type(banned).__name__.lower()
             raise ExpressionError(f"{construct} has no place in a flow", _PLAIN_VALUES_FIX, banned.lineno)
         self._check_filters_and_tests(tree)
         self._check_values(tree, is_condition=is_condition)
@@ -248,15 +249,16 @@ _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
 _NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})
 _FIELD_NODES: Final = (nodes.Getattr, nodes.Getitem)
-TEMPLATE_FETCHING_NODES: Final = (
+FORBIDDEN_TEMPLATE_NODES: Final = (
     nodes.Include,
     nodes.Import,
     nodes.FromImport,
     nodes.Extends,
     nodes.Block,
     nodes.CallBlock,
+    nodes.EvalContextModifier,  # {% autoescape false %} would make markup of what callers bring
 )
-_FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *TEMPLATE_FETCHING_NODES)
+_FORBIDDEN_NODES: Final = (nodes.Call, nodes.Macro, *FORBIDDEN_TEMPLATE_NODES)
 
 
 def find_syntax_nodes(tree: nodes.Node, kinds: tuple[type[Any], ...]) -> list[Any]:

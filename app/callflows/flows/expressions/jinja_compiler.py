@@ -21,8 +21,8 @@ from callflows.flows.expressions.expression_functions import build_text_function
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
     CALL_SCOPE,
+    FORBIDDEN_TEMPLATE_NODES,
     LIST_SCOPE,
-    TEMPLATE_FETCHING_NODES,
     ScopeChecker,
     find_syntax_nodes,
     make_scope_reader,
@@ -261,7 +261,7 @@ class ExpressionCompiler:
         try:
             tree = self._environment.parse(source)
             scope = {**self._scope, **extra_scope}
-            return tree, ScopeChecker(scope, self._environment).check_names(tree, TEMPLATE_FETCHING_NODES)
+            return tree, ScopeChecker(scope, self._environment).check_names(tree, FORBIDDEN_TEMPLATE_NODES)
         except TemplateSyntaxError as error:
             raise ExpressionError(*_describe_text_error(error, source), line=error.lineno) from None
         except RecursionError:

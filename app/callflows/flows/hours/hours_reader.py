@@ -243,6 +243,11 @@ def _read_window(
         night = f"{format_clock_time(begins)}-{format_clock_time(ends)}"
         fix = f"did you mean {OpeningWindow(begins + _NOON, ends + _NOON)}? {night} says that the night is meant"
         report.warning(path, "hours-night", message, fix)
+    elif _NOON <= begins < _ONE_PM and ends < begins and not _is_written_with_zero(text):
+        message = f"{key}: {text} is open until {format_clock_time(ends)} on the day after"
+        night = f"{format_clock_time(begins)}-{format_clock_time(ends)}"
+        fix = f"did you mean {OpeningWindow(begins, ends + _NOON)}? {night} says that the night is meant"
+        report.warning(path, "hours-night", message, fix)
     return OpeningWindow(begins, ends if ends > begins else ends + MINUTES_PER_DAY)
 
 
@@ -270,6 +275,11 @@ def _is_doubtful_night(text: str, begins: int, ends: int) -> bool:
     return (
         _MINUTES_PER_HOUR <= begins < _FIRST_BUSINESS_HOUR and begins < ends <= _NOON and not text.strip().startswith("0")
     )
+
+
+def _is_written_with_zero(text: str) -> bool:
+    """Return True if the end of a window is written as on a clock of 24 hours, as in 12:00-02:00."""
+    return _RANGE_DASH.split(text.strip())[1].startswith("0")
 
 
 def _parse_window(text: str) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import Problem, sort_problems
 from callflows.flows.checks.cross_flow_checks import check_across_flows
 from callflows.flows.entry_points import FLOW_SUFFIXES
@@ -22,6 +23,7 @@ from callflows.flows.loader.folder_loader import (
     load_extensions,
     load_flow_files,
     load_flow_folder,
+    read_bounded_file,
     read_override_file,
     reject_unreadable_file,
 )
@@ -167,7 +169,7 @@ def check_override_files(folder: Path, options: CompilerOptions, book: FlowBook 
 def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
     """Return the errors of an XML document, or the doubts about a correct one."""
     try:
-        document = file.read_bytes()
+        document = read_bounded_file(file)
     except OSError as error:
         return [Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")]
     errors = find_document_errors(document, extensions=extensions)
@@ -191,7 +193,7 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
 
 def _reject_other_file(file: Path) -> Problem:
     """Return the problem of a file whose name is neither of a flow file nor of a document."""
-    with contextlib.suppress(OSError), file.open("rb") as opened:
+    with contextlib.suppress(OSError), open_plain_file(file) as opened:
         document = opened.read(_MAX_SNIFFED_BYTES)
         if file.suffix != _TEMPLATE_SUFFIX and b"<Response" in document and is_twiml(document):
             return Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, _suggest_import(file))

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import LanguageError, Problem
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
@@ -300,7 +301,7 @@ def compile_flow_file(file: Path, options: CompilerOptions) -> FlowCompilation:
 
 def read_bounded_file(file: Path) -> bytes:
     """Return the content, cut one byte above the limit of a flow file so that the limit check fails. Raises OSError."""
-    with file.open("rb") as opened:
+    with open_plain_file(file) as opened:
         return opened.read(MAX_FLOW_FILE_BYTES + 1)
 
 

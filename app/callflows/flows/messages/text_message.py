@@ -55,12 +55,13 @@ _POLITE_WORDS: Final = _split("please pls plz plse now thanks thx ty kindly imme
 """Words allowed beside every word for STOP, as in ``please cancel``."""
 _POLITE_PHRASES: Final = {"thank you": "thanks", "at once": "now", "right now": "now", "por favor": "please"}
 _TEXTING_WORDS: Final = _split(
-    "text texts texting message messages messaging msg msgs sms mms sending receiving getting contacting"
+    "text texts texting txt txts txting message messages messaging msg msgs sms mms sending receiving getting contacting"
 )
 """Words that say what is to stop: messages."""
 _STOP_COMPANIONS: Final = _split(
-    "alerts all any everything forever from hello hey hi it list mailing me notifications number of ok okay promotions send"
-    " sorry spam spamming thank that the these this those to updates us yeah yes you"
+    "alerts all any daily everything forever from hello hey hi it just list mailing marketing me notifications number of ok"
+    " okay promotional promotions send sorry spam spamming thank that the these this those to updates us"
+    " weekly yeah yes you"
 )
 """Words allowed beside STOP without a change of meaning, as in ``Please stop texting me``."""
 _WISHES: Final = _split("can could do get i id like my need phone receive subscription want wanna will wish would we your")
@@ -75,6 +76,9 @@ _STOP_SENTENCE: Final = re.compile(
     "(?: (?:again|anymore|any more|ever|ever again))?"
     "|(?:take me|take us|take this number|take my number) off(?: (?:of )?(?:your|the|this) (?:mailing |text )?lists?)?"
     "|leave (?:me|us) alone"
+    "|(?:i|we) no longer (?:want|wish) (?:to (?:receive|get) )?(?:any |these |your |more |text )*(?:texts|messages|sms)"
+    "|(?:(?:sorry|hi|hello) )?(?:(?:you have|you ve|you got|this is) )?(?:the |a )?wrong number(?: so)? stop"
+    "|stop(?: this is| you have)?(?: the| a)? wrong number"
     "|(?:(?:i|we|id|wed) (?:want|wish|would like|d like|like) to be )?removed"
     "(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
     "|remove (?:me|us|this number|my number)(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
@@ -270,13 +274,13 @@ _REACTION: Final = re.compile(
     "(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,40}? to|removed .{1,40}? (?:from|to))"
     f" (?:{_QUOTED}|(?:an?|the|your|\\d+) (?:animated |audio |voice |digital )?(?:image|photo|picture|movie|video|audio"
     "|message|memo|sticker|gif|attachment|link|location|contact|file|memoji|pdf|document|touch)s?)"
-    # Android: 👍 to “Hi”.
-    f"|(?:[^\\w\\s]{{1,40}}|reacted) to {_QUOTED}"
+    # Android: 👍 to “Hi”, Reacted to “Hi” with 👍.
+    f"|(?:[^\\w\\s]{{1,40}}|reacted) to {_QUOTED}(?: with [^\\w\\s]{{1,40}})?"
     # The words of Apple in other languages.
     "|(?:(?:a|n.a pas) (?:aimé|adoré|ri (?:de|à)|souligné|réagi .{1,40}? à)|a mis en évidence|s.est interrogée? sur|hat"
     "|gefällt|liebt|lacht über|betont|bezweifelt|(?:no )?le (?:gustó|encantó|dio risa|gusta|encanta)|se rió de|enfatizó"
-    "|cuestionó|reaccionó .{1,40}? a|(?:não )?gostou de|adorou|riu de|enfatizou|questionou|ha messo .{1,40}? a"
-    f"|non ha gradito|vond|vindt) {_QUOTED}(?: (?:geliked|geliebt|leuk|geweldig|grappig|markiert))?",
+    "|cuestionó|reaccionó .{1,40}? a|me (?:gusta|encanta)|(?:não )?gostou de|adorou|curtiu|amou|riu de|enfatizou|questionou"
+    f"|ha messo .{{1,40}}? a|non ha gradito|vond|vindt) {_QUOTED}(?: (?:geliked|geliebt|leuk|geweldig|grappig|markiert))?",
     re.IGNORECASE | re.DOTALL,
 )
 """Matches the texts that phones send if somebody taps a reaction to a message."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from callflows.atomic_files import open_plain_file
 from callflows.language.attribute_doubts import SOUND_FILE_SUFFIXES
 from callflows.text import find_nearest
 
@@ -149,7 +150,7 @@ def _iterate_sound_names(folder: Path) -> Iterator[str]:
 def _inspect_cached_sound(file: Path, name: str, _file_signature: tuple[int, int, int]) -> SoundInspection:
     """Read a sound. The result is cached until the file changes."""
     try:
-        with file.open("rb") as opened:
+        with open_plain_file(file) as opened:
             return _inspect_content(name, opened, file.stat().st_size)
     except OSError as error:
         return _refuse_sound("sound-missing", f"{name!r} cannot be read: {error.strerror}", "allow the server to read it")

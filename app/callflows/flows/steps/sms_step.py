@@ -98,7 +98,9 @@ class SmsStep(FlowStep):
         def build_payload(turn: Turn) -> dict[str, Any]:
             number = to(turn) if to else turn.caller.number
             target = parse_e164(number)
-            refused = (policy.find_refusal(number) if computed else "") if target else "there is no number to write to"
+            # What is judged is the number that is written to, not the text that it was read from.
+            judge = policy.find_refusal if computed else (lambda _target: "") if to else policy.find_caller_refusal
+            refused = judge(target) if target else "there is no number to write to"
             message = truncate_sms_text(render_text(turn))
             return {
                 "to": target,
