@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,20 +230,18 @@ def test_rare_forms_keep_to_the_same_rules(source, value):
 JINJA_FILTERS = sorted(ENVIRONMENT.filters)
 
 
-@pytest.mark.parametrize("name", JINJA_FILTERS)
 @pytest.mark.parametrize(
     "value", ["missing", "deep.gone", "deep.null", "none", "text", "whole", "few", "deep", "[missing]"]
 )
-def test_no_filter_fails_on_data_or_makes_an_object_of_it(name, value):
-    given = {"batch": "(2)", "slice": "(2)", "replace": "('a', 'b')"}.get(name, "")
+def test_no_filter_fails_on_data_or_makes_an_object_of_it(value):
     seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US", "now": make_turn().now}
-    made = worked_out(f"({value} | {name}{given}) ~ ''", seen)
-    assert isinstance(made, str)
-    assert " object" not in made
-    assert "Missing" not in made
-    assert "None" not in made
-    if value in ("missing", "deep.gone", "deep.null", "none"):
-        assert made in ("", "0", "0.0", "null")
+    for name in JINJA_FILTERS:
+        given = {"batch": "(2)", "slice": "(2)", "replace": "('a', 'b')"}.get(name, "")
+        made = worked_out(f"({value} | {name}{given}) ~ ''", seen)
+        assert isinstance(made, str), name
+        assert not re.search(" object|Missing|None", made), name
+        if value in ("missing", "deep.gone", "deep.null", "none"):
+            assert made in ("", "0", "0.0", "null"), name
 
 
 @pytest.mark.parametrize(

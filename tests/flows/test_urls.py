@@ -84,17 +84,17 @@ def find_url(xml: str) -> str:
 
 
 @WAYS
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_callers_name_moves_no_request_to_another_path(way, name, tmp_path):
-    url = url_of(way, name, tmp_path)
-    parts = urlsplit(url)
-    assert (parts.netloc, parts.fragment) == ("crm.example.com", "")
-    assert re.fullmatch("/v1/customers/[^/]*/vip", parts.path), url
-    assert re.fullmatch("a=[^&=]*&b=2", parts.query), url
-    assert httpx.URL(url).raw_path.decode() == f"{parts.path}?{parts.query}"  # no client shortens the path
-    decoded = re.split(r"[/\\]", unquote(parts.path))
-    assert not {".", ".."} & {*decoded}, url
-    assert posixpath.normpath(unquote(parts.path).replace("\\", "/")).startswith("/v1/customers"), url
+def test_a_callers_name_moves_no_request_to_another_path(way, tmp_path):
+    for name in HOSTILE_NAMES:
+        url = url_of(way, name, tmp_path)
+        parts = urlsplit(url)
+        assert (parts.netloc, parts.fragment) == ("crm.example.com", ""), url
+        assert re.fullmatch("/v1/customers/[^/]*/vip", parts.path), url
+        assert re.fullmatch("a=[^&=]*&b=2", parts.query), url
+        assert httpx.URL(url).raw_path.decode() == f"{parts.path}?{parts.query}"  # no client shortens the path
+        decoded = re.split(r"[/\\]", unquote(parts.path))
+        assert not {".", ".."} & {*decoded}, url
+        assert posixpath.normpath(unquote(parts.path).replace("\\", "/")).startswith("/v1/customers"), url
 
 
 @WAYS

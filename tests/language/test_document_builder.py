@@ -38,7 +38,7 @@ from callflows.language.element import MAX_ELEMENT_DEPTH, walk_elements
 from callflows.language.value_kinds import DECLARABLE_KINDS, parse_duration
 from callflows.language.verbs import ELEMENT_CLASSES
 from callflows.text import clean_text
-from document_strategies import XML_CHARACTERS, make_elements, wrap_in_document
+from document_strategies import FEWER_EXAMPLES, XML_CHARACTERS, make_elements, wrap_in_document
 from strict_mypy import STRICT_MYPY
 from waiting import run_process
 
@@ -338,6 +338,7 @@ def test_an_element_does_not_change_with_what_it_was_built_of():
 
 
 @pytest.mark.parametrize("cls", ELEMENT_CLASSES.values())
+@FEWER_EXAMPLES
 @given(data=st.data())
 def test_an_element_is_copied_pickled_and_compared_as_the_value_it_is(cls, data):
     element = data.draw(make_elements(cls, cls.spec.dialects[0], 1))
@@ -357,6 +358,7 @@ def test_elements_of_different_names_are_different():
 
 
 @pytest.mark.parametrize("cls", ELEMENT_CLASSES.values())
+@FEWER_EXAMPLES
 @given(data=st.data())
 def test_an_element_is_shown_as_the_program_that_builds_it(cls, data):
     element = data.draw(make_elements(cls, cls.spec.dialects[0], 1))

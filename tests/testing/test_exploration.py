@@ -43,7 +43,7 @@ def fault(path, text: str, **more):
     ],
 )
 def test_what_is_wrong_is_found_by_the_shortest_way(text, wrong, keys, tmp_path):
-    found = fault(tmp_path, text)
+    found = fault(tmp_path, text, examples=200 if wrong else 50)
     assert (found is None) if wrong is None else found.wrong.startswith(wrong), found
     if found is not None and keys is not None:
         assert get_only(yaml.safe_load(found.scenario))["keys"] == keys
@@ -91,7 +91,7 @@ def test_times_at_the_edges_of_hours_are_tried(tmp_path):
         "timezone: America/New_York\nhours: {office: {mon: 09:00-17:30}}\n"
         f"{HEAD}    - when: now.weekday == 'mon' and now.time == '17:30'\n      hangup:\n    - say: Hello.\n"
     )
-    assert fault(tmp_path, text) is None, "a hangup that is written is meant"
+    assert fault(tmp_path, text, examples=50) is None, "a hangup that is written is meant"
     found = fault(tmp_path, text.replace("hangup:", "say: '{{ 1 / (now.minute - 30) }}'"), examples=800)
     assert "at: 2026-11-23 17:30" in found.scenario
 
@@ -109,7 +109,9 @@ def test_a_lookup_of_another_shape_than_meant_is_tried(tmp_path):
     )
     found = fault(tmp_path, text)
     meant = text.replace("who}", "who, default: {age: 1}}")
-    assert fault(tmp_path, meant.replace("who and ", "")) is None, "another shape than the default is a failed lookup"
+    assert fault(tmp_path, meant.replace("who and ", ""), examples=80) is None, (
+        "another shape than the default is a failed lookup"
+    )
     assert found is not None
     assert "the caller got the fallback" in found.wrong
     assert "lookups" in found.scenario

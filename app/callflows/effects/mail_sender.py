@@ -147,17 +147,21 @@ def build_mail(payload: Mapping[str, Any], sender: str, key: str) -> EmailMessag
 @contextlib.contextmanager
 def open_smtp_connection(server: SmtpServer, tls_context: ssl.SSLContext | None = None) -> Iterator[smtplib.SMTP]:
     """Connect and log in; blocks. Raises OSError, SMTPException, or RetryLaterError if others could read the password."""
-    context = tls_context or ssl.create_default_context()
+
+    def choose_context() -> ssl.SSLContext:
+        # Reading the certificates takes longer than all else of an attempt, so a connection without TLS reads none.
+        return tls_context or ssl.create_default_context()
+
     name = socket.gethostname()
     connection: smtplib.SMTP = (
-        smtplib.SMTP_SSL(server.host, server.port, name, timeout=MAIL_TIMEOUT_SECONDS, context=context)
+        smtplib.SMTP_SSL(server.host, server.port, name, timeout=MAIL_TIMEOUT_SECONDS, context=choose_context())
         if server.is_encrypted
         else smtplib.SMTP(server.host, server.port, name, timeout=MAIL_TIMEOUT_SECONDS)
     )
     with connection:
         connection.ehlo_or_helo_if_needed()
         if not server.is_encrypted and connection.has_extn("starttls"):
-            connection.starttls(context=context)
+            connection.starttls(context=choose_context())
             connection.ehlo_or_helo_if_needed()
         elif server.user and not server.is_encrypted and not is_loopback_host(server.host):
             raise RetryLaterError("the mail server offers no TLS, and others could read the password on its way")
