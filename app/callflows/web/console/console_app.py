@@ -117,7 +117,7 @@ def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each 
         try:
             return await access.begin_openid(request, next_path)
         except OpenIDError as error:
-            return console.render_sign_in(next_path, str(error), 502)
+            return console.render_sign_in(next_path, str(error), error.status or 502)
 
     async def end_openid(request: Request) -> Response:
         try:
