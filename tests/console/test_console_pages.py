@@ -186,9 +186,9 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     page.reload()
     page.get_by_role("heading", name="2 of 7 calls of the last 7 days would take another way").wait_for(timeout=60_000)
     page.get_by_role("button", name="5. Go live").click()
-    assert "We are closed today." in page.locator("ins").inner_text()
+    assert "We are closed today." in page.locator("ins").all_inner_texts()
     page.get_by_role("button", name="Go live now").click()
-    page.get_by_text("✓ live now").wait_for()
+    page.get_by_text("✓ live now", exact=True).wait_for()
     file = world.settings.flows / "front-desk.yaml"
     live = file.read_text()
     assert all(part in live for part in ("# The front desk of Acme.", "2: sales", "Hello at Acme", "We are closed today."))
