@@ -20,6 +20,7 @@ RUN python -m venv /build && python -m venv --without-pip /venv \
  && /build/bin/pip install --no-cache-dir --require-hashes -r /build/requirements.lock
 
 WORKDIR /source
+# The lock has the extras oidc and otel, too: nothing can be installed into a running container, and a setting alone turns them on.
 COPY requirements.lock ./
 RUN /build/bin/pip --python /venv/bin/python install --no-cache-dir --no-compile --require-hashes -r requirements.lock
 

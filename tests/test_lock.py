@@ -15,6 +15,10 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DECLARED = [Requirement(line) for line in PYPROJECT["project"]["dependencies"]]
+EXTRAS_OF_A_SERVER = [
+    Requirement(line) for extra in ("oidc", "otel") for line in PYPROJECT["project"]["optional-dependencies"][extra]
+]
+"""What a setting of the server needs, and is no dependency of an installation without the setting."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
@@ -46,7 +50,7 @@ def test_an_image_can_be_built_of_a_base_that_is_named_by_its_digest():
     assert set(bases) == {"${PYTHON_IMAGE}"}
 
 
-@pytest.mark.parametrize("needed", DECLARED, ids=str)
+@pytest.mark.parametrize("needed", DECLARED + EXTRAS_OF_A_SERVER, ids=str)
 def test_a_dependency_is_pinned_at_a_version_that_the_project_takes(needed):
     assert PINS[canonicalize_name(needed.name)] in needed.specifier
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     AnyProcess = subprocess.Popen[Any] | CommandProcess
 
 Value = TypeVar("Value")
-MAX_WAIT_SECONDS = 60.0
+MAX_WAIT_SECONDS = 180.0
 """No wait takes this long on a machine that is busy with other tests."""
 MAX_COMMAND_SECONDS = 300.0
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import dotenv
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -71,22 +72,32 @@ PhraseList = Annotated[
     NoDecode,
     BeforeValidator(_split_phrases),
 ]
+EVERYBODY_ROLE: Final = "*"
+"""The entry of the table of roles for everybody who is signed in."""
 _CONSOLE_ROLES: Final = ("viewer", "operator", "author")
 _HEADER_NAME_PATTERN: Final = "^([A-Za-z0-9-]{1,64})?$"
 
 
 def _split_role_table(value: object) -> object:
-    """Split ``admins=author, *=viewer`` into a mapping; return other values unchanged. Raises ValueError."""
+    """Split ``group:admins=author, *=viewer`` into a mapping; return other values unchanged. Raises ValueError."""
     if not isinstance(value, str):
         return value
     pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
-    for name, _, role in pairs:
-        if not name.strip() or role.strip() not in _CONSOLE_ROLES:
-            raise ValueError(f"must be groups or people, each with = and one of {', '.join(_CONSOLE_ROLES)}: admins=author")
     return {name.strip(): role.strip() for name, _, role in pairs}
 
 
-RoleTable = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_role_table)]
+def _check_role_table(table: dict[str, str]) -> dict[str, str]:
+    """Raise ValueError unless each entry says if it is a group or a person, whose name another may choose."""
+    for name, role in table.items():
+        kind, _, rest = name.partition(":")
+        if role not in _CONSOLE_ROLES or not (name == EVERYBODY_ROLE or (kind in ("group", "user") and rest.strip())):
+            roles = ", ".join(_CONSOLE_ROLES)
+            example = "group:admins=author, user:ann@example.com=operator, *=viewer"
+            raise ValueError(f"must be group:NAME, user:NAME or *, each with = and one of {roles}: {example}")
+    return table
+
+
+RoleTable = Annotated[dict[str, str], NoDecode, BeforeValidator(_split_role_table), AfterValidator(_check_role_table)]
 NetworkList = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split_list)]
 
 
@@ -244,7 +255,8 @@ class Settings(BaseSettings):
     )
     console_roles: RoleTable = Field(
         {},
-        description="roles of groups and people whom a provider or a proxy has signed in: admins=author, *=viewer; "
+        description="roles of groups and people whom a provider or a proxy has signed in: group:admins=author, "
+        "user:ann@example.com=operator, *=viewer; "
         "unset: of the groups viewer, operator and author",
     )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")

@@ -67,7 +67,7 @@ async def measure(kind: str, port: int, folder: Path) -> None:
     from callflows.installation_parts import load_flow_library  # noqa: PLC0415 - after the child has started
     from callflows.server import create_app  # noqa: PLC0415 - after the child has started
     from callflows.settings import load_settings  # noqa: PLC0415 - as above
-    from callflows.web.event_listener import EVENT_LEASE_SECONDS  # noqa: PLC0415 - as above
+    from callflows.web.work_lease import LEASE_SECONDS  # noqa: PLC0415 - as above
 
     os.environ |= {"CALLFLOWS_OPENTACT_TOKEN": "a-token", "CALLFLOWS_OPENTACT_EVENTS_URL": f"ws://127.0.0.1:{port}"}
     os.environ["CALLFLOWS_OPENTACT_URL"] = f"http://127.0.0.1:{port}/rest"
@@ -83,7 +83,7 @@ async def measure(kind: str, port: int, folder: Path) -> None:
     lifespan = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, messages.get, notice))
     await messages.put({"type": "lifespan.startup"})
     await started.wait()
-    await asyncio.sleep(EVENT_LEASE_SECONDS / 2)  # until the database is made, the listener begins twice
+    await asyncio.sleep(LEASE_SECONDS / 2)  # until the database is made, the listener begins twice
     connects_until = time.monotonic() + CONNECT_SECONDS
     while not (await read_event_status(app))["connected"]:
         assert time.monotonic() < connects_until, "no connection to the flood"

@@ -28,7 +28,8 @@ def run_command(*arguments: str) -> CommandResult:
     code = 0
     with (
         mock.patch("sys.argv", ["callflows", *arguments]),
-        mock.patch("callflows.cli.cli_options._JSON_NOTICES", []),  # serve sets it for the rest of its process
+        # serve sets it for the rest of its process
+        mock.patch("callflows.cli.cli_options._NOTICE_STYLE.is_json", new=False),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -95,6 +95,7 @@ def kept(tmp_path, monkeypatch):
         "call_state", "k", 1795428009.2, raw, "CallSCA in - destroyed", "destroyed", 10, CallEntity(DESTROYED)
     )
     store.write_entries(build_journal_entries(event, describe_decisions))
+    store.derive_calls()  # as a server does a moment later
     store.close()
     return tmp_path
 

@@ -46,16 +46,21 @@ def chromium() -> Iterator[Browser]:
 class Visitor:
     """A person at a browser. Errors in the browser's console and requests to other hosts are noted."""
 
-    def __init__(self, chromium: Browser, world: ConsoleWorld, **options: object) -> None:
+    def __init__(self, chromium: Browser, world: ConsoleWorld, *, expected_error: str = "", **options: object) -> None:
         self.context = chromium.new_context(base_url=world.url, **options)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(10_000)
         self.errors: list[str] = []
         self.hosts: set[str] = set()
-        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self._expected_error = expected_error
+        self.page.on("console", lambda said: self._note_error(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.errors.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         self.context.on("request", lambda request: self.hosts.add(request.url.split("/")[2].partition(":")[0]))
+
+    def _note_error(self, text: str) -> None:
+        if not self._expected_error or self._expected_error not in text:
+            self.errors.append(text)
 
     def enter(self, world: ConsoleWorld, name: str) -> Page:
         """Open the first page as somebody who has signed in."""
@@ -71,7 +76,7 @@ def visit(chromium, world):
     visitors: list[Visitor] = []
 
     def open_window(name: str = "ann", **options: object) -> Page:
-        visitor = Visitor(chromium, world, **options)
+        visitor = Visitor(chromium, world, **options)  # type: ignore[arg-type]
         visitors.append(visitor)
         return visitor.enter(world, name) if name else visitor.page
 

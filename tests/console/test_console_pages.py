@@ -11,9 +11,10 @@ from console_world import HOSTILE_NAME, PASSWORD
 def test_a_person_signs_in_and_out(visit):
     page = visit("")
     page.goto("/console/calls?q=Bo")
-    page.get_by_label("Name", exact=True).fill("ann")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.keyboard.type("ann")  # the first field has the cursor
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
     page.get_by_role("row", name=re.compile("Bo Chen")).wait_for()
     page.locator(".me summary").click()
     page.get_by_role("button", name="Sign out").click()
@@ -91,21 +92,28 @@ def test_a_line_is_closed_by_hand_after_its_sentence_was_shown_and_opened_again(
 
 
 def test_a_voicemail_is_noted_and_handled_and_a_viewer_may_do_neither(visit):
-    page = visit("olga")
+    page = visit("olga", expected_error="status of 502")  # the recordings are at an address that does not exist
     page.goto("/console/inbox")
     first = page.locator(".inbox li").first
     who = first.locator(".caller").inner_text()
-    first.get_by_text("Note", exact=True).click()
-    first.get_by_label("New note").fill("called back")
-    first.get_by_role("button", name="Add").click()
-    page.get_by_text("called back").wait_for()
-    page.locator(".inbox li", has_text="called back").get_by_role("button", name="Done").click()
+    first.locator("audio").evaluate("player => player.play().catch(() => {})")
+    first.get_by_role("alert").get_by_text("The recording cannot be fetched: ").wait_for()
+    first.get_by_label("Note").fill("called back")
+    first.get_by_role("button", name="Mark as handled").click()
+    told = page.get_by_role("status").inner_text()
+    assert re.search(r"The voicemail of .+ is marked as handled\. Your note is with it\.", told)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("is new again.").wait_for()
+    noted = page.locator(".inbox li", has_text="called back")
+    assert "● New" in noted.inner_text()
+    noted.get_by_role("button", name="Mark as handled").click()
     page.get_by_role("link", name="Handled").click()
-    handled = page.locator(".inbox li", has_text="handled by olga")
+    handled = page.locator(".inbox li", has_text="Handled by olga")
     assert who in handled.inner_text()
+    assert "called back" in handled.inner_text()
     viewer = visit("vera")
     viewer.goto("/console/inbox?state=handled")
-    assert viewer.get_by_role("button", name="Reopen").count() == 0
+    assert viewer.get_by_role("button", name="Mark as new").count() == 0
 
 
 def test_a_text_is_answered_and_nothing_is_sent_after_stop(visit, world):

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 
 from callflows.errors import SettingsError
 from callflows.settings import load_settings
+from callflows.web.console.console_access import ATTEMPTS_PER_MINUTE
 
-ROLES = {"admins": "author", "support": "operator", "ann@example.com": "viewer"}
+ROLES = {"group:admins": "author", "group:support": "operator", "user:ann@example.com": "viewer"}
 
 
 @pytest.fixture
@@ -121,6 +122,33 @@ def test_without_a_table_of_roles_a_name_gives_no_role_and_a_group_does(tmp_path
     assert browser.ask("/console/flows/desk/edit").status_code == 403
 
 
+def test_a_person_who_is_named_like_a_group_has_no_role_of_the_group_and_no_name_that_the_person_chose(tmp_path, provider):
+    roles = {"group:phone-admins": "author", "user:support": "viewer", "*": "operator"}
+    installation = ConsoleInstallation(
+        tmp_path,
+        console_oidc_issuer=provider.issuer,
+        console_oidc_client_id=CLIENT_ID,
+        console_oidc_client_secret=SecretStr(CLIENT_SECRET),
+        console_roles=roles,
+    )
+    browser = Browser(installation.app)
+    for claims in (
+        {"sub": "phone-admins"},
+        {"sub": "group:phone-admins"},
+        {"sub": "4711", "groups": ["user:support", "*"]},
+    ):
+        provider.claims = {**claims, "preferred_username": "ann@example.com"}
+        assert browser.ask(go_to_provider(browser)).status_code == 303
+        assert browser.ask("/console/flows/desk/edit").status_code == 403
+    assert [who for who, *_ in installation.list_audit()] == ["phone-admins", "group:phone-admins", "4711"]
+
+
+def test_attempts_at_the_provider_are_limited_as_those_with_a_password(installation):
+    answers = [Browser(installation.app).ask("/console/login/openid") for _ in range(ATTEMPTS_PER_MINUTE + 1)]
+    assert [answer.status_code for answer in answers] == [303] * ATTEMPTS_PER_MINUTE + [429]
+    assert "Too many attempts" in answers[-1].text
+
+
 def test_a_provider_that_is_away_is_told_and_others_are_not_kept_out(tmp_path):
     installation = ConsoleInstallation(tmp_path, console_oidc_issuer="http://127.0.0.1:1", console_oidc_client_id="x")
     refused = Browser(installation.app).ask("/console/login/openid")
@@ -163,7 +191,9 @@ def test_a_trusted_proxy_signs_people_in_and_nobody_else_does(behind_proxy):
         ({"console_user_header": "Remote-User"}, "needs CALLFLOWS_TRUSTED_PROXIES"),
         ({"console_oidc_issuer": "https://login.example.com"}, "CONSOLE_OIDC_CLIENT_ID: must be set together"),
         ({"console_oidc_issuer": "http://login.example.com", "console_oidc_client_id": "x"}, "must begin with https://"),
-        ({"console_roles": "admins=boss"}, "one of viewer, operator, author"),
+        ({"console_roles": "group:admins=boss"}, "one of viewer, operator, author"),
+        ({"console_roles": "admins=author"}, "must be group:NAME, user:NAME or"),
+        ({"console_roles": "group:=author"}, "must be group:NAME, user:NAME or"),
     ],
 )
 def test_half_of_a_way_in_is_refused_with_the_fix(settings, message):

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from command_process import CommandProcess, build_environment, run_serve
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from command_process import CommandProcess, build_environment, run_serve
 from waiting import kill_process, wait_until
 
 if TYPE_CHECKING:

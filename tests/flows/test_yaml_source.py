@@ -294,6 +294,7 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
     ("nodes", "place", "said"),
     [
         ("start: [say: a\0b]", (3, 17), "it holds U+0000 (take it out)"),
+        ("start: [say: \u00e9\u0181\U0001f600\x07b]", (3, 19), "it holds U+0007 (take it out)"),
         ("start:\n    - menu: {prompt: Press star., keys: {*: start}}", (4, 43), "write star for the * key"),
         ("start: *nobody", (3, 10), "a text that begins with * must be quoted"),
         ("start:\n    - say: a\n\t\t- say: b", (5, 1), "indent with spaces, not tabs"),

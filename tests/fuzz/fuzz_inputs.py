@@ -123,7 +123,7 @@ def search_by_coverage(name: str, seconds: int) -> None:
 
 def search_in_process(name: str, seconds: int) -> int:
     done = run_process([sys.executable, __file__, "--atheris", str(seconds), name], seconds=seconds + 60)
-    print(done.stdout, done.stderr, sep="", flush=True)
+    print(f"{'WRONG' if done.returncode else 'ok   '} {name}: atheris, {seconds} s", done.stdout, done.stderr, flush=True)
     return done.returncode
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+import sqlalchemy
 from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items
 
+from callflows.journal import sql_queries
 from callflows.journal.sql_queries import query_ending_counts
 from callflows.journal.sql_store import SqlStore
+from callflows.journal.stored_rows import CallFilter
 from callflows.journal.story_words import describe_story_entry
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnswerOutcome, EffectResult, PlatformEvent
@@ -82,12 +87,16 @@ CONVERSATION = {**MESSAGE, "tag": "conversation"}
         ),
     ],
 )
-def test_the_list_and_the_story_say_how_a_call_ended(store, events, outcome, words):
+def test_the_list_and_the_story_say_how_a_call_ended(store, events, outcome, words, monkeypatch):
     answered = build_answered_request(BEGAN, call="one")._replace(document_parts=[MENU])
     write_items(store, answered, *events)
     row = next(row for row in list_log_rows(store) if row["id"] == "one")
     assert (row["outcome"], row["outcome_text"]) == (outcome, words)
     assert load_call_story(store, "one")["call"]["outcome_text"] == words
+    with monkeypatch.context() as lately:
+        lately.setattr(sql_queries, "LONGEST_CALL_SECONDS", time.time())
+        assert [found["id"] for found in list_log_rows(store, ending=outcome)] == ["one"], "its ending is not stored yet"
+    store.derive_calls()
     assert [found["id"] for found in list_log_rows(store, ending=outcome)] == ["one"]
     assert list_log_rows(store, ending="fallback") == []
 
@@ -109,7 +118,43 @@ def test_a_limit_counts_the_calls_that_match(store):
     for number in range(5):
         write_items(store, build_answered_request(BEGAN + 100 * number, call=f"call{number}"))
     write_items(store, build_answered_request(BEGAN - 100, call="one"), ended(records=[MESSAGE]))
+    store.derive_calls()
     assert [row["id"] for row in list_log_rows(store, ending="voicemail", limit=1)] == ["one"]
+
+
+def test_a_list_by_ending_has_every_call_once_the_newest_first_on_all_its_pages(store):
+    for number in range(4):
+        of = f"call{number}"
+        end = ended(children=[{**ANSWERED, "uuid": f"leg{number}"}])
+        end = end._replace(key=of, call=CallEntity({**end.call.raw, "uuid": of}))
+        write_items(store, build_answered_request(BEGAN - 100 * number, call=of), end)
+    store.derive_calls()
+    going = executed("Say", BEGAN + 10, "say")._replace(call=call_entity(state="live", children=[ANSWERED]))
+    write_items(store, build_answered_request(BEGAN + 10, call="one"), going)
+    first = list_log_rows(store, ending="answered", limit=3)
+    after = (BEGAN - 100, "call1")
+    rest = list_log_rows(store, ending="answered", limit=3, after=after)
+    assert [row["id"] for row in first] == ["one", "call0", "call1"]
+    assert [row["id"] for row in rest] == ["call2", "call3"]
+    assert [row["id"] for row in list_log_rows(store, ending="answered", until=BEGAN - 100)] == ["call2", "call3"]
+
+
+def test_a_list_by_ending_is_read_from_the_index_of_the_endings(store):
+    with store._open_read_connection() as connection:  # noqa: SLF001 - looked at
+        queries = []
+        sqlalchemy.event.listen(connection, "before_cursor_execute", lambda *given: queries.append(given[2:4]))
+        [*sql_queries.query_calls(connection, CallFilter(limit=50, ending="refused"), 1.0)]
+        text, values = next(query for query in queries if query[0].startswith("SELECT"))
+        plan = [step for *_, step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+    assert any("USING INDEX endings_kind" in step for step in plan), plan
+
+
+def test_a_search_by_the_beginning_of_a_number_finds_callers_and_numbers(store):
+    for call, fields in {"a": {"from": "+12015550999"}, "b": {"from": "+12025550000", "to": "12015550990"}}.items():
+        write_items(store, build_answered_request(BEGAN, call=call, **fields))
+    write_items(store, build_answered_request(BEGAN, call="c", **{"from": "+12025550001", "to": "13125550000"}))
+    found = {text: {row["id"] for row in list_log_rows(store, text=text)} for text in ("+1 201 555-099", "+", "0999", "+9")}
+    assert found == {"+1 201 555-099": {"a", "b"}, "+": {"a", "b", "c"}, "0999": {"a"}, "+9": set()}
 
 
 def test_events_of_one_moment_keep_the_order_of_their_arrival(store):

@@ -14,7 +14,7 @@ import websockets
 from callflows.outbound_http import get_tls_context
 from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.stand_in.stand_in_server import run_stand_in
-from waiting import wait_until_async
+from waiting import MAX_WAIT_SECONDS, wait_until_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -113,7 +113,7 @@ class EventListener:
         self.socket = socket
         self.events: list[dict[str, Any]] = []
 
-    async def next_event(self, timeout_seconds: float = 10.0) -> dict[str, Any]:
+    async def next_event(self, timeout_seconds: float = MAX_WAIT_SECONDS) -> dict[str, Any]:
         """The next event."""
         event: dict[str, Any] = json.loads(await asyncio.wait_for(self.socket.recv(), timeout_seconds))
         self.events.append(event)
@@ -124,6 +124,13 @@ class EventListener:
         while not matches(event := await self.next_event()):
             pass
         return event
+
+    async def wait_for_events(self, *all_match: Callable[[dict[str, Any]], bool]) -> None:
+        """Until there was an event like each of these, in any order."""
+        missing = [*all_match]
+        while missing:
+            event = await self.next_event()
+            missing = [matches for matches in missing if not matches(event)]
 
     async def wait_until_destroyed(self) -> None:
         """Until the caller's call is destroyed."""

@@ -458,7 +458,8 @@ def test_a_batch_rings_its_numbers_with_its_document():
                 return batch if batch["state"] == "finished" else None
 
             finished = await wait_until_async(read_finished_batch, "the end of the batch")
-            await listener.wait_for_event(lambda event: event["message"].endswith("12015550189 - destroyed"))
+            ended = [f"{phone} - destroyed" for phone in body["phones"]]
+            await listener.wait_for_events(*(lambda event, end=end: event["message"].endswith(end) for end in ended))
             return made, finished["items"], listener.events_of_type("call_state")
 
     made, items, events = run_bounded(rung())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_lookup_is_a_span_of_its_call_and_tells_the_other_server_which(structl
     assert dict(sent.headers)["traceparent"] == f"00-{root.context.trace_id:032x}-{lookup.context.span_id:016x}-01"
     assert (lookup.parent.span_id, lookup.name) == (root.context.span_id, "lookup customer")
     assert lookup.attributes["callflows.reason"] == "nobody answers"
+
+
+def test_a_lookup_that_is_cancelled_is_a_span_that_failed(structlog_context):
+    traces, exporter = make_process()
+    request = LookupRequest("http://crm.example.com/", "GET", (), "", 500, "start/1", "customer")
+    structlog_context(call=CALL)
+    with pytest.raises(asyncio.CancelledError), traces.trace_lookup(request):
+        raise asyncio.CancelledError
+    (lookup,) = exporter.get_finished_spans()
+    assert (lookup.attributes["callflows.reason"], lookup.status.is_ok) == ("cancelled", False)
 
 
 @pytest.fixture

@@ -11,15 +11,20 @@ import standardwebhooks
 from in_process_server import CALL_FIELDS, DESK, InProcessServer, build_settings
 
 from callflows.flows.tickets import TicketSigner
+from callflows.journal.journal import Journal
+from callflows.journal.spool import Spool
+from callflows.journal.sql_store import SqlStore
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.web.call_limits import CallLimits
 from callflows.web.line_check_calls import make_line_check_call, read_outcome_comment
 from callflows.web.line_checker import STATUS_FILE_NAME, LineChecker, find_check_number, load_line_status
 from plain_http_server import serve_pages
-from waiting import run_bounded
+from waiting import run_bounded, wait_until_async
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "cli"))
+sys.path += [str(pathlib.Path(__file__).parents[1] / folder) for folder in ("cli", "journal")]
+from breakable_database import open_breakable_database
 from command_runner import run_command
+from store_helpers import describe_nothing
 
 URL = "http://flows.localhost"
 BUSY = """
@@ -50,12 +55,12 @@ class OnlyProcess:
         return True
 
 
-def make_checker(server: InProcessServer, folder, alerts: list, **settings) -> LineChecker:
+def make_checker(server: InProcessServer, folder, alerts: list, leases=None, **settings) -> LineChecker:
     settings = build_settings(public_url=URL, data=folder, alert_url="https://ops.example.com/alerts", **settings)
     signer = TicketSigner([key.get_secret_value().encode() for key in settings.secret_keys])
     return LineChecker(
         settings,
-        OnlyProcess(),
+        leases or OnlyProcess(),
         signer,
         lambda: server.flow_versions.book,
         alerts.append,
@@ -160,6 +165,34 @@ def test_other_workers_of_the_server_know_the_result_and_a_new_one_reports_nothi
     assert second.read_line_states() == {}
     check(second)
     assert len(alerts) == 1
+
+
+def test_in_an_outage_of_the_database_the_process_that_rang_goes_on_alone_until_the_outage_lasts(tmp_path, monkeypatch):
+    with open_breakable_database("sqlite:///", tmp_path) as database:
+        journals = [Journal(SqlStore(database.url), Spool(tmp_path / name), describe_nothing) for name in "ab"]
+        journals[0].start()
+        server = InProcessServer(tmp_path)
+        first, second = (make_checker(server, tmp_path, [], journal) for journal in journals)
+
+        async def take() -> list[bool]:
+            return [await first.take_lease(), await second.take_lease()]
+
+        async def work() -> list[list[bool]]:
+            await wait_until_async(lambda: journals[0].get_status()["database"] == "ok", "the database")
+            taken = [await take()]
+            database.take_away()
+            for journal in journals:
+                journal._store._engine.dispose()  # noqa: SLF001 - an open file would not notice
+            taken.append(await take())
+            monkeypatch.setattr("callflows.web.line_checker.OUTAGE_TAKEOVER_SECONDS", 0.0)
+            taken.append(await take())
+            database.bring_back()
+            taken.append(await take())
+            return taken
+
+        assert run_bounded(work()) == [[True, False], [True, False], [True, True], [True, False]]
+        journals[0].stop()
+        journals[1].close()
 
 
 def test_a_stranger_cannot_make_a_call_that_is_not_counted(tmp_path):

@@ -10,6 +10,7 @@ from in_process_server import (
     LOCAL_ADDRESS,
     OPENTACT_ADDRESS,
     InProcessServer,
+    build_settings,
     list_callback_urls,
     list_spoken_texts,
     read_document,
@@ -17,6 +18,7 @@ from in_process_server import (
 )
 
 from callflows.probe_tokens import make_probe_token
+from callflows.web.request_trust import RequestTrust
 
 TOKENS = ["first-token", "zweites-Tökèn-☎", "third_token-%&+"]
 
@@ -161,6 +163,15 @@ def test_without_a_token_a_request_of_http_1_0_is_refused_because_a_bare_proxy_s
     assert (
         send_asgi_request(InProcessServer(tmp_path, token=["t"]).app, http_version="1.0", query_string=b"token=t")[0] == 200
     )
+
+
+@pytest.mark.parametrize("hosts", [("evil.example.com", "127.0.0.1"), ("127.0.0.1", "evil.example.com"), ("",)])
+def test_without_a_token_every_host_header_names_this_machine(tmp_path, hosts):
+    scope = {"type": "http", "client": ("127.0.0.1", 1), "http_version": "1.1"}
+    scope["headers"] = [(b"host", host.encode()) for host in hosts]
+    trust = RequestTrust(build_settings(flows=tmp_path))
+    assert "names another host" in trust.explain_refusal(scope, "")
+    assert trust.explain_refusal({**scope, "headers": [(b"host", b"127.0.0.1:8000")]}, "") == ""
 
 
 @pytest.mark.parametrize(

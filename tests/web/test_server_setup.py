@@ -252,6 +252,9 @@ def test_what_is_not_here_is_said_as_problem_details(flows):
         assert problem(reply)["status"] == 404
     reply = send_request(app, "/healthz", method="POST")
     assert (reply.status_code, problem(reply)["status"]) == (405, 405)
+    assert reply.headers["allow"] == "GET"
+    reply = send_request(app, "/console/login", method="DELETE")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 def test_the_beep_of_the_classic_dialect_is_a_sound(flows):

@@ -63,7 +63,10 @@ class MeasuredServer(NamedTuple):
 
 def list_process_tree(pid: int) -> list[int]:
     """List a process and all that it has started."""
-    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text("ascii").split()]
+    children: list[str] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread may have ended meanwhile
+            children += task.read_text("ascii").split()
     return [pid, *(found for child in children for found in list_process_tree(int(child)))]
 
 

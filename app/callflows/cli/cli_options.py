@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TextIO, cast
 
 import typer
 
@@ -210,24 +211,30 @@ def confirm_plan(plan: Sequence[str], *, is_confirmed: bool) -> None:
         exit_with_notice("callflows: nothing was changed", 1)
 
 
-_JSON_NOTICES: Final[list[bool]] = []
-"""Is not empty if a program reads standard error."""
+@dataclasses.dataclass
+class _NoticeStyle:
+    """The form of notices in this process; JSON if a program reads standard error."""
+
+    is_json: bool = False
+
+
+_NOTICE_STYLE: Final = _NoticeStyle()
 
 
 def write_notices_as_json() -> None:
     """Have notices of this process written as log lines of JSON from now on."""
-    _JSON_NOTICES.append(True)
+    _NOTICE_STYLE.is_json = True
 
 
-def print_notice(text: str) -> None:
+def print_notice(text: str, level: Literal["info", "error"] = "info") -> None:
     """Print a line for people on standard error; a write error, such as a full disk, is ignored."""
-    if _JSON_NOTICES:
+    if _NOTICE_STYLE.is_json:
         at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        text = json.dumps({"event": text, "level": "error", "timestamp": at})
+        text = json.dumps({"event": text, "level": level, "timestamp": at})
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def exit_with_notice(text: str, code: int) -> NoReturn:
-    print_notice(text)
+    print_notice(text, "error" if code else "info")
     raise typer.Exit(code)

@@ -89,7 +89,7 @@ def _run_guarded() -> None:
         finally:
             sys.stdout.flush()
     except CallflowsError as error:
-        print_notice(f"callflows: {error}")
+        print_notice(f"callflows: {error}", "error")
         sys.exit(2)
     except BrokenPipeError:  # the reader, such as head, has ended; avoid a second error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -100,12 +100,16 @@ class LiveEffects:
 
     async def run_lookup(self, request: LookupRequest) -> LookupResult:
         """Run a lookup within its timeout. Raises nothing but CancelledError."""
-        if self._traces is None:
-            result = await fetch_lookup(self._get_lookup_client, request)
-        else:
-            with self._traces.trace_lookup(request) as (traced_request, results):
-                result = await fetch_lookup(self._get_lookup_client, traced_request)
-                results.append(result)
+        try:
+            if self._traces is None:
+                result = await fetch_lookup(self._get_lookup_client, request)
+            else:
+                with self._traces.trace_lookup(request) as (traced_request, results):
+                    result = await fetch_lookup(self._get_lookup_client, traced_request)
+                    results.append(result)
+        except asyncio.CancelledError:
+            self._lookup_counts["lookup", "failed"] += 1
+            raise
         self._lookup_counts["lookup", "ok" if result.ok else "failed"] += 1
         if not result.ok:
             _LOG.warning("lookup failed", place=request.step_path, reason=result.reason, ms=result.duration_ms)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from callflows.language.element import Element
 
 
+UNREPORTED: Final = "unreported"
+"""The ending of a call of which Opentact has reported no state."""
 ENDING_WORDS: Final = {
     "answered": "answered",
     "voicemail": "voicemail",
@@ -45,7 +47,7 @@ ENDING_WORDS: Final = {
     "refused": "refused",
     "ended": "ended without a conversation",
     "ongoing": "in progress",
-    "unreported": "end not reported",
+    UNREPORTED: "end not reported",
     "unknown-number": "no flow has the number",
     "fallback": "fallback",
 }
@@ -96,7 +98,7 @@ def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], sho
     if message == "left":
         return CallEnding("voicemail", seconds=_sum_seconds(messages))
     if not is_call_over(call):
-        return CallEnding("ongoing" if call["state"] else "unreported")
+        return CallEnding("ongoing" if call["state"] else UNREPORTED)
     if message == "none" and (messages or any(step.tag == BEEP_TAG for step in steps)):
         return CallEnding("no-message")
     if legs or any(step.name == "Dial" for step in steps):

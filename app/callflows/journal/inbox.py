@@ -71,6 +71,7 @@ class InboxFilter(NamedTuple):
     until: float | None = None
     after: tuple[float, str] | None = None
     limit: int | None = None
+    id: str = ""
 
 
 class PersonChange(NamedTuple):
@@ -141,6 +142,8 @@ def _fetch_recordings(
 
 
 def _build_common_conditions(table: Any, inbox_filter: InboxFilter, after: tuple[float, str] | None) -> Iterator[Any]:  # noqa: ANN401 - SQLAlchemy's
+    if inbox_filter.id:
+        yield table.c.id == inbox_filter.id
     if inbox_filter.since is not None:
         yield table.c.at >= inbox_filter.since
     if inbox_filter.until is not None:

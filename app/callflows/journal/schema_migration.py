@@ -40,7 +40,7 @@ def migrate_schema(connection: Connection) -> None:
 
 def _create_tables(connection: Connection) -> None:
     """Create the newest tables in an empty database: quicker than all migrations, which need a heavy library."""
-    JOURNAL_METADATA.create_all(connection)
+    JOURNAL_METADATA.create_all(connection, checkfirst=False)
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": SCHEMA_HEAD})
 

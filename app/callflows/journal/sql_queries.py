@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, case, cast, exists, func, literal, not_, or_, select, tuple_, union_all
@@ -16,7 +17,7 @@ from callflows.journal.call_derivation import (
     fetch_places,
     group_rows,
 )
-from callflows.journal.call_ending import ENDING_WORDS, CallEnding
+from callflows.journal.call_ending import ENDING_WORDS, UNREPORTED, CallEnding
 from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.id_collation import as_merged_text
 from callflows.journal.journal_tables import (
@@ -63,7 +64,8 @@ _LEGS = CALLS_TABLE.alias("leg")
 def query_calls(connection: Connection, call_filter: CallFilter, shortest_message_seconds: float) -> Iterator[JournalRow]:
     """Return matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``.
 
-    Rows are streamed. The ending of a call may have to be computed from other rows, so its filter is applied here, too.
+    Rows are streamed. The ending of a call may have to be computed from other rows, so its filter is applied here, too. A
+    call that began long ago and is over is found by its ending as soon as the ending is stored, a moment after its end.
     """
     if not call_filter.ending or call_filter.limit is None:
         rows = _query_call_rows(connection, call_filter, call_filter.limit)
@@ -92,19 +94,53 @@ def _select_matching(
 
 
 def _query_call_rows(connection: Connection, call_filter: CallFilter, limit: int | None) -> Iterator[JournalRow]:
-    ending = [ENDINGS_TABLE.c[name].label(f"ending_{name}") for name in CallEnding._fields]
-    found = (
-        select(CALLS_TABLE, *ending)
-        .join(ENDINGS_TABLE, ENDINGS_TABLE.c.call == CALLS_TABLE.c.id, isouter=True)
-        .where(*_build_call_conditions(call_filter))
-        .order_by(CALLS_TABLE.c.started.desc(), CALLS_TABLE.c.id.desc())
-    )
-    listed = (found if limit is None else found.limit(limit)).subquery("listed")
+    listed = _select_calls(call_filter, limit).subquery("listed")
     turns = select(func.count()).where(TURNS_TABLE.c.call == listed.c.id).scalar_subquery()
     legs = select(func.count()).where(_LEGS.c.parent == as_merged_text(listed.c.id)).scalar_subquery()
     counted = select(listed, turns.label("turns"), legs.label("legs")).order_by(listed.c.started.desc(), listed.c.id.desc())
     streamed = connection.execution_options(yield_per=1000).execute(counted)
     return (dict(row) for row in streamed.mappings())
+
+
+def _select_calls(call_filter: CallFilter, limit: int | None) -> Select[Any]:
+    """Return the query of the matching calls with their stored endings, the newest first; a ``limit`` of None is none."""
+    calls, ended = CALLS_TABLE.c, ENDINGS_TABLE.c
+    ending = [ended[name].label(f"ending_{name}") for name in CallEnding._fields]
+    is_own = ended.call == calls.id
+    conditions = [*_build_call_conditions(call_filter)]
+    every_call = select(CALLS_TABLE, *ending).join(ENDINGS_TABLE, is_own, isouter=True).where(*conditions)
+    if not call_filter.ending or _is_outcome(call_filter.ending):
+        matching = every_call.where(*_build_moment_conditions(call_filter, calls.started, calls.id))
+        return matching.order_by(calls.started.desc(), calls.id.desc()).limit(limit)
+    # "No ending, or this one" would read every call if few have this ending. The calls with this ending stand in the index
+    # endings_kind in the wanted order; those without an ending are open, or of the last hours.
+    with_ending = (
+        select(CALLS_TABLE, *ending)
+        .join(ENDINGS_TABLE, is_own)
+        .where(*conditions, ended.kind == call_filter.ending)
+        .where(*_build_moment_conditions(call_filter, ended.at, ended.call))
+        .order_by(ended.at.desc(), ended.call.desc())
+        .limit(limit)
+    )
+    recently = time.time() - LONGEST_CALL_SECONDS
+    lately = call_filter._replace(since=max(call_filter.since or 0.0, recently))
+    periods = [(call_filter, IS_BELOW_LAST_STATE), (lately, calls.state.is_(None) | not_(IS_BELOW_LAST_STATE))]
+    if call_filter.ending == UNREPORTED:
+        earlier = call_filter._replace(until=min(call_filter.until or recently, recently))
+        periods.append((earlier, calls.state.is_(None)))
+    without_ending = (
+        every_call.where(ended.call.is_(None), state, *_build_moment_conditions(period, calls.started, calls.id))
+        .order_by(calls.started.desc(), calls.id.desc())
+        .limit(limit)
+        for period, state in periods
+    )
+    found = union_all(*(select(query.subquery()) for query in (with_ending, *without_ending))).subquery()
+    return select(found).order_by(found.c.started.desc(), found.c.id.desc()).limit(limit)
+
+
+def _is_outcome(ending: str) -> bool:
+    """Return True if the outcome of the answers alone decides about an ending."""
+    return ending in OUTCOME_RANKS and ending != ANSWERED_BY_FLOW
 
 
 def _add_endings(
@@ -125,11 +161,9 @@ def _build_call_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
     for name, value in (("number", call_filter.number), ("caller", call_filter.caller), ("flow", call_filter.flow)):
         if value:
             yield CALLS_TABLE.c[name] == value
-    if call_filter.ending in OUTCOME_RANKS and call_filter.ending != ANSWERED_BY_FLOW:
+    if _is_outcome(call_filter.ending):
         yield CALLS_TABLE.c.outcome == add_rank(OUTCOME_RANKS, call_filter.ending)
         yield CALLS_TABLE.c.outcome > "2"  # lets the database use the index calls_odd
-    elif call_filter.ending:
-        yield ENDINGS_TABLE.c.kind.is_(None) | (ENDINGS_TABLE.c.kind == call_filter.ending)
     if call_filter.state:
         yield CALLS_TABLE.c.state == add_rank(CALL_STATE_RANKS, call_filter.state)
         if call_filter.state != LAST_CALL_STATE:
@@ -147,17 +181,32 @@ def _build_page_conditions(call_filter: CallFilter) -> Iterator[ColumnElement[bo
         yield not_(IS_OVER)
         yield IS_BELOW_LAST_STATE
     if call_filter.text:
-        digits = re.sub(r"[ ()./-]", "", call_filter.text)
-        numbers = [CALLS_TABLE.c[name].contains(digits, autoescape=True) for name in ("caller", "number")]
-        yield or_(*numbers, CALLS_TABLE.c.name.icontains(call_filter.text, autoescape=True))
+        yield _build_text_condition(call_filter.text)
     if call_filter.ids:
         yield CALLS_TABLE.c.id.in_(call_filter.ids)
+
+
+def _build_text_condition(text: str) -> ColumnElement[bool]:
+    digits = re.sub(r"[ ()./-]", "", text)
+    columns = CALLS_TABLE.c.caller, CALLS_TABLE.c.number
+    if re.fullmatch(r"\+[0-9]+", digits):
+        # A number has its plus at its beginning: PostgreSQL finds a range in its indexes, and reads no other call.
+        end = digits[:-1] + chr(ord(digits[-1]) + 1)
+        return or_(*((column >= digits) & (column < end) for column in columns))
+    numbers = [column.contains(digits, autoescape=True) for column in columns]
+    return or_(*numbers, CALLS_TABLE.c.name.icontains(text, autoescape=True))
+
+
+def _build_moment_conditions(
+    call_filter: CallFilter, started: ColumnElement[Any], id_: ColumnElement[Any]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions on the beginning of a call, which two tables have."""
     if call_filter.after is not None:
-        yield tuple_(CALLS_TABLE.c.started, CALLS_TABLE.c.id) < tuple_(*call_filter.after)
+        yield tuple_(started, id_) < tuple_(*call_filter.after)
     if call_filter.since is not None:
-        yield CALLS_TABLE.c.started >= call_filter.since
+        yield started >= call_filter.since
     if call_filter.until is not None:
-        yield CALLS_TABLE.c.started < call_filter.until
+        yield started < call_filter.until
 
 
 def query_versions(connection: Connection, flow: str) -> list[JournalRow]:
@@ -204,7 +253,7 @@ def query_ending_counts(connection: Connection, since: float, flow: str = "") ->
     ended_hour = (cast(ended.at - since, BigInteger) // 3600).label("hour")
     # The kinds are named, since the index of the endings begins with them.
     stored = select(ended.kind, ended_hour, func.count()).where(ended.kind.in_([*ENDING_WORDS]), ended.at >= since)
-    kind = case((calls.state.is_(None), "unreported"), else_="ongoing").label("kind")
+    kind = case((calls.state.is_(None), UNREPORTED), else_="ongoing").label("kind")
     hour = (cast(calls.started - since, BigInteger) // 3600).label("hour")
     has_ending = exists().where(ended.call == calls.id)
     # A call that is over has its ending a moment later.

@@ -24,7 +24,7 @@ from callflows.journal.postgres_locks import lock_name
 from callflows.journal.postgres_timeouts import allow_slow_statements
 from callflows.journal.schema_migration import is_schema_current, migrate_schema, refuse_newer_schema
 from callflows.journal.stored_rows import StoredLease, split_list
-from callflows.journal.upserts import UpsertWriter, get_dialect_insert
+from callflows.journal.upserts import get_dialect_insert, get_upsert_writer
 from callflows.settings import SHORTEST_MESSAGE_SECONDS
 from callflows.telephony.ports import SENT_TEXT_MEMORY_SECONDS
 
@@ -68,7 +68,7 @@ class SqlStore:
         self._url = parse_database_url(url)
         self._engine = _create_database_engine(self._url)
         self._opened_file: tuple[int, int] | None = None
-        self._upsert_writer = UpsertWriter(self._engine.dialect)
+        self._upsert_writer = get_upsert_writer(type(self._engine.dialect))  # type: ignore[arg-type] # a class has a hash
         self._underived_calls: set[str] = set()
 
     @property

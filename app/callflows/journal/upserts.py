@@ -63,15 +63,18 @@ def get_dialect_insert(dialect: str) -> Any:  # noqa: ANN401 - a class of each d
 
 
 class UpsertWriter:
-    """Writes rows. The statement of each table is compiled only once, because batches are frequent."""
+    """Writes rows. The statement of each table is compiled only once, because batches are frequent.
 
-    def __init__(self, dialect: Dialect) -> None:
+    All stores of a dialect share one writer, which holds nothing but these statements: ``get_upsert_writer`` returns it.
+    """
+
+    def __init__(self, dialect: type[Dialect]) -> None:
         insert = get_dialect_insert(dialect.name)
         inserts: dict[str, Insert] = {
             name: insert(table).on_conflict_do_nothing() for name, table in APPEND_ONLY_TABLES.items()
         }
         inserts |= {name: _build_upsert(insert, table) for name, table in MERGED_TABLES.items()}
-        by_place: Any = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
+        by_place: Any = dialect(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
         ended = ENDINGS_TABLE.delete().where(ENDINGS_TABLE.c.call == bindparam("call_id"))
         self._delete_ending = str(ended.compile(dialect=by_place))
         self._statements: dict[str, Any] = {
@@ -87,6 +90,11 @@ class UpsertWriter:
         """Write rows of one table; every row has all columns."""
         compiled = self._statements[table]
         connection.exec_driver_sql(compiled.string, [*map(itemgetter(*compiled.positiontup), rows)])
+
+
+@cache
+def get_upsert_writer(dialect: type[Dialect]) -> UpsertWriter:
+    return UpsertWriter(dialect)
 
 
 def _build_upsert(insert: Any, table: Table) -> Insert:  # noqa: ANN401 - the insert of either dialect

@@ -5,6 +5,7 @@ One verdict for flow files, documents and templates: each form reports these dou
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from callflows.language.element import walk_elements
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS, describe_doubtful_milliseconds
 from callflows.language.value_kinds import MILLISECONDS_KIND, URL_KIND
 from callflows.language.verb_table import Evidence
-from callflows.language.verbs import DTMF, Gather, Play
+from callflows.language.verbs import DTMF, Gather, Play, Say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,11 +42,37 @@ def find_document_doubts(root: Element) -> Iterator[tuple[str, AttributeDoubt]]:
         for name, value in element.attributes.items():
             for doubt in find_attribute_doubts(type(element), name, value):
                 yield path, doubt
+        if isinstance(element, Say):
+            for doubt in find_text_doubts(str(element.attributes.get("text") or "")):
+                yield path, doubt
         if isinstance(element, Gather):
             branches = [str(child.attributes["value"]) for child in element.children if isinstance(child, DTMF)]
             attributes = element.attributes
             for _, doubt in find_branch_doubts(branches, attributes.get("dtmf_length"), attributes.get("dtmf_stop")):
                 yield path, doubt
+
+
+_SSML_TAG: Final = re.compile(
+    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+|"
+    r"b|i|u|em|strong|br|div|span|font|h[1-6]|ul|ol|li|a|img|small|center)(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+_WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
+_SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
+
+
+def find_text_doubts(text: str) -> Iterator[AttributeDoubt]:
+    """Yield the doubts about a text that is to be spoken: tags, a URL, the name of a sound."""
+    tag = _SSML_TAG.search(text)
+    if tag:
+        message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
+        yield AttributeDoubt("warning", "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
+    if _WHOLE_URL.fullmatch(text):
+        message = "the text is a URL, which is read out letter by letter"
+        yield AttributeDoubt("warning", "url-as-text", message, "a sound is played: play: https://…, also in a prompt")
+    elif _SOUND_NAME.fullmatch(text):
+        message = "the text is the name of a sound, which is read out letter by letter"
+        yield AttributeDoubt("warning", "url-as-text", message, f"write play: {text.strip()}, also in a prompt")
 
 
 def find_element_doubts(cls: type[Element]) -> Iterator[AttributeDoubt]:

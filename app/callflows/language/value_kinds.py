@@ -50,7 +50,7 @@ class ValueKind:
 
     def suggest_value(self, text: str) -> str:
         """Suggest a valid value similar to an invalid text; "" if no suggestion is obvious."""
-        address = f"https://{text}" if "." in text and "://" not in text else ""
+        address = f"https://{text}" if "." in text and "://" not in text and "@" not in text else ""
         tried = (text.strip(), text.replace("_", "-"), text.upper(), text.lower(), address)
         return next((one for one in tried if one != text and self.accepts(one)), "")
 

@@ -109,13 +109,31 @@ def parse_safe_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's elemen
         line, column = error.position
         what = "empty" if not document.strip() else "too deep" if "depth" in error.msg else "not well-formed"
         raise DocumentReadError(
-            max(line or 1, 1), max(column or 1, 1), f"{what}: {_LXML_POSITION.sub('', error.msg)}"
+            max(line or 1, 1), max(column or 1, 1), f"{what}: {_describe_syntax_error(error.msg)}"
         ) from None
     except (ValueError, LookupError) as error:
         raise DocumentReadError(1, 1, f"not well-formed: {error}") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise DocumentReadError(*(_find_doctype(document) or (1, 1)), _ENTITIES_MESSAGE)
     return root
+
+
+def _describe_syntax_error(message: str) -> str:
+    """Return the message of libxml2 without its position; the frequent ones in words for people, with the fix."""
+    for pattern, words in _SYNTAX_ERROR_WORDS.items():
+        found = re.search(pattern, message)
+        if found:
+            return words.format(*found.groups())
+    return _LXML_POSITION.sub("", message)
+
+
+_SYNTAX_ERROR_WORDS: Final = {
+    "xmlParseEntityRef: no name": "a & begins an entity, and this is none: write &amp; for it",
+    "EntityRef: expecting ';'": "a & begins an entity, and this is none: write &amp; for it",
+    "Entity '(.*?)' not defined": "there is no entity &{0}; in XML: write the character itself",
+    "AttValue: . or ' expected": 'the value of an attribute stands in plain quotes, as length="1000"',
+    "Extra content at the end of the document": "there is more than one element at the top: <Response> contains all others",
+}
 
 
 def _find_doctype(document: bytes) -> tuple[int, int] | None:
@@ -316,6 +334,8 @@ class _DocumentReader:
         children: list[Element] = []
         inside = GATHER_BRANCHES if node.tag == SWITCH_TAG else parent.spec.allowed_children
         for child in node:
+            if not isinstance(child.tag, str):
+                continue  # an entity that is not defined, in a broken document: the syntax error tells of it
             tail = child.tail
             if tail is not None and tail.strip(XML_WHITESPACE):
                 self._report_error(

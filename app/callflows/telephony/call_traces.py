@@ -77,7 +77,10 @@ class CallTraces:
 
     @contextlib.contextmanager
     def trace_lookup(self, request: LookupRequest) -> Iterator[tuple[LookupRequest, list[LookupResult]]]:
-        """Add a lookup; the result is put into the list. The request has a ``traceparent`` for the other server."""
+        """Add a lookup; the result is put into the list. The request has a ``traceparent`` for the other server.
+
+        A lookup without a result, which was cancelled because its call had to be answered, has failed.
+        """
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - heavy
 
         call = str(structlog.contextvars.get_contextvars().get("call", ""))
@@ -90,12 +93,14 @@ class CallTraces:
         ids = _derive_ids(call)
         headers: dict[str, str] = {}
         TraceContextTextMapPropagator().inject(headers, self._make_parent(ids[0], span_id))
-        yield dataclasses.replace(request, headers=(*request.headers, *headers.items())), results
-        reason = "".join(result.reason for result in results)
-        attributes = {"callflows.call": call, "callflows.step": request.step_path, "callflows.reason": reason}
-        failed = any(not result.ok for result in results)
-        name = f"lookup {request.variable or request.step_path}"
-        self._add_span(name, ids, began, time.time_ns(), attributes, span_id=span_id, failed=failed)
+        try:
+            yield dataclasses.replace(request, headers=(*request.headers, *headers.items())), results
+        finally:
+            reason = "".join(result.reason for result in results) if results else "cancelled"
+            attributes = {"callflows.call": call, "callflows.step": request.step_path, "callflows.reason": reason}
+            failed = not all(result.ok for result in results) or not results
+            name = f"lookup {request.variable or request.step_path}"
+            self._add_span(name, ids, began, time.time_ns(), attributes, span_id=span_id, failed=failed)
 
     def stop(self) -> None:
         """Send the spans that wait, within two seconds."""

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _LOG: Final = get_logger("events")
 EVENT_LEASE: Final = "events"
-EVENT_LEASE_SECONDS: Final = LEASE_SECONDS
 _DATABASE_RETRY_SECONDS: Final = 1.0
 """Seconds between attempts to load the mark: a new database is made while the listener begins."""
 MAX_MARK_LAG_SECONDS: Final = 86_400.0
@@ -88,10 +87,13 @@ class EventListener:
                     self._complete_until = None
             except Exception as error:  # noqa: BLE001 - every error leads to a new attempt
                 _LOG.exception("the event listener failed", error=type(error).__name__)
-            await asyncio.sleep(EVENT_LEASE_SECONDS / 3)
+            await asyncio.sleep(LEASE_SECONDS / 3)
 
     async def _hold_lease(self) -> bool:
-        return await self._lease.hold(EVENT_LEASE_SECONDS, self._compute_mark())
+        try:
+            return await self._lease.hold(LEASE_SECONDS, self._compute_mark())
+        except JournalError:
+            return True  # duplicate events are recognized, missed events would be lost
 
     async def _listen_while_leased(self) -> bool:
         """Listen until the lease is lost, or until the mark can be loaded after an outage of the database.
@@ -110,7 +112,7 @@ class EventListener:
                     return not listening.done()
                 if known:
                     self._complete_until = events.complete_until
-                pause = EVENT_LEASE_SECONDS / 3
+                pause = LEASE_SECONDS / 3
                 await asyncio.wait([listening], timeout=pause if known else min(pause, _DATABASE_RETRY_SECONDS))
         finally:
             self._event_stream = None

@@ -2,6 +2,9 @@
 
 One process of an installation rings, selected by a lease. A caller who would hear the fallback, or nothing, is reported by
 a log line, a metric, ``/readyz`` and a webhook.
+
+During an outage of the database the process that rang goes on. If the outage lasts, it may have ended meanwhile: then
+every process rings, since an operator who is told twice is better off than one who is not told.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from callflows.atomic_files import replace_file_text
+from callflows.errors import JournalError
 from callflows.log import get_logger
 from callflows.telephony.ports import Effect
 from callflows.web.call_endpoint import CALL_PATH
@@ -44,6 +48,8 @@ _SECOND_TRY_SECONDS: Final = 1.0
 """A call that fails is repeated once: a lost packet is no reason to wake anybody."""
 _PAUSE_SECONDS: Final = 0.05
 """Pause between two flows, for callers."""
+OUTAGE_TAKEOVER_SECONDS: Final = 300.0
+"""Outage of the database after which a process rings without the lease; longer than a restart of a database."""
 _REPORT_SECONDS: Final = 10.0
 _MAX_REPORTED_FLOWS: Final = 100
 _STATUS_OK: Final = 200
@@ -80,6 +86,7 @@ class LineChecker:
         self._send_alert = send_alert
         self._lease = WorkLease(journal, LINE_CHECK_LEASE)
         self._is_holder = False
+        self._outage_began_at: float | None = None
         self._status_file = settings.data / STATUS_FILE_NAME
         self._checked_at = 0.0
         self._states: dict[str, LineProblem | None] = {}
@@ -132,8 +139,15 @@ class LineChecker:
             await asyncio.sleep(LEASE_SECONDS / 3)
 
     async def take_lease(self) -> bool:
-        """Return True if this process has the lease, and rings."""
-        is_holder = await self._lease.hold(LEASE_SECONDS)
+        """Return True if this process has the lease, and rings; also if nobody may have it in an outage that lasts."""
+        now = time.monotonic()
+        try:
+            is_holder = await self._lease.hold(LEASE_SECONDS)
+            self._outage_began_at = None
+        except JournalError:
+            if self._outage_began_at is None:
+                self._outage_began_at = now
+            is_holder = self._is_holder or now - self._outage_began_at >= OUTAGE_TAKEOVER_SECONDS
         if is_holder and not self._is_holder:
             earlier = load_line_status(self._status_file)["down"]
             self._reported = {problem["flow"]: LineProblem(**problem) for problem in earlier}

@@ -24,10 +24,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     async def handle_http_error(request: Request, error: StarletteHTTPException) -> Response:
         response = create_problem_response(error.status_code, str(error.detail))
-        response.headers.update(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            response.headers["allow"] = ", ".join(sorted(_list_allowed_methods(request)))
-        return response
+        return add_error_headers(response, request, error)
 
     @app.exception_handler(RequestValidationError)
     async def handle_invalid_field(_request: Request, error: RequestValidationError) -> Response:
@@ -37,6 +34,14 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
         return create_problem_response(500, "The server failed; see its log.")
+
+
+def add_error_headers(response: Response, request: Request, error: StarletteHTTPException) -> Response:
+    """Add the headers of an error to its response; status 405 names the methods that the path has."""
+    response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(sorted(_list_allowed_methods(request)))
+    return response
 
 
 def _list_allowed_methods(request: Request) -> set[str]:

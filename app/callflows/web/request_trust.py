@@ -68,8 +68,8 @@ class RequestTrust:
             return "no token is configured, so the server answers only this machine: set CALLFLOWS_TOKEN"
         if scope.get("http_version") == "1.0" or any(_PROXY_HEADER.fullmatch(name) for name, _ in scope["headers"]):
             return "no token is configured, and the request came through a proxy: set CALLFLOWS_TOKEN"
-        host = find_header(scope, b"host")
-        if host and not _names_this_machine(_strip_port(host).lower()):
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if not all(_names_this_machine(_strip_port(host).lower()) for host in hosts):
             return "no token is configured, and the request names another host than this machine: set CALLFLOWS_TOKEN"
         return ""
 

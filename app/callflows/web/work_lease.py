@@ -31,15 +31,16 @@ class WorkLease:
         _HOLDERS_OF_PROCESS.add(self._holder)
 
     async def hold(self, seconds: float, mark: float | None = None) -> bool:
-        """Acquire or renew the lease. Return True on success, and also during an outage of the database."""
+        """Acquire or renew the lease; return True on success.
+
+        Raises JournalError during an outage of the database, in which nobody knows who has the lease: the work decides
+        whether it is better done by several processes or by none.
+        """
         journal, name, holder = self._journal, self._name, self._holder
-        try:
+        ours = await journal.hold_lease(name, holder, seconds, mark)
+        if not ours and (lease := await journal.load_lease(name)) and _is_dead_holder(lease.holder):
+            await journal.hold_lease(name, lease.holder, 0.0)
             ours = await journal.hold_lease(name, holder, seconds, mark)
-            if not ours and (lease := await journal.load_lease(name)) and _is_dead_holder(lease.holder):
-                await journal.hold_lease(name, lease.holder, 0.0)
-                ours = await journal.hold_lease(name, holder, seconds, mark)
-        except JournalError:
-            return True
         return ours
 
     async def release(self, mark: float | None = None) -> None:

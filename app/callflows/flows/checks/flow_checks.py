@@ -171,8 +171,8 @@ def _check_languages(flow: CompilingFlow) -> None:
 
 
 def _warn_unused(flow: CompilingFlow, kind: str, name: str, use: str) -> None:
-    if flow.report.is_included((kind, name)):
-        return  # another flow uses it
+    if flow.report.is_included((kind, name)) or (kind == "hours" and flow.report.has_error_at((kind, name))):
+        return  # another flow uses it, or its name is to be changed
     message = f"{kind}: nothing uses {name!r}"
     flow.report.warning((kind, name), "unused", message, f"use it as {use}, or take it out", key=True)
 
@@ -220,7 +220,8 @@ def _speaks_either_way(steps: Iterable[object]) -> bool:
     return any(f"not {one}" in conditions or f"not ({one})" in conditions for one in conditions)
 
 
-_SPEAKING_KEYS: Final = frozenset({"say", "play", "tone", "menu", "collect", "voicemail"})
+_SPEAKING_KEYS: Final = frozenset({"say", "play", "tone", "menu", "collect", "voicemail", "goto", "hangup"})
+"""Steps after which the caller has heard something, or the call is elsewhere or over."""
 
 
 def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -170,7 +171,9 @@ class FlowSections:
         try:
             check_value_name(name)
         except ValueError as error:
-            self._report.error((*path, name), "value", f"{path[0]}: {error}", key=True)
+            is_day = path == ("hours",) and _DAY_KEY.match(name) is not None
+            fix = "the days stand under a name: hours: {office: {mon-fri: 09:00-17:00}}" if is_day else ""
+            self._report.error((*path, name), "value", f"{path[0]}: {error}", fix, key=True)
             return False
         return True
 
@@ -327,3 +330,7 @@ def create_empty_list(name: str) -> CallerList:
     from callflows.flows.caller_lists.caller_list import CallerList  # noqa: PLC0415 - heavy
 
     return CallerList(name)
+
+
+_DAY_KEY: Final = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)\w*\s*-", re.IGNORECASE)
+"""Several days as a key, which is no name of hours."""

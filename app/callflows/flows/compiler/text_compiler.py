@@ -10,6 +10,7 @@ from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.language import Meta, Say
+from callflows.language.attribute_doubts import find_text_doubts
 from callflows.language.value_kinds import URL_KIND
 
 if TYPE_CHECKING:
@@ -37,13 +38,6 @@ _OTHER_PLACEHOLDER: Final = re.compile(
 """A name with a sign before it, as $caller.name, %(caller.name)s, [caller.name] and <caller.name>, or without any."""
 
 
-_SSML_TAG: Final = re.compile(
-    r"</?(?:speak|break|emphasis|prosody|say-as|phoneme|sub|audio|voice|lang|mark|[ps]|amazon:[a-z-]+|"
-    r"b|i|u|em|strong|br|div|span|font|h[1-6]|ul|ol|li|a|img|small|center)(?:\s[^<>]*)?/?>",
-    re.IGNORECASE,
-)
-_WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
-_SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
 _TRUTH_AS_TEXT: Final = re.compile(
     r"\{\{-?\s*(caller\.anonymous|hours\.[A-Za-z0-9_]+\.open|ended\.(?:answered|message|missed|rang))\s*-?\}\}"
 )
@@ -74,16 +68,8 @@ class TextCompiler:
 
     def check_spoken_text(self, text: object, path: SourcePath) -> None:
         """Warn about a text that is empty, or that is no text to be spoken: SSML, a URL."""
-        tag = _SSML_TAG.search(text) if isinstance(text, str) else None
-        if tag:
-            message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
-            self._flow.report.warning(path, "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
-        if isinstance(text, str) and _WHOLE_URL.fullmatch(text):
-            message = "the text is a URL, which is read out letter by letter"
-            self._flow.report.warning(path, "url-as-text", message, "a sound is played: play: https://…, also in a prompt")
-        elif isinstance(text, str) and _SOUND_NAME.fullmatch(text):
-            message = "the text is the name of a sound, which is read out letter by letter"
-            self._flow.report.warning(path, "url-as-text", message, f"write play: {text.strip()}, also in a prompt")
+        for doubt in find_text_doubts(text) if isinstance(text, str) else ():
+            self._flow.report.warning(path, doubt.rule, doubt.message, doubt.fix)
         if isinstance(text, str) and not text.strip() and not self._flow.report.get_position(path).cutting_comment:
             self._flow.report.warning(
                 path, "empty-text", "the text is empty: callers hear nothing", "write what is to be said, or take it out"

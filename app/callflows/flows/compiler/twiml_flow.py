@@ -298,7 +298,8 @@ class TwimlRunner:
         # Ten digits alone are a North American number, as in a Dial.
         target = parse_e164(read_twilio_target(verb.to)) if verb.to else parse_e164(str(turn.caller.number))
         text = truncate_sms_text(" ".join(verb.text.split()))
-        refusal = "there is no number to write to" if not target else self._policy.find_refusal(target) if verb.to else ""
+        judge = self._policy.find_refusal if verb.to else self._policy.find_caller_refusal
+        refusal = judge(target) if target else "there is no number to write to"
         refusal = refusal or ("" if text else "the text is empty")
         sender = parse_e164(verb.sender)
         if sender and sender != turn.number and not turn.owns_number(sender):

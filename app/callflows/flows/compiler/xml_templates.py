@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import nodes
 
 from callflows.atomic_files import open_plain_file
-from callflows.errors import ExpressionError
+from callflows.errors import ExpressionError, Problem
 from callflows.flows.compiler.answer_insertion import AnswerInserter
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.target_guard import (
@@ -151,6 +151,10 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
         report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
         return {}
     report.problems += find_template_errors(source, tree, file, flow.options.extensions)
+    report.problems += [
+        Problem(str(file), line, 1, problem.severity, problem.rule, problem.message, problem.fix)
+        for line, problem in flow.expression_compiler.lint_template(tree)
+    ]
     flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
     flow.extend_version(source)
     _report_doubts(source, name, report)

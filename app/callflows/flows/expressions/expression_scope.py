@@ -82,6 +82,8 @@ class ScopeChecker:
         compared = {
             id(operand.expr) for comparison in find_syntax_nodes(tree, (nodes.Compare,)) for operand in comparison.ops
         }
+        if isinstance(tree, nodes.Name) and not is_condition:
+            compared.add(id(tree))  # a value that is nothing but a word was perhaps meant as a text
         for name in find_name_nodes(tree, "load"):
             if name.name not in own and id(name) not in within:
                 self._require_name(name, is_compared=id(name) in compared)

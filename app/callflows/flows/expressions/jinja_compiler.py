@@ -41,7 +41,7 @@ from callflows.telephony.phone_numbers import restore_region_codes
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.telephony.turn import Turn
@@ -244,6 +244,12 @@ class ExpressionCompiler:
             return is_value_filled(Parser(self._environment, source, state="variable").parse_expression(), is_filled)
         except (TemplateError, RecursionError):
             return True
+
+    def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
+        """Yield the doubtful conditions of a template, with their lines."""
+        for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
+            variables = (self._text_variables, self._number_names, self._doubtful_variables)
+            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, *variables))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.

@@ -245,7 +245,22 @@ def find_passed_over_files(folder: Path) -> list[Problem]:
     return problems
 
 
-_OTHER_ENDINGS: Final = (".csv", ".md", ".xml", ".j2", ".wav", ".mp3", ".bak", ".orig", ".old", ".rej", ".swp", ".tmp", "~")
+_OTHER_ENDINGS: Final = (
+    ".csv",
+    ".md",
+    ".xml",
+    ".j2",
+    ".wav",
+    ".mp3",
+    ".bak",
+    ".orig",
+    ".old",
+    ".rej",
+    ".swp",
+    ".tmp",
+    "~",
+    "#",
+)
 """Endings of lists, sounds and the like, and of copies that editors keep: no flow is expected there."""
 _MAX_SNIFFED_BYTES: Final = 4096
 

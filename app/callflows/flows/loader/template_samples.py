@@ -139,9 +139,12 @@ def _judge_result(
         message = f"{sample.description} hears nothing: the document neither says, plays nor rings anything"
         fix = "say something; a Hangup or Reject says that it is meant"
         yield Problem(file, *_find_tag(source, "Response"), "warning", "says-nothing", message, fix)
+    elements = dict(walk_elements(response))
     for path, doubt in find_document_doubts(response):
         if doubt.severity == "warning":
-            place = _find_tag(source, path.rpartition(".")[2].partition("[")[0])
+            name, text = path.rpartition(".")[2].partition("[")[0], str(elements[path].attributes.get("text") or "")
+            said = re.search(rf"<{name}\b[^<>]*>\s*{re.escape(text)}", source) if text else None
+            place = _find_offset_place(source, said.start()) if said else _find_tag(source, name)
             yield Problem(file, *place, "warning", doubt.rule, f"{path}: {doubt.message}", doubt.fix)
 
 

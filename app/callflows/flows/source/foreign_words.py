@@ -25,7 +25,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url, "
     "api call, api request, http request, http call, rest, call api, fetch url",
     ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat, "
-    "loop, for, while, retry, return, goto if",
+    "loop, for, while, retry, return, goto if, else, otherwise, default",
     ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, done",
     ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu",
     ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits",
@@ -75,6 +75,9 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("timeout",): "wait, seconds, ring time, ring timeout, ring for, duration, delay",
     ("max",): "length, max length, maxlength, limit, max duration, duration, timeout, seconds",
     ("subject",): "title",
+    ("sound",): "file, path, filename, audio, src",
+    ("regions",): "country, countries, region",
+    ("gender",): "sex",
     ("keyword",): "match, word, contains, trigger, keywords, pattern, if",
     ("reply",): "answer, text, say, message, response, respond, sms, body",
     ("secret",): "hidden, masked, private, sensitive",

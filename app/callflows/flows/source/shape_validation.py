@@ -16,7 +16,7 @@ from callflows.telephony.truth_words import TRUE_WORDS, says_no
 from callflows.text import Suggestion, find_nearest, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.language.plausible_durations import PlausibleDuration
@@ -91,20 +91,33 @@ def _validate_partly(model: type[Any], data: object, path: SourcePath, report: P
 
 
 def _find_renamed_keys(model: type[Any], wrong: Sequence[Any]) -> dict[tuple[Any, ...], str]:
-    """Return the places of the only missing and the only unknown key of a mapping: one mistake, so one message.
+    """Return the places of missing keys and of unknown keys that stand for them: one mistake, so one message.
 
     The place of the unknown key has the missing key, the place of the missing key an empty text.
     """
     renamed: dict[tuple[Any, ...], str] = {}
-    for outer in dict.fromkeys(error["loc"][:-1] for error in wrong):
+    if model.__name__ == "FlowFile":
+        return renamed
+    for outer in dict.fromkeys(error["loc"][:-1] for error in wrong if error["loc"][:1] != ("nodes",)):
         own = [error for error in wrong if error["loc"][:-1] == outer]
-        missing = [error for error in own if error["type"] == "missing"]
-        unknown = [error for error in own if error["type"] == "extra_forbidden"]
-        if len(missing) == len(unknown) == 1 and outer[:1] != ("nodes",) and model.__name__ != "FlowFile":
-            known = _model_keys(_find_model_at(model, outer))
-            if not find_nearest(str(unknown[0]["loc"][-1]), known):
-                renamed |= {unknown[0]["loc"]: str(missing[0]["loc"][-1]), missing[0]["loc"]: ""}
+        missing = {str(error["loc"][-1]): error["loc"] for error in own if error["type"] == "missing"}
+        unknown = [error["loc"] for error in own if error["type"] == "extra_forbidden"]
+        is_only_one = len(missing) == len(unknown) == 1
+        known = _model_keys(_find_model_at(model, outer))
+        for place in unknown:
+            meant = _find_missing_key(str(place[-1]), missing, known, is_only_one=is_only_one)
+            if meant:
+                renamed |= {place: meant, missing.pop(meant): ""}
     return renamed
+
+
+def _find_missing_key(unknown: str, missing: Collection[str], known: Sequence[str], *, is_only_one: bool) -> str:
+    """Return the missing key that an unknown one stands for: a similar word, another word for it, or the only one."""
+    nearest = find_nearest(unknown, known)
+    same = next((key for key in missing if key == nearest or suggest_own_word(unknown, [key])), "")
+    if same or nearest or not is_only_one:
+        return same
+    return "" if suggest_own_word(unknown, known) else next(iter(missing))
 
 
 def _drop_value(data: Mapping[Any, Any], place: Sequence[Any]) -> dict[Any, Any]:
@@ -139,6 +152,8 @@ _MAPPING_EXAMPLES: Final = {
     "hours": "as hours: {office: {mon-fri: 09:00-17:00}}",
     "lists": "as lists: {vip: vip.csv}",
     "variables": "as variables: {site: Newark}",
+    "directory": "as directory: {401: {to: +12015550188, name: Ann}}",
+    "values": "as set: {language: es}, with a name and its value",
     "voice": "as voice: {lang: en-US, gender: FEMALE}",
 }
 _TEXT_EXAMPLES: Final = {

@@ -174,9 +174,12 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     if mark is not None:
         report.positions[()] = SourcePosition(mark.line + 1, mark.column + 1)
     if isinstance(error, yaml.reader.ReaderError):
-        before = text[: error.position]
-        report.positions[()] = SourcePosition(before.count("\n") + 1, error.position - before.rfind("\n"))
-        report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[error.position]):04X}", "take it out")
+        # The position of the error is in bytes or in characters, depending on the loader.
+        found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        position = found.start() if found else min(error.position, len(text) - 1)
+        before = text[:position]
+        report.positions[()] = SourcePosition(before.count("\n") + 1, position - before.rfind("\n"))
+        report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[position]):04X}", "take it out")
         return
     fault = (
         _find_quote_fault(error, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import pydantic
 
@@ -50,8 +50,20 @@ def _parse_digit_count(value: object) -> object:
     found = re.fullmatch(r"([0-9]{1,3})(?: *- *([0-9]{1,3}))?", value.strip()) if isinstance(value, str) else None
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not 1 <= least <= most <= MAX_COLLECTED_DIGITS:
-        raise ValueError(f"must be a number of digits as 6, or 4-8, at most {MAX_COLLECTED_DIGITS}, not {value!r}")
+        message = f"must be a number of digits as 6, or 4-8, at most {MAX_COLLECTED_DIGITS}, not {value!r}"
+        raise ValueError(message, _suggest_digit_count(str(value)))
     return least, most
+
+
+def _suggest_digit_count(text: str) -> str:
+    """Suggest the digits that are meant by ``4 to 6``, ``4,6``, ``four`` and ``4 digits``."""
+    words = {word: str(number) for number, word in enumerate(_NUMBER_WORDS, 1)}
+    numbers = [words.get(part.lower(), part) for part in re.findall(r"[0-9]{1,3}|[A-Za-z]+", text)]
+    numbers = [part for part in numbers if part.isdecimal()]
+    return f"did you mean {'-'.join(numbers)}?" if 1 <= len(numbers) <= 2 else ""  # noqa: PLR2004 - from and to
+
+
+_NUMBER_WORDS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 class CollectStep(QuestionStep):

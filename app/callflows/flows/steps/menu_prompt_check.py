@@ -139,8 +139,14 @@ def _compile_stop_words(stop: str) -> re.Pattern[str] | None:
     names = [word for words in _KEY_WORDS.values() for word, sign in words.signs.items() if sign == stop]
     if not names:
         return None
-    sign = re.escape(stop)
-    return re.compile(rf"\b(?:{'|'.join(names)})\b|(?<![\w{sign}]){sign}(?![\w{sign}])", re.IGNORECASE)
+    # A sign alone may be part of a name: "your account #", "room #5".
+    before = "|".join([_WORDS_BEFORE_STOP, *(f"{words.press}|{words.choose}" for words in _KEY_WORDS.values())])
+    articles = "|".join(words.article for words in _KEY_WORDS.values())
+    sign = rf"(?<=[\s\"'(]){re.escape(stop)}(?!\w)"
+    return re.compile(rf"\b(?:{'|'.join(names)})\b|\b(?:{before})\s+(?:{articles}){sign}", re.IGNORECASE)
+
+
+_WORDS_BEFORE_STOP: Final = "by|with|then|and|key|de|con|y|tecla|avec|et|touche|von|mit|und|taste"
 
 
 def check_menu_prompts(
@@ -178,7 +184,7 @@ def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart],
         found = words.search(text) if words is not None else None
         if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
             reason = f"the input ends with digit {length}, and the next question gets the key"
-            message = f"prompt: it asks for the {found[0]} key, but {reason}"
+            message = f"prompt: it asks for the {found[0].split()[-1]} key, but {reason}"
             fix = f"leave the key out of the prompt, or take several lengths, as digits: {max(length - 1, 1)}-{length + 1}"
             context.report.warning(place, "stop-in-prompt", message, fix)
 

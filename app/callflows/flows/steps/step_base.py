@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 import pydantic
 
@@ -114,11 +114,21 @@ class SpokenStep(FlowStep):
         return read_voice_attributes(self.voice, (*path, "voice"), context.report)
 
 
+_STEP_EXAMPLES: Final = {
+    "menu": "prompt: For sales press 1., keys: {1: sales}",
+    "collect": "into: account, digits: 6, prompt: Enter your account number.",
+    "lookup": "url: https://crm.example.com/customers, into: customer",
+    "mail": "to: desk@example.com, subject: A call, text: Somebody called.",
+    "opt_out": "",
+}
+
+
 def compile_flow_step(cls: type[FlowStep], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
     """Parse the value with the step's class, then compile the step."""
     if cls.takes_raw_value or not isinstance(value, dict) or (cls.is_plain_text and is_language_mapping(value)):
         if not cls.plain_key:
-            context.report.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values")
+            fix = f"write its keys, as {cls.step_key}: {{{_STEP_EXAMPLES.get(cls.step_key, 'KEY: VALUE')}}}"
+            context.report.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values", fix)
             return
         key = (cls.plain_key,)
         context.report.alias_position(path, (*path, *key), len(value) if isinstance(value, list) else 0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import VerbBuildError
 from callflows.flows.coverage_points import CONDITION_POINT
+from callflows.flows.source.foreign_words import suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
 from callflows.flows.source.sound_library import is_sound_name
@@ -62,7 +63,8 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     try:
         element = cast("Any", cls)(*inside, **{key: part for key, part in attributes.items() if part is not None})
     except VerbBuildError as error:
-        if not any(part is None for part in attributes.values()):
+        # A key that is reported already may be the one that is missing.
+        if not any(part is None for part in attributes.values()) and not context.report.has_error_at(path):
             context.report.error(path, "verb", str(error))
         return
     if cls in (Call, Geo, Schedule):
@@ -243,7 +245,7 @@ def _read_attribute(
         attributes["extra"] = {**attributes.get("extra", {}), key: "" if taken is None else declared.format_value(taken)}
     else:
         known = _list_attribute_keys(cls)
-        near = format_suggestion(key, known) or f"it has {', '.join(known)}"
+        near = suggest_own_word(key, known) or format_suggestion(key, known) or f"it has {', '.join(known)}"
         context.report.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 
 

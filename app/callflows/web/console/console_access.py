@@ -139,23 +139,33 @@ class ConsoleAccess:
 
     async def check_attempt(self, request: Request, name: str, password: str) -> SignInResult:
         """Check an attempt to sign in, and count it first. Raises HTTPException if the database is away."""
-        address = self._trust.describe_source(request.scope)
-        now = time.time()
-        key = uuid.uuid4().hex
-        minute = CountedCall(f"console sign-in/{digest_caller(address)}/{int(now // 60)}", key, now)
-        hour = CountedCall(f"console sign-in/{int(now // 3600)}", key, now)
-        (in_minute,) = await ask_journal(self._journal.count_calls([minute]))
-        if in_minute > ATTEMPTS_PER_MINUTE:
-            return SignInResult(None, "Too many attempts from your address. Wait a minute, and try again.", 429)
-        (in_hour,) = await ask_journal(self._journal.count_calls([hour]))
-        if in_hour > ATTEMPTS_PER_HOUR:
-            _LOG.warning("too many attempts to sign in to the console", attempts=in_hour)
-            return SignInResult(None, "Too many attempts in this hour. Wait, or use the link that serve prints.", 429)
+        refusal = await self._count_attempt(request, "console sign-in")
+        if refusal:
+            return SignInResult(None, refusal, 429)
         user = await asyncio.to_thread(self.accounts.check_password, name, password)
         if user is None:
+            address = self._trust.describe_source(request.scope)
             _LOG.warning("an attempt to sign in to the console was refused", address=address)
             return SignInResult(None, "The name or the password is wrong.", 403)
         return SignInResult(user)
+
+    async def _count_attempt(self, request: Request, way: str) -> str:
+        """Count an attempt of a way to sign in. Return the reason to refuse it; empty if there were not too many.
+
+        Each way has its own count: many who sign in by one of them keep nobody out of the other.
+        """
+        now = time.time()
+        key = uuid.uuid4().hex
+        source = digest_caller(self._trust.describe_source(request.scope))
+        minute = CountedCall(f"{way}/{source}/{int(now // 60)}", key, now)
+        (in_minute,) = await ask_journal(self._journal.count_calls([minute]))
+        if in_minute > ATTEMPTS_PER_MINUTE:
+            return "Too many attempts from your address. Wait a minute, and try again."
+        (in_hour,) = await ask_journal(self._journal.count_calls([CountedCall(f"{way}/{int(now // 3600)}", key, now)]))
+        if in_hour > ATTEMPTS_PER_HOUR:
+            _LOG.warning("too many attempts to sign in to the console", way=way, attempts=in_hour)
+            return "Too many attempts in this hour. Wait, or use the link that serve prints."
+        return ""
 
     async def use_link(self, request: Request, code: str) -> ConsoleUser | None:
         """Return the person of a link of ``serve``; None if it was used, has ended, or comes from elsewhere."""
@@ -165,8 +175,11 @@ class ConsoleAccess:
         return ConsoleUser(THIS_MACHINE, "author") if await ask_journal(self._journal.claim_key(_LINK_CLAIM, id_)) else None
 
     async def begin_openid(self, request: Request, next_path: str) -> Response:
-        """Lead to the provider of the settings. Raises OpenIDError."""
+        """Lead to the provider of the settings, and count the attempt first. Raises OpenIDError, also for too many."""
         provider = self._require_provider()
+        refusal = await self._count_attempt(request, _OPENID_CLAIM)
+        if refusal:
+            raise OpenIDError(refusal, 429)
         redirect_url = f"{self._trust.create_base_url_getter(request.scope)()}{CONSOLE_PATH}{OPENID_CALLBACK_PATH}"
         attempt, url = await provider.begin_attempt(redirect_url, next_path)
         response = RedirectResponse(url, 303)

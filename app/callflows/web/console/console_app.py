@@ -28,7 +28,7 @@ from callflows.web.console.openid_sign_in import OpenIDError
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.console.phone_page import add_phone_page
 from callflows.web.console.scenario_pages import add_scenario_pages
-from callflows.web.problem_details import create_problem_response
+from callflows.web.problem_details import add_error_headers, create_problem_response
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -58,8 +58,10 @@ def create_console_app(sources: ConsoleSources, access: ConsoleAccess, workshop:
         if error.status_code == HTTPStatus.SEE_OTHER:
             return Response(status_code=303, headers=error.headers)
         if request.url.path.endswith((".json", ".csv")) or not access.is_open_for(request):
-            return create_problem_response(error.status_code, str(error.detail))
-        return console.render_error(error.status_code, str(error.detail))
+            response = create_problem_response(error.status_code, str(error.detail))
+        else:
+            response = console.render_error(error.status_code, str(error.detail))
+        return add_error_headers(response, request, error)
 
     async def handle_unexpected_error(_request: Request, _error: Exception) -> Response:
         return console.render_error(500, "The server failed; see its log.")
@@ -115,7 +117,7 @@ def _add_sign_in(console: Console) -> None:  # noqa: C901 - a function for each 
         try:
             return await access.begin_openid(request, next_path)
         except OpenIDError as error:
-            return console.render_sign_in(next_path, str(error), 502)
+            return console.render_sign_in(next_path, str(error), error.status or 502)
 
     async def end_openid(request: Request) -> Response:
         try:

@@ -26,6 +26,8 @@ class CountsCache(Generic[_CountsT]):
         self._shown_seconds = shown_seconds
         self._values: dict[str, tuple[float, _CountsT]] = {}
         self._tasks: dict[str, asyncio.Task[_CountsT]] = {}
+        """The computations by key whose values count; those that began before ``forget`` stand in ``_running`` alone."""
+        self._running: set[asyncio.Task[_CountsT]] = set()
 
     async def get(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
         """Return the value of a key. Raises what ``compute`` raises, if there is no value that can be shown."""
@@ -37,20 +39,25 @@ class CountsCache(Generic[_CountsT]):
         if task is None:
             # Everybody who asks meanwhile gets the same.
             task = self._tasks[key] = asyncio.create_task(self._compute(key, compute))
+            self._running.add(task)
             task.add_done_callback(lambda done: self._finish(key, done))
         return value if value is not None and age <= self._shown_seconds else await asyncio.shield(task)
 
     async def _compute(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
         value = await compute()
-        self._values[key] = time.monotonic(), value
+        if self._tasks.get(key) is asyncio.current_task():
+            self._values[key] = time.monotonic(), value
         return value
 
     def _finish(self, key: str, task: asyncio.Task[_CountsT]) -> None:
-        self._tasks.pop(key, None)
+        self._running.discard(task)
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, HTTPException):
             _LOG.error("counts for the console failed", error=type(error).__name__, exc_info=error)
 
     def forget(self) -> None:
-        """Compute anew for the next page."""
+        """Compute anew for the next page: what is being computed may not know of the change yet."""
         self._values.clear()
+        self._tasks.clear()

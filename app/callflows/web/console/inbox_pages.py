@@ -16,7 +16,8 @@ from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.telephony.ports import Effect
 from callflows.text import MAX_SMS_CHARACTERS, clean_text
-from callflows.web.console.console_access import choose_next_path, read_page_address
+from callflows.web.console.console_access import choose_next_path
+from callflows.web.console.page_rendering import format_caller
 from callflows.web.console.recording_audio import RecordingFetcher
 from callflows.web.journal_lists import DEFAULT_LISTED_ROWS, ask_journal, read_page_cursor, write_page_cursor
 
@@ -33,6 +34,7 @@ _MISSED_ENDINGS: Final = ("nobody-answered", "no-message", "hung-up-in-menu", "h
 _MISSED_DAYS: Final = 7
 _MAX_CONVERSATION: Final = 200
 _SECONDS_PER_DAY: Final = 86_400
+_NOTE: Final = "note"
 
 
 def add_inbox_pages(console: Console) -> None:
@@ -42,8 +44,7 @@ def add_inbox_pages(console: Console) -> None:
     console.add_page("/texts/{ours}/{other}", pages.show_conversation)
     console.add_page("/texts/{ours}/{other}", pages.send_reply, "operate", ["POST"])
     console.add_page("/recordings/{recording}/sound", pages.play_recording)
-    console.add_page("/inbox/{kind}/{id}/handled", pages.set_handled, "operate", ["POST"])
-    console.add_page("/inbox/{kind}/{id}/notes", pages.add_note, "operate", ["POST"])
+    console.add_page("/inbox/{kind}/{id}", pages.change_thing, "operate", ["POST"])
 
 
 class _InboxPages:
@@ -83,10 +84,30 @@ class _InboxPages:
             state=state,
             rows=shown,
             more=more,
-            here=read_page_address(request),
+            changed=await self._describe_change(request),
+            here=_read_address_without_change(request),
             zone_of=self._console.find_zone_name,
             zone_of_number=self._console.find_zone_of_number,
         )
+
+    async def _describe_change(self, request: Request) -> dict[str, Any] | None:
+        """Describe the voicemail or text that was just marked, as it is now; None if there is none."""
+        kind, _, id_ = request.query_params.get("changed", "").partition(" ")
+        one = InboxFilter(id=id_, limit=1)
+        if kind == VOICEMAIL_KIND:
+            rows = await ask_journal(self._journal.list_voicemails(one))
+        else:
+            rows = await ask_journal(self._journal.list_messages(one)) if kind == MESSAGE_KIND else []
+        if not id_ or not rows:
+            return None
+        who = rows[0].get("name") or format_caller(rows[0]["from"])
+        return {
+            "kind": kind,
+            "id": id_,
+            "words": f"{'voicemail' if kind == VOICEMAIL_KIND else 'text'} of {who}",
+            "is_handled": bool(rows[0]["handled_at"]),
+            "has_note": "noted" in request.query_params,
+        }
 
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
@@ -157,25 +178,34 @@ class _InboxPages:
         range_header = request.headers.get("range", "")
         return await self._fetcher.serve_recording(request.path_params["recording"], url, range_header)
 
-    async def set_handled(self, request: Request, session: ConsoleSession) -> Response:
+    async def change_thing(self, request: Request, session: ConsoleSession) -> Response:
+        """Store a typed note, and mark a voicemail or a text as handled or new: whatever the button, no note is lost."""
         fields = await self._console.access.read_form(request, session)
         kind, id_ = await self._require_thing(request)
+        action, text = fields.get("do", ""), fields.get("text", "").strip()
+        if action not in (_NOTE, *INBOX_STATES):
+            raise HTTPException(400, f"do: use {_NOTE}, {' or '.join(INBOX_STATES)}")
         change = self._console.access.build_person_change(request, session.user)
-        await ask_journal(self._journal.set_handled(kind, id_, change, handled=fields.get("handled") == "yes"))
-        return self._console.redirect(choose_next_path(fields.get("next")).removeprefix("/console"))
-
-    async def add_note(self, request: Request, session: ConsoleSession) -> Response:
-        fields = await self._console.access.read_form(request, session)
-        kind, id_ = await self._require_thing(request)
-        try:
-            change = self._console.access.build_person_change(request, session.user)
-            await ask_journal(self._journal.add_note(kind, id_, change, fields.get("text", "")))
-        except JournalRejectionError as error:
-            raise HTTPException(400, f"The note was not stored: {error}.") from None
-        return self._console.redirect(choose_next_path(fields.get("next")).removeprefix("/console"))
+        if text or action == _NOTE:
+            try:
+                await ask_journal(self._journal.add_note(kind, id_, change, text))
+            except JournalRejectionError as error:
+                raise HTTPException(400, f"The note was not stored: {error}.") from None
+        page = choose_next_path(fields.get("next")).removeprefix("/console")
+        if action == _NOTE:
+            return self._console.redirect(f"{page}#{kind}-{id_}")
+        await ask_journal(self._journal.set_handled(kind, id_, change, handled=action == "handled"))
+        told = urlencode({"changed": f"{kind} {id_}", **({"noted": "yes"} if text else {})})
+        return self._console.redirect(f"{page}{'&' if '?' in page else '?'}{told}")
 
     async def _require_thing(self, request: Request) -> tuple[str, str]:
         kind, id_ = request.path_params["kind"], request.path_params["id"]
         if kind not in (VOICEMAIL_KIND, MESSAGE_KIND) or not await ask_journal(self._journal.has_thing(kind, id_)):
             raise HTTPException(404, "There is no such voicemail or text. It may have been erased.")
         return kind, id_
+
+
+def _read_address_without_change(request: Request) -> str:
+    """Return the address of the page, without what it says about the last change."""
+    url = request.url.remove_query_params(["changed", "noted"])
+    return f"{url.path}?{url.query}" if url.query else url.path

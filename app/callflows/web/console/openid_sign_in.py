@@ -41,7 +41,14 @@ SIGNING_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512
 
 
 class OpenIDError(CallflowsError):
-    """The provider cannot be reached, or its answer must not be believed; the message is for the person who signs in."""
+    """The provider cannot be reached, or its answer must not be believed; the message is for the person who signs in.
+
+    ``status`` is that of the page if it is not the usual one of the step.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class OpenIDAttempt(NamedTuple):

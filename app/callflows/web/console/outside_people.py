@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from callflows.settings import EVERYBODY_ROLE
 from callflows.text import MAX_FIELD_CHARACTERS
 from callflows.web.console.console_accounts import CONSOLE_ROLES, ConsoleUser
 from callflows.web.console.openid_sign_in import OpenIDProvider, hash_openid_settings
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from callflows.settings import Settings
     from callflows.web.console.console_sessions import SignedSession
     from callflows.web.request_trust import RequestTrust
-
-
-EVERYBODY: Final = "*"
-"""The entry of the table of roles for everybody who is signed in."""
 
 
 class OutsidePeople:
@@ -45,7 +42,8 @@ class OutsidePeople:
         values = claims.get(self._role_claim)
         groups = [values] if isinstance(values, str) else values if isinstance(values, list) else []
         role = self._choose_role(map(str, groups), [subject, email])
-        name = _clean_name(email or str(claims.get("preferred_username") or subject))
+        # Not preferred_username: the person may choose it, and would change things under another's name.
+        name = _clean_name(email or subject)
         return ConsoleUser(name, role, self._openid_stamp, "openid") if role and name else None
 
     def restore_user(self, signed: SignedSession, scope: Scope) -> ConsoleUser | None:
@@ -76,10 +74,10 @@ class OutsidePeople:
     def _choose_role(self, groups: Iterable[str], names: Iterable[str]) -> str:
         """Return the highest role of a person's groups and names; empty if none of them has one."""
         known = [*CONSOLE_ROLES]
-        # Without a table only groups count: a person who is named "author" is none for that.
-        values = (*groups, *names, EVERYBODY) if self._roles else groups
-        table = self._roles or {role: role for role in known}
-        roles = [table[value] for value in values if value and value in table]
+        # A person who is named as a group has no role of the group for that, and none is named "*".
+        entries = [*(f"group:{group}" for group in groups), *(f"user:{name}" for name in names if name), EVERYBODY_ROLE]
+        table = self._roles or {f"group:{role}": role for role in known}
+        roles = [table[entry] for entry in entries if entry in table]
         return max(roles, key=known.index, default="")
 
 

@@ -101,3 +101,14 @@ if (draft) {
     if (isChanged) navigator.sendBeacon(draft.action, listFields());
   });
 }
+
+// A recording that cannot be played: the answer of the server says why.
+document.addEventListener("error", (event) => {
+  if (event.target.tagName !== "AUDIO") return;
+  const player = event.target, problem = player.parentElement.querySelector(".sound-problem");
+  const tell = (why) => { problem.textContent = why; problem.hidden = false; player.hidden = true; };
+  fetch(player.src).then((reply) => reply.ok ? "This browser cannot play the recording." : reply.text().then((page) => {
+    const words = new DOMParser().parseFromString(page, "text/html").querySelector("main h1 + p");
+    return words ? words.textContent : "The recording cannot be played.";
+  })).then(tell, () => tell("The recording cannot be played: the server does not answer."));
+}, true);
