@@ -27,6 +27,9 @@ def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
     page.keyboard.press("Enter")
     page.get_by_role("row", name=re.compile("Bo Chen")).get_by_role("link").click()
     assert page.get_by_role("heading", level=1).inner_text() == "Bo Chen"
+    assert re.match(
+        r"Went to voicemail because nobody answered at support for \d+ s\.", page.locator(".notice").inner_text()
+    )
     heard = page.locator(".heard li").all_inner_texts()
     assert any("Welcome to Acme, Bo Chen." in words for words in heard)
     assert any("pressed 2" in words for words in heard)
@@ -62,7 +65,7 @@ def test_pages_can_be_read_without_javascript(visit):
     page.locator("a.row").click()
     assert "pressed 2" in page.locator(".heard").inner_text()
     page.get_by_role("link", name="Why").click()
-    assert "hours.office" in page.locator(".entries").inner_text()
+    assert re.search(r"no because office was open: on \w+day it is open 00:00-24:00", page.locator(".entries").inner_text())
 
 
 def test_a_live_call_appears_moves_and_ends(visit, world):
@@ -96,6 +99,9 @@ def test_a_voicemail_is_noted_and_handled_and_a_viewer_may_do_neither(visit):
     page.goto("/console/inbox")
     first = page.locator(".inbox li").first
     who = first.locator(".caller").inner_text()
+    reasons = page.locator(".inbox").inner_text()
+    assert "Went to voicemail because the caller pressed 0." in reasons
+    assert "Went to voicemail because sales was busy." in reasons
     first.locator("audio").evaluate("player => player.play().catch(() => {})")
     first.get_by_role("alert").get_by_text("The recording cannot be fetched: ").wait_for()
     first.get_by_label("Note").fill("called back")

@@ -359,6 +359,53 @@ def test_a_story_without_reports_says_that_it_tells_only_what_was_sent(line):
     assert {words["sure"] for words in load_call_story(line.store, "one")["heard"]} == {False}
 
 
+REASONS = """\
+numbers: rest
+timezone: America/New_York
+hours:
+  office: {mon: "HOURS"}
+nodes:
+  start:
+    - goto: menu
+      when: hours.office.open
+    - goto: message
+  menu:
+    - menu: {prompt: Press 1., keys: {1: sales, 0: message}, attempts: 2, otherwise: message}
+  sales:
+    - dial: {to: +12015550188, timeout: 25s, no_answer: message}
+  message:
+    - voicemail: {greeting: Please leave a message.}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hours", "reports", "why"),
+    [
+        ("10:00-11:00", [], "Went to voicemail because office was closed: on Monday it is open 10:00-11:00."),
+        ("00:00-24:00", ["Gather[2].DTMF[1].Say[0]"], "Went to voicemail because the caller pressed 0."),
+        (
+            "00:00-24:00",
+            ["-Gather[2]", "Say[3]", "-Gather[4]", "Say[5]"],
+            "Went to voicemail because no key was pressed (2 times).",
+        ),
+        (
+            "00:00-24:00",
+            ["-Gather[2].DTMF[0].Dial[0]", "Gather[2].DTMF[0].Dial[0].Error[1].Say[0]"],
+            "Went to voicemail because nobody answered at sales.",
+        ),
+    ],
+)
+def test_one_sentence_says_why_a_call_went_to_voicemail(line, hours, reports, why):
+    line = Line(line.store, REASONS.replace("HOURS", hours))
+    line.answer(BEGAN)
+    steps = [executed(path.lstrip("-"), BEGAN + 5 + number, success=path[0] != "-") for number, path in enumerate(reports)]
+    over = ended()
+    records = [{"uuid": "r", "url": "https://records.invalid/r.wav", "duration": 41}]
+    over = over._replace(call=CallEntity({**over.call.raw, "records": records}))
+    line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), *steps, over)
+    assert load_call_story(line.store, "one")["call"]["why"] == why
+
+
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_the_journal_derives_the_ending_of_a_call_by_itself_also_after_it_was_killed(tmp_path, line, is_killed):
     journal = Journal(SqlStore(f"sqlite:///{line.store.sqlite_file}"), Spool(tmp_path / "spool"), describe_decisions)

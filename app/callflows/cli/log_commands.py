@@ -229,6 +229,8 @@ def _format_story(story: dict[str, Any], zone_name: str, *, shows_documents: boo
     who = f"{call['from'] or 'anonymous'} to {call['number']}"
     yield f"{shlex.quote(call['id'])}: {who}, {call['outcome_text'] or 'outcome unknown'}{ended}{cause}"
     yield f"  began {format_local_time(call['started'] or '', zone_name, '%Y-%m-%d %H:%M:%S') or 'at an unknown time'}"
+    if call["why"]:
+        yield from textwrap.wrap(f"why   {call['why']}", 80, initial_indent="  ", subsequent_indent=" " * 8)
     yield from _format_path(story["path"])
     yield from _format_heard(story)
     for leg in story["legs"]:

@@ -18,6 +18,7 @@ from callflows.errors import CallflowsError
 from callflows.journal.call_ending import CallEnding
 from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_path import MAX_CLOCK_SKEW_SECONDS
+from callflows.journal.ending_reasons import explain_ending
 from callflows.journal.heard_words import tell_as_heard
 from callflows.journal.recording_transcripts import pair_transcripts
 from callflows.journal.state_order import remove_rank, split_hangup_cause
@@ -81,8 +82,9 @@ def name_story_parties(story: dict[str, Any], outlines: FlowOutlines) -> None:
     outline = outlines.find_outline(story["call"]["flow"])
     answered_by = story["call"]["answered_by"]
     if answered_by:
-        name = outline.name_party(answered_by)
-        story["call"]["outcome_text"] = story["call"]["outcome_text"].replace(answered_by, name or answered_by)
+        name = outline.name_party(answered_by) or answered_by
+        for field in ("outcome_text", "why"):
+            story["call"][field] = story["call"][field].replace(answered_by, name)
     for entry in story["story"]:
         if "branches" in entry:
             entry["node"] = outline.follow_branches(entry["node"], entry.pop("branches"))
@@ -121,9 +123,9 @@ def format_moment(at: float | None) -> str | None:
 def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dict[str, Any]:
     """Build the story: an object with ``call``, ``legs``, ``path``, ``heard`` and ``story``.
 
-    ``call`` is a row of the call log with ``name, app, attestation, answered_by``. Each of ``legs`` is such a row with the
-    dialled number in ``to``. ``path`` lists the nodes that the call came to, ``heard`` what the caller
-    heard and pressed (see ``tell_as_heard``). ``story`` lists the entries, oldest first,
+    ``call`` is a row of the call log with ``name, app, attestation, answered_by, why``. Each of ``legs``
+    is such a row with the dialled number in ``to``. ``path`` lists the nodes that the call came to, ``heard`` what the
+    caller heard and pressed (see ``tell_as_heard``). ``story`` lists the entries, oldest first,
     each with ``at`` and ``what``.
     """
     facts = derive_call_facts(stored, shortest_message_seconds)
@@ -131,6 +133,7 @@ def build_call_story(stored: StoredCall, shortest_message_seconds: float) -> dic
     call = build_call_log_row({**stored.call, **counts, "ending": facts.ending})
     call |= {name: stored.call[name] or "" for name in ("name", "app", "attestation")}
     call["answered_by"] = facts.ending.party
+    call["why"] = explain_ending(stored, facts)
     legs = build_leg_rows(stored)
     call["notes"] = [build_note(note) for note in stored.notes]
     path = [_build_visit_fields(visit, stored) for visit in facts.visits]

@@ -164,11 +164,15 @@ def _get_text(element: Element) -> str:
     return " ".join(str(element.attributes.get(positional.name, "")).split()) if positional is not None else ""
 
 
+def find_platform_cause(step: Mapping[str, Any]) -> str:
+    """Return the cause of a failed dial in plain words, as ``user busy``; empty if Opentact named none."""
+    cause = _PLATFORM_CAUSE.search(str(step.get("reason") or ""))
+    return cause[1].replace("_", " ").lower() if cause else ""
+
+
 def _describe_dial(dial: Element, step: Mapping[str, Any]) -> str:
     targets = ", ".join(_get_text(child) for child in dial.children if isinstance(child, To))
     if step.get("success") is False:
-        reason = " ".join(str(step.get("reason") or "").split())
-        cause = _PLATFORM_CAUSE.search(reason)
-        reason = cause[1].replace("_", " ").lower() if cause else reason
+        reason = find_platform_cause(step) or " ".join(str(step.get("reason") or "").split())
         return f"rang {targets}: nobody answered{f' ({reason})' if reason else ''}"
     return f"rang {targets}: answered" if step else f"rings {targets}"

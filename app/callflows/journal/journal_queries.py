@@ -264,6 +264,11 @@ class JournalQueries:
         """Return the nodes that calls came to, by call. Raises JournalUnavailableError."""
         return await self._run_query(self._store.run_reading, sql_queries.query_paths, call_ids)
 
+    async def explain_endings(self, call_ids: Sequence[str]) -> dict[str, str]:
+        """Return by call why it ended as it did. Raises JournalUnavailableError."""
+        shortest = self.shortest_message_seconds
+        return await self._run_query(self._store.run_reading, sql_queries.query_ending_reasons, call_ids, shortest)
+
     async def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
         """List the changes of a thing with some actions, newest first. Raises JournalUnavailableError."""
         return await self._run_query(self._store.run_reading, inbox.query_audit_rows, actions, key)

@@ -18,6 +18,8 @@ from callflows.journal.call_derivation import (
     group_rows,
 )
 from callflows.journal.call_ending import ENDING_WORDS, UNREPORTED, CallEnding
+from callflows.journal.call_facts import derive_call_facts
+from callflows.journal.ending_reasons import explain_ending
 from callflows.journal.execution_rows import merge_stored_log
 from callflows.journal.id_collation import as_merged_text
 from callflows.journal.journal_tables import (
@@ -366,6 +368,18 @@ def query_stored_calls(connection: Connection, calls: Sequence[JournalRow]) -> I
             notes=notes.get(id_, ()),
             files=files,
         )
+
+
+def query_ending_reasons(
+    connection: Connection, call_ids: Sequence[str], shortest_message_seconds: float
+) -> dict[str, str]:
+    """Return one sentence by call why it ended as it did (see ``explain_ending``)."""
+    query = select(CALLS_TABLE).where(CALLS_TABLE.c.id.in_(call_ids))
+    stored_calls = query_stored_calls(connection, fetch_all_rows(connection, query)) if call_ids else ()
+    return {
+        stored.call["id"]: explain_ending(stored, derive_call_facts(stored, shortest_message_seconds))
+        for stored in stored_calls
+    }
 
 
 def _query_file_names(connection: Connection, versions: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:

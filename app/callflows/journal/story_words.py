@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
 
+from callflows.journal.ending_reasons import describe_condition
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 _REPORT_DUPLICATES: Final = {"record": "recorded", "transcript": "transcribed", "sms": "message"}
 """Words in the kinds of reports, with the story entry for the same fact."""
+_CONDITION_RESULTS: Final = {"True": "yes", "False": "no"}
 
 
 def skip_repeated_entries(story: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -50,11 +53,11 @@ def describe_story_entry(entry: Mapping[str, Any]) -> str:
 
 
 def _describe_decision(entry: Mapping[str, Any]) -> str:
-    values = ", ".join(f"{name} = {value!r}" for name, value in entry["values"].items())
-    because = f" because {values}" if values else ""
+    because = f" because {describe_condition(entry)}" if entry["values"] else ""
     more = f" {entry['detail']}" if entry.get("detail") else ""
     place = f"{entry['node']}, step {entry['step'] + 1}"
-    return f"{place}: {entry['step_key']} {entry['rule']}: {entry['outcome']}{because}{more}"
+    outcome = _CONDITION_RESULTS.get(str(entry["outcome"]), entry["outcome"])
+    return f"{place}: {entry['step_key']} {entry['rule']}: {outcome}{because}{more}"
 
 
 def _describe_fallback_cause(entry: Mapping[str, Any]) -> str:

@@ -83,6 +83,9 @@ class _InboxPages:
             box=box,
             state=state,
             rows=shown,
+            reasons=await ask_journal(self._journal.explain_endings(sorted({row["call"] for row in shown})))
+            if box == "voicemails"
+            else {},
             more=more,
             changed=await self._describe_change(request),
             here=_read_address_without_change(request),

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from callflows.flows.authoring.svg_drawing import PICTURE_RULES
 from callflows.flows.source.time_zones import convert_to_local_time
+from callflows.journal.ending_reasons import describe_hangup_cause
 from callflows.telephony.phone_numbers import format_international
 from callflows.web.console.vendored_scripts import VENDORED_SCRIPTS
 
@@ -79,6 +80,7 @@ class PageRenderer:
             "duration": format_clock_duration,
             "local": format_clock,
             "day": format_day,
+            "hangup_cause": describe_hangup_cause,
             "group_by_day": group_by_day,
         }
 
