@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import sqlite3
 from html import unescape
 
 import pytest
@@ -12,6 +14,7 @@ from plain_browser import PASSWORD, Browser, ConsoleInstallation
 from pydantic import SecretStr
 
 from callflows.journal.flow_history import GO_LIVE_ACTION
+from callflows.web.console.console_accounts import SHARED_NAME, write_console_user
 
 FLOW = """\
 numbers: +12015550123
@@ -60,6 +63,33 @@ def at(begin: str, *path: str | int) -> str:
     return f"{begin} {json.dumps(path)}"
 
 
+def press(author: Browser, do: str, page: str, **changed: str) -> str:
+    """Press a button of a draft's page; return the address to which it leads."""
+    reply = author.ask(PAGE, {**read_fields(page), **changed, "do": do})
+    assert reply.status_code == 303, unescape(reply.text)
+    return reply.headers["location"]
+
+
+def go_live(author: Browser, fields: dict[str, str]):
+    """Send a draft to go live, and answer the question."""
+    reply = author.ask(PAGE, {**fields, "do": "live"})
+    assert reply.headers["location"] == f"{PAGE}/live", reply.text
+    return author.ask(f"{PAGE}/live", read_hidden_fields(author.ask(f"{PAGE}/live").text, "digest", "draft"))
+
+
+def store_version_before(installation: ConsoleInstallation, source: str, since: float) -> None:
+    """Store the version that was live before the last change, as a running server does."""
+    with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
+        (version,) = database.execute("SELECT before FROM audit ORDER BY at DESC LIMIT 1").fetchone()
+        row = ("desk", version, "desk.yaml", source, since, since)
+        database.execute("INSERT INTO versions (flow, version, file, source, since, until) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def read_hidden_fields(page: str, *names: str) -> dict[str, str]:
+    """The fields of a form without a text, and the token."""
+    return {name: re.search(rf'name="{name}" value="([^"]*)"', page)[1] for name in ("form_token", *names)}
+
+
 @pytest.mark.parametrize(
     ("fields", "gone", "new"),
     [
@@ -99,14 +129,14 @@ def at(begin: str, *path: str | int) -> str:
 )
 def test_people_and_dates_are_changed_by_the_form_and_only_their_lines(installation, author, fields, gone, new):
     page = author.ask(PAGE).text
-    reply = author.ask(PAGE, {**read_fields(page), **fields, "do": "live"})
-    assert reply.status_code == 303, unescape(reply.text)
+    assert go_live(author, {**read_fields(page), **fields}).status_code == 303
     assert (installation.flows / "desk.yaml").read_text() == FLOW.replace(gone, new)
 
 
 def test_half_of_a_date_with_hours_is_refused_in_words(author):
     fields = {**read_fields(author.ask(PAGE).text), at("date", "hours", "office", "open"): "2026-12-19", "do": "live"}
-    assert "needs both: the date, and its hours" in author.ask(PAGE, fields).text
+    assert author.ask(PAGE, fields).headers["location"] == PAGE
+    assert "needs both: the date, and its hours" in author.ask(PAGE).text
 
 
 def test_a_file_with_crlf_keeps_it(installation, author):
@@ -114,25 +144,132 @@ def test_a_file_with_crlf_keeps_it(installation, author):
     file.write_bytes(FLOW.replace("\n", "\r\n").encode())
     fields = read_fields(author.ask(PAGE).text)
     changed = fields["source"].replace("Goodbye.", "So long.").replace("\r\n", "\n").replace("\n", "\r\n")
-    assert author.ask(PAGE, {**fields, "source": changed, "do": "live"}).status_code == 303
+    assert go_live(author, {**fields, "source": changed}).status_code == 303
     assert file.read_bytes() == FLOW.replace("Goodbye.", "So long.").replace("\n", "\r\n").encode()
 
 
 def test_a_draft_is_rung_key_by_key_and_its_call_becomes_a_test_of_it(installation, author):
-    fields = read_fields(author.ask(PAGE).text)
-    fields["source"] = fields["source"].replace("For sales press 1.", "Press 1 to buy.")
-    page = author.ask(
-        "/console/flows/desk/ring", {**fields, "from": "+12015550902", "name": "", "at": "2026-11-23 10:00"}
-    ).text
+    page = author.ask(PAGE).text
+    source = read_fields(page)["source"].replace("For sales press 1.", "Press 1 to buy.")
+    ring = press(author, "ring", page, source=source)
+    call = "from=%2B12015550902&at=2026-11-23+10:00"
+    page = author.ask(f"{ring}?{call}").text
     assert all(part in page for part in ("Ring the draft of desk", "Press 1 to buy.", 'name="acts" value="1"'))
-    page = author.ask("/console/flows/desk/ring", {**read_fields(page), "acts": "1n"}).text
+    page = author.ask(f"{ring}?{call}&acts=1n").text
     assert "The call is over" in page
-    draft = read_fields(author.ask("/console/flows/desk/ring", {**read_fields(page), "make_test": "1n"}).text)["source"]
+    test = {**read_hidden_fields(page), "from": "+12015550902", "at": "2026-11-23 10:00", "make_test": "1n"}
+    assert author.ask(ring, test).headers["location"] == PAGE
+    draft = read_fields(author.ask(PAGE).text)["source"]
     assert "Press 1 to buy." in draft
     assert "tests:\n  - name: a call comes to start, sales, end\n    at: 2026-11-23 10:00:00-05:00" in draft.replace(
         "'", ""
     )
     assert "Press 1 to buy." not in (installation.flows / "desk.yaml").read_text()
+
+
+def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation, author):
+    page = author.ask(PAGE).text
+    assert "The file as it is." in page
+    assert press(author, "check", page, source=FLOW.replace("Goodbye.", "So long.")) == PAGE
+    page = author.ask(PAGE).text
+    assert all(
+        words in page for words in ("No mistake was found.", "Your draft of", "Callers do not hear it yet.", "So long.")
+    )
+    assert "your draft of" in author.ask("/console/flows").text
+    assert "Go on with it" in author.ask("/console/flows/desk").text
+    write_console_user(installation.people, "olga", "author", PASSWORD)
+    other = Browser(installation.app)
+    other.sign_in("olga")
+    assert "So long." not in other.ask(PAGE).text
+    assert f"draft of {SHARED_NAME}" in other.ask("/console/flows").text
+    assert press(author, "discard", page) == PAGE
+    assert "The file as it is." in author.ask(PAGE).text
+    assert "draft of" not in author.ask("/console/flows").text
+
+
+def test_what_is_typed_is_kept_by_the_script_of_the_page_and_a_half_value_is_told(author):
+    fields = {**read_fields(author.ask(PAGE).text), "do": "keep"}
+    assert author.ask(PAGE, fields).json() == {"words": "The file as it is."}
+    typed = {**fields, "source": FLOW.replace("Goodbye.", "So lo")}
+    assert re.fullmatch(r"Kept at \d\d:\d\d\. Callers do not hear it yet\.", author.ask(PAGE, typed).json()["words"])
+    typed[at("date", "hours", "office", "open")] = "2026-12-19"
+    assert "but for a value: a date with hours of its own needs both" in author.ask(PAGE, typed).json()["words"]
+    assert "So lo" in read_fields(author.ask(PAGE).text)["source"]
+
+
+def test_before_a_draft_goes_live_the_change_is_shown_and_asked_about_and_afterwards_it_can_be_undone(installation, author):
+    file = installation.flows / "desk.yaml"
+    question = press(author, "live", author.ask(PAGE).text, source=FLOW.replace("Goodbye.", "So long."))
+    assert question == f"{PAGE}/live"
+    page = unescape(author.ask(question).text)
+    assert all(
+        part in page
+        for part in (
+            "1 line of end.",
+            "<del>Goodbye.</del>",
+            "<ins>So long.</ins>",
+            "-    - say: Goodbye.",
+            "+    - say: So long.",
+        )
+    )
+    assert file.read_text() == FLOW
+    asked = read_hidden_fields(page, "digest", "draft")
+    assert author.ask(question, {**asked, "draft": "another"}).headers["location"] == f"{question}?again"
+    assert "since you were asked" in author.ask(f"{question}?again").text
+    landed = author.ask(question, asked).headers["location"]
+    assert file.read_text() == FLOW.replace("Goodbye.", "So long.")
+    store_version_before(installation, FLOW, 1.0)
+    page = author.ask(landed).text
+    assert all(part in page for part in ("Live now:", "1 line of end", "✓ live now"))
+    assert "Your draft" not in page
+    undo = re.search(r'action="([^"]*/rollback)"', page)[1]
+    assert author.ask(undo, {**read_hidden_fields(page), "digest": "of an older file"}).status_code == 409
+    assert author.ask(undo, read_hidden_fields(page, "digest")).headers["location"] == landed
+    assert file.read_text() == FLOW
+    store_version_before(installation, FLOW.replace("Goodbye.", "So long."), 2.0)
+    page = author.ask(landed).text
+    first, second = re.findall(r"<tr( class=\"current\")?><td", page)
+    assert (first, bool(second)) == ("", True)
+    assert all(part in page for part in ("Live again:", "live again <time"))
+
+
+def test_a_draft_of_a_file_that_has_changed_says_so_and_shows_the_difference(installation, author):
+    file = installation.flows / "desk.yaml"
+    press(author, "check", author.ask(PAGE).text, source=FLOW.replace("Goodbye.", "So long."))
+    file.write_text(FLOW.replace("# Ann first", "# Ann always"))
+    page = unescape(author.ask(PAGE).text)
+    assert all(part in page for part in ("The file has changed since you began", "# Ann always", "+    - say: So long."))
+    question = press(author, "live", page)
+    page = author.ask(question).text
+    assert "would take back what others have changed" in page
+    asked = read_hidden_fields(page, "digest", "draft")
+    file.write_text(FLOW.replace("# Ann first", "# Ann again"))
+    assert author.ask(question, asked).headers["location"] == f"{question}?again"
+    assert "# Ann again" in file.read_text()
+
+
+def test_keys_of_a_menu_are_changed_by_the_form_and_the_prompt_that_promises_an_old_one_is_told_beside_it(author):
+    keys = ("nodes", "start", 0, "menu", "keys")
+    page = author.ask(PAGE).text
+    added = {at("key", *keys): "3", at("leads", *keys): "end", at("remove", *keys, "1"): "sales"}
+    press(author, "check", page, **added)
+    page = author.ask(PAGE).text
+    assert FLOW.replace("{1: sales}", "{3: end}") == read_fields(page)["source"]
+    beside = page[page.index("Texts, hours, dates and people") : page.index('id="file"')]
+    assert "tells the caller to press 1" in unescape(beside)
+    for wrong, words in (
+        ({at("key", *keys): "x", at("leads", *keys): "end"}, "no key of a phone"),
+        ({at("key", *keys): "4"}, "both"),
+    ):
+        press(author, "check", page, **wrong)
+        assert words in author.ask(PAGE).text
+
+
+def test_braces_of_a_text_are_explained_beside_it(author):
+    braces = FLOW.replace("Goodbye.", "Goodbye, {{ caller.name }}.")
+    assert "are filled in for each call" not in author.ask(PAGE).text
+    press(author, "check", author.ask(PAGE).text, source=braces)
+    assert "are filled in for each call" in author.ask(PAGE).text
 
 
 def test_a_call_of_the_phone_becomes_a_test_that_is_shown_before_it_is_written(installation, author):

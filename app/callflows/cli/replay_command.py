@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 _DEFAULT_CALLS: Final = 10_000
-_PROGRESS_CALLS: Final = 50
+_PROGRESS_CALLS: Final = 10
 """Number of calls between two lines of progress."""
 _LINE_CHARACTERS: Final = 100
 

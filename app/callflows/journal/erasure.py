@@ -22,6 +22,7 @@ from callflows.journal.journal_tables import (
     CAMPAIGN_NUMBERS_TABLE,
     CLAIMS_TABLE,
     COUNTED_TABLE,
+    DRAFTS_TABLE,
     EFFECTS_TABLE,
     ENDINGS_TABLE,
     EVENTS_TABLE,
@@ -53,9 +54,13 @@ _TABLES_OF_CALLS: Final = (
     TURNS_TABLE, EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE, VISITS_TABLE, ENDINGS_TABLE,
     HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE, CAMPAIGN_CALLS_TABLE,
 )  # fmt: skip
+_DATED_TABLES: Final = (
+    MESSAGES_TABLE, CLAIMS_TABLE, HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE, CAMPAIGN_NUMBERS_TABLE, DRAFTS_TABLE,
+)  # fmt: skip
+"""Tables whose rows are erased by their own age, too."""
 _DERIVED_TABLES: Final = (VISITS_TABLE, ENDINGS_TABLE)
 """Tables whose rows follow from those of others, and are not counted for people."""
-_JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload", "elements"})
+_JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload", "elements", "report"})
 _PARENT_CALLS: Final = CALLS_TABLE.alias("parent")
 
 
@@ -73,10 +78,7 @@ def erase_rows_before(connection: Connection, moment: float, limit: int) -> int:
     erased = sum(_erase_calls(connection, [*top, *lost]).values())
     for table in (EVENTS_TABLE, RECORDINGS_TABLE, TRANSCRIPTS_TABLE, EFFECTS_TABLE):
         erased += _erase_some_rows(connection, table, (table.c.call.is_(None)) & (table.c.at < moment), limit)
-    erased += sum(
-        _erase_some_rows(connection, table, table.c.at < moment, limit)
-        for table in (MESSAGES_TABLE, CLAIMS_TABLE, HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE, CAMPAIGN_NUMBERS_TABLE)
-    )
+    erased += sum(_erase_some_rows(connection, table, table.c.at < moment, limit) for table in _DATED_TABLES)
     return erased + _erase_old_versions(connection, moment, limit)
 
 

@@ -21,9 +21,9 @@ FLOW_CHANGE_ACTIONS: Final = (GO_LIVE_ACTION, ROLLBACK_ACTION)
 def describe_flow_versions(
     versions: Sequence[JournalRow], changes: Iterable[JournalRow], live_version: str
 ) -> list[dict[str, Any]]:
-    """Return the versions of a flow, newest first, each with ``who`` made it live, by which ``action``.
+    """Return the versions of a flow, newest first, each with ``who`` made it live last, when (``at``), by which ``action``.
 
-    ``who`` is empty if the file was changed in the folder.
+    These are empty if the file was changed in the folder.
     """
     changes_by_version = {change["after"]: change for change in [*changes][::-1]}
     described = []
@@ -38,6 +38,7 @@ def describe_flow_versions(
                 "is_live": row["version"] == live_version,
                 "who": change["who"] if change is not None else "",
                 "action": change["action"] if change is not None else "",
+                "at": format_moment(change["at"]) if change is not None else "",
             }
         )
     return described

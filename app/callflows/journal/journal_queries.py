@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from callflows.errors import JournalUnavailableError
-from callflows.journal import api_tokens, call_count_store, inbox, opt_out_store, sql_queries
+from callflows.journal import api_tokens, call_count_store, draft_store, inbox, opt_out_store, sql_queries
 from callflows.journal.call_ending import find_stored_message_state, read_recording
 from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.call_story import build_call_log_row
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from callflows.journal.api_tokens import TokenOwner
     from callflows.journal.call_count_store import CountedCall
     from callflows.journal.call_facts import CallFacts
+    from callflows.journal.draft_store import KeptDraft, ListedDraft
     from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import CallFilter, JournalRow, StoredCall, StoredLease
@@ -174,6 +175,26 @@ class JournalQueries:
         """Replace a shared text; return False if it is not ``before`` any more. Raises JournalUnavailableError."""
         return await self._run_query(self._store.replace_shared_text, name, before, text)
 
+    async def store_draft(self, draft: KeptDraft) -> None:
+        """Store the draft of a person. Raises JournalUnavailableError."""
+        await self._run_query(self._store.run_writing, draft_store.store_draft, draft)
+
+    async def store_draft_report(self, draft: KeptDraft, report: str) -> bool:
+        """Store what a trial of a draft has found, see ``draft_store``. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_writing, draft_store.store_draft_report, draft, report)
+
+    async def erase_draft(self, flow: str, who: str) -> None:
+        """Erase the draft of a person. Raises JournalUnavailableError."""
+        await self._run_query(self._store.run_writing, draft_store.erase_draft, flow, who)
+
+    async def load_draft(self, flow: str, who: str) -> KeptDraft | None:
+        """Return the draft of a person; None if there is none. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_reading, draft_store.query_draft, flow, who, time.time())
+
+    async def list_drafts(self) -> list[ListedDraft]:
+        """List the drafts of all people, the newest first. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_reading, draft_store.query_drafts, time.time())
+
     @property
     def shortest_message_seconds(self) -> float:
         """Length in seconds below which a recording is no voicemail."""
@@ -227,6 +248,10 @@ class JournalQueries:
         """Count the ways of calls in a flow, see ``sql_queries``. Raises JournalUnavailableError."""
         return await self._run_query(self._store.run_reading, sql_queries.query_traffic, flow, since)
 
+    async def count_calls_of_nodes(self, flow: str, since: float) -> list[tuple[str, int]]:
+        """Count the calls that came to each node of a flow. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_reading, sql_queries.query_calls_of_nodes, flow, since)
+
     async def count_ending_nodes(self, flow: str, since: float) -> list[tuple[str, str, int]]:
         """Count the calls of a flow by last node and ending. Raises JournalUnavailableError."""
         return await self._run_query(self._store.run_reading, sql_queries.query_ending_nodes, flow, since)
@@ -255,6 +280,10 @@ class JournalQueries:
     async def load_version(self, flow: str, version: str) -> JournalRow | None:
         """Load a version of a flow with its source. Raises JournalUnavailableError."""
         return await self._run_query(self._store.run_reading, sql_queries.query_version, flow, version)
+
+    async def list_version_sources(self, flow: str, limit: int) -> list[JournalRow]:
+        """List the newest versions of a flow with their source. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.run_reading, sql_queries.query_version_sources, flow, limit)
 
     async def find_token_owner(self, token: str) -> TokenOwner | None:
         """Return the owner of a valid token of the HTTP API. Raises JournalUnavailableError."""

@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, 
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0008"
+SCHEMA_HEAD: Final = "0009"
 """Revision of the newest migration."""
 
 
@@ -229,6 +229,19 @@ SHARED_TEXTS_TABLE: Final = Table(
     "shared_texts", JOURNAL_METADATA, Column("name", Text, primary_key=True), Column("text", Text, nullable=False)
 )
 """Texts that all servers share, as the overrides of opening hours."""
+DRAFTS_TABLE: Final = Table(
+    "drafts",
+    JOURNAL_METADATA,
+    Column("flow", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    *_required_texts("base", "digest", "source", "report"),
+)
+"""A person's draft of a flow file. ``base`` is the digest of the file for which it was made, ``digest`` its own.
+
+``report`` is JSON: what the last trial of this text has found, or how far it is.
+"""
+Index("drafts_at", DRAFTS_TABLE.c.at)
 VERSIONS_TABLE: Final = Table(
     "versions",
     JOURNAL_METADATA,

@@ -218,6 +218,14 @@ def query_versions(connection: Connection, flow: str) -> list[JournalRow]:
     return fetch_all_rows(connection, found.where(VERSIONS_TABLE.c.flow == flow) if flow else found)
 
 
+def query_version_sources(connection: Connection, flow: str, limit: int) -> list[JournalRow]:
+    """Return the newest versions of a flow with their source, the newest first."""
+    order = VERSIONS_TABLE.c.since.desc(), VERSIONS_TABLE.c.version
+    return fetch_all_rows(
+        connection, select(VERSIONS_TABLE).where(VERSIONS_TABLE.c.flow == flow).order_by(*order).limit(limit)
+    )
+
+
 def query_version(connection: Connection, flow: str, version: str) -> JournalRow | None:
     mine = (VERSIONS_TABLE.c.flow == flow) & (VERSIONS_TABLE.c.version == version)
     return _fetch_first(connection, select(VERSIONS_TABLE).where(mine))
@@ -270,6 +278,15 @@ def query_traffic(connection: Connection, flow: str, since: float) -> list[tuple
     )
     counted = select(ways.c.came_from, ways.c.node, func.count()).group_by(ways.c.came_from, ways.c.node)
     return [(came_from, node, count) for came_from, node, count in connection.execute(counted)]
+
+
+@allow_slow_statements()
+def query_calls_of_nodes(connection: Connection, flow: str, since: float) -> list[tuple[str, int]]:
+    """Count the calls that came to each node of a flow since a moment; a call counts once, however often it came there."""
+    table = VISITS_TABLE
+    counted = select(table.c.node, func.count(table.c.call.distinct()))
+    found = connection.execute(counted.where(table.c.flow == flow, table.c.at >= since).group_by(table.c.node))
+    return [(node, count) for node, count in found]
 
 
 @allow_slow_statements()

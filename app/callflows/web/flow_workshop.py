@@ -1,6 +1,7 @@
 """Changes of flows while the server runs: drafts, their checks and trials, going live, versions, rolling back.
 
-The HTTP API and the console use the same functions. A draft is only a text until it goes live: nothing of it is stored.
+The HTTP API and the console use the same functions. A draft is only a text here until it goes live; the console keeps
+those of its people by ``KeptDrafts``.
 """
 
 from __future__ import annotations
@@ -173,13 +174,15 @@ class FlowWorkshop:
         changed then, unless the database goes away after the file was written: only the entry in the audit log is missing.
         """
         await self.read_source(flow)
-        versions = await self._journal.list_versions(flow)
+        await self._journal.list_versions(flow)  # without the journal nothing is changed
+        flow_before = self._get_flow_book().flows.get(flow)
         draft, before = await asyncio.to_thread(
             check_and_publish, self._folder, self._options, flow, text, expected_digest, self._refresh_flow_book
         )
         await asyncio.to_thread(self._refresh_flow_book)  # so that the next page shows the file as it is
         version = draft.flow.version if draft.flow is not None else ""
-        live = versions[0]["version"] if versions else ""
+        # Not the newest version: an earlier one may have been made live again.
+        live = flow_before.version if flow_before is not None else ""
         await self._journal.add_audit_row(change, action, flow, live, version)
         return PublishedDraft(version, hash_flow_text(text), before)
 

@@ -40,8 +40,9 @@ class ValueEdit(NamedTuple):
 
 
 class EditableValue(NamedTuple):
-    """A value that people change without seeing YAML. ``kind``: text, hours, dates, members.
+    """A value that people change without seeing YAML. ``kind``: text, hours, dates, members, key.
 
+    The value of a ``key`` of a menu is the node to which it leads.
     ``value`` is a text, or a list of texts.
     """
 
@@ -52,15 +53,23 @@ class EditableValue(NamedTuple):
 
 
 def list_editable_values(text: str) -> list[EditableValue]:
-    """Return the texts that callers hear, opening hours, dates and members of groups, in the order of the file."""
+    """Return the texts, keys of menus, hours, dates and members of groups, in the order of the file."""
     report = ProblemReport("")
     data = read_yaml(text.encode(), report)
     if not isinstance(data, dict):
         return []
     found = [*_walk_hours(data), *_walk_groups(data), *_walk_texts(data.get("nodes"), ("nodes",))]
     found += _walk_texts(data.get("fallback"), ("fallback",))
+    found += _walk_menus(data.get("nodes"), ("nodes",))
     lines = ((kind, path, value, _find_line(path, report)) for kind, path, value in found)
     return sorted((EditableValue(*fields) for fields in lines), key=lambda value: value.line)
+
+
+def list_node_names(text: str) -> list[str]:
+    """Return the names of the nodes of a flow file, in its order; none if the text is no flow file."""
+    data = read_yaml(text.encode(), ProblemReport(""))
+    nodes = data.get("nodes") if isinstance(data, dict) else None
+    return [*nodes] if isinstance(nodes, dict) else []
 
 
 def _find_line(path: tuple[str | int, ...], report: ProblemReport) -> int:
@@ -105,6 +114,17 @@ def _walk_texts(data: Any, path: tuple[str | int, ...]) -> Iterator[_FoundValue]
                 yield "text", here, value
         else:
             yield from _walk_texts(value, here)
+
+
+def _walk_menus(data: Any, path: tuple[str | int, ...]) -> Iterator[_FoundValue]:  # noqa: ANN401 - a part of the file
+    """Yield the keys of menus that lead to a node by its name."""
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for name, value in parts:
+        here = (*path, name)
+        if path[-1:] == ("menu",) and name == "keys" and isinstance(value, dict):
+            yield from (("key", (*here, key), target) for key, target in value.items() if isinstance(target, str))
+        else:
+            yield from _walk_menus(value, here)
 
 
 def edit_values(text: str, edits: Sequence[ValueEdit]) -> str:

@@ -83,8 +83,9 @@ def check_flow_graph(flow: CompilingFlow) -> None:
         unreachable = flow.graph.find_unreachable_nodes(START_NODE, *sorted(flow.find_entered_nodes()))
     for node in unreachable:
         if node in file.nodes and not report.is_included(("nodes", node)) and not doubted.is_uncertain(node):
-            message = f"nothing leads to the node {node!r}"
-            report.warning(("nodes", node), "unreachable-node", message, "a goto is missing, or it can go", key=True)
+            message = f"no call ever comes to the node {node!r}: no key and no step leads there"
+            fix = "lead there by a key of a menu or by a goto, or take the node out"
+            report.warning(("nodes", node), "unreachable-node", message, fix, key=True)
     if flow.dialect == "classic" and file.auto_answer == "true":
         message = "auto_answer: the classic dialect has no Answer, so none is written"
         fix = "let the app answer by itself, or use the reference dialect"

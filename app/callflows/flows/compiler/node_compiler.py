@@ -139,7 +139,10 @@ class NodeCompiler:
     def _report_unreachable_step(self, step: object, path: SourcePath) -> None:
         """Report an unreachable step, and further problems in the step."""
         self.report.error(
-            path, "after-the-end", "this step is never reached", "the flow has gone elsewhere, or ended, before it"
+            path,
+            "after-the-end",
+            "no call ever comes to this step: the steps before it end the call or lead elsewhere",
+            "put it before them, or take it out",
         )
         self._check_ignored_step(step, path)
 

@@ -215,7 +215,7 @@ def _read_window(
             report.error(path, "hours-window", f"{key}: has no hours", fix)
             return None
         fix = "write closed, alone" if text.lower() == "closed" else _suggest_windows(text) or _WINDOW_FIX
-        report.error(path, "hours-window", f"{key}: {text!r} is no window", fix)
+        report.error(path, "hours-window", f"{key}: {text!r} are no opening hours", fix)
         return None
     begins, ends = found
     afternoon = order.find_afternoon_after(found)

@@ -179,7 +179,7 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
         position = found.start() if found else min(error.position, len(text) - 1)
         before = text[:position]
         report.positions[()] = SourcePosition(before.count("\n") + 1, position - before.rfind("\n"))
-        report.error((), "yaml", f"this is not YAML: it holds U+{ord(text[position]):04X}", "take it out")
+        report.error((), "yaml", f"the file cannot be read here: it holds U+{ord(text[position]):04X}", "take it out")
         return
     fault = (
         _find_quote_fault(error, text)
@@ -202,7 +202,10 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     elif mark is not None and "cannot start any token" in yaml_message and text[mark.index : mark.index + 1] in _TEXT_SIGNS:
         sign = text[mark.index]
         problem, fix = f"no text begins with {sign} without quotes", f'quote the text, as "{sign}…"'
-    report.error((), "yaml", f"this is not YAML: {problem}", fix)
+    words = next((words for known, words in _YAML_ERROR_WORDS.items() if known in yaml_message), problem)
+    if mark is not None and text[mark.index : mark.index + 1] == "\t":
+        words, fix = "the line begins with a tab", "indent with spaces, not tabs"
+    report.error((), "yaml", f"the file cannot be read here: {words}", fix)
 
 
 _SourceFault: TypeAlias = "tuple[int, int, str, str]"
@@ -334,6 +337,13 @@ _TEXT_SIGNS: Final = frozenset("@`%")
 _UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
 _QUOTE_BRACES_FIX: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
 _QUOTE_HASH_FIX: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
+_YAML_ERROR_WORDS: Final = {
+    "mapping values are not allowed": "there is one colon too many",
+    "did not find expected key": "the line begins further left or right than those to which it belongs",
+    "did not find expected '-' indicator": "a line of a list does not begin with -",
+    "another document": "another file begins in it",
+}
+"""What PyYAML says of frequent mistakes, in words for people."""
 _YAML_ERROR_FIXES: Final = {
     "'\\t'": "indent with spaces, not tabs",
     "a tab character": "indent with spaces, not tabs",

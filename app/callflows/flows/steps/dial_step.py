@@ -396,7 +396,7 @@ class DialStep(FlowStep):
             yield from self._read_computed_target(context, where, target)
             return
         if is_impossible_number(target):
-            message = f"to: {target!r} is a number that no numbering plan has: it can never be rung"
+            message = f"to: {target!r} is no number that exists in any country: it can never be rung"
             context.report.error(where, "dial-target", message, "write all of its digits, as +12015550188")
             return
         if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):

@@ -173,7 +173,7 @@ def check_menu_prompts(
                 if key not in known and not (takes_any_key and len(key) == 1):
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
                     word = {"*": "star", "#": "hash"}.get(key, key)
-                    fix = f"add it under keys, as {word}: NODE, or correct the text; there are {', '.join(keys)}"
+                    fix = f"correct the text, or add the key, as {word}: NODE; the menu has {', '.join(keys) or 'none'}"
                     context.report.warning(part.path, "prompt-key", message, fix)
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 _PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
+_EMPTY_SAY_FIX: Final = "write what is to be said, or take the step out"
 CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
 """Keys for the children of a verb."""
 _ERROR_BRANCH_LABELS: Final[Mapping[type[Element], str]] = {Gather: "no-input", Callback: "fails"}
@@ -65,7 +66,9 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     except VerbBuildError as error:
         # A key that is reported already may be the one that is missing.
         if not any(part is None for part in attributes.values()) and not context.report.has_error_at(path):
-            context.report.error(path, "verb", str(error))
+            is_empty_say = cls is Say and str(error).endswith("needs text")
+            message, fix = ("the text is empty: nothing is said", _EMPTY_SAY_FIX) if is_empty_say else (str(error), "")
+            context.report.error(path, "verb", message, fix)
         return
     if cls in (Call, Geo, Schedule):
         context.document.write_coverage_comment(CONDITION_POINT, path)

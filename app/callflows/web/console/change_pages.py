@@ -1,13 +1,17 @@
-"""Changing a flow without fear: a draft is checked, tested and run on past calls before it goes live; or rolled back."""
+"""Changing a flow without fear: a draft is checked, tested and run on past calls before it goes live; or rolled back.
+
+A draft is kept in the database with each step. Every request that changes something leads to a page that can be opened
+again: neither the way back in the browser nor the menu loses anything.
+"""
 
 from __future__ import annotations
 
-import json
-import time
-from collections import Counter
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse
 
 from callflows.errors import (
     CommandBusyError,
@@ -18,34 +22,42 @@ from callflows.errors import (
     ValueEditError,
 )
 from callflows.flows.authoring.scenario_edits import add_scenario
-from callflows.flows.authoring.value_edits import read_file_data
-from callflows.web.command_process import TriedDraft
+from callflows.journal.call_story import format_moment
 from callflows.web.console.draft_form import apply_form_values, build_value_form, read_draft_text
+from callflows.web.console.impact_trials import BUSY_REFUSAL, ImpactTrials, begin_report, is_lost
+from callflows.web.console.kept_drafts import KeptDrafts
+from callflows.web.console.page_rendering import format_clock
 from callflows.web.console.phone_page import read_phone_fields, render_phone, ring_flow
+from callflows.web.console.text_changes import compare_lines, list_value_changes, summarize_changes
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from callflows.flows.authoring.flow_drafts import CheckedDraft, FlowSource
+    from callflows.journal.draft_store import KeptDraft
     from callflows.web.console.console_frame import Console
     from callflows.web.console.console_sessions import ConsoleSession
+    from callflows.web.console.kept_drafts import OpenDraft
     from callflows.web.flow_workshop import FlowWorkshop
 
 
-_REPLAYED_DAYS: Final = "7d"
-_REPLAYED_SECONDS: Final = 7 * 86_400
-_REPLAYED_CALLS: Final = "200"
+_NO_FINDINGS: Final[Mapping[str, Any]] = {"refusal": "", "patch": "", "notice": "", "tests": None, "impact": None}
 
 
 def add_change_pages(console: Console, workshop: FlowWorkshop) -> None:
-    """Add the page of a draft, the way back to a version, and what would happen now to a past call."""
+    """Add the pages of a draft, the way back to a version, and what would happen now to a past call."""
     pages = _ChangePages(console, workshop)
-    console.add_page("/flows/{flow}/edit", pages.show_file, "author")
-    console.add_page("/flows/{flow}/edit", pages.try_draft, "author", ["POST"])
-    console.add_page("/flows/{flow}/ring", pages.ring_draft, "author", ["POST"])
+    console.add_page("/flows/{flow}/edit", pages.show_draft, "author")
+    console.add_page("/flows/{flow}/edit", pages.take_draft, "author", ["POST"])
+    console.add_page("/flows/{flow}/edit/impact", pages.show_impact, "author")
+    console.add_page("/flows/{flow}/edit/live", pages.ask_about_draft, "author")
+    console.add_page("/flows/{flow}/edit/live", pages.publish_draft, "author", ["POST"])
+    console.add_page("/flows/{flow}/ring", pages.ring_draft, "author")
+    console.add_page("/flows/{flow}/ring", pages.add_rung_call, "author", ["POST"])
     console.add_page("/flows/{flow}/versions/{version}/rollback", pages.roll_back, "author", ["POST"])
     console.add_page("/calls/{call}/now", pages.show_call_now)
 
@@ -54,12 +66,14 @@ class _ChangePages:
     def __init__(self, console: Console, workshop: FlowWorkshop) -> None:
         self._console = console
         self._workshop = workshop
+        self._drafts = KeptDrafts(console.sources.journal)
+        self._trials = ImpactTrials(workshop, self._drafts, console.sources.journal)
 
-    async def show_file(self, request: Request, session: ConsoleSession) -> Response:
-        current = await self._read_source(request)
-        return await self._render(request, session, current.text, current.digest)
+    async def _open(self, request: Request, session: ConsoleSession) -> OpenDraft:
+        flow = request.path_params["flow"]
+        return await self._drafts.open_draft(await self._read_source(request), flow, session.user)
 
-    async def _read_source(self, request: Request) -> Any:  # noqa: ANN401 - a FlowSource
+    async def _read_source(self, request: Request) -> FlowSource:
         try:
             current = await self._workshop.read_source(request.path_params["flow"])
         except (LookupError, OSError):
@@ -68,105 +82,177 @@ class _ChangePages:
             raise HTTPException(404, "This flow has no file that can be changed here.")
         return current
 
-    async def try_draft(self, request: Request, session: ConsoleSession) -> Response:
-        """Do with a draft what its button says: check, test, impact, live, or show, which does nothing."""
-        fields = await self._console.access.read_form(request, session)
-        flow, current = request.path_params["flow"], await self._read_source(request)
-        text, digest = read_draft_text(fields, current.text), fields.get("digest", "")
-        found: dict[str, Any] = {}
-        try:
-            text = apply_form_values(text, fields)
-            if fields.get("do") == "live":
-                change = self._console.access.build_person_change(request, session.user)
-                await ask_journal(self._workshop.publish(flow, text, digest, change))
-                return self._console.redirect(f"/flows/{flow}?view=versions")
-            if fields.get("do") != "show":
-                found = await self._examine(flow, text, fields.get("do", "check"))
-        except DraftRefusedError as error:
-            found["problems"] = error.problems
-        except (DraftConflictError, ValueEditError, CommandFailedError) as error:
-            found["refusal"] = str(error)
-        except CommandBusyError:
-            found["refusal"] = "Other trials are running. Wait a moment, and try again."
-        except ReadOnlyFlowsError as error:
-            found |= {"refusal": str(error), "patch": error.patch}
-        except OSError as error:
-            found["refusal"] = f"The file cannot be written: {error.strerror}"
-        return await self._render(request, session, text, digest or current.digest, **found)
-
-    async def _examine(self, flow: str, text: str, what: str) -> dict[str, Any]:
-        """Check a draft; if it has no error, run its tests, or past calls through it."""
-        draft = await self._workshop.check_draft(flow, text)
-        found: dict[str, Any] = {"problems": [problem for problem in draft.problems if problem.severity != "note"]}
-        if draft.errors:
-            return found
-        if what == "test":
-            return {**found, "tests": (await self._workshop.test_draft(flow, text))["scenarios"]}
-        if what == "impact":
-            filters = {"since": _REPLAYED_DAYS, "flow": flow, "limit": _REPLAYED_CALLS}
-            report = await _read_report(self._workshop.replay_calls(filters, TriedDraft(flow, text)))
-            return {**found, "impact": {**report, "changed_nodes": await self._count_calls_of_changed_nodes(flow, text)}}
-        return {**found, "notice": "No mistake was found."}
-
-    async def _count_calls_of_changed_nodes(self, flow: str, text: str) -> list[dict[str, Any]]:
-        """Return the nodes that differ from those of the file, each with the calls that came there in the last days."""
-        current = await self._workshop.read_source(flow)
-        before, after = (read_file_data(source).get("nodes") or {} for source in (current.text, text))
-        if not isinstance(before, dict) or not isinstance(after, dict):
-            return []
-        since = time.time() - _REPLAYED_SECONDS
-        calls: Counter[str] = Counter()
-        for _, node, count in await ask_journal(self._console.sources.journal.count_traffic(flow, since)):
-            calls[node] += count
-        return [{"name": name, "calls": calls[name]} for name in before if before[name] != after.get(name)]
-
-    async def _render(self, request: Request, session: ConsoleSession, text: str, digest: str, **found: Any) -> Response:  # noqa: ANN401 - what was found
-        current = await self._read_source(request)
-        defaults: dict[str, Any] = {"problems": (), "notice": "", "tests": None, "impact": None, "refusal": "", "patch": ""}
+    async def show_draft(self, request: Request, session: ConsoleSession) -> Response:
+        """Show the draft of a person, or the file, with what the last trial has found."""
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        report, problems = opened.report, []
+        if opened.is_changed or report:
+            draft = await self._workshop.check_draft(flow, opened.text)
+            problems = [problem for problem in draft.problems if problem.severity != "note"]
+        has_errors = any(problem.severity == "error" for problem in problems)
+        found = {**_NO_FINDINGS, **_describe_report(report, has_errors=has_errors)}
         return await self._console.render(
             request,
             session,
             "draft.html",
-            flow=request.path_params["flow"],
-            text=text,
-            digest=digest,
-            is_changed=text != current.text,
-            values=build_value_form(text),
-            opens_values=not any(problem.severity == "error" for problem in found.get("problems", ())),
-            **{**defaults, **found},
+            flow=flow,
+            opened=opened,
+            at=format_moment(opened.kept.at) if opened.kept is not None else "",
+            zone=self._console.find_zone_name(flow),
+            changes=compare_lines(opened.current.text, opened.text) if opened.has_conflict else (),
+            problems=problems,
+            values=build_value_form(opened.text, problems),
+            opens_values=not has_errors,
+            **found,
         )
 
+    async def take_draft(self, request: Request, session: ConsoleSession) -> Response:
+        """Keep a draft, and do what its button says: check, ring, test, impact, live; keep does no more, discard less."""
+        fields = await self._console.access.read_form(request, session)
+        flow, current = request.path_params["flow"], await self._read_source(request)
+        what, page = fields.get("do", "check"), f"/flows/{flow}/edit"
+        if what == "discard":
+            await self._drafts.discard(flow, session.user)
+            return self._console.redirect(page)
+        text, refusal = read_draft_text(fields, current.text), ""
+        try:
+            text = apply_form_values(text, fields)
+        except ValueEditError as error:
+            refusal = str(error)
+        base = fields.get("digest") or current.digest
+        report = {"kind": "refusal", "text": refusal} if refusal else {"kind": "check"} if what == "check" else {}
+        kept = await self._drafts.keep(flow, session.user, text, base, report)
+        if what == "keep":
+            return self._describe_kept_draft(kept, current, refusal)
+        if refusal or what == "check":
+            return self._console.redirect(page)
+        if (await self._workshop.check_draft(flow, text)).errors:
+            return self._console.redirect(page)
+        if what in ("ring", "live"):
+            return self._console.redirect(f"/flows/{flow}/ring" if what == "ring" else f"{page}/live")
+        await self._try_draft(kept, current.text, what)
+        return self._console.redirect(page)
+
+    def _describe_kept_draft(self, kept: KeptDraft, current: FlowSource, refusal: str) -> Response:
+        """Answer the script of the page, which keeps what was typed."""
+        clock = format_clock(format_moment(kept.at), self._console.find_zone_name(kept.flow), "%H:%M")
+        words = f"Kept at {clock}. Callers do not hear it yet."
+        if refusal:
+            words = f"Kept at {clock}, but for a value: {refusal}."
+        elif kept.digest == current.digest:
+            words = "The file as it is."
+        return JSONResponse({"words": words})
+
+    async def _try_draft(self, kept: KeptDraft, current_text: str, what: str) -> None:
+        """Run the tests of a draft, or begin to run past calls through it. What is found is stored beside the draft."""
+        report: dict[str, Any] = begin_report()
+        if what == "test":
+            try:
+                tests = (await self._workshop.test_draft(kept.flow, kept.source))["scenarios"]
+                report = {"kind": "test", "tests": [{"name": test["name"], "passed": test["passed"]} for test in tests]}
+            except CommandFailedError as error:
+                report = {"kind": "refusal", "text": str(error)}
+            except CommandBusyError:
+                report = {"kind": "refusal", "text": BUSY_REFUSAL}
+        is_stored = await self._drafts.store_report(kept, report)
+        if what == "impact" and is_stored:
+            self._trials.start(kept, current_text)
+
+    async def show_impact(self, request: Request, session: ConsoleSession) -> Response:
+        """Show how far the trial of a draft is, for a page that asks again and again."""
+        opened = await self._open(request, session)
+        found = {**_NO_FINDINGS, **_describe_report(opened.report, has_errors=False)}
+        values = {"flow": request.path_params["flow"], "impact": found["impact"], "refusal": found["refusal"]}
+        return HTMLResponse(self._console.render_part("impact.html", values), headers={"cache-control": "no-store"})
+
+    async def ask_about_draft(self, request: Request, session: ConsoleSession) -> Response:
+        """Show what goes live, and ask once."""
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        if not opened.is_changed:
+            return self._console.redirect(f"/flows/{flow}/edit")
+        checked: CheckedDraft = await self._workshop.check_draft(flow, opened.text)
+        if checked.errors:
+            return self._console.redirect(f"/flows/{flow}/edit")
+        before, after = opened.current.text, opened.text
+        return await self._console.render(
+            request,
+            session,
+            "go_live.html",
+            flow=flow,
+            opened=opened,
+            is_asked_again="again" in request.query_params,
+            summary=summarize_changes(before, after),
+            values=list_value_changes(before, after),
+            changes=compare_lines(before, after),
+            warnings=[problem for problem in checked.problems if problem.severity == "warning"],
+        )
+
+    async def publish_draft(self, request: Request, session: ConsoleSession) -> Response:
+        """Make a draft live, if it and the file are those that the person saw when asked."""
+        fields = await self._console.access.read_form(request, session)
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        question = f"/flows/{flow}/edit/live?again"
+        if opened.kept is None or opened.kept.digest != fields.get("draft"):
+            return self._console.redirect(question)
+        change = self._console.access.build_person_change(request, session.user)
+        try:
+            await ask_journal(self._workshop.publish(flow, opened.text, fields.get("digest", ""), change))
+        except DraftConflictError:
+            return self._console.redirect(question)
+        except DraftRefusedError:
+            return self._console.redirect(f"/flows/{flow}/edit")
+        except ReadOnlyFlowsError as error:
+            await self._drafts.store_report(opened.kept, {"kind": "refusal", "text": str(error), "patch": error.patch})
+            return self._console.redirect(f"/flows/{flow}/edit")
+        except OSError as error:
+            text = f"The file cannot be written: {error.strerror}"
+            await self._drafts.store_report(opened.kept, {"kind": "refusal", "text": text})
+            return self._console.redirect(f"/flows/{flow}/edit")
+        await self._drafts.discard(flow, session.user)
+        return self._console.redirect(f"/flows/{flow}?view=versions")
+
     async def ring_draft(self, request: Request, session: ConsoleSession) -> Response:
-        """Ring a draft up to the next decision, or make the finished call a test of the draft."""
-        form = await self._console.access.read_form(request, session)
-        current = await self._read_source(request)
-        text, digest = read_draft_text(form, current.text), form.get("digest", "")
-        fields = {**read_phone_fields(form), "flow": request.path_params["flow"]}
+        """Ring a draft up to the next decision. The call is in the address, the draft is the kept one."""
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        fields = {**read_phone_fields(request.query_params), "flow": flow}
+        checked = await self._workshop.check_draft(flow, opened.text)
+        if checked.flow is None or checked.errors:
+            return self._console.redirect(f"/flows/{flow}/edit")
         rung, refusal = None, ""
         try:
-            text = apply_form_values(text, form)
-            checked = await self._workshop.check_draft(fields["flow"], text)
-            if checked.flow is None or checked.errors:
-                return await self._render(request, session, text, digest, problems=checked.errors)
-            rung = await ring_flow(self._console, checked.flow, fields, form.get("make_test", form.get("acts", "")))
-            if "make_test" in form:
-                text = add_scenario(text, rung.record_scenario())
-                return await self._render(
-                    request, session, text, digest, notice="The call is a test of the draft now, at the end of the file."
-                )
-        except ValueEditError as error:
-            return await self._render(request, session, text, digest, refusal=str(error))
+            rung = await ring_flow(self._console, checked.flow, fields, request.query_params.get("acts", ""))
         except ValueError as error:
             refusal = str(error)
-        return await render_phone(self._console, request, session, fields, rung, refusal, {"text": text, "digest": digest})
+        return await render_phone(self._console, request, session, fields, rung, refusal, is_draft=True)
+
+    async def add_rung_call(self, request: Request, session: ConsoleSession) -> Response:
+        """Make the finished call of the phone a test of the draft."""
+        form = await self._console.access.read_form(request, session)
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        fields, acts = {**read_phone_fields(form), "flow": flow}, form.get("make_test", "")
+        checked = await self._workshop.check_draft(flow, opened.text)
+        if checked.flow is None or checked.errors:
+            return self._console.redirect(f"/flows/{flow}/edit")
+        text = opened.text
+        report = {"kind": "notice", "text": "The call is a test of the draft now, at the end of the file."}
+        try:
+            rung = await ring_flow(self._console, checked.flow, fields, acts)
+            text = await asyncio.to_thread(add_scenario, text, rung.record_scenario())
+        except ValueEditError as error:
+            report = {"kind": "refusal", "text": str(error)}
+        except ValueError:  # the call is not over: the page says how it goes on
+            query = {name: value for name, value in fields.items() if value and name != "flow"}
+            return self._console.redirect(f"/flows/{flow}/ring?{urlencode({**query, 'acts': acts})}")
+        await self._drafts.keep(flow, session.user, text, opened.digest, report)
+        return self._console.redirect(f"/flows/{flow}/edit")
 
     async def roll_back(self, request: Request, session: ConsoleSession) -> Response:
-        """Make an earlier version live again."""
-        await self._console.access.read_form(request, session)
+        """Make an earlier version live again, if the file is that which the person saw."""
+        fields = await self._console.access.read_form(request, session)
         flow, version = request.path_params["flow"], request.path_params["version"]
         change = self._console.access.build_person_change(request, session.user)
         try:
-            await ask_journal(self._workshop.roll_back(flow, version, "", change))
+            await ask_journal(self._workshop.roll_back(flow, version, fields.get("digest", ""), change))
         except LookupError:
             raise HTTPException(404, "There is no such version.") from None
         except (DraftRefusedError, DraftConflictError, ReadOnlyFlowsError) as error:
@@ -179,16 +265,20 @@ class _ChangePages:
         try:
             replayed = await self._workshop.replay_call(call)
         except CommandBusyError:
-            raise HTTPException(429, "Other trials are running. Wait a moment, and try again.") from None
+            raise HTTPException(429, BUSY_REFUSAL) from None
         except CommandFailedError as error:
             raise HTTPException(404, f"The call cannot be rung again: {error}") from None
         return await self._console.render(request, session, "call_now.html", call=call, replayed=replayed)
 
 
-async def _read_report(lines: AsyncIterator[str]) -> dict[str, Any]:
-    """Return the last line, which is the report."""
-    last = "{}"
-    async for line in lines:
-        last = line
-    report: dict[str, Any] = json.loads(last)
-    return report
+def _describe_report(report: Mapping[str, Any], *, has_errors: bool) -> dict[str, Any]:
+    """Return what the last trial of a draft has found, for the page."""
+    kind = report.get("kind", "")
+    if kind == "check":
+        return {"notice": "" if has_errors else "No mistake was found."}
+    if kind == "refusal" or is_lost(report):
+        lost = "The trial of past calls was interrupted, as the server has started again. Ask for it once more."
+        return {"refusal": report.get("text", lost), "patch": report.get("patch", "")}
+    if kind == "notice":
+        return {"notice": report["text"]}
+    return {"tests": report["tests"]} if kind == "test" else {"impact": report} if kind == "impact" else {}

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.exceptions import HTTPException
 
 from callflows.errors import ValueEditError
-from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values
+from callflows.flows.authoring.value_edits import ValueEdit, edit_values, list_editable_values, list_node_names
 from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.text import has_crlf_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from callflows.errors import Problem
     from callflows.flows.authoring.value_edits import EditableValue
 
     ValuePath = tuple[str | int, ...]
@@ -29,6 +30,10 @@ _ADD_FIELD: Final = "add "
 _DATE_FIELD: Final = "date "
 """Beginning of the name of a field for a date with opening hours of its own; ``windows`` has its hours."""
 _WINDOWS_FIELD: Final = "windows "
+_KEY_FIELD: Final = "key "
+"""Beginning of the name of a field for a new key of a menu; ``leads`` has the node to which the key leads."""
+_LEADS_FIELD: Final = "leads "
+_KEYPAD_KEYS: Final = frozenset("0123456789*#")
 _REMOVE_FIELD: Final = "remove "
 """Beginning of the name of a box that takes out an item."""
 _TEXT_WORDS: Final = {
@@ -53,17 +58,46 @@ def read_draft_text(fields: Mapping[str, str], original: str) -> str:
     return text.replace("\n", "\r\n") if has_crlf_lines(original) else text
 
 
-def build_value_form(text: str) -> list[dict[str, Any]]:
-    """Return the values of a flow file for a form: each with its fields, and with those for new items."""
+def build_value_form(text: str, problems: Sequence[Problem] = ()) -> list[dict[str, Any]]:
+    """Return the values of a flow file for a form: each with its fields, with those for new items, and its problems."""
     values = list_editable_values(text)
+    nodes = list_node_names(text)
     known = {value.path for value in values}
+    menus: dict[ValuePath, list[EditableValue]] = {}
+    for value in values:
+        if value.kind == "key":
+            menus.setdefault(value.path[:-1], []).append(value)
     rows: list[dict[str, Any]] = []
+    told: set[int] = set()
     for value, following in zip(values, [*values[1:], None], strict=True):
-        rows.append(_build_row(value))
+        keys = menus.pop(value.path[:-1], []) if value.kind == "key" else [value]
+        if not keys:
+            continue  # the menu has its row already
+        row = _build_menu_row(keys, nodes) if value.kind == "key" else _build_row(value)
+        lines = {one.line for one in keys} - told
+        row["problems"] = [problem for problem in problems if problem.line in lines]
+        told |= lines
+        rows.append(row)
         is_last = following is None or following.path[:2] != value.path[:2]
         if value.path[0] == "hours" and is_last:
             rows.append(_build_hours_additions(str(value.path[1]), known))
     return rows
+
+
+def _build_menu_row(keys: Sequence[EditableValue], nodes: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of the keys of a menu, each with the nodes to which it may lead."""
+    path = keys[0].path[:-1]
+    row = _build_row(keys[0])
+    row |= {
+        "kind": "keys",
+        "label": f"{path[1]}: keys",
+        "is_list": False,
+        "nodes": nodes,
+        "key_field": _KEY_FIELD + json.dumps(path),
+        "leads_field": _LEADS_FIELD + json.dumps(path),
+        "items": [{**_build_row(key)["items"][0], "key": key.path[-1]} for key in keys],
+    }
+    return row
 
 
 def _build_row(value: EditableValue) -> dict[str, Any]:
@@ -71,10 +105,11 @@ def _build_row(value: EditableValue) -> dict[str, Any]:
     is_list = isinstance(value.value, list)
     items = [((*value.path, number), item) for number, item in enumerate(value.value)] if is_list else []
     items = items or [(value.path, str(value.value))]
-    can_remove = value.kind in _ADDED_KINDS or _is_dated(value.path)
+    can_remove = value.kind in _ADDED_KINDS or value.kind == "key" or _is_dated(value.path)
     return {
+        "has_braces": value.kind == "text" and any(mark in str(value.value) for mark in ("{{", "{%")),
         "kind": value.kind,
-        "label": _describe_path(value.path),
+        "label": describe_value_path(value.path),
         "line": value.line,
         "is_short": value.kind != "text",
         "is_list": can_remove,
@@ -100,6 +135,7 @@ def _build_hours_additions(name: str, known: set[ValuePath]) -> dict[str, Any]:
         "kind": "exceptions",
         "label": f"Hours {name}: another exception",
         "line": 0,
+        "problems": [],
         "items": [],
         "closed_field": _ADD_FIELD + json.dumps(closed) if closed not in known else "",
         "holidays_field": _ADD_FIELD + json.dumps(holidays) if holidays not in known else "",
@@ -112,7 +148,12 @@ def apply_form_values(text: str, fields: Mapping[str, str]) -> str:
     """Return a draft with the values that were changed, added and taken out in the form. Raises ValueEditError."""
     values = {value.path: value for value in list_editable_values(text)}
     known = {path: item for value in values.values() for path, item in _list_items(value)}
-    edits = [*_find_changes(fields, known), *_find_additions(fields), *_find_removals(fields, known, values)]
+    edits = [
+        *_find_changes(fields, known),
+        *_find_additions(fields),
+        *_find_new_keys(fields, known),
+        *_find_removals(fields, known, values),
+    ]
     return edit_values(text, edits) if edits else text
 
 
@@ -143,6 +184,19 @@ def _find_additions(fields: Mapping[str, str]) -> Iterator[ValueEdit]:
             raise ValueEditError("a date with hours of its own needs both: the date, and its hours as 10:00-16:00")
         if date:
             yield ValueEdit("add", (*path, date), windows)
+
+
+def _find_new_keys(fields: Mapping[str, str], known: Mapping[ValuePath, str]) -> Iterator[ValueEdit]:
+    for name, path in _find_fields(fields, _KEY_FIELD):
+        key, node = fields[name].strip(), fields.get(_LEADS_FIELD + json.dumps(path), "").strip()
+        if bool(key) != bool(node):
+            raise ValueEditError("a new key needs both: the key, and where it leads")
+        if key and key not in _KEYPAD_KEYS:
+            raise ValueEditError(f"{key!r} is no key of a phone: 0 to 9, * or #")
+        if key and (*path, key) in known:
+            raise ValueEditError(f"key {key} leads somewhere already: change where, instead of adding the key again")
+        if key:
+            yield ValueEdit("add", (*path, key), node)
 
 
 def _find_removals(
@@ -194,12 +248,14 @@ def _is_dated(path: ValuePath) -> bool:
     return len(path) == len(("hours", "office", "open", "2026-12-19")) and path[0] == "hours" and path[2] == "open"
 
 
-def _describe_path(path: ValuePath) -> str:
+def describe_value_path(path: ValuePath) -> str:
     """Return the place of a value in words, as ``closed: says``."""
     section, *parts = (part for part in path if not isinstance(part, int))
     if section == "hours":
         return f"Hours {parts[0]}: {' '.join(map(str, parts[1:]))}"
     if section == "groups":
         return f"Group {parts[0]}: whom it rings"
+    if parts[-2:-1] == ["keys"]:
+        return f"{parts[0]}: key {parts[-1]}"
     words = _TEXT_WORDS.get(str(parts[-1]), str(parts[-1]))
     return f"{parts[0] if section == 'nodes' else section}: {words}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import itertools
 import time
 from pathlib import PurePath
@@ -11,11 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 
+from callflows.flows.authoring.flow_drafts import hash_flow_text
+from callflows.flows.source.included_files import read_own_source
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import format_moment
+from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.flow_picture import draw_flow, light_picture
+from callflows.web.console.kept_drafts import KeptDrafts, name_author
 from callflows.web.console.number_routes import NumberRoutes
+from callflows.web.console.text_changes import compare_lines, summarize_changes
 from callflows.web.journal_lists import ask_journal
 from callflows.web.operator_api import describe_flow_state, list_answered_numbers
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from callflows.flows.flow import Flow
+    from callflows.journal.stored_rows import JournalRow
     from callflows.web.console.console_frame import Console
     from callflows.web.console.console_sessions import ConsoleSession
 
@@ -38,7 +43,8 @@ _TRAFFIC_LIFE_SECONDS: Final = 60.0
 _TRAFFIC_SHOWN_SECONDS: Final = 3600.0
 _MAX_NUMBERS: Final = 500
 _HUNG_UP_ENDINGS: Final = frozenset({"hung-up", "hung-up-in-menu"})
-_DIFF_CONTEXT_LINES: Final = 3
+_MAX_SUMMARIES: Final = 30
+"""Number of versions for which the page says what changed."""
 _MAX_DESCRIPTION_CHARACTERS: Final = 120
 
 
@@ -55,6 +61,7 @@ class _FlowPages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._journal = console.sources.journal
+        self._drafts = KeptDrafts(self._journal)
         self._routes = NumberRoutes(console.sources.find_misrouted_numbers)
         self._traffic = CountsCache["tuple[_Counts, _Counts]"](_TRAFFIC_LIFE_SECONDS, _TRAFFIC_SHOWN_SECONDS)
 
@@ -62,7 +69,17 @@ class _FlowPages:
         loaded = self._console.sources.get_loaded_flows()
         flows = [describe_flow_state(name, loaded) for name in sorted(loaded.book.flows)]
         unread = [name for name in loaded.broken_flows if name not in loaded.book.flows]
-        return await self._console.render(request, session, "flows.html", flows=flows, unread=unread)
+        drafts = await self._drafts.list_drafts()
+        return await self._console.render(
+            request,
+            session,
+            "flows.html",
+            flows=flows,
+            unread=unread,
+            drafts=drafts,
+            me=name_author(session.user),
+            zone_of=self._console.find_zone_name,
+        )
 
     async def show_flow(self, request: Request, session: ConsoleSession) -> Response:
         name = request.path_params["flow"]
@@ -77,12 +94,7 @@ class _FlowPages:
         if view == "picture":
             values = await self._collect_traffic(flow)
         elif view == "versions":
-            rows = await ask_journal(self._journal.list_versions(name))
-            if flow.version not in {row["version"] for row in rows}:  # it went live a moment ago
-                now = time.time()
-                file = PurePath(flow.file).name
-                rows = [{"version": flow.version, "since": now, "until": now, "file": file}, *rows]
-            values = {"versions": [_describe_moments(row) for row in rows]}
+            values = await self._collect_versions(flow)
         problems = flow.problems or loaded.stale_flows.get(name, ())
         return await self._console.render(
             request,
@@ -96,8 +108,34 @@ class _FlowPages:
             lines=flow.source.decode("utf-8", "replace").splitlines(),
             marked={problem.line: problem for problem in problems},
             zone=self._console.find_zone_name(name),
+            drafts=(await self._drafts.list_drafts()).get(name, ()),
+            me=name_author(session.user),
             **values,
         )
+
+    async def _collect_versions(self, flow: Flow) -> dict[str, Any]:
+        """Return the versions of a flow, newest first, and the last change if it made the live version so."""
+        rows = await ask_journal(self._journal.list_versions(flow.name))
+        changes = await ask_journal(self._journal.list_audit_rows(FLOW_CHANGE_ACTIONS, flow.name))
+        sources = await ask_journal(self._journal.list_version_sources(flow.name, _MAX_SUMMARIES + 1))
+        if flow.version not in {row["version"] for row in rows}:  # it went live a moment ago
+            now = time.time()
+            live = {"version": flow.version, "since": now, "until": now, "file": PurePath(flow.file).name}
+            rows = [live, *rows]
+            sources = [{**live, "source": flow.source.decode("utf-8", "replace")}, *sources]
+        texts = {row["version"]: row["source"] or "" for row in sources}
+        last = next(iter(changes), None)
+        undone = ""
+        if last is not None and last["after"] == flow.version and last["before"] not in ("", flow.version):
+            undone = last["before"] if last["before"] in texts else ""
+        return {
+            "versions": describe_flow_versions(rows, changes, flow.version),
+            "summaries": await asyncio.to_thread(_summarize_versions, sources),
+            "undone": undone,
+            "undo_summary": summarize_changes(texts[undone], texts.get(flow.version, "")) if undone else "",
+            "last_change": {**last, "at": format_moment(last["at"])} if last is not None and undone else None,
+            "digest": hash_flow_text(read_own_source(flow.source.decode("utf-8", "replace"))),
+        }
 
     async def _collect_traffic(self, flow: Flow) -> dict[str, Any]:
         """Return the picture of a flow with the calls of the last days, and the same as lists."""
@@ -147,7 +185,7 @@ class _FlowPages:
             flow=name,
             stored=_describe_moments(stored),
             before=before["version"] if before is not None else "",
-            changes=_compare_texts(before["source"] or "", stored["source"] or "") if before is not None else [],
+            changes=compare_lines(before["source"] or "", stored["source"] or "") if before is not None else [],
             lines=(stored["source"] or "").splitlines(),
             zone=self._console.find_zone_name(name),
         )
@@ -196,7 +234,7 @@ def _describe_moments(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "since": format_moment(row["since"]), "until": format_moment(row["until"])}
 
 
-def _compare_texts(before: str, after: str) -> Sequence[tuple[str, str]]:
-    """Return the lines of a unified difference, each with its mark: ``+``, ``-``, ``@`` or a space."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=_DIFF_CONTEXT_LINES)
-    return [(line[:1], line[1:] if line[:1] != "@" else line) for line in [*lines][2:]]
+def _summarize_versions(sources: Sequence[JournalRow]) -> dict[str, str]:
+    """Return what changed in each version since the one before, by version; nothing for the oldest of them."""
+    pairs = itertools.pairwise(sources)
+    return {row["version"]: summarize_changes(before["source"] or "", row["source"] or "") for row, before in pairs}

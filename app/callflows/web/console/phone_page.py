@@ -85,9 +85,10 @@ async def render_phone(
     fields: Mapping[str, str],
     rung: RungFlow | None,
     refusal: str = "",
-    draft: Mapping[str, str] | None = None,
+    *,
+    is_draft: bool = False,
 ) -> Response:
-    """Render the phone; of a draft with its ``text`` and ``digest``, which the next request sends again."""
+    """Render the phone, of a flow as it is or of the draft that the person keeps of it."""
     return await console.render(
         request,
         session,
@@ -95,7 +96,7 @@ async def render_phone(
         flows=[*_list_flows(console)],
         given=fields,
         refusal=refusal,
-        draft=draft,
+        draft=is_draft,
         keypad=_KEYPAD,
         default_caller=DEFAULT_REHEARSAL_CALLER,
         zone=console.find_zone_name(fields["flow"]),

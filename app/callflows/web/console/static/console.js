@@ -66,6 +66,46 @@ document.addEventListener("keydown", (event) => {
   if (key) key.click();
 });
 
+// A draft: what is typed is kept after a moment, and on the way to another page.
+const draft = document.querySelector("form[data-keeps]");
+if (draft) {
+  const state = document.getElementById("draft-state");
+  let timer = 0, isChanged = false, changes = 0;
+  const listFields = () => {
+    const fields = new URLSearchParams(new FormData(draft));
+    fields.append("do", "keep");
+    return fields;
+  };
+  const keep = async () => {
+    const kept = changes;
+    try {
+      const reply = await fetch(draft.action, { method: "POST", body: listFields() });
+      if (!reply.ok) throw new Error(reply.statusText);
+      const words = (await reply.json()).words;
+      if (kept !== changes) return;
+      isChanged = false;
+      state.textContent = words;
+    } catch {
+      if (kept === changes) state.textContent = "Changed, and not kept: press Check.";
+    }
+  };
+  draft.addEventListener("input", () => {
+    isChanged = true;
+    changes += 1;
+    state.textContent = "Changed, and not kept yet.";
+    clearTimeout(timer);
+    timer = setTimeout(keep, 1500);
+  });
+  draft.addEventListener("submit", () => {
+    isChanged = false;
+    changes += 1;
+    clearTimeout(timer);
+  });
+  window.addEventListener("pagehide", () => {
+    if (isChanged) navigator.sendBeacon(draft.action, listFields());
+  });
+}
+
 // A recording that cannot be played: the answer of the server says why.
 document.addEventListener("error", (event) => {
   if (event.target.tagName !== "AUDIO") return;
