@@ -82,7 +82,7 @@ def test_a_live_call_appears_moves_and_ends(visit, world):
 
 def test_a_line_is_closed_by_hand_after_its_sentence_was_shown_and_opened_again(visit):
     page = visit("olga")
-    page.get_by_role("link", name="Close … front-desk office").click()
+    page.get_by_role("link", name="Close for a while … front-desk office").click()
     assert "We are closed. We open today at" in page.locator(".hear.big").inner_text()
     page.get_by_role("button", name="Close the line now").click()
     hours = page.locator(".hours", has_text="by hand until")
@@ -91,7 +91,7 @@ def test_a_line_is_closed_by_hand_after_its_sentence_was_shown_and_opened_again(
     assert "We are closed." in hours.locator(".hear").inner_text()
     hours.get_by_role("link", name="Change or undo").click()
     page.get_by_role("button", name="Back to the hours of the file").click()
-    page.get_by_role("link", name="Close … front-desk office").wait_for()
+    page.get_by_role("link", name="Close for a while … front-desk office").wait_for()
 
 
 def test_a_voicemail_is_noted_and_handled_and_a_viewer_may_do_neither(visit):
@@ -154,8 +154,13 @@ def test_a_flow_is_rung_in_the_browser_key_by_key(visit, world):
     page.get_by_text("It rings").wait_for()
     page.get_by_role("link", name="No answer").click()
     page.locator(".heard").get_by_text("Please leave a message after the tone").wait_for()
+    page.get_by_text("The line records what you say.").wait_for()
     page.get_by_role("link", name="#", exact=True).click()
     page.get_by_text("The call is over:").wait_for()
+    words = page.locator(".heard .said").all_inner_texts()
+    assert {"a beep", "records a message", "pressed 2", "rings +1 201 555 0190: nobody answers"} <= {*words}, words
+    box = page.locator(".picture-box").evaluate("box => [box.scrollWidth, box.clientWidth]")
+    assert box[0] <= box[1], "the picture is cut off"
     assert page.get_by_role("link", name="Make it a test").count() == 1
     lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
     assert {*lit} == {"start", "menu", "support", "message"}
@@ -179,6 +184,7 @@ def test_the_phone_rings_at_another_time_too(visit):
     assert "is no date and time" in page.get_by_role("alert").inner_text()
     page.goto("/console/phone?flow=front-desk&at=Saturday+11:00&from=anonymous&acts=1a")
     assert "The call is over" in page.locator("#end").inner_text()
+    assert re.search(r"It comes on Saturday \d+ \w+ 20\d\d, 11:00, New York\.", page.locator("main").inner_text())
 
 
 def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(visit, world):

@@ -7,6 +7,7 @@ import hashlib
 import ipaddress
 import re
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -202,3 +203,22 @@ def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_so
         assert browser.ask("/console/recordings/page/sound").status_code == 502
         assert browser.ask("/console/recordings/none/sound").status_code == 404
         assert len(records.requests) == 3
+
+
+def test_the_list_of_calls_has_the_days_that_people_ask_for(open_installation):
+    installation = open_installation(console_password=SecretStr(PASSWORD))
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = {days: today - timedelta(days=days) for days in range(9)}
+    with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
+        for ago, begin in days.items():
+            started = begin.timestamp() + 1
+            database.execute("INSERT INTO calls (id, number, started) VALUES (?, '+12015550123', ?)", (str(ago), started))
+    browser = Browser(installation.app)
+    browser.sign_in()
+
+    def list_days(period: str) -> list[int]:
+        return sorted(int(row["id"]) for row in browser.ask(f"/console/calls.json?period={period}").json()["items"])
+
+    assert (list_days("today"), list_days("yesterday")) == ([0], [1])
+    assert list_days("week") == [*range(today.weekday() + 1)]
+    assert list_days("7d") == [*range(8)]

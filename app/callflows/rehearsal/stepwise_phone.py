@@ -62,7 +62,8 @@ class _DecidedParties:
     async def choose_action(self, window: ActionWindow) -> CallerAction:
         if window.kind != "keys":
             return None
-        decision = self._take_decision(AwaitedDecision("keys", window.verb, continues_input=window.continues_input))
+        verb = "Record" if "Record[" in window.path else window.verb  # a recording lasts as long as its Pause
+        decision = self._take_decision(AwaitedDecision("keys", verb, continues_input=window.continues_input))
         if decision == HANG_UP:
             return CallerHangUp()
         return KeyInput(decision) if decision in KEYS else None

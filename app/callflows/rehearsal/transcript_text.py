@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from lxml import etree
 
 from callflows.rehearsal.platform_network import LOCAL_ENGINE_ORIGIN
+from callflows.telephony.call_record import CONVERSATION_TAG
+from callflows.telephony.phone_numbers import format_international
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ OUTCOME_DESCRIPTIONS: Final = {
     "loop": "the call never ends",
     "error": "the call failed",
 }
+_WORDS_OF_DIALS: Final = {"answered": "answered", "busy": "busy", "no-answer": "nobody answers"}
+_WORDS_OF_INPUT: Final = {"no-match": ", which is no key of the menu"}
 _MAX_TEXT_CHARACTERS: Final = 2_000
 _MAX_DOCUMENT_LINES: Final = 100
 _HIDDEN_STEP_FIELDS: Final = frozenset({"verb", "path", "at", "lang", "gender", "node", "ended"})
@@ -46,6 +50,28 @@ def format_elapsed(seconds: float) -> str:
 def describe_step(step: TranscriptStep) -> str:
     failed = f": {sanitize_for_terminal(step['reason'])}" if step.get("reason") and step.get("result") != "no-input" else ""
     return f"{_describe_verb(step)}{failed}"
+
+
+def describe_heard_step(step: TranscriptStep) -> str:
+    """Describe a step for people who know no verbs of Opentact: what the line does, and what the caller presses."""
+    seconds = _step_seconds(step)
+    match step["verb"]:
+        case "Tone":
+            return "a beep"
+        case "Record":
+            lasted = f", {seconds:g} s" if seconds else ""
+            return f"{'records the conversation' if step.get('tag') == CONVERSATION_TAG else 'records a message'}{lasted}"
+        case "Pause" if "digits" not in step:
+            return f"a pause of {seconds:g} s" if seconds else "a pause"
+        case "Gather":
+            result = _WORDS_OF_INPUT.get(step["result"], "")
+            return f"pressed {step['digits']}{result}" if step["digits"] else "pressed nothing"
+        case "Dial" if "result" in step:
+            rung = sanitize_for_terminal(", ".join(map(format_international, step["to"])))
+            return f"rings {rung}: {_WORDS_OF_DIALS.get(step['result'], step['result'])}"
+        case "Hangup":
+            return "hangs up"
+    return describe_step(step)
 
 
 def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per verb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -43,9 +43,16 @@ if TYPE_CHECKING:
     from callflows.web.console.console_sessions import ConsoleSession
 
 
-PERIODS: Final = {"today": "today", "7d": "last 7 days", "30d": "last 30 days", "": "any time"}
+PERIODS: Final = {
+    "today": "today",
+    "yesterday": "yesterday",
+    "week": "this week",
+    "7d": "last 7 days",
+    "30d": "last 30 days",
+    "": "any time",
+}
 """Periods of the list of calls, each with its label."""
-_PERIOD_DAYS: Final = {"7d": 7, "30d": 30}
+_PERIOD_DAYS: Final = {"yesterday": 1, "7d": 7, "30d": 30}
 _FILTER_FIELDS: Final = ("q", "number", "from", "flow", "outcome", "node", "period", "since", "until")
 STORY_VIEWS: Final = {"heard": "As heard", "why": "Why", "reports": "Opentact's reports", "documents": "Documents"}
 
@@ -103,9 +110,12 @@ class _CallPages:
         if period not in PERIODS:
             raise HTTPException(400, f"period: use {', '.join(filter(None, PERIODS))}")
         if period:
-            begin = datetime.fromtimestamp(self._console.find_midnight(fields["flow"]), UTC)
-            begin -= timedelta(days=_PERIOD_DAYS.get(period, 0))
-            fields["since"] = fields["since"] or begin.isoformat()
+            today = self._console.find_midnight(fields["flow"])
+            # Days are taken on the clock of the flow: one of them may have 23 or 25 hours.
+            days = today.weekday() if period == "week" else _PERIOD_DAYS.get(period, 0)
+            fields["since"] = fields["since"] or (today - timedelta(days=days)).isoformat()
+            if period == "yesterday":
+                fields["until"] = fields["until"] or today.isoformat()
         return CallQuery.model_validate({**{name: value.strip() for name, value in fields.items()}, "limit": limit})
 
     async def export_calls(self, request: Request, _session: ConsoleSession) -> Response:
@@ -138,7 +148,10 @@ class _CallPages:
         picture = None
         if drawn is not None:
             picture = light_picture(
-                drawn, {node: _describe_count(count) for node, count in visited.items()}, dict.fromkeys(ways, "")
+                drawn,
+                {node: _describe_count(count) for node, count in visited.items()},
+                dict.fromkeys(ways, ""),
+                passed=visited.keys() - {words["node"] for words in story["heard"]} if story["heard"] else (),
             )
         return await self._console.render(
             request,

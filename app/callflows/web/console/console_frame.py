@@ -168,9 +168,9 @@ class Console:
         """Return the path of a flow's file; flows know only its name."""
         return self.sources.flows_folder / Path(file).name
 
-    def find_midnight(self, flow: str = "") -> float:
+    def find_midnight(self, flow: str = "") -> datetime:
         """Return the beginning of today on the clock of a flow, or of the first flow that has a zone."""
         flows = self.sources.get_loaded_flows().book.flows
         zones = [known.zone for name, known in sorted(flows.items()) if known.zone is not None and flow in ("", name)]
         today = datetime.now(zones[0] if zones else UTC)
-        return today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        return today.replace(hour=0, minute=0, second=0, microsecond=0)

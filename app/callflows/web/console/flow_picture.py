@@ -15,7 +15,7 @@ from callflows.flows.authoring.svg_drawing import render_svg_figure
 from callflows.flows.source.positions import ProblemReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from callflows.flows.authoring.diagram import FlowDiagram
@@ -45,9 +45,15 @@ def draw_flow(name: str, file: Path, source: bytes) -> DrawnFlow | None:
 
 
 def light_picture(
-    drawn: DrawnFlow, nodes: Mapping[str, str], ways: Mapping[tuple[str, str], str], anchor: str = "node"
+    drawn: DrawnFlow,
+    nodes: Mapping[str, str],
+    ways: Mapping[tuple[str, str], str],
+    anchor: str = "node",
+    passed: Collection[str] = (),
 ) -> Markup:
     """Return the picture with lit nodes and ways, each with a short text such as a count.
+
+    ``passed`` are those of the nodes in which the caller heard nothing: their boxes only get a dashed frame.
 
     Each box leads to the element of the page with the id ``ANCHOR-NODE``.
     """
@@ -56,16 +62,16 @@ def light_picture(
     for group in [*root.iter("g", f"{_SVG}g")]:
         node, way = group.get("data-node"), (group.get("data-from"), group.get("data-to"))
         if node is not None:
-            _light_box(group, node, nodes.get(node), anchor)
+            _light_box(group, node, nodes.get(node), anchor, "passed" if node in passed else "lit")
         elif way in ways:
             _add_class(group, "lit")
     return Markup(etree.tostring(root, encoding="unicode"))  # noqa: S704 - the drawing escapes all texts
 
 
-def _light_box(group: Any, node: str, text: str | None, anchor: str) -> None:  # noqa: ANN401 - an element of lxml
+def _light_box(group: Any, node: str, text: str | None, anchor: str, mark: str) -> None:  # noqa: ANN401 - an element of lxml
     """Mark a box as visited, and make it a link."""
     if text is not None:
-        _add_class(group, "lit")
+        _add_class(group, mark)
         box = next(part for part in group if part.get("class") == "box")
         if text:
             right, top = float(box.get("x")) + float(box.get("width")), float(box.get("y"))

@@ -98,7 +98,7 @@ class _NowPages:
         return {**build_named_row(call, outlines), "name": call["name"] or ""}
 
     async def _count_today(self) -> list[tuple[str, int, int]]:
-        midnight = self._console.find_midnight()
+        midnight = self._console.find_midnight().timestamp()
         return await self._counts.get(str(midnight), lambda: ask_journal(self._journal.count_endings(midnight)))
 
     def _list_hours(self) -> list[HoursPreview]:

@@ -14,7 +14,7 @@ from callflows.flows.hours.wall_clock import parse_call_moment
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal
 from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.stepwise_phone import HANG_UP, KEYS, SILENCE, StepwiseCall, read_decisions, run_until_decision
-from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_step, format_elapsed
+from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_heard_step, format_elapsed
 from callflows.telephony.phone_numbers import parse_caller_number
 from callflows.web.console.flow_picture import count_ways, draw_flow, light_picture
 from callflows.web.console.scenario_pages import render_scenario
@@ -146,7 +146,7 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
     steps = [
         {
             "verb": step["verb"],
-            "words": describe_step(step),
+            "words": describe_heard_step(step),
             "at": format_elapsed(step["at"]),
             "is_effect": step["verb"] in _EFFECT_VERBS,
             "is_key": step["verb"] == "Gather" and bool(step.get("digits")),
@@ -162,13 +162,15 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
     picture = None
     if drawn is not None:
         visited, ways = count_ways(path)
-        picture = light_picture(drawn, dict.fromkeys(visited, ""), dict.fromkeys(ways, ""))
+        passed = visited.keys() - {step["node"] for step in steps}
+        picture = light_picture(drawn, dict.fromkeys(visited, ""), dict.fromkeys(ways, ""), passed=passed)
     query = {name: value for name, value in rung.fields.items() if value}
 
     def link(acts: str, page: str = "phone") -> str:
         return f"/console/{page}?{urlencode({**query, 'acts': acts})}"
 
     return {
+        "moment": _describe_moment(rung.rehearsal.at, flow),
         "steps": steps,
         "awaited": call.awaited,
         "acts": rung.acts,
@@ -190,3 +192,10 @@ def _read_moment(text: str, flow: Flow) -> datetime | None:
     if moment is None:
         raise ValueError(f"{text!r} is no date and time: write Sat 11:00, or 2026-12-24 18:00")
     return moment
+
+
+def _describe_moment(at: datetime | None, flow: Flow) -> str:
+    """Return the moment of a call on the clock of its flow, as ``Saturday 5 December 2026, 11:00, New York``."""
+    zone = flow.zone.key.rpartition("/")[2].replace("_", " ") if flow.zone is not None else "UTC"
+    shown = (at or datetime.now(UTC)).astimezone(flow.zone or UTC)
+    return f"{shown:%A %-d %B %Y, %H:%M}, {zone}{'' if at is not None else ' (now)'}"

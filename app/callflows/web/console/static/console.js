@@ -29,7 +29,11 @@ document.addEventListener("click", (event) => {
   }
 });
 
-document.addEventListener("DOMContentLoaded", () => prepare(document));
+document.addEventListener("DOMContentLoaded", () => {
+  prepare(document);
+  const nav = document.querySelector(".top nav"), here = nav && nav.querySelector("[aria-current]");
+  if (here) nav.scrollLeft = here.offsetLeft + here.offsetWidth - nav.clientWidth / 2 - nav.offsetLeft;
+});
 
 // Seconds of calls that are going on, and one polite sentence when a call comes, at most every five seconds.
 function tick() {
