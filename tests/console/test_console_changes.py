@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sqlite3
+import time
 from html import unescape
 
 import pytest
@@ -248,6 +249,23 @@ def test_a_draft_of_a_file_that_has_changed_says_so_and_shows_the_difference(ins
     assert "# Ann again" in file.read_text()
 
 
+def test_a_draft_that_the_file_has_by_now_is_none_any_more(installation, author):
+    changed = FLOW.replace("Goodbye.", "So long.")
+    press(author, "check", author.ask(PAGE).text, source=changed)
+    (installation.flows / "desk.yaml").write_text(changed)
+    assert "The file as it is." in author.ask(PAGE).text
+    assert "draft of" not in author.ask("/console/flows").text
+
+
+def test_the_impact_shows_how_far_it_is_and_that_it_was_interrupted(installation, author):
+    press(author, "check", author.ask(PAGE).text, source=FLOW.replace("Goodbye.", "So long."))
+    for age, words in ((0, "34 of 200 calls"), (3600, "was interrupted, as the server has started again")):
+        report = {"kind": "impact", "is_running": True, "done": 34, "total": 200, "at": time.time() - age}
+        with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
+            database.execute("UPDATE drafts SET report = ?", (json.dumps(report),))
+        assert all(words in author.ask(page).text for page in (PAGE, f"{PAGE}/impact"))
+
+
 def test_keys_of_a_menu_are_changed_by_the_form_and_the_prompt_that_promises_an_old_one_is_told_beside_it(author):
     keys = ("nodes", "start", 0, "menu", "keys")
     page = author.ask(PAGE).text
@@ -255,7 +273,7 @@ def test_keys_of_a_menu_are_changed_by_the_form_and_the_prompt_that_promises_an_
     press(author, "check", page, **added)
     page = author.ask(PAGE).text
     assert FLOW.replace("{1: sales}", "{3: end}") == read_fields(page)["source"]
-    beside = page[page.index("Texts, hours, dates and people") : page.index('id="file"')]
+    beside = page[page.index("Texts, keys, hours, dates and people") : page.index('id="file"')]
     assert "tells the caller to press 1" in unescape(beside)
     for wrong, words in (
         ({at("key", *keys): "x", at("leads", *keys): "end"}, "no key of a phone"),

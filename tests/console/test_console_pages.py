@@ -199,7 +199,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     page.get_by_role("link", name=re.compile("^your draft of")).click()
     assert "did you mean 'support'?" in page.get_by_role("alert").inner_text()
     page.get_by_label("The file").fill(whole.replace("2: support", "2: sales").replace("Welcome to Acme", "Hello at Acme"))
-    page.get_by_text("Texts, hours, dates and people, without the rest of the file").click()
+    page.get_by_text("Texts, keys, hours, dates and people, without the rest of the file").click()
     page.get_by_label(re.compile("^closed: says")).fill("We are closed today.")
     page.get_by_role("button", name="4. Show the impact").click(timeout=60_000)
     page.get_by_role("heading", name=re.compile("last calls|last 7 days")).wait_for()

@@ -57,10 +57,15 @@ class KeptDrafts:
         self._journal = journal
 
     async def open_draft(self, current: FlowSource, flow: str, user: ConsoleUser) -> OpenDraft:
-        """Return the draft of a person beside the file. A text that nobody has changed is no draft of an older file."""
+        """Return the draft of a person beside the file.
+
+        It is erased if nobody has changed anything in it since an older file, or if the file has its text by now.
+        """
         kept = await ask_journal(self._journal.load_draft(flow, name_author(user)))
-        is_of_older_file = kept is not None and kept.digest == kept.base != current.digest
-        return OpenDraft(current, None if is_of_older_file else kept)
+        if kept is not None and kept.base != current.digest and kept.digest in (kept.base, current.digest):
+            await self.discard(flow, user)
+            return OpenDraft(current, None)
+        return OpenDraft(current, kept)
 
     async def keep(self, flow: str, user: ConsoleUser, text: str, base: str, report: Mapping[str, Any]) -> KeptDraft:
         """Keep a text as the draft of a person. An empty report leaves that of the same text."""

@@ -80,6 +80,10 @@ if (draft) {
     const kept = changes;
     try {
       const reply = await fetch(draft.action, { method: "POST", body: listFields() });
+      if (reply.status === 401) {
+        state.textContent = "Not kept: your session has ended. Sign in in another tab, and type on here.";
+        return;
+      }
       if (!reply.ok) throw new Error(reply.statusText);
       const words = (await reply.json()).words;
       if (kept !== changes) return;
