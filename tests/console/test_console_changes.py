@@ -15,6 +15,7 @@ from plain_browser import PASSWORD, Browser, ConsoleInstallation
 from pydantic import SecretStr
 
 from callflows.journal.flow_history import GO_LIVE_ACTION
+from callflows.server import create_app
 from callflows.web.console.console_accounts import SHARED_NAME, write_console_user
 
 FLOW = """\
@@ -84,6 +85,12 @@ def store_version_before(installation: ConsoleInstallation, source: str, since: 
         (version,) = database.execute("SELECT before FROM audit ORDER BY at DESC LIMIT 1").fetchone()
         row = ("desk", version, "desk.yaml", source, since, since)
         database.execute("INSERT INTO versions (flow, version, file, source, since, until) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def list_versions(installation: ConsoleInstallation) -> list[str]:
+    """The stored versions, the newest first."""
+    with contextlib.closing(sqlite3.connect(installation.database)) as database:
+        return [version for (version,) in database.execute("SELECT version FROM versions ORDER BY since DESC")]
 
 
 def read_hidden_fields(page: str, *names: str) -> dict[str, str]:
@@ -232,6 +239,25 @@ def test_before_a_draft_goes_live_the_change_is_shown_and_asked_about_and_afterw
     first, second = re.findall(r"<tr( class=\"current\")?><td", page)
     assert (first, bool(second)) == ("", True)
     assert all(part in page for part in ("Live again:", "live again <time"))
+    newer, older = (author.ask(f"/console/flows/desk/versions/{version}").text for version in list_versions(installation))
+    assert "live now" in older
+    assert "Make this version live again" not in older
+    change = newer[newer.index("What making it live again would change") : newer.index("Make this version live again")]
+    assert all(part in change for part in ("-    - say: Goodbye.", "+    - say: So long."))
+
+
+def test_a_version_replaces_a_file_that_has_an_error(installation, author):
+    file = installation.flows / "desk.yaml"
+    go_live(author, {**read_fields(author.ask(PAGE).text), "source": FLOW.replace("Goodbye.", "So long.")})
+    store_version_before(installation, FLOW, 1.0)
+    (version,) = list_versions(installation)
+    file.write_text("nodes: {")
+    later = Browser(create_app(installation.settings))
+    later.sign_in()
+    page = f"/console/flows/desk/versions/{version}"
+    fields = read_hidden_fields(later.ask(page).text, "digest")
+    assert later.ask(f"{page}/rollback", fields).status_code == 303
+    assert file.read_text() == FLOW
 
 
 def test_a_draft_of_a_file_that_has_changed_says_so_and_shows_the_difference(installation, author):

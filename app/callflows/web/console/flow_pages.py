@@ -134,8 +134,16 @@ class _FlowPages:
             "undone": undone,
             "undo_summary": summarize_changes(texts[undone], texts.get(flow.version, "")) if undone else "",
             "last_change": {**last, "at": format_moment(last["at"])} if last is not None and undone else None,
-            "digest": hash_flow_text(read_own_source(flow.source.decode("utf-8", "replace"))),
+            "digest": self._hash_live_file(flow.name),
         }
+
+    def _hash_live_file(self, name: str) -> str:
+        """Return the digest that the file of a live flow has; empty if it has an error, and may be replaced."""
+        loaded = self._console.sources.get_loaded_flows()
+        flow = loaded.book.flows.get(name)
+        if flow is None or name in loaded.stale_flows:
+            return ""
+        return hash_flow_text(read_own_source(flow.source.decode("utf-8", "replace")))
 
     async def _collect_traffic(self, flow: Flow) -> dict[str, Any]:
         """Return the picture of a flow with the calls of the last days, and the same as lists."""
@@ -178,10 +186,15 @@ class _FlowPages:
         rows = await ask_journal(self._journal.list_versions(name))
         earlier = [row for row in rows if (row["since"] or 0.0) < (stored["since"] or 0.0)]
         before = await ask_journal(self._journal.load_version(name, earlier[0]["version"])) if earlier else None
+        live = self._console.sources.get_loaded_flows().book.flows.get(name)
+        live_text = read_own_source(live.source.decode("utf-8", "replace")) if live is not None else ""
         return await self._console.render(
             request,
             session,
             "version.html",
+            is_live=live is not None and live.version == version,
+            digest=self._hash_live_file(name),
+            from_live=compare_lines(live_text, read_own_source(stored["source"] or "")),
             flow=name,
             stored=_describe_moments(stored),
             before=before["version"] if before is not None else "",
