@@ -9,6 +9,7 @@ import sqlalchemy
 from store_helpers import build_answered_request, list_log_rows, load_call_story, write_items
 
 from callflows.journal import sql_queries
+from callflows.journal.inbox import InboxFilter
 from callflows.journal.sql_queries import query_ending_counts
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
@@ -105,6 +106,19 @@ def test_a_call_that_got_the_fallback_is_told_as_that_whatever_followed(store):
     broken = build_answered_request(BEGAN, call="one")._replace(outcome=AnswerOutcome("fallback", "desk", "start"))
     write_items(store, broken, ended(children=[ANSWERED]))
     assert [row["outcome"] for row in list_log_rows(store, ending="fallback")] == ["fallback"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"), [("fallback", "fallback, then voicemail 0:41"), ("answered", "voicemail 0:41")]
+)
+def test_each_call_that_the_inbox_lists_is_found_by_the_ending_voicemail(store, outcome, words):
+    talked = leg(answer_on="2026-11-23T10:00:02Z", hangup_on="2026-11-23T10:00:08Z", state="hangup")
+    began = build_answered_request(BEGAN, call="one")._replace(outcome=AnswerOutcome(outcome, "desk", "start"))
+    write_items(store, began, ended(children=[talked], records=[MESSAGE]))
+    (voicemail,) = store.list_voicemails(InboxFilter())
+    store.derive_calls()
+    listed = [(row["id"], row["outcome_text"]) for row in list_log_rows(store, ending="voicemail", limit=5)]
+    assert listed == [(voicemail["call"], words)]
 
 
 def test_every_call_of_a_day_is_counted_also_one_whose_end_opentact_does_not_report(store):

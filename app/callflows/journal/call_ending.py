@@ -54,11 +54,17 @@ ENDING_WORDS: Final = {
 """The endings of a call, each with its words. The call log shows the ending as ``outcome``."""
 
 
+VOICEMAIL_ENDING: Final = "voicemail"
+FALLBACK_ENDING: Final = "fallback"
+_ROUNDED_SECONDS: Final = 1.0
+"""Opentact rounds the length of a recording up."""
+
+
 class CallEnding(NamedTuple):
     """The ending of a call. ``kind`` is a key of ENDING_WORDS.
 
-    ``party`` is the number or address that answered, ``seconds`` the length of a voicemail, ``node`` the last node that the
-    call is known to have come to.
+    ``party`` is the number or address that answered, ``seconds`` the length of a voicemail, also of one that was left after
+    something broke; ``node`` is the last node that the call is known to have come to.
     """
 
     kind: str
@@ -75,7 +81,14 @@ class CallEnding(NamedTuple):
             return f"{words} in {self.node}"
         if self.kind == "hung-up-in-menu" and self.node not in ("", "menu", START_NODE):
             return f"{words} ({self.node})"
-        return words if self.seconds is None else f"{words} {self.seconds // 60}:{self.seconds % 60:02}"
+        if self.seconds is None:
+            return words
+        length = f"{self.seconds // 60}:{self.seconds % 60:02}"
+        return f"{words} {length}" if self.kind == VOICEMAIL_ENDING else f"{words}, then voicemail {length}"
+
+    def matches(self, kind: str) -> bool:
+        """Return True if a list of calls with a kind of ending has this one; each call with a voicemail is in theirs."""
+        return kind in ("", self.kind) or (kind == VOICEMAIL_ENDING and self.seconds is not None)
 
 
 def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], shortest_message_seconds: float) -> CallEnding:
@@ -86,17 +99,17 @@ def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], sho
     """
     call, legs, events = stored.call, stored.legs, stored.own_events
     worst_outcome = remove_rank(call["outcome"])
+    messages = [found for found in map(read_recording, stored.recordings) if found.tag != CONVERSATION_TAG]
+    message = _find_message(call, messages, events, shortest_message_seconds)
     if worst_outcome not in ("", ANSWERED_BY_FLOW):
-        return CallEnding(worst_outcome)
+        return CallEnding(worst_outcome, seconds=(_sum_seconds(messages) or 0) if messages and message == "left" else None)
     answered_legs = [leg for leg in legs if leg["answer"] is not None]
-    if answered_legs:
+    if answered_legs and not (message == "left" and _has_message_after(stored, answered_legs)):
         leg = min(answered_legs, key=lambda leg: (leg["answer"], leg["id"]))
         return CallEnding("answered", leg["number"] or leg["caller"] or "")
     steps = list_executed_steps(events)
-    messages = [found for found in map(read_recording, stored.recordings) if found.tag != CONVERSATION_TAG]
-    message = _find_message(call, messages, events, shortest_message_seconds)
     if message == "left":
-        return CallEnding("voicemail", seconds=_sum_seconds(messages))
+        return CallEnding(VOICEMAIL_ENDING, seconds=_sum_seconds(messages))
     if not is_call_over(call):
         return CallEnding("ongoing" if call["state"] else UNREPORTED)
     if message == "none" and (messages or any(step.tag == BEEP_TAG for step in steps)):
@@ -110,6 +123,20 @@ def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], sho
         return CallEnding(_find_last_activity(elements[-1]))
     response = _read_document(stored.turns[-1]["document"] if stored.turns else None)
     return CallEnding("ended" if response is None else _guess_last_activity(response, steps))
+
+
+def _has_message_after(stored: StoredCall, answered_legs: Sequence[JournalRow]) -> bool:
+    """Return True if a recording began when the last conversation was over: the call ended with a voicemail."""
+    ends = [find_hangup(leg) for leg in answered_legs]
+    if not all(ends):
+        return False
+    over = max(end for end in ends if end is not None)
+    recordings = [(row["at"], read_recording(row)) for row in stored.recordings]
+    return any(
+        at is not None and at - (recording.seconds or 0) >= over - _ROUNDED_SECONDS
+        for at, recording in recordings
+        if recording.tag != CONVERSATION_TAG
+    )
 
 
 def _was_refused(call: JournalRow, steps: Sequence[ExecutedStep]) -> bool:

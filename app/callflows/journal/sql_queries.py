@@ -17,7 +17,7 @@ from callflows.journal.call_derivation import (
     fetch_places,
     group_rows,
 )
-from callflows.journal.call_ending import ENDING_WORDS, UNREPORTED, CallEnding
+from callflows.journal.call_ending import ENDING_WORDS, FALLBACK_ENDING, UNREPORTED, VOICEMAIL_ENDING, CallEnding
 from callflows.journal.call_facts import derive_call_facts
 from callflows.journal.ending_reasons import explain_ending
 from callflows.journal.execution_rows import merge_stored_log
@@ -90,7 +90,7 @@ def _select_matching(
         call
         for calls in iter(lambda: [*itertools.islice(rows, _CALLS_PER_QUERY)], [])
         for call in _add_endings(connection, calls, shortest_message_seconds)
-        if call_filter.ending in ("", call["ending"].kind)
+        if call["ending"].matches(call_filter.ending)
     )
     return itertools.islice(matching, call_filter.limit)
 
@@ -116,13 +116,17 @@ def _select_calls(call_filter: CallFilter, limit: int | None) -> Select[Any]:
         return matching.order_by(calls.started.desc(), calls.id.desc()).limit(limit)
     # "No ending, or this one" would read every call if few have this ending. The calls with this ending stand in the index
     # endings_kind in the wanted order; those without an ending are open, or of the last hours.
+    kinds = [ended.kind == call_filter.ending]
+    if call_filter.ending == VOICEMAIL_ENDING:
+        kinds.append((ended.kind == FALLBACK_ENDING) & ended.seconds.isnot(None))
     with_ending = (
         select(CALLS_TABLE, *ending)
         .join(ENDINGS_TABLE, is_own)
-        .where(*conditions, ended.kind == call_filter.ending)
+        .where(*conditions, has_kind)
         .where(*_build_moment_conditions(call_filter, ended.at, ended.call))
         .order_by(ended.at.desc(), ended.call.desc())
         .limit(limit)
+        for has_kind in kinds
     )
     recently = time.time() - LONGEST_CALL_SECONDS
     lately = call_filter._replace(since=max(call_filter.since or 0.0, recently))
@@ -136,7 +140,7 @@ def _select_calls(call_filter: CallFilter, limit: int | None) -> Select[Any]:
         .limit(limit)
         for period, state in periods
     )
-    found = union_all(*(select(query.subquery()) for query in (with_ending, *without_ending))).subquery()
+    found = union_all(*(select(query.subquery()) for query in (*with_ending, *without_ending))).subquery()
     return select(found).order_by(found.c.started.desc(), found.c.id.desc()).limit(limit)
 
 

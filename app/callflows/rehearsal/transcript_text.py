@@ -66,9 +66,10 @@ def describe_heard_step(step: TranscriptStep) -> str:
         case "Gather":
             result = _WORDS_OF_INPUT.get(step["result"], "")
             return f"pressed {step['digits']}{result}" if step["digits"] else "pressed nothing"
-        case "Dial" if "result" in step:
+        case "Dial":
             rung = sanitize_for_terminal(", ".join(map(format_international, step["to"])))
-            return f"rings {rung}: {_WORDS_OF_DIALS.get(step['result'], step['result'])}"
+            result = step.get("result", "")
+            return f"rings {rung}{': ' if result else ''}{_WORDS_OF_DIALS.get(result, result)}"
         case "Hangup":
             return "hangs up"
     return describe_step(step)
