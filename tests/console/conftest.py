@@ -49,7 +49,7 @@ class Visitor:
     def __init__(self, chromium: Browser, world: ConsoleWorld, *, expected_error: str = "", **options: object) -> None:
         self.context = chromium.new_context(base_url=world.url, **options)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.errors: list[str] = []
         self.hosts: set[str] = set()
         self._expected_error = expected_error

@@ -231,7 +231,7 @@ def test_an_app_written_for_twilio_gets_each_recording_once_however_the_call_end
         desk = f"numbers: {NUMBER}\ntwiml: {app.url}/message\n"
         more = {"twilio_auth_token": SecretStr(AUTH_TOKEN), "shortest_message_seconds": 0}
         # A caller who hangs up in the moment in which the recording's request is on its way is rare at a person's pace.
-        async with ours(tmp_path, desk, pace=20, **more) as server:
+        async with ours(tmp_path, desk, pace=6, **more) as server:
             for keys in ("hangup 6s", "#"):
                 await server.it.ring_and_wait(keys=keys, **{"from": CALLER})
             await wait_until_async(
