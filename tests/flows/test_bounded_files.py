@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 import threading
 import time
 
@@ -20,7 +21,7 @@ from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.source.positions import MAX_PROBLEMS
-from waiting import join_thread, wait_until
+from waiting import join_thread, run_process, wait_until
 
 OPTIONS = CompilerOptions(SIGNER, "sorry")
 START = "nodes: {start: [say: Hello.]}\n"
@@ -171,6 +172,28 @@ def test_a_file_that_takes_too_long_is_given_up_and_every_other_file_is_read(tmp
     (problem,) = loaded.problems
     assert (problem.rule, problem.severity) == ("too-slow", "error")
     assert problem.file.endswith("slow.yaml")
+
+
+PROFILED = """
+import sys
+
+from callflows.flows import flow_compilation
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.tickets import TicketSigner
+
+def spin(*_arguments):
+    while True:
+        pass
+
+flow_compilation.read_flow, flow_compilation.COMPILE_SECONDS = spin, 0.1
+compiled = flow_compilation.compile_flow("slow", b"nodes: {}", "slow.yaml", CompilerOptions(TicketSigner([b"key"]), ""))
+sys.setprofile(lambda *_event: None)
+print([problem.rule for problem in compiled.problems])
+"""
+
+
+def test_a_file_that_was_given_up_leaves_an_interpreter_in_which_a_profiler_works():
+    assert run_process([sys.executable, "-c", PROFILED], seconds=60).stdout == "['too-slow']\n"
 
 
 PIPES = {

@@ -47,10 +47,14 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     report = ProblemReport(file)
     dependencies: set[Path] = set()
     try:
-        COMPILE_TIME_LIMIT.start(COMPILE_SECONDS)
-        with limit_comparisons(_MAX_COMPARISONS):
-            flow = _compile_file(name, text, report, options, dependencies)
+        try:
+            COMPILE_TIME_LIMIT.start(COMPILE_SECONDS)
+            with limit_comparisons(_MAX_COMPARISONS):
+                flow = _compile_file(name, text, report, options, dependencies)
+        finally:
+            COMPILE_TIME_LIMIT.cancel()
     except CompileTimeExceededError:
+        COMPILE_TIME_LIMIT.cancel()  # it may have come at the last moment, before the limit was cancelled
         flow = None
         message = f"the file was given up: reading it takes more than {COMPILE_SECONDS:g} s"
         report.error((), "too-slow", message, "make several flows of it, and take out what is repeated by aliases")
@@ -59,8 +63,6 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     except Exception as error:  # noqa: BLE001 - other flows must not fall with this one
         flow = None
         report.error((), "defect", f"the file could not be compiled: {type(error).__name__}: {error}", "please report it")
-    finally:
-        COMPILE_TIME_LIMIT.cancel()
     problems = tuple(report.problems)
     flow = dataclasses.replace(flow, source=text) if flow is not None else None
     if flow is not None and any(problem.rule in UNREADABLE_DATA_RULES for problem in problems):

@@ -23,6 +23,10 @@ COMPILE_SECONDS: Final = 20.0
 """CPU time after which the compilation of a file is given up. The largest real flows take less than one second."""
 _LOOK_SECONDS: Final = 0.2
 _IDLE_SECONDS: Final = 5.0
+_NEXT_SECONDS: Final = 1.0
+"""CPU time from one exception to the next in the same thread."""
+_ROUNDS_TO_ARRIVE: Final = 3
+"""Rounds of a loop in which a pending exception is raised: Python looks for one at the end of each."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -30,7 +34,6 @@ class _WatchedThread:
     clock: int | None
     """The thread's CPU clock; None: wall time, where a platform has no such clocks."""
     deadline: float
-    is_over: bool = False
 
     def read_clock(self) -> float:
         return time.monotonic() if self.clock is None else time.clock_gettime(self.clock)
@@ -60,11 +63,16 @@ class CompileTimeLimit:
 
     def cancel(self) -> None:
         """End the limit of the calling thread. No exception arrives afterwards."""
-        with self._lock:
-            watched = self._watched_threads.pop(threading.get_ident(), None)
-            # Python 3.11 never forgets that an exception was pending once: everything is slower then, and profilers hang.
-            if watched is not None and watched.is_over:
-                _set_pending_exception(threading.get_ident(), None)
+        thread, is_cancelled = threading.get_ident(), False
+        while not is_cancelled:
+            # An exception that is on its way arrives here. It is not taken back: Python 3.11 would wait for it for ever,
+            # so that everything is slower, and a profiler hangs.
+            with contextlib.suppress(CompileTimeExceededError):
+                with self._lock:
+                    self._watched_threads.pop(thread, None)
+                for _ in range(_ROUNDS_TO_ARRIVE):
+                    pass
+                is_cancelled = True
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
@@ -93,14 +101,10 @@ class CompileTimeLimit:
                 for thread, watched in self._watched_threads.items():
                     now = watched.read_clock()
                     if now > watched.deadline:
-                        # Code that catches every exception gets the next one a second later.
-                        watched.deadline, watched.is_over = now + 1, True
-                        _set_pending_exception(thread, CompileTimeExceededError)
-
-
-def _set_pending_exception(thread: int, exception: type[Exception] | None) -> None:
-    raised = ctypes.py_object(exception) if exception is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+                        # Code that catches every exception gets another one.
+                        watched.deadline = now + _NEXT_SECONDS
+                        raised = ctypes.py_object(CompileTimeExceededError)
+                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
 
 
 COMPILE_TIME_LIMIT: Final = CompileTimeLimit()
