@@ -11,7 +11,8 @@ from console_world import HOSTILE_NAME, PASSWORD
 def test_a_person_signs_in_and_out(visit):
     page = visit("")
     page.goto("/console/calls?q=Bo")
-    page.keyboard.type("ann")  # the first field has the cursor
+    page.locator("input[name=name]:focus").wait_for()  # the first field has the cursor
+    page.keyboard.type("ann")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")

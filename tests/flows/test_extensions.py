@@ -57,7 +57,7 @@ def test_the_file_beside_the_flows_declares(tmp_path):
         ("Dial: {callerId: [text]}", "shape", "mapping"),
         ("- Dial", "shape", "mapping"),
         ("", "shape", "empty"),
-        ("Dial: {", "yaml", "not YAML"),
+        ("Dial: {", "yaml", "the file cannot"),
     ],
 )
 def test_a_wrong_declaration_is_an_error_at_its_place(tmp_path, text, rule, said):

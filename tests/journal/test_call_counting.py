@@ -159,7 +159,7 @@ def test_a_slow_database_holds_up_one_caller_a_moment_and_no_other(counters, mon
 
     numbers, took = run_bounded(ring())
     assert numbers == [1, 2, 3, 4, 5]
-    assert COUNT_TIMEOUT_SECONDS <= took < 2 * COUNT_TIMEOUT_SECONDS
+    assert COUNT_TIMEOUT_SECONDS <= took < 4 * COUNT_TIMEOUT_SECONDS  # five callers who wait would take five times as long
 
 
 def test_counts_of_days_gone_by_are_erased(database):

@@ -165,12 +165,12 @@ class FakeOpentact:
                 yield self
             finally:
                 listening.close()
-                await asyncio.sleep(0)  # a connection that was just accepted has its task then
+                await _let_loop_go_round()  # a connection that was just accepted has its task then
                 for task in self._tasks:
                     task.cancel()
                 if self._tasks:
                     await asyncio.wait({*self._tasks}, timeout=5)
-                await asyncio.sleep(0)  # transports close their sockets one step later
+                await _let_loop_go_round()  # transports close their sockets later
 
     @contextlib.contextmanager
     def run_in_thread(self) -> Iterator[FakeOpentact]:
@@ -192,6 +192,11 @@ class FakeOpentact:
             loop.call_soon_threadsafe(stop.set)
             join_thread(thread)
             loop.close()
+
+
+async def _let_loop_go_round() -> None:
+    for _ in range(10):  # to accept a connection takes several rounds
+        await asyncio.sleep(0)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> ReceivedRequest:
