@@ -406,6 +406,16 @@ def test_one_sentence_says_why_a_call_went_to_voicemail(line, hours, reports, wh
     assert load_call_story(line.store, "one")["call"]["why"] == why
 
 
+def test_a_wrong_key_is_the_reason_if_it_led_elsewhere_and_no_earlier_decision_is(line):
+    line = Line(line.store, REASONS.replace("HOURS", "00:00-24:00").replace("attempts: 2", "no_match: message"))
+    line.answer(BEGAN)
+    wrong = [executed("Gather[2]", BEGAN + 5, success=False), executed("Gather[2].Default[2].Say[0]", BEGAN + 6)]
+    line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), *wrong, ended())
+    story = load_call_story(line.store, "one")
+    assert story["path"][-1]["way"] == "no-match"
+    assert "because the caller pressed a key that the menu does not have" in story["call"]["why"]
+
+
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_the_journal_derives_the_ending_of_a_call_by_itself_also_after_it_was_killed(tmp_path, line, is_killed):
     journal = Journal(SqlStore(f"sqlite:///{line.store.sqlite_file}"), Spool(tmp_path / "spool"), describe_decisions)

@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 
 
 _WORDS_OF_WAYS: Final = {
-    "wrong key": "the caller pressed a wrong key",
+    "no-match": "the caller pressed a key that the menu does not have",
     "any other key": "the caller pressed another key",
     "digits": "of the digits that the caller entered",
     "collected": "of what the caller entered",
+    "found": "a lookup found something",
     "fails": "a lookup failed",
+    "answered": "the call was answered",
     "refused": "the number to ring was refused",
 }
-_KEYLESS_WAYS: Final = ("no key", "no input", "no-input", "otherwise")
+"""Ways between nodes, as the coverage comments of steps name them."""
+_KEYLESS_WAYS: Final = ("no-input", "otherwise")
 _DIVERTING_STEPS: Final = ("when", "choose")
 _PASSING_ELEMENTS: Final = frozenset(element.spec.name for element in (Say, Play, Pause, Tone))
 """Commands after which a call surely goes on with the next one."""
 _NOBODY_CAUSES: Final = ("", "no answer", "no user response", "allotted timeout", "originator cancel", "progress timeout")
-
-
 _WORDS_OF_HANGUP_CAUSES: Final = {
     "NORMAL_CLEARING": "",
     "NONE": "",
