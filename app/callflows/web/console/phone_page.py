@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 
@@ -20,7 +20,7 @@ from callflows.web.console.flow_picture import count_ways, draw_flow, light_pict
 from callflows.web.console.scenario_pages import render_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -150,6 +150,7 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
             "at": format_elapsed(step["at"]),
             "is_effect": step["verb"] in _EFFECT_VERBS,
             "is_key": step["verb"] == "Gather" and bool(step.get("digits")),
+            "is_decision": step["verb"] == "Dial" or "digits" in step,
             "node": step.get("node", ""),
         }
         for step in call.steps
@@ -178,10 +179,18 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
         "path": path,
         "picture": picture,
         "links": {key: f"{link(rung.acts + key)}#end" for key in (*KEYS, SILENCE, HANG_UP, "a", "b", "n")},
-        "back": link(rung.acts[:-1]) if rung.acts else "",
-        "again": f"/console/phone?{urlencode(query)}",
+        "back": f"{link(rung.acts[:-1])}#end" if rung.acts else "",
+        "again": f"/console/phone?{urlencode(query)}#end",
+        "page": f"/console/flows/{quote(flow.name)}/ring",
+        "news": _list_news(steps),
         "test": link(rung.acts, "phone/test"),
     }
+
+
+def _list_news(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the words of the steps since the last decision, which a screen reader reads."""
+    last = max((number for number, step in enumerate(steps) if step["is_decision"]), default=0)
+    return [step["words"] for step in steps[last:]]
 
 
 def _read_moment(text: str, flow: Flow) -> datetime | None:
