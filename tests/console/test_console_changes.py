@@ -177,7 +177,7 @@ def test_a_draft_is_rung_key_by_key_and_its_call_becomes_a_test_of_it(installati
 
 def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation, author):
     page = author.ask(PAGE).text
-    assert "The file as it is." in page
+    assert "Unchanged: this is the live text." in page
     assert press(author, "check", page, source=FLOW.replace("Goodbye.", "So long.")) == PAGE
     page = author.ask(PAGE).text
     assert all(
@@ -191,13 +191,13 @@ def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation
     assert "So long." not in other.ask(PAGE).text
     assert f"draft of {SHARED_NAME}" in other.ask("/console/flows").text
     assert press(author, "discard", page) == PAGE
-    assert "The file as it is." in author.ask(PAGE).text
+    assert "Unchanged: this is the live text." in author.ask(PAGE).text
     assert "draft of" not in author.ask("/console/flows").text
 
 
 def test_what_is_typed_is_kept_by_the_script_of_the_page_and_a_half_value_is_told(author):
     fields = {**read_fields(author.ask(PAGE).text), "do": "keep"}
-    assert author.ask(PAGE, fields).json() == {"words": "The file as it is."}
+    assert author.ask(PAGE, fields).json() == {"words": "Unchanged: this is the live text."}
     typed = {**fields, "source": FLOW.replace("Goodbye.", "So lo")}
     assert re.fullmatch(r"Kept at \d\d:\d\d\. Callers do not hear it yet\.", author.ask(PAGE, typed).json()["words"])
     typed[at("date", "hours", "office", "open")] = "2026-12-19"
@@ -279,7 +279,7 @@ def test_a_draft_that_the_file_has_by_now_is_none_any_more(installation, author)
     changed = FLOW.replace("Goodbye.", "So long.")
     press(author, "check", author.ask(PAGE).text, source=changed)
     (installation.flows / "desk.yaml").write_text(changed)
-    assert "The file as it is." in author.ask(PAGE).text
+    assert "Unchanged: this is the live text." in author.ask(PAGE).text
     assert "draft of" not in author.ask("/console/flows").text
 
 

@@ -142,7 +142,7 @@ class _ChangePages:
         if refusal:
             words = f"Kept at {clock}, but for a value: {refusal}."
         elif kept.digest == current.digest:
-            words = "The file as it is."
+            words = "Unchanged: this is the live text."
         return JSONResponse({"words": words})
 
     async def _try_draft(self, kept: KeptDraft, current_text: str, what: str) -> None:

@@ -150,7 +150,7 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
             "at": format_elapsed(step["at"]),
             "is_effect": step["verb"] in _EFFECT_VERBS,
             "is_key": step["verb"] == "Gather" and bool(step.get("digits")),
-            "is_decision": step["verb"] == "Dial" or "digits" in step,
+            "is_decision": "digits" in step or (step["verb"] == "Dial" and "result" in step),
             "node": step.get("node", ""),
         }
         for step in call.steps
