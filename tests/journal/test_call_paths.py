@@ -190,7 +190,7 @@ def test_after_a_dial_that_failed_comes_its_branch_and_not_what_follows_in_the_d
     other.answer(BEGAN)
     other.report(*KEY_2, executed("Gather[3].DTMF[0].Dial[1]", BEGAN + 20, success=False), ended())
     said = [words["text"] for words in load_call_story(line.store, "one")["heard"]]
-    assert said[-1].startswith("rang +12015550188: nobody answered")
+    assert said[-1].startswith("rings +1 201 555 0188: nobody answers")
 
 
 def test_a_call_that_ends_in_a_menu_ends_in_its_node(line):

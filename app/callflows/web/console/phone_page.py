@@ -14,7 +14,7 @@ from callflows.flows.hours.wall_clock import parse_call_moment
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal
 from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.stepwise_phone import HANG_UP, KEYS, SILENCE, StepwiseCall, read_decisions, run_until_decision
-from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_heard_step, format_elapsed
+from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_step, format_elapsed
 from callflows.telephony.phone_numbers import parse_caller_number
 from callflows.web.console.flow_picture import count_ways, draw_flow, light_picture
 from callflows.web.console.scenario_pages import render_scenario
@@ -146,7 +146,7 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
     steps = [
         {
             "verb": step["verb"],
-            "words": describe_heard_step(step),
+            "words": describe_step(step),
             "at": format_elapsed(step["at"]),
             "is_effect": step["verb"] in _EFFECT_VERBS,
             "is_key": step["verb"] == "Gather" and bool(step.get("digits")),
