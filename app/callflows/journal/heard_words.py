@@ -64,6 +64,8 @@ def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]
     ``documents`` are the compressed documents of the turns.
     """
     for number, (traced, document) in enumerate(zip(traced_turns, documents, strict=True)):
+        if traced.is_superseded:
+            continue
         elements = _read_elements(document)
         turn = traced.turn
         if number and turn["pressed"]:
@@ -77,7 +79,7 @@ def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]
 def list_pressed_keys(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]) -> Iterator[str]:
     """Yield what the caller surely pressed, in order; secret digits are masked. ``documents`` as in ``tell_as_heard``."""
     for number, (traced, document) in enumerate(zip(traced_turns, documents, strict=True)):
-        if number and traced.turn["pressed"]:
+        if number and traced.turn["pressed"] and not traced.is_superseded:
             yield traced.turn["pressed"]
         reported = [element.path.rpartition(".")[0] for element in traced.elements if "." in element.path]
         elements = _read_elements(document) if reported else {}

@@ -16,6 +16,7 @@ from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.stepwise_phone import HANG_UP, KEYS, SILENCE, StepwiseCall, read_decisions, run_until_decision
 from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_step, format_elapsed
 from callflows.telephony.phone_numbers import parse_caller_number
+from callflows.text import format_date
 from callflows.web.console.flow_picture import count_ways, draw_flow, light_picture
 from callflows.web.console.scenario_pages import render_scenario
 
@@ -207,4 +208,5 @@ def _describe_moment(at: datetime | None, flow: Flow) -> str:
     """Return the moment of a call on the clock of its flow, as ``Saturday 5 December 2026, 11:00, New York``."""
     zone = flow.zone.key.rpartition("/")[2].replace("_", " ") if flow.zone is not None else "UTC"
     shown = (at or datetime.now(UTC)).astimezone(flow.zone or UTC)
-    return f"{shown:%A %-d %B %Y, %H:%M}, {zone}{'' if at is not None else ' (now)'}"
+    words = format_date(shown, "%A {day} %B %Y, %H:%M")
+    return f"{words}, {zone}{'' if at is not None else ' (now)'}"
