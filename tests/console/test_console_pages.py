@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import httpx
 from console_world import HOSTILE_NAME, PASSWORD
+
+from callflows.web.console.counts_cache import CountsCache
 
 
 def test_a_person_signs_in_and_out(visit):
@@ -267,3 +270,19 @@ def test_the_picture_of_a_flow_fits_the_screen_of_a_phone_and_can_be_read_there(
         box = page.locator(".picture-box").evaluate("box => [box.scrollWidth, box.clientWidth]")
         assert box[0] <= box[1], address
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+
+
+def test_a_picture_whose_calls_take_long_to_count_gets_them_by_itself(visit, monkeypatch):
+    page = visit()
+    get_within, is_counted = CountsCache.get_within, threading.Event()
+
+    async def get_late(counts, key, compute, seconds):
+        return await get_within(counts, key, compute, seconds) if is_counted.is_set() else None
+
+    monkeypatch.setattr(CountsCache, "get_within", get_late)
+    page.goto("/console/flows/front-desk")
+    page.get_by_text("are being counted").wait_for()
+    assert "never" not in page.locator("main").inner_text()
+    is_counted.set()
+    page.get_by_text("Numbers say how often they came").wait_for()
+    assert page.locator('.flow-picture.wide .lit[data-node="menu"] .badge').text_content()
