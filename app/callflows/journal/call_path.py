@@ -162,6 +162,7 @@ def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     return (*((name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts),)
 
 
+@functools.lru_cache(maxsize=20_000)  # calls of one flow have the same pairs of paths
 def _is_passed_before(known: str, path: str) -> bool:
     """Return True if every call passes an element before another: it is an ancestor, or stands before one of them."""
     if path.startswith(f"{known}."):

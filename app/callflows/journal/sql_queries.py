@@ -103,10 +103,12 @@ def _narrow_to_node(connection: Connection, call_filter: CallFilter) -> CallFilt
     ends = [select(end(table.c.at)).where(here).scalar_subquery() for end in (func.min, func.max)]
     rows = connection.execute(select(flow.c.name, *ends).where(flow.c.name.isnot(None)))
     found = [(name, first, last) for name, first, last in rows if first is not None]
+    if not found:
+        return call_filter._replace(node="", ids=(_NO_CALL,))
     came = (table.c.node == call_filter.node) & table.c.flow.in_([name for name, _, _ in found])
     calls = connection.scalars(select(table.c.call).where(came).limit(_MAX_NAMED_CALLS + 1)).all()
     if len(calls) <= _MAX_NAMED_CALLS:
-        return call_filter._replace(node="", ids=tuple(sorted({*calls})) or (_NO_CALL,))
+        return call_filter._replace(node="", ids=tuple(sorted({*calls})))
     since, until = min(first for _, first, _ in found) - LONGEST_CALL_SECONDS, max(last for _, _, last in found) + 1.0
     return call_filter._replace(
         since=max(since, call_filter.since or since),
