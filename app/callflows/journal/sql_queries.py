@@ -233,8 +233,12 @@ def _build_text_condition(text: str) -> ColumnElement[bool]:
         # A number has its plus at its beginning: PostgreSQL finds a range in its indexes, and reads no other call.
         end = digits[:-1] + chr(ord(digits[-1]) + 1)
         return or_(*((column >= digits) & (column < end) for column in columns))
+    # The cheap conditions stand first: without a hit, every call is looked at.
     numbers = [column.contains(digits, autoescape=True) for column in columns]
-    return or_(*numbers, CALLS_TABLE.c.name.icontains(text, autoescape=True))
+    if re.search(r"[^+0-9*#]", digits):
+        numbers = [~column.startswith("+") & found for column, found in zip(columns, numbers, strict=True)]
+    name = CALLS_TABLE.c.name
+    return or_(*numbers, (name != "") & name.icontains(text, autoescape=True))
 
 
 def _build_moment_conditions(

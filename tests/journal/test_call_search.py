@@ -1,4 +1,4 @@
-"""The calls that came to a node: few of many, many of many, or none."""
+"""Calls that are searched: by a node to which few, many or none came, and by a part of a number or a name."""
 
 from __future__ import annotations
 
@@ -52,3 +52,23 @@ def test_other_conditions_hold_beside_the_node(list_ids):
 
 def test_no_call_came_to_a_node_that_does_not_exist(list_ids):
     assert list_ids(node="nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("bo", ["sip", "name"]),  # in an address, and in a name; "+1…" has no letters
+        ("BO C", ["name"]),
+        ("555-0906", ["name"]),
+        ("5550123", ["sip", "name", "none"]),
+        ("nobody", []),
+        ("%", []),
+    ],
+)
+def test_a_text_is_a_part_of_a_number_of_an_address_or_of_a_name(store, engine, text, found):
+    rows = {"none": ("anonymous", ""), "name": ("+12015550906", "Bo Chen"), "sip": ("bob@acme.example", None)}
+    with engine.begin() as connection:
+        for at, (id_, (caller, name)) in enumerate(rows.items()):
+            row = {"id": id_, "number": "+12015550123", "caller": caller, "name": name, "started": BEGAN + at}
+            connection.execute(insert(CALLS_TABLE).values(row))
+    assert [call["id"] for call in store.list_calls(CallFilter(text=text, limit=9))] == found
