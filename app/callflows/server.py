@@ -233,7 +233,11 @@ class Installation:
             effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
-            call_limits=CallLimits(settings.caller_calls_per_minute, settings.number_calls_per_minute),
+            call_limits=CallLimits(
+                settings.caller_calls_per_minute,
+                settings.number_calls_per_minute,
+                shared_counter=self._call_counter if settings.workers > 1 or settings.shares_database else None,
+            ),
         )
         self._execution_logs = self._create_execution_log_fetcher()
         self.event_intake = EventIntake(
