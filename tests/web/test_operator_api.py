@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
-from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.api_tokens import create_token, revoke_token
 from callflows.journal.inbox import PersonChange
@@ -82,7 +82,9 @@ class Api:
 
     def __init__(self, folder: Path, *, needs_token: bool = True, flow: str = FLOW) -> None:
         (folder / "front-desk.yaml").write_text(flow, encoding="utf-8")
-        loaded = load_flow_folder(folder, CompilerOptions(TicketSigner([b"key"]), "Sorry."))
+        options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
+        library = FlowLibrary(folder, options)
+        loaded = library.refresh()
         self.store = SqlStore(f"sqlite:///{folder}/journal.db")
         self.store.open()
         seed_store(self.store, loaded.book.flows["front-desk"].version)
@@ -91,10 +93,12 @@ class Api:
         install_problem_handlers(self.app)
         trust = RequestTrust(Settings(token=["t"] if needs_token else [], data=folder))
         settings = Settings(flows=folder, data=folder, database_url=f"sqlite:///{folder}/journal.db")
-        options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
         processes = CommandProcesses(settings)
-        workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book, lambda: loaded.book)
-        router = create_operator_router(self.queries, trust, lambda: loaded, dict, workshop, needs_token=needs_token)
+        books = (lambda: library.loaded_flows.book), (lambda: library.refresh().book)
+        workshop = FlowWorkshop(folder, options, self.queries, processes, *books)
+        router = create_operator_router(
+            self.queries, trust, lambda: library.loaded_flows, dict, workshop, needs_token=needs_token
+        )
         self.app.include_router(router)
 
     def make_token(self, scope: str, until: float | None = None) -> str:
