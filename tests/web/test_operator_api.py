@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -28,6 +29,7 @@ from callflows.settings import Settings
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import LiveFlowVersion, PlatformEvent
 from callflows.telephony.message_entity import MessageEntity
+from callflows.web import json_bodies
 from callflows.web.command_process import CommandProcesses
 from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.operator_api import create_operator_router
@@ -213,3 +215,49 @@ def test_an_outage_of_the_database_is_told_as_such(api, tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as database:
         database.execute("DROP TABLE tokens")
     assert api.ask("GET /api/v1/calls", token).status_code == 503
+
+
+def test_a_body_that_is_too_long_or_never_comes_is_refused(api, monkeypatch):
+    monkeypatch.setattr(json_bodies, "MAX_API_BODY_BYTES", 100)
+    monkeypatch.setattr(json_bodies, "BODY_SECONDS", 0.05)
+    token = api.make_token("operate")
+    request = "POST /api/v1/calls/call-1/notes\n\n"
+    assert api.ask(request + json.dumps({"text": "a" * 100}), token).status_code == 413
+    assert api.ask(request + json.dumps({"text": "Fine."}), token).status_code == 201
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        if len(sent) > 1:
+            await asyncio.sleep(60)
+        sent.append(1)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    answers = []
+
+    async def send(message) -> None:
+        answers.append(message)
+
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/calls/call-1/notes",
+        "headers": headers,
+        "query_string": b"",
+    }
+    run_bounded(api.app({**scope, "client": ("127.0.0.1", 1)}, receive, send))
+    assert answers[0]["status"] == 408
+
+
+def test_the_body_of_a_stranger_is_not_read(api):
+    async def receive() -> dict[str, object]:
+        raise AssertionError("it was read")
+
+    answers = []
+
+    async def send(message) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/replay", "headers": [], "query_string": b""}
+    run_bounded(api.app({**scope, "client": ("192.0.2.1", 1)}, receive, send))
+    assert answers[0]["status"] == 401

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from callflows.log import get_logger
 from callflows.web.answer_engine import DeferredTurn
 from callflows.web.call_endpoint import BEGUN_ANSWER_KEY, CALL_PATH, CallEndpoint, build_response
-from callflows.web.http_protocol import BoundedHttpProtocol
+from callflows.web.http_protocol import BODY_TIMEOUT_SECONDS, BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _CALL_URL: Final = CALL_PATH.encode()
 _STATUS_LINES: Final[dict[int, bytes]] = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in (HTTPStatus.OK, HTTPStatus.FORBIDDEN)
 }
+_MAX_URL_BYTES: Final = 32_768
+"""A longer address is left to uvicorn, which refuses what its parser cannot take."""
 _METHODS: Final = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
 
 
@@ -89,6 +91,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
             method is None
             or b"%" in path
             or b"#" in query
+            or len(self.url) > _MAX_URL_BYTES
             or not self.url.isascii()
             or self.expect_100_continue
             or parser.get_http_version() != "1.1"
@@ -128,6 +131,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
         if self._call_body:
             body, self._call_body = self._call_body, bytearray()
             super().on_body(bytes(body))
+        self._await_body(BODY_TIMEOUT_SECONDS)
 
     def _answer_call(self) -> None:
         endpoint, body = self._endpoint, b""
@@ -204,10 +208,13 @@ _USED_METHODS: Final = {
     "connection_lost": 1,
     "connection_made": 1,
     "data_received": 1,
+    "eof_received": 0,
     "on_body": 1,
     "on_headers_complete": 0,
     "on_message_begin": 0,
     "on_message_complete": 0,
+    "on_response_complete": 0,
+    "send_400_response": 1,
     "timeout_keep_alive_handler": 0,
 }
 """Methods of uvicorn's protocol that are overridden or called, each with its number of arguments."""
