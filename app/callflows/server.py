@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 
-from callflows.flows import decisions
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.loader.flow_versions import FlowVersions
@@ -189,7 +188,7 @@ class Installation:
         self._compile_for_rehearsal = functools.lru_cache(maxsize=32)(library.compile_for_rehearsal)
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
-        self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
+        self.journal = create_journal(settings, tracer.trace_document)
         processes = CommandProcesses(settings)
         self.workshop = FlowWorkshop(
             settings.flows,

@@ -63,7 +63,6 @@ def create_twilio_app() -> FastAPI:
 
 def create_journal_free_app() -> CallEndpoint:
     """Create the engine of ``callflows serve`` with metrics and log lines, and without a journal."""
-    from callflows.flows import decisions  # noqa: PLC0415 - as above
     from callflows.flows.loader.flow_versions import FlowVersions  # noqa: PLC0415 - as above
     from callflows.installation_parts import (  # noqa: PLC0415 - as above
         create_sandbox_pool,
@@ -81,7 +80,7 @@ def create_journal_free_app() -> CallEndpoint:
     from callflows.web.request_trust import RequestTrust  # noqa: PLC0415 - as above
 
     settings = load_settings()
-    outside = SimulatedOutside(decisions.describe_decisions)
+    outside = SimulatedOutside()
     metrics = AnswerMetrics(create_line_renderer("json"), sys.stderr)
     engine = AnswerEngine(
         flow_versions=FlowVersions(load_flow_library(settings).loaded_flows.book),
