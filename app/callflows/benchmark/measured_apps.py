@@ -71,7 +71,7 @@ def create_journal_free_app() -> CallEndpoint:
     )
     from callflows.rehearsal.simulated_outside import SimulatedOutside  # noqa: PLC0415 - as above
     from callflows.sandbox.job_runner import JobRunner  # noqa: PLC0415 - as above
-    from callflows.server import freeze_loaded_objects  # noqa: PLC0415 - as above
+    from callflows.server import tune_interpreter  # noqa: PLC0415 - as above
     from callflows.settings import load_settings  # noqa: PLC0415 - as above
     from callflows.web.answer_engine import AnswerEngine  # noqa: PLC0415 - as above
     from callflows.web.answer_metrics import AnswerMetrics  # noqa: PLC0415 - as above
@@ -97,7 +97,7 @@ def create_journal_free_app() -> CallEndpoint:
     @contextlib.asynccontextmanager
     async def run_lifespan(_app: Starlette) -> AsyncIterator[None]:
         metrics.start()
-        freeze_loaded_objects()
+        tune_interpreter()
         try:
             yield
         finally:
