@@ -49,7 +49,7 @@ async def open_rehearsal_engine(
     """
 
     async def complete_call(flow: str, call: CallRecord) -> Turn | None:
-        return await book.flows[flow].run_ended_call_steps(call, job_runner.run_job)
+        return await book.flows[flow].run_ended_call_steps(call, job_runner.run_job, book.has_exact_claim)
 
     def create_event_handler() -> EventHandler:
         opt_outs, idempotency_keys, clock = (

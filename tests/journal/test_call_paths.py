@@ -189,7 +189,7 @@ def test_after_a_dial_that_failed_comes_its_branch_and_not_what_follows_in_the_d
     other.answer(BEGAN)
     other.report(*KEY_2, executed("Gather[3].DTMF[0].Dial[1]", BEGAN + 20, success=False), ended())
     said = [words["text"] for words in load_call_story(line.store, "one")["heard"]]
-    assert said[-1].startswith("rang +12015550188: nobody answered")
+    assert said[-1].startswith("rings +1 201 555 0188: nobody answers")
 
 
 def test_a_call_that_ends_in_a_menu_ends_in_its_node(line):
@@ -413,6 +413,78 @@ def test_a_wrong_key_is_the_reason_if_it_led_elsewhere_and_no_earlier_decision_i
     story = load_call_story(line.store, "one")
     assert story["path"][-1]["way"] == "no-match"
     assert "because the caller pressed a key that the menu does not have" in story["call"]["why"]
+
+
+SILENT = """\
+numbers: rest
+timezone: America/New_York
+hours:
+  office: {mon: "HOURS"}
+nodes:
+  start:
+    - goto: check
+  check:
+    - set: {asked: caller.number}
+    - goto: rota
+  rota:
+    - when: not hours.office.open
+      goto: message
+    - menu: {prompt: Press 1., keys: {1: again, 2: message}}
+  again:
+    - when: caller.anonymous
+      goto: message
+    - when: asked == caller.number
+      goto: message
+    - goto: start
+  message:
+    - voicemail: {greeting: Please leave a message.}
+"""
+VOICEMAIL = [{"uuid": "r", "url": "https://records.invalid/r.wav", "duration": 41}]
+
+
+def leave_message(line, *reports):
+    line.answer(BEGAN)
+    over = ended()
+    over = over._replace(call=CallEntity({**over.call.raw, "records": VOICEMAIL}))
+    line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), *reports, over)
+    return load_call_story(line.store, "one")
+
+
+def test_a_node_that_only_decides_is_on_the_path_and_its_condition_is_the_reason(line):
+    story = leave_message(Line(line.store, SILENT.replace("HOURS", "10:00-11:00")), executed("Tone[2]", BEGAN + 3))
+    assert [visit["node"] for visit in story["path"]] == ["start", "check", "rota", "message"]
+    assert list_visits(line.store) == [("start", "", 6), ("check", "", 8), ("rota", "", 11), ("message", "", 21)]
+    assert story["call"]["why"] == "Went to voicemail because office was closed: on Monday it is open 10:00-11:00."
+
+
+def test_a_key_that_leads_to_a_node_without_words_is_the_way_to_that_node(line):
+    key_1 = executed("Gather[2].DTMF[0].Say[0]", BEGAN + 6)
+    story = leave_message(Line(line.store, SILENT.replace("HOURS", "00:00-24:00")), key_1)
+    way = [(visit["node"], visit["way"]) for visit in story["path"]]
+    assert way == [("start", ""), ("check", ""), ("rota", ""), ("again", "key 1"), ("message", "")]
+    assert story["call"]["why"] == "Went to voicemail because asked was +12015550999, caller.number was +12015550999."
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_request_that_opentact_repeats_is_one_way_of_the_call(line, reported):
+    line = Line(line.store, SILENT.replace("HOURS", "10:00-11:00"))
+    line.answer(BEGAN)
+    line.answer(BEGAN + 3)
+    if reported:
+        line.report(executed("Answer[0]", BEGAN + 4), executed("Say[1]", BEGAN + 5), ended())
+    story = load_call_story(line.store, "one")
+    assert [visit["node"] for visit in story["path"]] == ["start", "check", "rota", "message"]
+    assert [words["text"] for words in story["heard"]].count("“Please leave a message.”") == 1
+    assert [entry["what"] for entry in story["story"]].count("asked") == 2
+
+
+def test_digits_that_opentact_sends_twice_were_entered_once(line):
+    line.answer(BEGAN)
+    for seconds in (20, 23):
+        line.answer(BEGAN + seconds, "done", dtmf="1234")
+    story = load_call_story(line.store, "one")
+    assert [visit["node"] for visit in story["path"]] == ["start", "done"]
+    assert [words["text"] for words in story["heard"]].count("pressed ••••") == 1
 
 
 @pytest.mark.parametrize("is_killed", [False, True])

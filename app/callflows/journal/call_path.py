@@ -27,6 +27,8 @@ MAX_CLOCK_SKEW_SECONDS: Final = 2.0
 _BRANCH_NAMES: Final = frozenset(element.spec.name for element in (DTMF, Default, Error))
 _ENDING_NAMES: Final = frozenset(element.spec.name for element in (Hangup, Callback))
 """Commands after which the next one of the document does not run."""
+_MAX_REPEAT_SECONDS: Final = 30.0
+"""Time in which Opentact repeats a request that was not answered in time."""
 _MAX_VISITS: Final = 500
 """A longer path is cut: a caller may stay in a menu for hours."""
 
@@ -58,10 +60,14 @@ class ReachedElement(NamedTuple):
 
 
 class TracedTurn(NamedTuple):
-    """A turn with the elements that the call reached in its document, in their order."""
+    """A turn with the elements that the call reached in its document, in their order.
+
+    ``is_superseded``: Opentact asked again, and the call went on with the document of the next turn.
+    """
 
     turn: JournalRow
     elements: Sequence[ReachedElement]
+    is_superseded: bool = False
 
 
 def trace_turns(
@@ -87,10 +93,19 @@ def trace_turns(
             if found:
                 reports[earlier].append((found, event))
                 break
-    return [
-        TracedTurn(turn, [*_list_reached(turn["at"], places_by_turn[index], reports[index])])
-        for index, turn in enumerate(turns)
-    ]
+    traced_turns = []
+    for index, turn in enumerate(turns):
+        is_superseded = not reports[index] and index + 1 < len(turns) and _is_same_request(turn, turns[index + 1])
+        reached = [] if is_superseded else [*_list_reached(turn["at"], places_by_turn[index], reports[index])]
+        traced_turns.append(TracedTurn(turn, reached, is_superseded))
+    return traced_turns
+
+
+def _is_same_request(turn: JournalRow, following: JournalRow) -> bool:
+    """Return True if a turn is asked for what the turn before was asked for, at once."""
+    fields = ("flow", "node", "pressed")
+    is_near = following["at"] - turn["at"] <= _MAX_REPEAT_SECONDS
+    return is_near and all((turn[name] or "") == (following[name] or "") for name in fields)
 
 
 def _read_executed_command(event: JournalRow) -> tuple[str, str]:
@@ -180,7 +195,7 @@ def _find_follower(path: str, places: Mapping[str, ElementPlace]) -> str:
 def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
     """Return the visits of a call in order. A node that goes on after a repeated prompt is one visit."""
     visits: list[NodeVisit] = []
-    for number, (turn, elements) in enumerate(traced_turns):
+    for number, (turn, elements, _) in enumerate(traced_turns):
         if not turn["flow"]:
             continue
         first = build_turn_visit(turn, elements[0].place if elements else None)
@@ -193,6 +208,12 @@ def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
             passed.add(element.path)
             if is_known and element.path:
                 continue
+            for number_passed, passed_node in enumerate(place.passed):
+                if passed_node.node != visits[-1].node:
+                    visit = first._replace(at=element.at, node=passed_node.node, way=passed_node.way or way)
+                    path = f"{element.path}/{number_passed}"
+                    visits.append(visit._replace(path=path, line=passed_node.line, file=passed_node.file))
+                    way = ""
             way = place.way or way
             if place.node and place.node != visits[-1].node:
                 visit = first._replace(at=element.at, node=place.node, way=way, path=element.path)

@@ -26,7 +26,7 @@ from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
-from callflows.telephony.events import AnsweredRequest, LiveFlowVersion, PlatformEvent
+from callflows.telephony.events import OWN_SOURCE, AnsweredRequest, GivenUpLog, LiveFlowVersion, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
 from callflows.text import clean_text
 
@@ -42,12 +42,14 @@ if TYPE_CHECKING:
     from callflows.telephony.recording_entity import RecordingEntity
 
     TraceDocument = Callable[[AnsweredRequest, Sequence[str]], DocumentPlaces | None]
-    JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
+    JournalItem = AnsweredRequest | PlatformEvent | EffectResult | GivenUpLog | LiveFlowVersion
 
 
 _BLANK_ROWS: Final = {
     name: dict.fromkeys((column.name for column in table.c), None) for name, table in MERGED_TABLES.items()
 }
+GIVEN_UP_LOG_KIND: Final = "execution log"
+"""Kind of the entry in the story of a call whose execution log was given up."""
 _MAX_COLUMN_CHARACTERS: Final = 1_000
 """Maximum length of an external text in a column of its own; ``raw`` contains the whole text."""
 PROVISIONAL_ID_PREFIX: Final = "ours-"
@@ -71,6 +73,8 @@ def build_journal_entries(item: JournalItem, trace_document: TraceDocument | Non
         return build_turn_entries(redacted, redactor.texts, places)
     if isinstance(item, LiveFlowVersion):
         return [("versions", item._asdict())]
+    if isinstance(item, GivenUpLog):
+        return [_build_given_up_entry(item)]
     payload = dump_json(item.payload) if item.payload else None
     return [
         _build_effect_entry(
@@ -181,6 +185,21 @@ def _build_effect_entry(
             "settled": effect_result.finished_at,
         }
     return "effects", row
+
+
+def _build_given_up_entry(given_up: GivenUpLog) -> JournalEntry:
+    row = {
+        "key": f"{GIVEN_UP_LOG_KIND}/{_clean_column(given_up.call)}",
+        "kind": GIVEN_UP_LOG_KIND,
+        "call": given_up.call,
+        "at": given_up.given_up_at,
+        "state": "",
+        "message": _clean_column(mask_credentials(given_up.reason)),
+        "source": OWN_SOURCE,
+        "raw": "{}",
+        "arrived": given_up.given_up_at,
+    }
+    return "events", row
 
 
 def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:

@@ -71,6 +71,8 @@ class AnsweredRequest(NamedTuple):
 
 EXECUTION_LOG_SOURCE: Final = "log"
 """Source of an executed element that Opentact's execution log of a finished call has."""
+OWN_SOURCE: Final = "server"
+"""Source of an event that this server tells of itself, and not Opentact."""
 SEARCH_SOURCES: Final = ("search", EXECUTION_LOG_SOURCE)
 """Sources of events that Opentact did not send, but returned when asked."""
 NO_PAYLOAD: Final[Mapping[str, Any]] = {}
@@ -158,6 +160,14 @@ class EffectResult(NamedTuple):
     reason: str = ""
     call: str = ""
     payload: Mapping[str, Any] = NO_PAYLOAD
+
+
+class GivenUpLog(NamedTuple):
+    """The execution log of a call is asked for no longer, for a ``reason``: the way of the call stays unknown."""
+
+    call: str
+    given_up_at: float
+    reason: str
 
 
 class LiveFlowVersion(NamedTuple):

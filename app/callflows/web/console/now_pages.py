@@ -174,7 +174,7 @@ class _NowPages:
         change = self._console.access.build_person_change(request, session.user)
         await self._console.access.record_change(change, "override", f"{flow.name} {hours}", *values)
         await self._await_effect(flow.name, hours, before)
-        return self._console.redirect("/")
+        return self._console.redirect("/", f"hours-{flow.name}-{hours}")
 
     async def _await_effect(self, name: str, hours: str, before: HoursPreview) -> None:
         """Wait a moment until the server has read the file, so that the next page shows how it is."""
