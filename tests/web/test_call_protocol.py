@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import uvicorn
 from in_process_server import MONDAY, InProcessServer, list_callback_urls, send_request
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from callflows.errors import JournalError
 from callflows.telephony.ports import Effect, LookupResult
 from callflows.web import call_protocol, http_protocol
+from callflows.web.call_endpoint import CallEndpoint
 from callflows.web.call_protocol import CallHttpProtocol, choose_http_protocol, explain_unfit_uvicorn
 from callflows.web.http_protocol import BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
@@ -71,6 +73,8 @@ class FakeTransport(asyncio.Transport):
 
     def close(self) -> None:
         self.is_closed = True
+
+    abort = close
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -301,6 +305,23 @@ def test_a_call_comes_back_with_its_ticket_the_same_way(make_server):
     sent, tasks = compare(make_server, get(f"{path}&dtmf=1234"), get(f"{path}&dtmf=12"), get(path.replace("desk", "slow")))
     assert b"It is 1234." in sent
     assert tasks == 0
+
+
+@pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])
+def test_a_connection_for_which_there_is_no_memory_is_closed_and_keeps_no_caller_waiting(monkeypatch, protocol_class):
+    def find_no_memory(_protocol: object, _transport: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(HttpToolsProtocol, "connection_made", find_no_memory)
+    loop = asyncio.new_event_loop()
+    protocol, transport = (
+        protocol_class(uvicorn.Config(CallEndpoint, log_config=None), ServerState(), {}, loop),
+        FakeTransport(),
+    )
+    with pytest.raises(MemoryError):
+        protocol.connection_made(transport)
+    loop.close()
+    assert transport.is_closed
 
 
 @pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])
