@@ -324,6 +324,45 @@ def test_a_connection_for_which_there_is_no_memory_is_closed_and_keeps_no_caller
     assert transport.is_closed
 
 
+@pytest.mark.parametrize("broken", ["on_header", "on_headers_complete", "on_body"])
+def test_a_caller_hears_the_apology_if_the_request_cannot_be_read_here(make_server, monkeypatch, broken):
+    def find_no_memory(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(HttpToolsProtocol, broken, find_no_memory)
+    server = make_server([])
+
+    async def ask(request: bytes) -> bytes:
+        return await Served(server.app, CallHttpProtocol).send(request)
+
+    # HTTP/1.0 takes uvicorn's way, and its own methods: all other calls need neither of the last two.
+    reply = run_bounded(ask(post(BODY).replace(b"HTTP/1.1", b"HTTP/1.0")))
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close" in reply
+    assert b"your call cannot be taken right now" in reply
+    # An event must not be acknowledged, since it was not stored.
+    assert run_bounded(ask(post(BODY, path="/webhook"))).startswith(b"HTTP/1.1 400 ")
+    assert run_bounded(ask(b"GET /call HTTP/9 x\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_caller_hears_the_apology_if_the_answer_cannot_be_sent(make_server, monkeypatch):
+    def find_no_memory(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(call_protocol, "build_response", find_no_memory)
+    server = make_server([])
+
+    async def ask() -> bytes:
+        served = Served(server.app, CallHttpProtocol)
+        reply = await served.send(get(f"/call?{QUERY}"))
+        assert served.transport.is_closed
+        return reply
+
+    reply = run_bounded(ask())
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"your call cannot be taken right now" in reply
+
+
 @pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])
 def test_an_effect_is_on_the_disk_before_the_caller_hears_of_it(make_server, protocol_class):
     server = make_server([])
