@@ -17,7 +17,6 @@ import pytest
 from fastapi import FastAPI
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
-from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.api_tokens import create_token, revoke_token
@@ -70,12 +69,12 @@ def seed_store(store: SqlStore, version: str) -> None:
         }
         at = BEGAN + 60 * number + 52
         event = PlatformEvent("call_state", f"e{number}", at, {}, "", "destroyed", call=CallEntity(fields))
-        store.write_entries(build_journal_entries(event, describe_decisions))
+        store.write_entries(build_journal_entries(event))
     text = {"uuid": "sms-1", "type": "smsi", "from": "+12015550931", "to": "+12015550123", "message": "are you open?"}
     sms = PlatformEvent("sms", "s", BEGAN, {}, "", "success", sms=MessageEntity({**text, "state": "success"}))
     live = LiveFlowVersion("front-desk", version, "front-desk.yaml", FLOW, BEGAN - 60, BEGAN)
     for item in (sms, live):
-        store.write_entries(build_journal_entries(item, describe_decisions))
+        store.write_entries(build_journal_entries(item))
     store.derive_calls()
 
 

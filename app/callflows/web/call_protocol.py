@@ -8,11 +8,13 @@ way to the same ``CallEndpoint``: lookups, bodies that come slowly, pipelines be
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import uvicorn
+from httptools import HttpParserCallbackError
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -44,6 +46,8 @@ class CallHttpProtocol(BoundedHttpProtocol):
     """Uvicorn's own headers, and the same as bytes; uvicorn makes a new list each second."""
     _holds_call = False
     """True while a request of a call is read that may be answered here."""
+    _is_answered = False
+    """True if the request that was read last was answered here."""
     _began = 0.0
     _is_kept_alive = True
     _idle_since = 0.0
@@ -77,15 +81,15 @@ class CallHttpProtocol(BoundedHttpProtocol):
             super().on_headers_complete()
             return
         self._stop_waiting()
-        self._holds_call = True
+        self._holds_call, self._is_answered = True, False
         self._began = time.perf_counter()
         self._is_kept_alive = self.parser.should_keep_alive() and not self._is_last_request
 
     def _may_hold_call(self) -> bool:
         """Return True if this is a plain request of a call, and nothing before it waits; then its scope is completed."""
-        path, _, query = self.url.partition(b"?")
-        if not path.startswith(_CALL_URL) or path[len(_CALL_URL) :][:1] not in (b"", b"/"):
+        if not self._is_call_url():
             return False
+        path, _, query = self.url.partition(b"?")
         parser, method = self.parser, _METHODS.get(self.parser.get_method())
         if (
             method is None
@@ -120,9 +124,27 @@ class CallHttpProtocol(BoundedHttpProtocol):
         self._holds_call = False
         try:
             self._answer_call()
-        except Exception as error:  # noqa: BLE001 - the parser would report it to the client as an invalid request
+        except Exception as error:  # noqa: BLE001 - the caller always gets a document
+            self._send_apology()
             _LOG.exception("an answer could not be sent", error=type(error).__name__)
-            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer an invalid request; if reading the request of a call failed here, send the apology instead."""
+        if isinstance(sys.exc_info()[1], HttpParserCallbackError) and self._endpoint is not None and self._is_call_url():
+            self._send_apology()
+            _LOG.error("the request of a call could not be read", exc_info=True)
+        else:
+            super().send_400_response(msg)
+
+    def _is_call_url(self) -> bool:
+        return self.url.startswith(_CALL_URL) and self.url[len(_CALL_URL) :][:1] in (b"", b"/", b"?")
+
+    def _send_apology(self) -> None:
+        """Send the apology and close the connection, unless an answer was sent."""
+        self._holds_call = False
+        if self._endpoint is not None and not self._is_answered and not self.transport.is_closing():
+            self.transport.write(self._endpoint.apology_response)
+        self.transport.close()
 
     def _pass_on(self) -> None:
         """Leave the request that is being read to uvicorn."""
@@ -156,6 +178,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
         if self.scope["method"] != "HEAD":
             content.append(document)
         self.transport.write(b"".join(content))
+        self._is_answered = True
         self.server_state.total_requests += 1
         if self._is_kept_alive:
             self._idle_since = self.loop.time()

@@ -48,8 +48,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """True from the shutdown on, if the connection waits for the request that is on its way."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        super().connection_made(transport)
-        self._await_headers()
+        try:
+            super().connection_made(transport)
+            self._await_headers()
+        except Exception:  # for example a MemoryError: the loop logs it, and would leave the connection open for ever
+            transport.abort()
+            raise
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
@@ -128,10 +129,13 @@ class Console:
         """Render a part of a page that is the same for everybody."""
         return self._renderer.render_part(template, values)
 
-    def redirect(self, path: str) -> Response:
-        """Lead to another page after a change."""
+    def redirect(self, path: str, part: str = "result") -> Response:
+        """Lead to another page after a change, there to the part that says what was done.
+
+        The browser moves the focus to that part, also without JavaScript, so that a screen reader reads it.
+        """
         self.forget_counts()
-        return RedirectResponse(CONSOLE_PATH + path, 303)
+        return RedirectResponse(f"{CONSOLE_PATH}{path}#{quote(part)}", 303)
 
     def render_sign_in(self, next_path: str, refusal: str = "", status: int = 200) -> Response:
         values = {

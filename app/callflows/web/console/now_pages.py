@@ -170,7 +170,7 @@ class _NowPages:
             values = "", f"{state} until {override.until.isoformat(' ', 'minutes')}"
         change = self._console.access.build_person_change(request, session.user)
         await self._console.access.record_change(change, "override", f"{flow.name} {hours}", *values)
-        return self._console.redirect("/")
+        return self._console.redirect("/", f"hours-{flow.name}-{hours}")
 
 
 def _sum_by_ending(counts: list[tuple[str, int, int]]) -> list[tuple[str, str, int]]:
