@@ -64,10 +64,10 @@ class ReadDecision(NamedTuple):
 
 def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
     """Describe a turn's decisions in order: ``node, step, step_key, rule, values, outcome`` and an optional ``detail``."""
-    return [*map(describe_decision, read_decisions(turn))]
+    return [*map(describe_decision, read_decision_values(turn))]
 
 
-def read_decisions(turn: Turn) -> list[ReadDecision]:
+def read_decision_values(turn: Turn) -> list[ReadDecision]:
     """Read the values behind a turn's decisions; that takes a fraction of the time of a description."""
     return [
         ReadDecision(origin, outcome, [read(turn, values) for read in _prepare_rule(origin).readers], detail)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from callflows.flows.decisions import describe_decision, read_decisions
+from callflows.flows.decisions import describe_decision, read_decision_values
 from callflows.journal.redaction import (
     CREDENTIAL_FIELDS,
     DIGIT_FIELDS,
@@ -134,7 +134,7 @@ class TurnRedactor:
 
     def _place_decisions(self, turn: Turn | None, secrets: Sequence[str]) -> int:
         """Return the place of a turn's decisions, as JSON without secrets."""
-        decisions = read_decisions(turn) if turn is not None else []
+        decisions = read_decision_values(turn) if turn is not None else []
         key = (*(decision.key for decision in decisions), *secrets)
         place = self._known_decisions.get(key)
         if place is None:
