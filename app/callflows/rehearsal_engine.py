@@ -10,7 +10,6 @@ import io
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from callflows.flows import decisions
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.installation_parts import create_automatic_replies, create_sandbox_pool, read_carrier_words
@@ -86,7 +85,6 @@ async def open_rehearsal_engine(
         await create_webhook_app()(scope, receive, send)
 
     simulated_outside = SimulatedOutside(
-        decisions.describe_decisions,
         live_effects,
         complete_call,
         coverage_of_turn=partial(coverage_of_turn, book),

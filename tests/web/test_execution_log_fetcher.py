@@ -20,7 +20,7 @@ sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("journal", "
 from breakable_database import open_breakable_database
 from fake_opentact import FakeClock, FakeOpentact, error_answer, run_with_platform, success_answer
 from sample_events import build_platform_event, load_sample
-from store_helpers import build_answered_request, describe_nothing, load_call_story
+from store_helpers import build_answered_request, load_call_story
 
 from waiting import wait_until_async
 
@@ -50,7 +50,7 @@ class Ours:
     def run_calls(self, *calls: str) -> None:
         """End calls, and wait until no log is waited for any more."""
 
-        journal = Journal(SqlStore(self.url), Spool(self.folder / "data"), describe_nothing)
+        journal = Journal(SqlStore(self.url), Spool(self.folder / "data"))
 
         async def work(opentact) -> None:
             fetcher = ExecutionLogFetcher(journal, EventBackfill(opentact), self.clock.create_clock())
