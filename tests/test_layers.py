@@ -10,6 +10,7 @@ LAYERS = (
     {
         "atomic_files",
         "background_work",
+        "embedded_server",
         "errors",
         "http_limits",
         "log",

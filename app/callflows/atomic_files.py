@@ -21,21 +21,32 @@ def open_plain_file(file: Path) -> BinaryIO:
     return file.open("rb")
 
 
+@contextlib.contextmanager
+def _name_in_errors(file: Path) -> Iterator[None]:
+    """Let an error name the file that is meant, not a temporary one beside it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(file), None
+        raise
+
+
 def replace_file_text(file: Path, text: str, new_file_mode: int = 0o644) -> None:
     """Replace the file's text atomically: readers see the old or the new text, even after a power failure.
 
     The file keeps its mode; ``new_file_mode`` is the mode of a file that did not exist.
     """
-    mode = file.stat().st_mode & 0o777 if file.exists() else new_file_mode
-    with _write_temporary_file(file, text, mode) as temporary:
-        temporary.replace(file)
+    with _name_in_errors(file):
+        mode = file.stat().st_mode & 0o777 if file.exists() else new_file_mode
+        with _write_temporary_file(file, text, mode) as temporary:
+            temporary.replace(file)
     _sync_folder(file.parent)
 
 
 def create_private_file(file: Path, text: str) -> None:
     """Create the file with its text, readable only by its owner, unless it exists. Of several processes one succeeds."""
     # link, not rename: a file that another process was faster to create stays
-    with _write_temporary_file(file, text, 0o600) as temporary, contextlib.suppress(FileExistsError):
+    with _name_in_errors(file), _write_temporary_file(file, text, 0o600) as temporary, contextlib.suppress(FileExistsError):
         os.link(temporary, file)
     _sync_folder(file.parent)
 
@@ -73,7 +84,9 @@ def lock_file(file: Path) -> Iterator[None]:
     """
     beside = file.with_name(f".{file.name}.lock")
     while True:
-        with beside.open("a") as lock:
+        with _name_in_errors(file):
+            lock = beside.open("a")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if _is_same_file(lock.fileno(), beside):
                 try:

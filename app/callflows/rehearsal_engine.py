@@ -10,7 +10,6 @@ import io
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from callflows.flows import decisions
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.messages.message_inbox import MessageInbox
 from callflows.installation_parts import create_automatic_replies, create_sandbox_pool, read_carrier_words
@@ -50,7 +49,7 @@ async def open_rehearsal_engine(
     """
 
     async def complete_call(flow: str, call: CallRecord) -> Turn | None:
-        return await book.flows[flow].run_ended_call_steps(call, job_runner.run_job)
+        return await book.flows[flow].run_ended_call_steps(call, job_runner.run_job, book.has_exact_claim)
 
     def create_event_handler() -> EventHandler:
         opt_outs, idempotency_keys, clock = (
@@ -86,7 +85,6 @@ async def open_rehearsal_engine(
         await create_webhook_app()(scope, receive, send)
 
     simulated_outside = SimulatedOutside(
-        decisions.describe_decisions,
         live_effects,
         complete_call,
         coverage_of_turn=partial(coverage_of_turn, book),

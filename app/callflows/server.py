@@ -15,6 +15,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -22,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 
-from callflows.flows import decisions
 from callflows.flows.checks.cross_flow_checks import check_across_flows, check_changed_flows
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.loader.flow_versions import FlowVersions
@@ -189,7 +189,7 @@ class Installation:
         self._compile_for_rehearsal = functools.lru_cache(maxsize=32)(library.compile_for_rehearsal)
         self._flow_versions = FlowVersions(library.loaded_flows.book)
         tracer = PlaceTracer(self._flow_versions, signer)
-        self.journal = create_journal(settings, decisions.describe_decisions, tracer.trace_document)
+        self.journal = create_journal(settings, tracer.trace_document)
         processes = CommandProcesses(settings)
         self.workshop = FlowWorkshop(
             settings.flows,
@@ -233,7 +233,11 @@ class Installation:
             effect_sender=self._call_end_handler,
             caller_counts=self._call_counter,
             record_answer=self.journal.record_soon,
-            call_limits=CallLimits(settings.caller_calls_per_minute, settings.number_calls_per_minute),
+            call_limits=CallLimits(
+                settings.caller_calls_per_minute,
+                settings.number_calls_per_minute,
+                shared_counter=self._call_counter if settings.workers > 1 or settings.shares_database else None,
+            ),
         )
         self._execution_logs = self._create_execution_log_fetcher()
         self.event_intake = EventIntake(
@@ -592,7 +596,7 @@ class Installation:
         on_async_stop(self._live_effects.stop, STOP_GRACE_SECONDS)
         on_async_stop(self._job_runner.stop)
         await self._prepare_flows(self._flow_versions.book)
-        freeze_loaded_objects()
+        tune_interpreter()
         self._call_counter.start()
         on_async_stop(self._call_counter.stop, STOP_GRACE_SECONDS)
         if self._execution_logs is not None:
@@ -615,8 +619,13 @@ class Installation:
             on_async_stop(self._override_sharing.stop)
 
 
-def freeze_loaded_objects() -> None:
-    """Exempt everything that is loaded from garbage collection, and search for garbage rarely."""
+_THREAD_SWITCH_SECONDS: Final = 0.0005
+"""Time for which the thread that answers waits at most until another thread lets it go on; Python has 5 ms."""
+
+
+def tune_interpreter() -> None:
+    """Set the interpreter for a server: threads switch soon, and everything that is loaded is no garbage."""
+    sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
     # A search before would delay the first answer by a tenth of a second: imports and compiled flows leave no garbage.
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from datetime import date
 
 
 MAX_FIELD_CHARACTERS: Final = 256
@@ -41,6 +42,11 @@ def clean_text(text: str) -> str:
 def replace_unprintable(text: str, allowed: str = "") -> str:
     """Replace each character that could control a terminal or break a line by a space, except those in ``allowed``."""
     return "".join(sign if sign.isprintable() or sign in allowed else " " for sign in text)
+
+
+def format_date(moment: date, pattern: str) -> str:
+    """Return a moment by the pattern of strftime, in which ``{day}`` is the day of the month without a zero."""
+    return moment.strftime(pattern.replace("{day}", str(moment.day)))  # %-d is unknown to Windows
 
 
 def has_crlf_lines(text: str) -> bool:

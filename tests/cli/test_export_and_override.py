@@ -141,6 +141,29 @@ def test_an_override_beside_read_only_flows_is_not_silently_left(installation):
     assert "is read-only and has an override of these hours" in done.err
 
 
+def test_if_nothing_can_be_written_the_override_names_the_file_and_the_fix(installation):
+    flows, data = installation
+    data.chmod(0o755)
+    with without_write_access(flows):
+        done = run_command("override", "desk", "office", "closed", "--until", "2h")
+    said = f"callflows: {data}/overrides.yaml cannot be written: Permission denied (make CALLFLOWS_DATA a folder"
+    assert (done.code, done.err.startswith(said)) == (2, True), done.err
+
+
+@pytest.mark.parametrize(
+    "words", [("new", "other", "--template", "clinic"), ("import", "DOCUMENT", "-o", "FLOWS/imported.yaml")]
+)
+def test_a_command_that_cannot_write_names_the_file_and_no_temporary_one(installation, words):
+    flows, _ = installation
+    document = flows.parent / "document.xml"
+    document.write_text("<Response><Say>Hello.</Say></Response>", encoding="utf-8")
+    written = {"DOCUMENT": str(document)}
+    with without_write_access(flows):
+        done = run_command(*(written.get(word, word.replace("FLOWS", str(flows))) for word in words))
+    file = flows / ("imported.yaml" if words[0] == "import" else ".callflows.schema.json")
+    assert (done.code, done.err) == (2, f"callflows: {file}: Permission denied\n")
+
+
 def test_a_server_takes_an_override_of_the_data_folder_at_once(installation):
     flows, data = installation
     options = CompilerOptions(TicketSigner([b"x"]), "Sorry.", data_folder=data)

@@ -16,7 +16,6 @@ import pytest
 from command_runner import run_command
 
 from callflows.cli import watch_command
-from callflows.flows.decisions import describe_decisions
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
 from callflows.telephony.call_entity import CallEntity
@@ -49,7 +48,7 @@ def write_events(*events: PlatformEvent) -> None:
     store = SqlStore("sqlite:///data/callflows.db")
     store.open()
     for event in events:
-        store.write_entries(build_journal_entries(event, describe_decisions))
+        store.write_entries(build_journal_entries(event))
     store.close()
 
 

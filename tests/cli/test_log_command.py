@@ -13,7 +13,6 @@ import pytest
 from command_runner import run_command
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
-from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.journal_rows import build_journal_entries
@@ -83,7 +82,6 @@ def kept(tmp_path, monkeypatch):
         store.write_entries(
             build_journal_entries(
                 AnsweredRequest(at, 0.002, "GET", "/call", query, turn.request_fields, 200, parts, outcome, turn),
-                describe_decisions,
             )
         )
 
@@ -94,7 +92,7 @@ def kept(tmp_path, monkeypatch):
     event = PlatformEvent(
         "call_state", "k", 1795428009.2, raw, "CallSCA in - destroyed", "destroyed", 10, CallEntity(DESTROYED)
     )
-    store.write_entries(build_journal_entries(event, describe_decisions))
+    store.write_entries(build_journal_entries(event))
     store.derive_calls()  # as a server does a moment later
     store.close()
     return tmp_path
@@ -147,7 +145,7 @@ def test_nothing_that_a_caller_brought_controls_the_terminal(form):
         ),
         PlatformEvent("inbound_sms", "k5", NOW, raw, HOSTILE, HOSTILE, 10),
     ):
-        store.write_entries(build_journal_entries(event, describe_decisions))
+        store.write_entries(build_journal_entries(event))
     store.close()
     for done in (run_command("log", "--format", form), run_command("log", "four", "--format", form)):
         assert [c for c in done.out + done.err if not (c.isprintable() or c == "\n")] == []
@@ -215,7 +213,7 @@ def test_an_id_is_printed_as_a_shell_takes_it():
     outcome = AnswerOutcome("answered", "desk", "start")
     for fields in ({"from": "+12015550998"}, {"from": "+12015550997", "call": "odd id;$(id)"}):
         request = AnsweredRequest(NOW, 0.002, "GET", "/call", b"", {**fields, "to": "12015550123"}, 200, (), outcome, None)
-        store.write_entries(build_journal_entries(request, describe_decisions))
+        store.write_entries(build_journal_entries(request))
     store.close()
     rows = [line for line in run_command("log").out.splitlines() if "555099" in line and "0999" not in line]
     ids = [shlex.split(line)[-1] for line in rows]
@@ -277,7 +275,6 @@ def test_a_time_that_is_in_no_year_breaks_nothing(odd):
     store.write_entries(
         build_journal_entries(
             PlatformEvent("call_state", "odd", -62135600000.0, {"call": call}, "odd", "live", call=CallEntity(call)),
-            describe_decisions,
         )
     )
     store.close()
@@ -306,7 +303,7 @@ def test_a_story_says_nothing_twice():
             call=CallEntity({**DESTROYED, "records": [record]}),
         ),
     ):
-        store.write_entries(build_journal_entries(happened, describe_decisions))
+        store.write_entries(build_journal_entries(happened))
     store.close()
     said = run_command("log", "one").out
     assert said.count("destroyed\n") == 1
@@ -402,7 +399,7 @@ def test_whoever_answers_and_every_step_are_named_by_their_node(tmp_path, monkey
     store = SqlStore("sqlite:///data/callflows.db")
     store.open()
     for item in (request, *steps, end):
-        store.write_entries(build_journal_entries(item, describe_decisions))
+        store.write_entries(build_journal_entries(item))
     store.close()
     assert "answered by sales" in run_command("log").out
     told = run_command("log", "one").out

@@ -10,7 +10,6 @@ from command_runner import run_command
 from callflows.flows.authoring import flow_drafts
 from callflows.flows.authoring.flow_drafts import check_draft
 from callflows.flows.compiler.compiling_flow import CompilerOptions
-from callflows.flows.decisions import describe_decisions
 from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.journal_rows import build_journal_entries
@@ -33,7 +32,7 @@ def journal(tmp_path, monkeypatch):
     for at, text in ((1.0, OLD), (2.0, NEW)):
         flow = check_draft(tmp_path, CompilerOptions(TicketSigner([b"key"]), "Sorry."), "acme", text).flow
         live = LiveFlowVersion("acme", flow.version, "acme.yaml", text, at, at + 1)
-        store.write_entries(build_journal_entries(live, describe_decisions))
+        store.write_entries(build_journal_entries(live))
     store.close()
 
 
@@ -83,7 +82,7 @@ def test_a_version_with_a_shared_file_comes_back_as_the_text_of_its_own_file(tmp
     live = LiveFlowVersion("acme", flow.version, "acme.yaml", stored, 3.0, 4.0)
     store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
     store.open()
-    store.write_entries(build_journal_entries(live, describe_decisions))
+    store.write_entries(build_journal_entries(live))
     store.close()
     shown = run_command("versions", "acme", flow.version, "--source").out
     assert shown == f"{text}--- # included: common/more.yaml\nnodes:\n  more: [say: More.]\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from callflows.installation_parts import load_secret_keys
@@ -21,7 +22,9 @@ from callflows.web.console.console_accounts import ConsoleAccounts, write_consol
 from callflows.web.console.console_sessions import SessionSigner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "rehearsal"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "journal"))
 from stand_in_harness import NUMBER, TOKEN, run_harness, serve_app
+from temporary_databases import DATABASE_KINDS, create_database, explain_unreachable
 
 from waiting import wait_until_async
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from stand_in_harness import StandInHarness
 
+__all__ = ["DATABASE_KINDS"]
 PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for a test
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
@@ -217,6 +221,18 @@ class ConsoleWorld:
             return reply.json()["events"].get("connected")
 
         await wait_until_async(is_connected, "the event connection", interval=0.02)
+
+
+@contextlib.contextmanager
+def create_console_database(kind: str, folder: Path) -> Iterator[str]:
+    """Yield the URL of an empty database for a console, empty for that in the folder of its data; skip if there is none."""
+    if kind == "sqlite":
+        yield ""
+        return
+    if reason := explain_unreachable():
+        pytest.skip(reason)
+    with create_database(kind, folder) as url:
+        yield url
 
 
 @contextlib.contextmanager

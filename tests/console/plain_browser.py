@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from sqlalchemy import create_engine, text
 
-from callflows.journal.sql_store import SqlStore
+from callflows.journal.sql_store import SqlStore, parse_database_url
 from callflows.server import create_app
 from callflows.settings import Settings
 from waiting import run_bounded
@@ -43,6 +43,12 @@ class Browser:
             self.cookies = http.cookies
             return reply
 
+    def act(self, path: str, fields: dict[str, str]) -> str:
+        """Send a form; return the address to which the answer leads, without the part of that page."""
+        reply = self.ask(path, fields)
+        assert reply.status_code == 303, unescape(reply.text)
+        return reply.headers["location"].partition("#")[0]
+
     def sign_in(self, name: str = "", password: str = PASSWORD) -> httpx.Response:
         return self.ask("/console/login", {"name": name, "password": password})
 
@@ -56,7 +62,6 @@ class ConsoleInstallation:
         self.flows.mkdir()
         (self.flows / "desk.yaml").write_text(flow, encoding="utf-8")
         self.people = folder / "people"
-        self.database = folder / "data" / "callflows.db"
         self.settings = Settings(
             _env_file=None, flows=self.flows, data=folder / "data", console_users=self.people, **settings
         )
@@ -65,6 +70,14 @@ class ConsoleInstallation:
         store.open()
         store.close()
 
+    def run_sql(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement in the database of the installation; return its rows."""
+        engine = create_engine(parse_database_url(self.settings.journal_url))
+        with engine.begin() as database:
+            found = database.execute(text(sql), values)
+            rows = [tuple(row) for row in found] if found.returns_rows else []
+        engine.dispose()
+        return rows
+
     def list_audit(self) -> list[tuple[str, str, str]]:
-        with contextlib.closing(sqlite3.connect(self.database)) as database, database:
-            return [*database.execute("SELECT who, action, origin FROM audit ORDER BY at")]
+        return self.run_sql("SELECT who, action, origin FROM audit ORDER BY at")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import sqlite3
 import time
 from html import unescape
 
 import pytest
+from console_world import DATABASE_KINDS, create_console_database
 from plain_browser import PASSWORD, Browser, ConsoleInstallation
 from pydantic import SecretStr
 
@@ -39,9 +38,10 @@ ANN = "ann@acme.sip.opentact.org"
 PAGE = "/console/flows/desk/edit"
 
 
-@pytest.fixture
-def installation(tmp_path):
-    return ConsoleInstallation(tmp_path, FLOW, console_password=SecretStr(PASSWORD))
+@pytest.fixture(params=DATABASE_KINDS)
+def installation(request, tmp_path):
+    with create_console_database(request.param, tmp_path) as url:
+        yield ConsoleInstallation(tmp_path, FLOW, console_password=SecretStr(PASSWORD), database_url=SecretStr(url))
 
 
 @pytest.fixture
@@ -67,30 +67,30 @@ def at(begin: str, *path: str | int) -> str:
 
 def press(author: Browser, do: str, page: str, **changed: str) -> str:
     """Press a button of a draft's page; return the address to which it leads."""
-    reply = author.ask(PAGE, {**read_fields(page), **changed, "do": do})
-    assert reply.status_code == 303, unescape(reply.text)
-    return reply.headers["location"]
+    return author.act(PAGE, {**read_fields(page), **changed, "do": do})
 
 
 def go_live(author: Browser, fields: dict[str, str]):
     """Send a draft to go live, and answer the question."""
-    reply = author.ask(PAGE, {**fields, "do": "live"})
-    assert reply.headers["location"] == f"{PAGE}/live", reply.text
+    assert author.act(PAGE, {**fields, "do": "live"}) == f"{PAGE}/live"
     return author.ask(f"{PAGE}/live", read_hidden_fields(author.ask(f"{PAGE}/live").text, "digest", "draft"))
 
 
 def store_version_before(installation: ConsoleInstallation, source: str, since: float) -> None:
     """Store the version that was live before the last change, as a running server does."""
-    with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
-        (version,) = database.execute("SELECT before FROM audit ORDER BY at DESC LIMIT 1").fetchone()
-        row = ("desk", version, "desk.yaml", source, since, since)
-        database.execute("INSERT INTO versions (flow, version, file, source, since, until) VALUES (?, ?, ?, ?, ?, ?)", row)
+    ((version,),) = installation.run_sql("SELECT before FROM audit ORDER BY at DESC LIMIT 1")
+    installation.run_sql(
+        "INSERT INTO versions (flow, version, file, source, since, until) "
+        "VALUES ('desk', :version, 'desk.yaml', :source, :since, :since)",
+        version=version,
+        source=source,
+        since=since,
+    )
 
 
 def list_versions(installation: ConsoleInstallation) -> list[str]:
     """The stored versions, the newest first."""
-    with contextlib.closing(sqlite3.connect(installation.database)) as database:
-        return [version for (version,) in database.execute("SELECT version FROM versions ORDER BY since DESC")]
+    return [version for (version,) in installation.run_sql("SELECT version FROM versions ORDER BY since DESC")]
 
 
 def read_hidden_fields(page: str, *names: str) -> dict[str, str]:
@@ -143,7 +143,7 @@ def test_people_and_dates_are_changed_by_the_form_and_only_their_lines(installat
 
 def test_half_of_a_date_with_hours_is_refused_in_words(author):
     fields = {**read_fields(author.ask(PAGE).text), at("date", "hours", "office", "open"): "2026-12-19", "do": "live"}
-    assert author.ask(PAGE, fields).headers["location"] == PAGE
+    assert author.act(PAGE, fields) == PAGE
     assert "needs both: the date, and its hours" in author.ask(PAGE).text
 
 
@@ -166,7 +166,7 @@ def test_a_draft_is_rung_key_by_key_and_its_call_becomes_a_test_of_it(installati
     page = author.ask(f"{ring}?{call}&acts=1n").text
     assert "The call is over" in page
     test = {**read_hidden_fields(page), "from": "+12015550902", "at": "2026-11-23 10:00", "make_test": "1n"}
-    assert author.ask(ring, test).headers["location"] == PAGE
+    assert author.act(ring, test) == PAGE
     draft = read_fields(author.ask(PAGE).text)["source"]
     assert "Press 1 to buy." in draft
     assert "tests:\n  - name: a call comes to start, sales, end\n    at: 2026-11-23 10:00:00-05:00" in draft.replace(
@@ -177,7 +177,7 @@ def test_a_draft_is_rung_key_by_key_and_its_call_becomes_a_test_of_it(installati
 
 def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation, author):
     page = author.ask(PAGE).text
-    assert "The file as it is." in page
+    assert "Unchanged: this is the live text." in page
     assert press(author, "check", page, source=FLOW.replace("Goodbye.", "So long.")) == PAGE
     page = author.ask(PAGE).text
     assert all(
@@ -191,13 +191,13 @@ def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation
     assert "So long." not in other.ask(PAGE).text
     assert f"draft of {SHARED_NAME}" in other.ask("/console/flows").text
     assert press(author, "discard", page) == PAGE
-    assert "The file as it is." in author.ask(PAGE).text
+    assert "Unchanged: this is the live text." in author.ask(PAGE).text
     assert "draft of" not in author.ask("/console/flows").text
 
 
 def test_what_is_typed_is_kept_by_the_script_of_the_page_and_a_half_value_is_told(author):
     fields = {**read_fields(author.ask(PAGE).text), "do": "keep"}
-    assert author.ask(PAGE, fields).json() == {"words": "The file as it is."}
+    assert author.ask(PAGE, fields).json() == {"words": "Unchanged: this is the live text."}
     typed = {**fields, "source": FLOW.replace("Goodbye.", "So lo")}
     assert re.fullmatch(r"Kept at \d\d:\d\d\. Callers do not hear it yet\.", author.ask(PAGE, typed).json()["words"])
     typed[at("date", "hours", "office", "open")] = "2026-12-19"
@@ -222,9 +222,9 @@ def test_before_a_draft_goes_live_the_change_is_shown_and_asked_about_and_afterw
     )
     assert file.read_text() == FLOW
     asked = read_hidden_fields(page, "digest", "draft")
-    assert author.ask(question, {**asked, "draft": "another"}).headers["location"] == f"{question}?again"
+    assert author.act(question, {**asked, "draft": "another"}) == f"{question}?again"
     assert "since you were asked" in author.ask(f"{question}?again").text
-    landed = author.ask(question, asked).headers["location"]
+    landed = author.act(question, asked)
     assert file.read_text() == FLOW.replace("Goodbye.", "So long.")
     store_version_before(installation, FLOW, 1.0)
     page = author.ask(landed).text
@@ -232,7 +232,7 @@ def test_before_a_draft_goes_live_the_change_is_shown_and_asked_about_and_afterw
     assert "Your draft" not in page
     undo = re.search(r'action="([^"]*/rollback)"', page)[1]
     assert author.ask(undo, {**read_hidden_fields(page), "digest": "of an older file"}).status_code == 409
-    assert author.ask(undo, read_hidden_fields(page, "digest")).headers["location"] == landed
+    assert author.act(undo, read_hidden_fields(page, "digest")) == landed
     assert file.read_text() == FLOW
     store_version_before(installation, FLOW.replace("Goodbye.", "So long."), 2.0)
     page = author.ask(landed).text
@@ -271,7 +271,7 @@ def test_a_draft_of_a_file_that_has_changed_says_so_and_shows_the_difference(ins
     assert "would take back what others have changed" in page
     asked = read_hidden_fields(page, "digest", "draft")
     file.write_text(FLOW.replace("# Ann first", "# Ann again"))
-    assert author.ask(question, asked).headers["location"] == f"{question}?again"
+    assert author.act(question, asked) == f"{question}?again"
     assert "# Ann again" in file.read_text()
 
 
@@ -279,7 +279,7 @@ def test_a_draft_that_the_file_has_by_now_is_none_any_more(installation, author)
     changed = FLOW.replace("Goodbye.", "So long.")
     press(author, "check", author.ask(PAGE).text, source=changed)
     (installation.flows / "desk.yaml").write_text(changed)
-    assert "The file as it is." in author.ask(PAGE).text
+    assert "Unchanged: this is the live text." in author.ask(PAGE).text
     assert "draft of" not in author.ask("/console/flows").text
 
 
@@ -287,8 +287,7 @@ def test_the_impact_shows_how_far_it_is_and_that_it_was_interrupted(installation
     press(author, "check", author.ask(PAGE).text, source=FLOW.replace("Goodbye.", "So long."))
     for age, words in ((0, "34 of 200 calls"), (3600, "was interrupted, as the server has started again")):
         report = {"kind": "impact", "is_running": True, "done": 34, "total": 200, "at": time.time() - age}
-        with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
-            database.execute("UPDATE drafts SET report = ?", (json.dumps(report),))
+        installation.run_sql("UPDATE drafts SET report = :report", report=json.dumps(report))
         assert all(words in author.ask(page).text for page in (PAGE, f"{PAGE}/impact"))
 
 
@@ -307,6 +306,78 @@ def test_keys_of_a_menu_are_changed_by_the_form_and_the_prompt_that_promises_an_
     ):
         press(author, "check", page, **wrong)
         assert words in author.ask(PAGE).text
+
+
+MENU = """\
+numbers: +12015550123
+nodes:
+  start:
+    - menu:
+        prompt: For sales press 1. For the door press 2. For help press 3.
+        keys:
+          1: sales      # most callers
+          "2": door     # until spring
+
+          # nobody presses it
+          3: help
+        otherwise: help
+  sales:
+    - hangup:
+  door:
+    - hangup:
+  help:
+    - hangup:
+"""
+KEYS = ("nodes", "start", 0, "menu", "keys")
+
+
+@pytest.mark.parametrize(
+    ("fields", "changes"),
+    [
+        ({at("rename", *KEYS, "3"): "9"}, {"          3: help": "          9: help"}),
+        ({at("rename", *KEYS, "2"): "*"}, {'          "2": door     #': '          "*": door     #'}),
+        (
+            {at("rename", *KEYS, "1"): "2", at("rename", *KEYS, "2"): "1"},
+            {"          1: sales ": "          2: sales ", '          "2": door ': '          "1": door '},
+        ),
+        (
+            {at("rename", *KEYS, "1"): "#", at("value", *KEYS, "1"): "help"},
+            {"          1: sales      #": '          "#": help      #'},
+        ),
+        (
+            {at("rename", *KEYS, "3"): "1", at("remove", *KEYS, "1"): "sales"},
+            {"          1: sales      # most callers\n": "", "          3: help": "          1: help"},
+        ),
+        (
+            {at("rename", *KEYS, "3"): "4", at("key", *KEYS): "3", at("leads", *KEYS): "door"},
+            {"          3: help\n": "          4: help\n          3: door\n"},
+        ),
+    ],
+)
+def test_a_key_of_a_menu_gets_another_name_by_the_form_and_only_its_line_changes(installation, author, fields, changes):
+    (installation.flows / "desk.yaml").write_text(MENU)
+    press(author, "check", author.ask(PAGE).text, **fields)
+    expected = MENU
+    for before, after in changes.items():
+        expected = expected.replace(before, after)
+    assert read_fields(author.ask(PAGE).text)["source"] == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({at("rename", *KEYS, "3"): "1"}, "key 1 would be there twice"),
+        ({at("rename", *KEYS, "3"): "8", at("rename", *KEYS, "1"): "8"}, "key 8 would be there twice"),
+        ({at("rename", *KEYS, "3"): "x"}, "'x' is no key of a phone"),
+        ({at("rename", *KEYS, "3"): ""}, "'' is no key of a phone"),
+    ],
+)
+def test_a_name_that_no_key_can_have_is_refused_in_words(installation, author, fields, words):
+    (installation.flows / "desk.yaml").write_text(MENU)
+    press(author, "check", author.ask(PAGE).text, **fields)
+    page = unescape(author.ask(PAGE).text)
+    assert words in page
+    assert read_fields(page)["source"] == MENU
 
 
 def test_braces_of_a_text_are_explained_beside_it(author):
@@ -335,4 +406,21 @@ def test_a_call_of_the_phone_becomes_a_test_that_is_shown_before_it_is_written(i
 def test_a_test_for_a_folder_that_is_read_only_is_a_patch(author, monkeypatch):
     fields = {"form_token": author.read_form_token(), "scenario": "- name: hangs up\n  keys: hangup\n", "do": "add"}
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    assert "+  - name: hangs up" in unescape(author.ask("/console/flows/desk/tests", fields).text)
+    page = author.act("/console/flows/desk/tests", fields)
+    assert "+  - name: hangs up" in unescape(author.ask(page).text)
+
+
+def test_a_test_that_was_run_stands_there_with_its_result_when_the_page_is_loaded_again(installation, author):
+    wrong = "- name: hangs up\n  keys: hangup\n  expect: [nodes: [start, sales]]\n"
+    fields = {"form_token": author.read_form_token(), "scenario": wrong, "do": "try"}
+    page = author.act("/console/flows/desk/tests", fields)
+    for _ in range(2):
+        shown = unescape(author.ask(page).text)
+        assert all(words in shown for words in ("Tests: 0 of 1 pass", wrong.strip()))
+    assert "draft of" not in author.ask("/console/flows").text
+    author.act(page, {**fields, "scenario": "nonsense"})
+    assert 'id="found-refusal"' in author.ask(page).text
+    author.act(page, {**fields, "scenario": "- name: hangs up\n  keys: hangup\n", "do": "add"})
+    assert author.act(page, {**fields, "scenario": "- name: hangs up\n  keys: hangup\n", "do": "try"}) == page
+    assert author.ask(page).status_code == 200
+    assert (installation.flows / "desk.yaml").read_text().count("- name: hangs up") == 1

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import httpx
 from console_world import HOSTILE_NAME, PASSWORD
+
+from callflows.web.console.counts_cache import CountsCache
 
 
 def test_a_person_signs_in_and_out(visit):
@@ -34,11 +37,13 @@ def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
     heard = page.locator(".heard li").all_inner_texts()
     assert any("Welcome to Acme, Bo Chen." in words for words in heard)
     assert any("pressed 2" in words for words in heard)
+    words = {words.partition("\n")[2].strip() or words for words in page.locator(".heard .said").all_inner_texts()}
+    assert {"a beep", "records a message", "rings +1 201 555 0190: nobody answers (no user response)"} <= words, words
     lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
     assert {*lit} == {"start", "menu", "support", "message"}
     page.get_by_role("link", name="Why").click()
     reasons = page.locator(".entries .words").all_inner_texts()
-    rang = next(n for n, words in enumerate(reasons) if words.startswith("rang +12015550190: nobody answered"))
+    rang = next(n for n, words in enumerate(reasons) if words.startswith("rings +1 201 555 0190: nobody answers"))
     assert reasons.index("came to message") > rang
 
 
@@ -46,7 +51,7 @@ def test_a_box_of_the_picture_leads_to_its_steps_and_to_what_was_heard_in_it(vis
     page = visit()
     page.goto("/console/calls?q=Bo")
     page.locator("a.row").click()
-    page.locator('.flow-picture [data-node="support"]').click()
+    page.locator('.flow-picture.wide [data-node="support"]').click()
     assert page.locator("#node-support").is_visible()
     assert "looking for somebody in support" in " ".join(page.locator(".heard .picked").all_inner_texts())
 
@@ -129,7 +134,7 @@ def test_a_text_is_answered_and_nothing_is_sent_after_stop(visit, world):
     page.get_by_role("link", name="Answer").first.click()
     page.get_by_label("Answer from").fill("Yes, until six.")
     page.get_by_role("button", name="Send the text").click()
-    page.wait_for_url("**#end")
+    page.get_by_role("status").get_by_text("Sent off.").wait_for()
     for _ in range(100):
         if page.get_by_text("Yes, until six.").count():
             break
@@ -150,7 +155,7 @@ def test_a_flow_is_rung_in_the_browser_key_by_key(visit, world):
     page.goto("/console/phone")
     page.get_by_label("Caller's name").fill("Zoe")
     page.get_by_role("button", name="Ring").click()
-    page.get_by_text("Welcome to Acme, Zoe.").wait_for()
+    page.locator(".heard").get_by_text("Welcome to Acme, Zoe.").wait_for()
     page.keyboard.press("2")
     page.get_by_text("It rings").wait_for()
     page.get_by_role("link", name="No answer").click()
@@ -159,7 +164,7 @@ def test_a_flow_is_rung_in_the_browser_key_by_key(visit, world):
     page.get_by_role("link", name="#", exact=True).click()
     page.get_by_text("The call is over:").wait_for()
     words = page.locator(".heard .said").all_inner_texts()
-    assert {"a beep", "records a message", "pressed 2", "rings +1 201 555 0190: nobody answers"} <= {*words}, words
+    assert {"a beep", "records a message, 0 s", "pressed 2", "rings +1 201 555 0190: nobody answers"} <= {*words}, words
     box = page.locator(".picture-box").evaluate("box => [box.scrollWidth, box.clientWidth]")
     assert box[0] <= box[1], "the picture is cut off"
     assert page.get_by_role("link", name="Make it a test").count() == 1
@@ -250,3 +255,34 @@ def test_a_draft_is_rung_by_the_keyboard_and_a_past_call_becomes_a_test(visit, w
     page.get_by_role("button", name="Add it to front-desk").click()
     page.get_by_text("- name: Bo leaves a message").wait_for()
     assert "- name: Bo leaves a message" in (world.settings.flows / "front-desk.yaml").read_text()
+
+
+def test_the_picture_of_a_flow_fits_the_screen_of_a_phone_and_can_be_read_there(visit):
+    page = visit(viewport={"width": 390, "height": 800})
+    page.goto("/console/calls?q=Bo")
+    call = page.locator("a.row").get_attribute("href")
+    for address in (call, "/console/flows/front-desk", "/console/phone?flow=front-desk&acts=2"):
+        page.goto(address)
+        picture = page.locator(".flow-picture:visible")
+        assert picture.locator('[data-node="support"].lit').count() == 1
+        scale = picture.evaluate("one => one.getBoundingClientRect().width / one.viewBox.baseVal.width")
+        assert scale > 0.9, f"{address}: texts of 12.5 pixels have {12.5 * scale:.1f}"
+        box = page.locator(".picture-box").evaluate("box => [box.scrollWidth, box.clientWidth]")
+        assert box[0] <= box[1], address
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+
+
+def test_a_picture_whose_calls_take_long_to_count_gets_them_by_itself(visit, monkeypatch):
+    page = visit()
+    get_within, is_counted = CountsCache.get_within, threading.Event()
+
+    async def get_late(counts, key, compute, seconds):
+        return await get_within(counts, key, compute, seconds) if is_counted.is_set() else None
+
+    monkeypatch.setattr(CountsCache, "get_within", get_late)
+    page.goto("/console/flows/front-desk")
+    page.get_by_text("are being counted").wait_for()
+    assert "never" not in page.locator("main").inner_text()
+    is_counted.set()
+    page.get_by_text("Numbers say how often they came").wait_for()
+    assert page.locator('.flow-picture.wide .lit[data-node="menu"] .badge').text_content()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import ipaddress
 import re
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -185,10 +183,9 @@ def test_a_recording_is_played_through_the_server_in_ranges_and_nothing_but_a_so
         installation = open_installation(
             console_password=SecretStr(PASSWORD), private_lookups=(ipaddress.ip_network("127.0.0.0/8"),)
         )
-        with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
-            for name in ("one", "mp3", "page"):
-                row = (name, "call", 1.0, f"{records.url}/{name}.wav", "{}")
-                database.execute("INSERT INTO recordings (id, call, at, url, raw) VALUES (?, ?, ?, ?, ?)", row)
+        for name in ("one", "mp3", "page"):
+            sql = "INSERT INTO recordings (id, call, at, url, raw) VALUES (:id, 'call', 1.0, :url, '{}')"
+            installation.run_sql(sql, id=name, url=f"{records.url}/{name}.wav")
         browser = Browser(installation.app)
         assert browser.ask("/console/recordings/one/sound").status_code == 303
         browser.sign_in()
@@ -209,10 +206,9 @@ def test_the_list_of_calls_has_the_days_that_people_ask_for(open_installation):
     installation = open_installation(console_password=SecretStr(PASSWORD))
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     days = {days: today - timedelta(days=days) for days in range(9)}
-    with contextlib.closing(sqlite3.connect(installation.database)) as database, database:
-        for ago, begin in days.items():
-            started = begin.timestamp() + 1
-            database.execute("INSERT INTO calls (id, number, started) VALUES (?, '+12015550123', ?)", (str(ago), started))
+    for ago, begin in days.items():
+        sql = "INSERT INTO calls (id, number, started) VALUES (:id, '+12015550123', :started)"
+        installation.run_sql(sql, id=str(ago), started=begin.timestamp() + 1)
     browser = Browser(installation.app)
     browser.sign_in()
 

@@ -32,3 +32,19 @@ def test_a_later_watcher_gets_the_newest_part_at_once_although_nothing_changes_a
             return [await _read_part(hub), await _read_part(hub)]
 
     assert run_bounded(watch_twice()) == ["event: now\ndata: <p>one call</p>\n\n"] * 2
+
+
+def test_a_watcher_who_comes_between_two_looks_gets_no_older_part_than_its_page():
+    parts = ["<p>closed</p>"]
+
+    async def render() -> str:
+        return parts[-1]
+
+    async def watch_around_a_change() -> str:
+        hub = LiveHub("now", render)
+        async with asyncio.timeout(5):
+            await _read_part(hub)
+            parts.append("<p>open</p>")
+            return await _read_part(hub)
+
+    assert run_bounded(watch_around_a_change()) == "event: now\ndata: <p>open</p>\n\n"

@@ -19,7 +19,7 @@ from callflows.telephony.turn import Turn, Variables
 from waiting import run_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from callflows.errors import Problem
@@ -172,9 +172,12 @@ class Conversation:
         flow: Flow,
         dialect: str = "reference",
         lookup_answers: Mapping[str, LookupResult] | None = None,
+        owns: Sequence[str] = (),
         **request_fields: str,
     ) -> None:
+        """``owns`` are numbers of other flows of this server."""
         self.flow = flow
+        self.owns = owns
         self.dialect = dialect
         self.lookup_answers = lookup_answers
         self.request_fields = {"from_": "+12015550999", **request_fields}
@@ -186,6 +189,7 @@ class Conversation:
         self._request_node(START_NODE, FIRST_ENTRY)
 
     def _request_node(self, node: str, entry: NodeEntry) -> None:
+        self.turn.owns_number = self.owns.__contains__
         raw = answer_node(self.flow, node, self.turn, entry, self.lookup_answers)
         from_xml(raw, extensions=ALL_EXTENSIONS)
         self.xml = raw.decode().partition("<Response>")[2].removesuffix("</Response>")

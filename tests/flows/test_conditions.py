@@ -158,6 +158,32 @@ def test_what_nobody_knows_is_false_and_empty(field, condition):
     assert holds(condition.replace("FIELD", field), from_="anonymous", to="desk")
 
 
+EXPRESSIONS_WITHOUT_A_CONSTANT = [
+    *(f"FIELD | {name}" for name in ("upper", "lower", "title", "capitalize", "trim", "string", "join", "spoken")),
+    *(f"FIELD | {name}" for name in ("e", "list", "reverse", "sort", "unique", "max", "first", "truncate", "tojson")),
+    *("FIELD | replace('u', 'x')", "FIELD | upper | lower", "[FIELD] | join(', ')", "[FIELD, FIELD] | max"),
+    *("FIELD ~ ''", "FIELD + FIELD", "FIELD[:2]", "FIELD * 2", "'%s' | format(FIELD)", "FIELD | format"),
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS_WITHOUT_A_CONSTANT)
+def test_what_nobody_knows_stays_false_whatever_filter_it_goes_through(expression):
+    condition = expression.replace("FIELD", "caller.state")
+    assert not holds(condition, from_="anonymous")
+    assert holds(condition, from_="+12145550999")  # Texas
+
+
+def test_what_nobody_knows_is_still_a_word_in_a_text_after_a_filter():
+    flow = compile_valid_flow(make_flow_text("- say: '{{ caller.state | upper }}{{ caller.state ~ \"!\" }}'"))
+    assert spoken_texts(answer_as_xml(flow, turn=make_turn(from_="anonymous"))) == ["UNKNOWNunknown!"]
+
+
+def test_norway_is_true_also_after_a_filter():
+    assert holds(
+        "caller.region | upper and caller.region | replace('x', 'y') and [caller.region] | max", from_="+4722345678"
+    )
+
+
 @pytest.mark.parametrize("field", UNKNOWN_FIELDS)
 def test_what_nobody_knows_reads_unknown_in_a_text_and_is_remembered_as_empty(field):
     steps = f"- set: {{x: {field}}}\n- say: '{{{{ {field} }}}}.'\n- say: '{{{{ x }}}}.'\n- when: x\n  say: Never."

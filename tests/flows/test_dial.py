@@ -6,6 +6,7 @@ import re
 
 import pytest
 from flow_harness import (
+    Conversation,
     answer_as_xml,
     compile_steps,
     compile_text,
@@ -253,3 +254,28 @@ def test_answered_is_the_way_of_a_target_that_rings_after_many_in_turn():
     flow = compile_valid_flow(make_flow_text(f"- dial: {{to: [{targets}], {ways}}}") + ENDS)
     documents = [xml for _, _, xml in iterate_documents(flow)]
     assert sum("<Say>Thank you.</Say>" in xml for xml in documents) >= 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "keys"),
+    [
+        ("- record: {tag: talk, do: [{dial: {to: '+{{ asked }}'}}]}", "442079460018"),
+        ('- record: {tag: talk, do: [{when: "asked[:2] == 44", dial: +12015550188}]}', "12015550188"),
+        ("- record: {tag: talk, do: [{dial: {to: '+{{ asked }}'}}], error: [{say: Not recorded.}]}", "442079460018"),
+        ("- record: {tag: talk, do: [{record: {do: [{dial: '+{{ asked }}'}]}}]}", "442079460018"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["reference", "classic"])
+def test_a_record_with_nobody_to_talk_to_does_not_record_the_caller(steps, keys, dialect):
+    collect = "- collect: {into: asked, digits: 10-15, prompt: Whom?}\n"
+    rest = "\n- say: After.\n- record: {timeout: 5s}"
+    flow = compile_valid_flow(make_flow_text(collect + steps + rest, "dial_policy: {regions: [US]}"), dialect)
+    document = Conversation(flow, dialect).press_keys(keys).xml
+    assert document == '<Say>After.</Say><Record timeout="5000"/><Hangup/>'
+
+
+def test_a_record_with_somebody_to_talk_to_records_the_conversation():
+    steps = "- collect: {into: asked, digits: 10-15, prompt: Whom?}\n- record: {tag: talk, do: [{dial: '+{{ asked }}'}]}"
+    flow = compile_valid_flow(make_flow_text(steps, "dial_policy: {regions: [US]}"))
+    document = Conversation(flow).press_keys("12015550188").xml
+    assert document == '<Record tag="talk"><Dial><To>+12015550188</To></Dial></Record><Hangup/>'

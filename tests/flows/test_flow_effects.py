@@ -164,3 +164,49 @@ def test_a_condition_is_decided_once_whatever_is_set_afterwards():
 
 def test_no_target_can_be_taken_for_a_mark_of_ours():
     assert compile_text(make_flow_text("- dial: place0@targets.invalid")).rules == ["dial-target"]
+
+
+SENDER_STEPS = "- collect: {into: phone, digits: 11, prompt: P.}\n- sms: {from: 'SENDER', text: Hello.}\n- hangup"
+SENDERS = "variables: {desk: +12015550144, team: [+12015550145, ann]}"
+
+
+def send_with(sender: str, keys: str) -> tuple[str, str]:
+    """The sender of a text whose step computes one, and the doubt about it."""
+    flow = compile_valid_flow(make_flow_text(SENDER_STEPS.replace("SENDER", sender), SENDERS))
+    call = Conversation(flow, to="12015550123", owns=["+12015550124"])
+    call.press_keys(keys)
+    (effect,) = call.effects
+    return effect.payload["from"], next(one["detail"].get("doubt", "") for one in call.trail if one["rule"] == "Hello.")
+
+
+@pytest.mark.parametrize(
+    ("sender", "keys", "number"),
+    [
+        ("+{{ phone }}", "12015550124", "+12015550124"),
+        ("{{ number }}", "12015550999", "+12015550123"),
+        ("{{ variables.desk }}", "12015550999", "+12015550144"),
+        ("{% if phone %}{{ variables.team[0] }}{% endif %}", "12015550999", "+12015550145"),
+    ],
+)
+def test_a_text_comes_from_a_computed_number_of_ours_or_of_the_author(sender, keys, number):
+    assert send_with(sender, keys) == (number, "")
+
+
+@pytest.mark.parametrize(
+    "sender", ["+{{ phone }}", "{{ caller.number }}", "{{ phone[:3] }}", "{{ caller.name }}", "+1900{{ phone }}"]
+)
+def test_a_text_never_comes_from_a_number_that_a_caller_chose(sender):
+    number, doubt = send_with(sender, "12015550177")
+    assert number == "+12015550123"
+    assert "no number of ours" in doubt
+
+
+def test_a_text_to_a_computed_number_of_ours_is_not_sent():
+    steps = "- collect: {into: phone, digits: 11, prompt: P.}\n- sms: {to: '+{{ phone }}', text: Hello.}\n- hangup"
+    for number in ("12015550123", "12015550124"):
+        call = Conversation(
+            compile_valid_flow(make_flow_text(steps, "dial_policy: {regions: [US]}")), owns=["+12015550124"]
+        )
+        call.press_keys(number)
+        assert call.effects == []
+        assert "in circles" in next(one["detail"]["refused"] for one in call.trail if "refused" in (one["detail"] or {}))

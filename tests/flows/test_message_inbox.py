@@ -253,6 +253,30 @@ def test_a_machine_is_not_answered_and_its_stop_is_kept():
     assert phone.says("Hi") == []
 
 
+COSTLY_SENDERS = ["+19005550199", "+881612345678"]
+
+
+@pytest.mark.parametrize("sender", COSTLY_SENDERS)
+@pytest.mark.parametrize("text", ["Hi", "STOP", "HELP", "START"])
+def test_a_sender_whose_number_costs_money_gets_no_answer_and_a_stop_still_counts(sender, text):
+    phone = Phone()
+    taken = phone.take(text, from_=sender)
+    assert taken.effects == ()
+    assert any("premium" in reason or "satellite" in reason for reason in refusals(taken))
+    assert run_bounded(phone.optouts.is_opted_out(OURS, sender)) is (text == "STOP")
+
+
+def test_a_sender_whom_the_dial_policy_of_the_file_denies_is_forwarded_and_gets_no_answer():
+    flow = ECHO + "    forward: +12015550188\n"
+    denied = Phone(f"{flow}dial_policy: {{deny: [+1201555*]}}\n")
+    assert denied.says("Hi") == [("+12015550188", f"{ME}: Hi")]
+    assert len(Phone(flow).says("Hi")) == 2
+
+
+def test_a_sender_from_abroad_gets_an_answer():
+    assert Phone().says("Hi", from_="+442079460018") == [("+442079460018", "You said Hi")]
+
+
 @pytest.mark.parametrize("sender", ["72345", "729725", "ACME", "", "+4912"])
 def test_short_codes_and_names_are_not_answered(sender):
     phone = Phone()

@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from callflows.telephony.events import PlatformEvent
 
 
-def describe_nothing(_turn: object) -> list[dict[str, Any]]:
-    return []
-
-
 def write_items(store: SqlStore, *happened: PlatformEvent | AnsweredRequest) -> None:
-    store.write_entries([entry for what in happened for entry in build_journal_entries(what, describe_nothing)])
+    store.write_entries([entry for what in happened for entry in build_journal_entries(what)])
 
 
 def write_one_by_one(store: SqlStore, happened: Iterable[PlatformEvent | AnsweredRequest]) -> None:

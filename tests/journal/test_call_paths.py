@@ -15,7 +15,6 @@ from sqlalchemy import create_engine, select
 from store_helpers import load_call_story
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
-from callflows.flows.decisions import describe_decisions
 from callflows.flows.flow import Flow
 from callflows.flows.flow_book import FlowBook
 from callflows.flows.flow_compilation import compile_flow
@@ -101,12 +100,12 @@ class Line:
         fields = dict(turn.request_fields)
         parts = turn.document_parts if "".join(turn.document_parts).encode() == document else (document.decode(),)
         answered = AnsweredRequest(at, 0.001, "GET", "/call", b"", fields, 200, parts, outcome, turn)
-        self.store.write_entries(build_journal_entries(answered, describe_decisions, self.tracer.trace_document))
+        self.store.write_entries(build_journal_entries(answered, self.tracer.trace_document))
         return answered
 
     def report(self, *events: PlatformEvent) -> None:
         for event in events:
-            self.store.write_entries(build_journal_entries(event, describe_decisions))
+            self.store.write_entries(build_journal_entries(event))
 
 
 def executed(path: str, at: float, *, success: bool = True) -> PlatformEvent:
@@ -190,7 +189,7 @@ def test_after_a_dial_that_failed_comes_its_branch_and_not_what_follows_in_the_d
     other.answer(BEGAN)
     other.report(*KEY_2, executed("Gather[3].DTMF[0].Dial[1]", BEGAN + 20, success=False), ended())
     said = [words["text"] for words in load_call_story(line.store, "one")["heard"]]
-    assert said[-1].startswith("rang +12015550188: nobody answered")
+    assert said[-1].startswith("rings +1 201 555 0188: nobody answers")
 
 
 def test_a_call_that_ends_in_a_menu_ends_in_its_node(line):
@@ -287,7 +286,7 @@ def live_version(version: str, since: float, until: float) -> LiveFlowVersion:
 
 def test_a_version_that_several_processes_report_is_one_row_with_its_first_and_last_moment(line):
     for since, until in ((BEGAN + 5, BEGAN + 9), (BEGAN, BEGAN), (BEGAN + 7, BEGAN + 20)):
-        line.store.write_entries(build_journal_entries(live_version("v1", since, until), describe_decisions))
+        line.store.write_entries(build_journal_entries(live_version("v1", since, until)))
     rows = fetch_rows(line.store, VERSIONS_TABLE.c.version, VERSIONS_TABLE.c.since, VERSIONS_TABLE.c.until)
     assert rows == [("v1", BEGAN, BEGAN + 20)]
 
@@ -301,7 +300,7 @@ def test_versions_that_no_call_has_met_are_erased_with_their_places_but_not_the_
     ]
     places = {"id": "p", "flow": "acme", "version": "old", "elements": "{}"}
     for version in (*versions, live_version(line.flow.version, BEGAN, BEGAN)):
-        line.store.write_entries(build_journal_entries(version, describe_decisions))
+        line.store.write_entries(build_journal_entries(version))
     line.store.write_entries([("places", places)])
     line.store.erase_rows_before(BEGAN - day, 100)
     assert fetch_rows(line.store, VERSIONS_TABLE.c.version) == [(line.flow.version,)]
@@ -317,7 +316,7 @@ def test_who_is_forgotten_leaves_no_path_no_note_and_no_mention(line):
     line.store.run_writing(
         add_note, "call", "one", PersonChange("ann", "terminal", BEGAN + 60), "call +1 201 555 0999 back"
     )
-    line.store.write_entries(build_journal_entries(live_version("v1", BEGAN, BEGAN), describe_decisions))
+    line.store.write_entries(build_journal_entries(live_version("v1", BEGAN, BEGAN)))
     number = "+12015550999"
     line.store.forget_number(number, compile_mention_pattern(number), lambda _count: None)
     for table in (VISITS_TABLE, ENDINGS_TABLE, NOTES_TABLE, AUDIT_TABLE):
@@ -332,8 +331,8 @@ def test_what_waited_in_files_during_an_outage_is_there_with_its_path(line, tmp_
     outcome = AnswerOutcome("answered", "acme", "start", version=line.flow.version)
     parts = (document.decode(),)
     answered = AnsweredRequest(BEGAN, 0.001, "GET", "/call", b"", {"call": "one"}, 200, parts, outcome, turn)
-    spool.append(build_journal_entries(answered, describe_decisions, line.tracer.trace_document))
-    spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN), describe_decisions))
+    spool.append(build_journal_entries(answered, line.tracer.trace_document))
+    spool.append(build_journal_entries(live_version(line.flow.version, BEGAN, BEGAN)))
     line.report(*KEY_2, IN_SUPPORT, ended())
     while spool.drain_oldest_entries(line.store.write_entries):
         pass
@@ -416,9 +415,81 @@ def test_a_wrong_key_is_the_reason_if_it_led_elsewhere_and_no_earlier_decision_i
     assert "because the caller pressed a key that the menu does not have" in story["call"]["why"]
 
 
+SILENT = """\
+numbers: rest
+timezone: America/New_York
+hours:
+  office: {mon: "HOURS"}
+nodes:
+  start:
+    - goto: check
+  check:
+    - set: {asked: caller.number}
+    - goto: rota
+  rota:
+    - when: not hours.office.open
+      goto: message
+    - menu: {prompt: Press 1., keys: {1: again, 2: message}}
+  again:
+    - when: caller.anonymous
+      goto: message
+    - when: asked == caller.number
+      goto: message
+    - goto: start
+  message:
+    - voicemail: {greeting: Please leave a message.}
+"""
+VOICEMAIL = [{"uuid": "r", "url": "https://records.invalid/r.wav", "duration": 41}]
+
+
+def leave_message(line, *reports):
+    line.answer(BEGAN)
+    over = ended()
+    over = over._replace(call=CallEntity({**over.call.raw, "records": VOICEMAIL}))
+    line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), *reports, over)
+    return load_call_story(line.store, "one")
+
+
+def test_a_node_that_only_decides_is_on_the_path_and_its_condition_is_the_reason(line):
+    story = leave_message(Line(line.store, SILENT.replace("HOURS", "10:00-11:00")), executed("Tone[2]", BEGAN + 3))
+    assert [visit["node"] for visit in story["path"]] == ["start", "check", "rota", "message"]
+    assert list_visits(line.store) == [("start", "", 6), ("check", "", 8), ("rota", "", 11), ("message", "", 21)]
+    assert story["call"]["why"] == "Went to voicemail because office was closed: on Monday it is open 10:00-11:00."
+
+
+def test_a_key_that_leads_to_a_node_without_words_is_the_way_to_that_node(line):
+    key_1 = executed("Gather[2].DTMF[0].Say[0]", BEGAN + 6)
+    story = leave_message(Line(line.store, SILENT.replace("HOURS", "00:00-24:00")), key_1)
+    way = [(visit["node"], visit["way"]) for visit in story["path"]]
+    assert way == [("start", ""), ("check", ""), ("rota", ""), ("again", "key 1"), ("message", "")]
+    assert story["call"]["why"] == "Went to voicemail because asked was +12015550999, caller.number was +12015550999."
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_request_that_opentact_repeats_is_one_way_of_the_call(line, reported):
+    line = Line(line.store, SILENT.replace("HOURS", "10:00-11:00"))
+    line.answer(BEGAN)
+    line.answer(BEGAN + 3)
+    if reported:
+        line.report(executed("Answer[0]", BEGAN + 4), executed("Say[1]", BEGAN + 5), ended())
+    story = load_call_story(line.store, "one")
+    assert [visit["node"] for visit in story["path"]] == ["start", "check", "rota", "message"]
+    assert [words["text"] for words in story["heard"]].count("“Please leave a message.”") == 1
+    assert [entry["what"] for entry in story["story"]].count("asked") == 2
+
+
+def test_digits_that_opentact_sends_twice_were_entered_once(line):
+    line.answer(BEGAN)
+    for seconds in (20, 23):
+        line.answer(BEGAN + seconds, "done", dtmf="1234")
+    story = load_call_story(line.store, "one")
+    assert [visit["node"] for visit in story["path"]] == ["start", "done"]
+    assert [words["text"] for words in story["heard"]].count("pressed ••••") == 1
+
+
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_the_journal_derives_the_ending_of_a_call_by_itself_also_after_it_was_killed(tmp_path, line, is_killed):
-    journal = Journal(SqlStore(f"sqlite:///{line.store.sqlite_file}"), Spool(tmp_path / "spool"), describe_decisions)
+    journal = Journal(SqlStore(f"sqlite:///{line.store.sqlite_file}"), Spool(tmp_path / "spool"))
     now = time.time()
     created = datetime.fromtimestamp(now - 60, UTC).isoformat()
     over = ended(now)._replace(call=call_entity(state="destroyed", created_on=created))
@@ -440,7 +511,7 @@ def test_the_log_names_the_line_of_a_node_in_the_file_that_it_was_included_from(
     line.flow, line.versions = made.flow, FlowVersions(FlowBook([made.flow]))
     line.tracer = PlaceTracer(line.versions, SIGNER)
     version = LiveFlowVersion("acme", made.flow.version, "acme.yaml", "", BEGAN, BEGAN)
-    line.store.write_entries(build_journal_entries(version, describe_decisions))
+    line.store.write_entries(build_journal_entries(version))
     line.answer(BEGAN)
     line.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2), executed("Say[2]", BEGAN + 3), ended())
     story = build_call_story(line.store.load_call("one"), 1.0)

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from sample_events import CALL, START, build_platform_event, load_sample, load_sample_events
-from store_helpers import build_answered_request, describe_nothing, list_ids, load_call_story, write_items
+from store_helpers import build_answered_request, list_ids, load_call_story, write_items
 
 from callflows.journal.erasure import compile_mention_pattern
 from callflows.journal.journal_rows import build_journal_entries
@@ -44,7 +44,7 @@ def full(store):
     mention["note"] = {"12015550999": ["tel:+1-201-555-0999"]}
     write_items(store, build_platform_event(mention))
     settled = EffectResult("notify", "key", START, "failed", "no answer of +12015550999", "other", {"caller": MINE})
-    store.write_entries(build_journal_entries(settled, describe_nothing))
+    store.write_entries(build_journal_entries(settled))
     return store
 
 
@@ -81,7 +81,7 @@ def test_a_number_is_forgotten_in_what_waits_in_files(store, tmp_path):
         build_answered_request(START, call="mine"),
         build_answered_request(START, call="other", **{"from": "+12015550777"}),
     ):
-        spool.append(build_journal_entries(what._replace(query=b""), describe_nothing))
+        spool.append(build_journal_entries(what._replace(query=b"")))
     assert forget_number(store, spool, MINE, lambda _count: None)["spool"] == 2
     (segment,) = spool.list_segments()
     text = segment.read_text()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from breakable_database import open_breakable_database
 from sample_events import CALL, START, build_platform_event, generate_platform_events, load_sample
-from store_helpers import build_answered_request, describe_nothing, list_ids, list_log_rows
+from store_helpers import build_answered_request, list_ids, list_log_rows
 
 from callflows.errors import JournalError, JournalUnavailableError
 from callflows.journal import cpu_budget, waiting_items
@@ -42,7 +42,7 @@ def spool(tmp_path):
 
 @pytest.fixture
 def journal(away, spool) -> Iterator[Journal]:
-    made = Journal(SqlStore(away.url), spool, describe_nothing)
+    made = Journal(SqlStore(away.url), spool)
     made.start()
     yield made
     made.stop()
@@ -154,12 +154,12 @@ def test_a_database_that_never_answers_is_gone_and_nobody_waits_for_it_twice(awa
 
 def test_with_no_database_at_the_start_calls_are_remembered_all_the_same(away, spool):
     away.take_away()
-    journal = Journal(SqlStore(away.url), spool, describe_nothing)
+    journal = Journal(SqlStore(away.url), spool)
     journal.start()
     run_bounded(journal.record_now(*generate_platform_events(5)))
     journal.stop()
     away.bring_back()
-    again = Journal(SqlStore(away.url), spool, describe_nothing)
+    again = Journal(SqlStore(away.url), spool)
     again.start()
     until(lambda: not spool.size_bytes)
     again.stop()
@@ -174,7 +174,7 @@ def test_what_the_disk_refuses_is_not_acknowledged_and_waits_in_memory_until_the
     folder.mkdir()
     full = folder / "journal-0.spool"
     full.symlink_to("/dev/full")
-    journal = Journal(SqlStore(away.url), Spool(folder), describe_nothing)
+    journal = Journal(SqlStore(away.url), Spool(folder))
     journal.start()
     journal.record_soon(build_answered_request(START, call="waits"))
     with pytest.raises(JournalError, match="No space left"):
@@ -189,7 +189,7 @@ def test_what_the_disk_refuses_is_not_acknowledged_and_waits_in_memory_until_the
 def test_what_does_not_fit_is_dropped_counted_and_said(away, tmp_path, monkeypatch):
     monkeypatch.setattr(waiting_items, "MAX_WAITING_EVENTS_IN_JOURNAL", 10)
     away.take_away()
-    journal = Journal(SqlStore(away.url), Spool(tmp_path / "spool", max_bytes=100), describe_nothing)
+    journal = Journal(SqlStore(away.url), Spool(tmp_path / "spool", max_bytes=100))
     for happened in generate_platform_events(25):
         journal.record_soon(happened)
     assert journal.get_status()["dropped"] == 15
@@ -203,7 +203,7 @@ def test_what_does_not_fit_is_dropped_counted_and_said(away, tmp_path, monkeypat
 
 
 def test_a_journal_that_was_not_started_acknowledges_nothing(away, spool):
-    journal = Journal(SqlStore(away.url), spool, describe_nothing)
+    journal = Journal(SqlStore(away.url), spool)
     with pytest.raises(JournalError):
         run_bounded(journal.record_now(*generate_platform_events(1)))
 
@@ -221,7 +221,7 @@ def test_one_thing_that_cannot_be_kept_keeps_nothing_else_from_it(journal, there
 
 
 def test_what_waited_when_a_process_ended_is_written_by_the_next(away, spool):
-    journal = Journal(SqlStore(away.url), spool, describe_nothing)
+    journal = Journal(SqlStore(away.url), spool)
     journal.start()
     for happened in generate_platform_events(50):
         journal.record_soon(happened)
@@ -272,7 +272,7 @@ def test_what_is_too_old_is_erased_in_the_background(away, spool, monkeypatch):
     monkeypatch.setattr("callflows.journal.retention.ERASURE_INTERVAL_SECONDS", 0.05)
     store = SqlStore(away.url)
     store.open()
-    journal = Journal(store, spool, describe_nothing, retention_days=30)
+    journal = Journal(store, spool, retention_days=30)
     journal.start()
     now = time.time()
     run_bounded(journal.record_now(*generate_platform_events(5)))
@@ -301,7 +301,7 @@ def list_turn_counts(journal: Journal, file) -> tuple[int, int]:
 
 def test_while_sqlite_is_locked_calls_wait_on_the_disk_and_reports_are_acknowledged(tmp_path):
     file = tmp_path / "journal.db"
-    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
+    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"))
     journal.start()
     until(lambda: journal.get_status()["database"] == "ok")
     other = sqlite3.connect(file, isolation_level=None)
@@ -323,7 +323,7 @@ def test_calls_for_which_a_busy_server_has_no_time_wait_on_the_disk_and_none_is_
     file = tmp_path / "journal.db"
     is_idle = []
     monkeypatch.setattr(cpu_budget.CpuBudget, "has_budget", lambda _budget: bool(is_idle))
-    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
+    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"))
     journal.start()
     for n in range(3_000):
         journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
@@ -343,7 +343,7 @@ def test_without_room_on_the_disk_calls_wait_in_memory_until_there_is_room(tmp_p
             super().append(entries, packed_turns)
 
     monkeypatch.setattr(cpu_budget.CpuBudget, "has_budget", lambda _budget: not full)
-    journal = Journal(SqlStore(f"sqlite:///{file}"), FullSpool(tmp_path / "spool"), describe_nothing)
+    journal = Journal(SqlStore(f"sqlite:///{file}"), FullSpool(tmp_path / "spool"))
     journal.start()
     for n in range(1_000):
         journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
@@ -356,7 +356,7 @@ def test_without_room_on_the_disk_calls_wait_in_memory_until_there_is_room(tmp_p
 
 def test_every_call_is_remembered_at_1500_a_second_on_a_busy_processor(tmp_path):
     file = tmp_path / "journal.db"
-    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"), describe_nothing)
+    journal = Journal(SqlStore(f"sqlite:///{file}"), Spool(tmp_path / "spool"))
     journal.start()
     until(lambda: journal.get_status()["database"] == "ok")
     began = time.monotonic()
@@ -371,7 +371,7 @@ def test_every_call_is_remembered_at_1500_a_second_on_a_busy_processor(tmp_path)
 
 def test_it_is_said_when_calls_are_not_remembered(tmp_path, monkeypatch):
     monkeypatch.setattr(waiting_items, "MAX_WAITING_TURNS", 100)
-    journal = Journal(SqlStore(f"sqlite:///{tmp_path}/journal.db"), Spool(tmp_path / "spool"), describe_nothing)
+    journal = Journal(SqlStore(f"sqlite:///{tmp_path}/journal.db"), Spool(tmp_path / "spool"))
     for n in range(150):
         journal.record_soon(build_answered_request(2.0 + n, call=f"call-{n}"))
     assert journal.get_status()["dropped"] == 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sample_events import START
-from store_helpers import build_answered_request, describe_nothing
+from store_helpers import build_answered_request
 
 from callflows.journal.journal_rows import build_journal_entries, build_turn_entries
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns, unpack_turns
@@ -18,7 +18,7 @@ URL = "https://calls.example/call/desk/menu?ticket=opensesame"
 
 def redact(*answered):
     """The turns of a batch, and their texts."""
-    redactor = TurnRedactor(describe_nothing)
+    redactor = TurnRedactor()
     return [redactor.redact_turn(one) for one in answered], redactor.texts
 
 
@@ -42,7 +42,7 @@ def without_id(entries):
 )
 def test_a_credential_is_masked_however_a_document_is_made_of_texts(parts):
     (turn,), texts = redact(build_answered_request(START)._replace(document_parts=parts))
-    document = "".join(texts[place] for place in turn.document)
+    document = "".join(texts[place] for place in turn.answer.document)
     assert document == mask_credentials("".join(parts))
     assert "opensesame" not in document
 
@@ -55,7 +55,7 @@ def test_a_packed_turn_becomes_the_rows_that_it_would_have_become_at_once():
         outcome=AnswerOutcome("answered", "desk", "start", version="1", effects=(effect,)),
     )
     packed = pack_turns(*redact(answered, answered))
-    at_once = build_journal_entries(answered, describe_nothing)
+    at_once = build_journal_entries(answered)
     turns, texts = unpack_turns(packed)
     for turn in turns:
         assert without_id(build_turn_entries(turn, texts)) == without_id(at_once)

@@ -11,6 +11,7 @@ import httpx
 import uvicorn
 import websockets
 
+from callflows.embedded_server import EmbeddedServer
 from callflows.outbound_http import get_tls_context
 from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.stand_in.stand_in_server import run_stand_in
@@ -196,11 +197,6 @@ class CustomerServer:
 @contextlib.asynccontextmanager
 async def serve_app(app: Any) -> AsyncIterator[str]:
     """An ASGI app that listens: its URL."""
-
-    class EmbeddedServer(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Any:
-            yield
 
     config = uvicorn.Config(app, port=0, lifespan="auto", log_level="error", log_config=None, timeout_graceful_shutdown=1)
     server = EmbeddedServer(config)

@@ -164,7 +164,7 @@ def test_a_plain_server_of_static_documents_is_rehearsed_from_the_command_line(s
     assert out.splitlines() == [
         "   0:00  answered",
         "   0:00  “Press 1.”",
-        "   0:00  keys 1 (collected)",
+        "   0:00  pressed 1",
         "   0:00  “You came here.”",
         "   0:01  hangs up (end)",
         "   0:01  hung up",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from scenario_folders import TEST_OPTIONS, TEST_SETTINGS, write_scenario_folder
 
-from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.flow_versions import FlowVersions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.loader.place_tracer import PlaceTracer
@@ -108,7 +107,7 @@ class Reporter:
         whole |= {"created_on": self._began, "state": state, **fields}
         key = f"{self._id}/{next(self._counter)}"
         event = PlatformEvent(kind, key, now.timestamp(), raw, "", state, call=CallEntity(whole))
-        self._entries += build_journal_entries(event, describe_decisions)
+        self._entries += build_journal_entries(event)
 
     async def report_state(self, phone_call: PhoneCall, state: str) -> None:  # noqa: ARG002 - as the Protocol says
         over = {"destroy_on": self.call.clock.now().isoformat()} if state == "destroyed" else {}
@@ -145,7 +144,7 @@ async def write_rehearsed_calls(
     ids = []
     for flow in book.flows.values():
         live = LiveFlowVersion(flow.name, flow.version, f"{flow.name}.yaml", flow.source.decode(), 1.0, 2.0)
-        entries += build_journal_entries(live, describe_decisions)
+        entries += build_journal_entries(live)
     async with open_rehearsal_engine(TEST_SETTINGS, book, TEST_OPTIONS.signer) as door, HttpNetwork(door) as network:
         engine = door._engine  # noqa: SLF001 - a rehearsal keeps no journal of its own
         record_for_rehearsal = engine._record_answer  # noqa: SLF001
@@ -156,7 +155,7 @@ async def write_rehearsed_calls(
             at = current.clock.now().timestamp()
             of_call = {**answered.request_fields, "call": current.phone_call.id}
             moved = answered._replace(received_at=at, answer_seconds=0.0, request_fields=of_call)
-            entries.extend(build_journal_entries(moved, describe_decisions, tracer.trace_document))
+            entries.extend(build_journal_entries(moved, tracer.trace_document))
 
         engine._record_answer = record_answer  # noqa: SLF001
         for rehearsal in rehearsals:

@@ -62,7 +62,7 @@ def test_where_it_ended_is_told_and_what_is_done_then_behind_it(tmp_path):
     told = [*format_transcript(ran_.transcript)]
     assert told[-2:] == [
         "   0:14  the caller hung up during say",
-        "   then  text message to +12015550999 from +12015550123: “Sorry that we missed you.”",
+        "   then  text message to +1 201 555 0999 from +1 201 555 0123: “Sorry that we missed you.”",
     ]
     assert (ran_.transcript.to_json()["during"], ran_.transcript.to_json()["steps"][-1]["ended"]) == ("Say[4]", True)
 

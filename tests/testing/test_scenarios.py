@@ -109,7 +109,7 @@ def test_a_failure_shows_the_call_with_what_fitted_and_where_the_search_began(tm
     assert lines[arrow].endswith("expected after this: say: Goodbye")
     assert lines[arrow - 1].startswith("  ok")
     assert "“Press 1 or 2.”" in lines[arrow - 1]
-    assert "keys 1 (matched)" in lines[arrow + 1]
+    assert "pressed 1" in lines[arrow + 1]
     assert any("had no chance to: press #" in line for line in lines)
 
 

@@ -94,11 +94,11 @@ def test_who_said_stop_before_the_call_gets_no_text_of_it(scenario, tmp_path):
 def test_a_difference_is_marked_in_what_happened(tmp_path):
     shown = [*format_failed_scenario(verdict(tmp_path, "text: [STOP, hours], expect: [text: STOP, reply: We are open]"))]
     assert "expected reply: We are open: the next sms has text" in shown[1]
-    assert shown[2].startswith("  ok   0:00  +12015550999 writes to +12015550123: “STOP” (stopped)")
+    assert shown[2].startswith("  ok   0:00  +1 201 555 0999 writes to +1 201 555 0123: “STOP” (stopped)")
     assert shown[3] == "  ->       expected after this: reply: We are open"
-    assert shown[4].startswith("       0:00  reply to +12015550999: “")
+    assert shown[4].startswith("       0:00  reply to +1 201 555 0999: “")
     assert shown[5].startswith(
-        "       1:00  +12015550999 writes to +12015550123: “hours” (matched, and no rule has an action)"
+        "       1:00  +1 201 555 0999 writes to +1 201 555 0123: “hours” (matched, and no rule has an action)"
     )
     assert shown[6] == "       1:00  reply refused: the recipient sent STOP and gets no messages from this number"
     assert shown[7] == "       1:00  no more text messages"

@@ -122,6 +122,7 @@ class InProcessServer:
         clock: Callable[[], datetime] | None = None,
         deadline: float = 2.0,
         record_answer: Callable[[AnsweredRequest], None] | None = None,
+        call_limits: CallLimits | None = None,
         **settings_overrides: Any,
     ) -> None:
         for name, text in ({"desk": flows} if isinstance(flows, str) else flows).items():
@@ -146,7 +147,8 @@ class InProcessServer:
             caller_counts=InMemoryCallCounter(),
             clock=clock,
             record_answer=record_answer,
-            call_limits=CallLimits(self.settings.caller_calls_per_minute, self.settings.number_calls_per_minute),
+            call_limits=call_limits
+            or CallLimits(self.settings.caller_calls_per_minute, self.settings.number_calls_per_minute),
         )
         self.app = CallEndpoint(_answer_not_found, self.engine, RequestTrust(self.settings))
 

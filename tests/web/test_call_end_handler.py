@@ -23,7 +23,7 @@ from callflows.web.call_end_handler import COMPLETION_RETRY_SECONDS, SETTLE_SECO
 sys.path.append(str(Path(__file__).parents[1] / "journal"))
 from breakable_database import open_breakable_database
 from sample_events import build_platform_event, load_sample
-from store_helpers import build_answered_request, describe_nothing
+from store_helpers import build_answered_request
 
 from waiting import run_bounded, wait_until_async
 
@@ -41,7 +41,7 @@ class Ours:
     def __init__(self, folder, url):
         (folder / "flows").mkdir()
         self.door = InProcessServer(folder / "flows", FLOW)
-        self.journal = Journal(SqlStore(url), Spool(folder / "data"), describe_nothing)
+        self.journal = Journal(SqlStore(url), Spool(folder / "data"))
         self.outside = FakeEffects()
         self.waited = []
         self.then = {}

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import uvicorn
 from in_process_server import MONDAY, InProcessServer, list_callback_urls, send_request
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from callflows.errors import JournalError
 from callflows.telephony.ports import Effect, LookupResult
 from callflows.web import call_protocol, http_protocol
+from callflows.web.call_endpoint import CallEndpoint
 from callflows.web.call_protocol import CallHttpProtocol, choose_http_protocol, explain_unfit_uvicorn
 from callflows.web.http_protocol import BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
@@ -72,8 +74,13 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         self.is_closed = True
 
+    abort = close
+
     def is_closing(self) -> bool:
         return self.is_closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
     def pause_reading(self) -> None:
         self.reads = False
@@ -301,6 +308,62 @@ def test_a_call_comes_back_with_its_ticket_the_same_way(make_server):
     sent, tasks = compare(make_server, get(f"{path}&dtmf=1234"), get(f"{path}&dtmf=12"), get(path.replace("desk", "slow")))
     assert b"It is 1234." in sent
     assert tasks == 0
+
+
+@pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])
+def test_a_connection_for_which_there_is_no_memory_is_closed_and_keeps_no_caller_waiting(monkeypatch, protocol_class):
+    def find_no_memory(_protocol: object, _transport: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(HttpToolsProtocol, "connection_made", find_no_memory)
+    loop = asyncio.new_event_loop()
+    protocol, transport = (
+        protocol_class(uvicorn.Config(CallEndpoint, log_config=None), ServerState(), {}, loop),
+        FakeTransport(),
+    )
+    with pytest.raises(MemoryError):
+        protocol.connection_made(transport)
+    loop.close()
+    assert transport.is_closed
+
+
+@pytest.mark.parametrize("broken", ["on_header", "on_headers_complete", "on_body"])
+def test_a_caller_hears_the_apology_if_the_request_cannot_be_read_here(make_server, monkeypatch, broken):
+    def find_no_memory(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(HttpToolsProtocol, broken, find_no_memory)
+    server = make_server([])
+
+    async def ask(request: bytes) -> bytes:
+        return await Served(server.app, CallHttpProtocol).send(request)
+
+    # HTTP/1.0 takes uvicorn's way, and its own methods: all other calls need neither of the last two.
+    reply = run_bounded(ask(post(BODY).replace(b"HTTP/1.1", b"HTTP/1.0")))
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close" in reply
+    assert b"your call cannot be taken right now" in reply
+    # An event must not be acknowledged, since it was not stored.
+    assert run_bounded(ask(post(BODY, path="/webhook"))).startswith(b"HTTP/1.1 400 ")
+    assert run_bounded(ask(b"GET /call HTTP/9 x\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_caller_hears_the_apology_if_the_answer_cannot_be_sent(make_server, monkeypatch):
+    def find_no_memory(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(call_protocol, "build_response", find_no_memory)
+    server = make_server([])
+
+    async def ask() -> bytes:
+        served = Served(server.app, CallHttpProtocol)
+        reply = await served.send(get(f"/call?{QUERY}"))
+        assert served.transport.is_closed
+        return reply
+
+    reply = run_bounded(ask())
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"your call cannot be taken right now" in reply
 
 
 @pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])

@@ -7,7 +7,6 @@ import re
 import pytest
 from in_process_server import DESK, InProcessServer
 
-from callflows.flows.decisions import describe_decisions
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
@@ -30,7 +29,7 @@ def test_calls_of_callers_who_withhold_their_number_stay_apart_over_many_turns(t
     store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
     store.open()
     for answer in answers:
-        store.write_entries(build_journal_entries(answer, describe_decisions))
+        store.write_entries(build_journal_entries(answer))
     assert sorted((row["id"].partition("-")[0], row["turns"], row["flow"]) for row in store.list_calls(CallFilter())) == [
         ("one", 4, "desk"),
         ("ours", 3, "desk"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -71,6 +73,68 @@ def test_a_body_that_never_comes_is_answered_in_time(served, path):
     connection.settimeout(5)
     assert connection.recv(100).startswith(b"HTTP/1.1 200" if path == "/call" else b"HTTP/1.1 408")
     connection.close()
+
+
+def read_to_the_end(connection: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65_536):
+            answer += part
+    return answer
+
+
+@pytest.mark.parametrize("path", ["/sms", "/call", "/healthz", "/console/login", "/nothing", "/api/v1/calls/a/notes"])
+def test_a_body_that_comes_in_drops_ends_with_the_connection_soon_after_the_answer(served, path):
+    head = f"POST {path}?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n".encode()
+    with contextlib.closing(connect_halfway(served.port, head)) as connection:
+        wait_until(lambda: is_refused(connection), "the end of the connection", seconds=30)
+
+
+def is_refused(connection: socket.socket) -> bool:
+    """Send one more byte, and return True if nobody is there any more."""
+    try:
+        connection.sendall(b"a")
+    except OSError:
+        return True
+    return False
+
+
+def test_a_body_of_a_stranger_is_not_read(served):
+    head = b"POST /api/v1/replay HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+    with contextlib.closing(connect_halfway(served.port, head)) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("size", [70_000, 1_000_000])
+@pytest.mark.parametrize("what", ["address", "header", "many headers"])
+def test_headers_without_end_are_refused(served, what, size):
+    texts = {
+        "address": f"GET /call?a={'a' * size}",
+        "header": f"GET /call HTTP/1.1\r\nX: {'a' * size}",
+        "many headers": "GET /call HTTP/1.1\r\n" + "X: a\r\n" * (size // 6),
+    }
+    with contextlib.closing(connect_halfway(served.port, texts[what].encode())) as connection:
+        assert read_to_the_end(connection)[:12] in (b"HTTP/1.1 400", b"")
+    assert served.http.get("/call", params=ASKED).status_code == 200
+
+
+def test_an_address_that_is_too_long_is_refused_and_is_no_error_of_the_server(served):
+    with contextlib.closing(connect_halfway(served.port, b"GET /call?a=" + b"a" * 66_000)) as connection:
+        connection.sendall(b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert read_to_the_end(connection)[:12] in (b"HTTP/1.1 400", b"")
+    assert "an answer could not be sent" not in served.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_who_only_ends_the_own_side_gets_every_answer(served, count):
+    request = f"GET /call?{urlencode(ASKED)} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    slow = f"POST /sms?token={TOKEN} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    with contextlib.closing(connect_halfway(served.port, slow * (count - 1) + request)) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_to_the_end(connection)
+    assert answer.count(b"HTTP/1.1 ") == count
+    assert answer.endswith(b"</Response>")
 
 
 def test_workers_end_with_their_parent_even_if_it_is_killed(tmp_path):

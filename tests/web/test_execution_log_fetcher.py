@@ -20,7 +20,7 @@ sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("journal", "
 from breakable_database import open_breakable_database
 from fake_opentact import FakeClock, FakeOpentact, error_answer, run_with_platform, success_answer
 from sample_events import build_platform_event, load_sample
-from store_helpers import build_answered_request, describe_nothing, load_call_story
+from store_helpers import build_answered_request, load_call_story
 
 from waiting import wait_until_async
 
@@ -50,7 +50,7 @@ class Ours:
     def run_calls(self, *calls: str) -> None:
         """End calls, and wait until no log is waited for any more."""
 
-        journal = Journal(SqlStore(self.url), Spool(self.folder / "data"), describe_nothing)
+        journal = Journal(SqlStore(self.url), Spool(self.folder / "data"))
 
         async def work(opentact) -> None:
             fetcher = ExecutionLogFetcher(journal, EventBackfill(opentact), self.clock.create_clock())
@@ -72,7 +72,7 @@ class Ours:
         return [
             f"{entry['what']} {describe_story_entry(entry)}"
             for entry in story
-            if entry["what"] == "caused" or entry.get("kind") == "call_flow"
+            if entry["what"] in ("caused", "given-up") or entry.get("kind") == "call_flow"
         ]
 
 
@@ -113,7 +113,7 @@ def test_a_log_that_opentact_refuses_is_asked_for_three_times_and_the_story_says
     assert [ours.list_log_requests().count(call) for call in ("refused", "a", "b")] == [MAX_REFUSALS, 1, 1]
     assert (ours.read_story("a"), ours.read_story("b")) == (SAID, SAID), "others are not given up with it"
     (told,) = ours.read_story("refused")
-    assert told.startswith("caused execution log, failed: asked for 3 times: ")
+    assert told.startswith("given-up execution log: asked for 3 times: ")
     assert "no log of this call" in told
 
 
@@ -125,7 +125,7 @@ def test_during_an_outage_opentact_is_asked_rarely_and_all_logs_are_given_up_in_
     assert max(ours.clock.delays) <= execution_log_fetcher.MAX_PAUSE_SECONDS
     for call in calls:
         (told,) = ours.read_story(call)
-        assert told.startswith("caused execution log, failed: asked for over 6 hours: ")
+        assert told.startswith("given-up execution log: asked for over 6 hours: ")
         assert "the platform is away" in told
 
 
@@ -133,7 +133,7 @@ def test_of_too_many_calls_the_oldest_is_given_up_in_its_story(ours, monkeypatch
     monkeypatch.setattr(execution_log_fetcher, "MAX_CALLS_AWAITING_LOG", 2)
     ours.platform.routes[LOGS] = lambda request: build_log(request.body["call"])
     ours.run_calls("a", "b", "c")
-    assert ours.read_story("a") == ["caused execution log, failed: more than 2 calls waited for theirs"]
+    assert ours.read_story("a") == ["given-up execution log: more than 2 calls waited for theirs"]
     assert (ours.read_story("b"), ours.read_story("c")) == (SAID, SAID)
 
 

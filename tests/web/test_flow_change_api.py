@@ -160,7 +160,10 @@ def test_a_line_is_closed_by_an_operator_after_the_sentence_was_shown_and_opened
         done = send(api, f"PUT {path}", {"state": "closed", "until": "2h"}, "operate").json()
         assert (done["state"], done["override_until"][:16]) == ("closed", then["override_until"][:16])
         assert "state: closed" in (tmp_path / "overrides.yaml").read_text("utf-8")
+        held = api.ask(f"GET {path}", operator).json()
+        assert (held["state"], held["override_until"]) == ("closed", done["override_until"]), "it holds at once"
         assert send(api, f"PUT {path}", {"state": "normal"}, "operate").json()["removed"] == 1
+        assert api.ask(f"GET {path}", operator).json()["state"] == "open"
         changes = api.store.run_reading(query_audit_rows, ["override"], "front-desk office")
         assert [change["who"] for change in changes] == ["dashboard", "dashboard"]
         assert api.ask("GET /api/v1/flows/front-desk/hours/other", operator).status_code == 404

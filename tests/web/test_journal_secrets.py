@@ -9,7 +9,6 @@ import zlib
 import pytest
 from in_process_server import KEY, InProcessServer
 
-from callflows.flows.decisions import describe_decisions
 from callflows.journal.journal_rows import build_journal_entries
 
 PIN = "48151"
@@ -54,12 +53,12 @@ class Kept:
         self.door = InProcessServer(folder, flow, record_answer=self.answers.append, **given)
 
     def turn(self, number=-1):
-        rows = dict(build_journal_entries(self.answers[number], describe_decisions))
+        rows = dict(build_journal_entries(self.answers[number]))
         return rows["turns"]
 
     def everything(self):
         """All that is kept, documents too."""
-        rows = [row for answer in self.answers for _, row in build_journal_entries(answer, describe_decisions)]
+        rows = [row for answer in self.answers for _, row in build_journal_entries(answer)]
         values = [value for row in rows for value in row.values()]
         return "\n".join(zlib.decompress(v).decode() if isinstance(v, bytes) else str(v) for v in values)
 
@@ -174,4 +173,4 @@ def test_the_document_is_kept_but_for_its_tickets(tmp_path):
 def test_what_strangers_ask_is_not_kept(tmp_path):
     kept = Kept(tmp_path, token=("sesame",))
     kept.door.send_request(params={"from": "+12015550999", "to": "12015550123", "token": "guessed"})
-    assert build_journal_entries(kept.answers[0], describe_decisions) == []
+    assert build_journal_entries(kept.answers[0]) == []

@@ -24,7 +24,6 @@ from waiting import run_bounded, wait_until_async
 sys.path += [str(pathlib.Path(__file__).parents[1] / folder) for folder in ("cli", "journal")]
 from breakable_database import open_breakable_database
 from command_runner import run_command
-from store_helpers import describe_nothing
 
 URL = "http://flows.localhost"
 BUSY = """
@@ -169,7 +168,7 @@ def test_other_workers_of_the_server_know_the_result_and_a_new_one_reports_nothi
 
 def test_in_an_outage_of_the_database_the_process_that_rang_goes_on_alone_until_the_outage_lasts(tmp_path, monkeypatch):
     with open_breakable_database("sqlite:///", tmp_path) as database:
-        journals = [Journal(SqlStore(database.url), Spool(tmp_path / name), describe_nothing) for name in "ab"]
+        journals = [Journal(SqlStore(database.url), Spool(tmp_path / name)) for name in "ab"]
         journals[0].start()
         server = InProcessServer(tmp_path)
         first, second = (make_checker(server, tmp_path, [], journal) for journal in journals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -16,8 +17,7 @@ import pytest
 from fastapi import FastAPI
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
-from callflows.flows.decisions import describe_decisions
-from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.api_tokens import create_token, revoke_token
 from callflows.journal.inbox import PersonChange
@@ -28,6 +28,7 @@ from callflows.settings import Settings
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import LiveFlowVersion, PlatformEvent
 from callflows.telephony.message_entity import MessageEntity
+from callflows.web import json_bodies
 from callflows.web.command_process import CommandProcesses
 from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.operator_api import create_operator_router
@@ -68,12 +69,12 @@ def seed_store(store: SqlStore, version: str) -> None:
         }
         at = BEGAN + 60 * number + 52
         event = PlatformEvent("call_state", f"e{number}", at, {}, "", "destroyed", call=CallEntity(fields))
-        store.write_entries(build_journal_entries(event, describe_decisions))
+        store.write_entries(build_journal_entries(event))
     text = {"uuid": "sms-1", "type": "smsi", "from": "+12015550931", "to": "+12015550123", "message": "are you open?"}
     sms = PlatformEvent("sms", "s", BEGAN, {}, "", "success", sms=MessageEntity({**text, "state": "success"}))
     live = LiveFlowVersion("front-desk", version, "front-desk.yaml", FLOW, BEGAN - 60, BEGAN)
     for item in (sms, live):
-        store.write_entries(build_journal_entries(item, describe_decisions))
+        store.write_entries(build_journal_entries(item))
     store.derive_calls()
 
 
@@ -82,7 +83,9 @@ class Api:
 
     def __init__(self, folder: Path, *, needs_token: bool = True, flow: str = FLOW) -> None:
         (folder / "front-desk.yaml").write_text(flow, encoding="utf-8")
-        loaded = load_flow_folder(folder, CompilerOptions(TicketSigner([b"key"]), "Sorry."))
+        options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
+        library = FlowLibrary(folder, options)
+        loaded = library.refresh()
         self.store = SqlStore(f"sqlite:///{folder}/journal.db")
         self.store.open()
         seed_store(self.store, loaded.book.flows["front-desk"].version)
@@ -91,10 +94,12 @@ class Api:
         install_problem_handlers(self.app)
         trust = RequestTrust(Settings(token=["t"] if needs_token else [], data=folder))
         settings = Settings(flows=folder, data=folder, database_url=f"sqlite:///{folder}/journal.db")
-        options = CompilerOptions(TicketSigner([b"key"]), "Sorry.")
         processes = CommandProcesses(settings)
-        workshop = FlowWorkshop(folder, options, self.queries, processes, lambda: loaded.book, lambda: loaded.book)
-        router = create_operator_router(self.queries, trust, lambda: loaded, dict, workshop, needs_token=needs_token)
+        books = (lambda: library.loaded_flows.book), (lambda: library.refresh().book)
+        workshop = FlowWorkshop(folder, options, self.queries, processes, *books)
+        router = create_operator_router(
+            self.queries, trust, lambda: library.loaded_flows, dict, workshop, needs_token=needs_token
+        )
         self.app.include_router(router)
 
     def make_token(self, scope: str, until: float | None = None) -> str:
@@ -209,3 +214,49 @@ def test_an_outage_of_the_database_is_told_as_such(api, tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "journal.db")) as database:
         database.execute("DROP TABLE tokens")
     assert api.ask("GET /api/v1/calls", token).status_code == 503
+
+
+def test_a_body_that_is_too_long_or_never_comes_is_refused(api, monkeypatch):
+    monkeypatch.setattr(json_bodies, "MAX_API_BODY_BYTES", 100)
+    monkeypatch.setattr(json_bodies, "BODY_SECONDS", 0.05)
+    token = api.make_token("operate")
+    request = "POST /api/v1/calls/call-1/notes\n\n"
+    assert api.ask(request + json.dumps({"text": "a" * 100}), token).status_code == 413
+    assert api.ask(request + json.dumps({"text": "Fine."}), token).status_code == 201
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        if len(sent) > 1:
+            await asyncio.sleep(60)
+        sent.append(1)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    answers = []
+
+    async def send(message) -> None:
+        answers.append(message)
+
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/calls/call-1/notes",
+        "headers": headers,
+        "query_string": b"",
+    }
+    run_bounded(api.app({**scope, "client": ("127.0.0.1", 1)}, receive, send))
+    assert answers[0]["status"] == 408
+
+
+def test_the_body_of_a_stranger_is_not_read(api):
+    async def receive() -> dict[str, object]:
+        raise AssertionError("it was read")
+
+    answers = []
+
+    async def send(message) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/replay", "headers": [], "query_string": b""}
+    run_bounded(api.app({**scope, "client": ("192.0.2.1", 1)}, receive, send))
+    assert answers[0]["status"] == 401

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import threading
 import wave
 from io import BytesIO
@@ -125,6 +126,16 @@ def list_parts_left(work) -> set[str]:
 
     tasks = run_bounded(run())
     return tasks | {thread.name for thread in threading.enumerate() if thread.name not in threads}
+
+
+def test_an_answer_waits_less_than_a_millisecond_for_another_thread(flows, capsys):
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(0.005)  # as Python has it
+        log_of(create_app(build_settings(flows=flows)), capsys)
+        assert sys.getswitchinterval() < 0.001
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_server_that_fails_stops_all_its_parts(flows):

@@ -12,7 +12,6 @@ from test_call_protocol import Served
 
 from callflows.benchmark.load_generator import build_call_request
 from callflows.benchmark.measured_server import BENCHMARK_FLOWS, BENCHMARK_TOKEN
-from callflows.flows.decisions import describe_decisions
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns
 from callflows.web.call_protocol import CallHttpProtocol
 
@@ -83,7 +82,7 @@ def test_remembering_a_call_on_a_busy_server_calls_no_more_functions_than_it_did
     ask_calls(connection, CALLS)
 
     def redact_turns() -> None:
-        redactor = TurnRedactor(describe_decisions)
+        redactor = TurnRedactor()
         pack_turns([redactor.redact_turn(turn) for turn in answered], redactor.texts)
 
     redact_turns()

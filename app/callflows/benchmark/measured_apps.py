@@ -63,7 +63,6 @@ def create_twilio_app() -> FastAPI:
 
 def create_journal_free_app() -> CallEndpoint:
     """Create the engine of ``callflows serve`` with metrics and log lines, and without a journal."""
-    from callflows.flows import decisions  # noqa: PLC0415 - as above
     from callflows.flows.loader.flow_versions import FlowVersions  # noqa: PLC0415 - as above
     from callflows.installation_parts import (  # noqa: PLC0415 - as above
         create_sandbox_pool,
@@ -72,7 +71,7 @@ def create_journal_free_app() -> CallEndpoint:
     )
     from callflows.rehearsal.simulated_outside import SimulatedOutside  # noqa: PLC0415 - as above
     from callflows.sandbox.job_runner import JobRunner  # noqa: PLC0415 - as above
-    from callflows.server import freeze_loaded_objects  # noqa: PLC0415 - as above
+    from callflows.server import tune_interpreter  # noqa: PLC0415 - as above
     from callflows.settings import load_settings  # noqa: PLC0415 - as above
     from callflows.web.answer_engine import AnswerEngine  # noqa: PLC0415 - as above
     from callflows.web.answer_metrics import AnswerMetrics  # noqa: PLC0415 - as above
@@ -81,7 +80,7 @@ def create_journal_free_app() -> CallEndpoint:
     from callflows.web.request_trust import RequestTrust  # noqa: PLC0415 - as above
 
     settings = load_settings()
-    outside = SimulatedOutside(decisions.describe_decisions)
+    outside = SimulatedOutside()
     metrics = AnswerMetrics(create_line_renderer("json"), sys.stderr)
     engine = AnswerEngine(
         flow_versions=FlowVersions(load_flow_library(settings).loaded_flows.book),
@@ -98,7 +97,7 @@ def create_journal_free_app() -> CallEndpoint:
     @contextlib.asynccontextmanager
     async def run_lifespan(_app: Starlette) -> AsyncIterator[None]:
         metrics.start()
-        freeze_loaded_objects()
+        tune_interpreter()
         try:
             yield
         finally:

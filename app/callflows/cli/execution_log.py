@@ -40,7 +40,7 @@ def fetch_execution_rows(call_story: StoredCall) -> list[JournalRow]:
         why = str(error) or f"no answer within {_REQUEST_TIMEOUT_SECONDS:g} s"
         print_notice(f"callflows: Opentact did not return the list of executed commands: {' '.join(why.split())}")
         return []
-    entries = [entry for event in events for entry in build_journal_entries(event, lambda _turn: [])]
+    entries = [entry for event in events for entry in build_journal_entries(event)]
     return [row for table, row in entries if table == "events"]
 
 

@@ -258,7 +258,10 @@ def override(
             print(
                 f"{flow}: {hours} {state.value} until {end.astimezone(known[flow].zone or UTC).isoformat(' ', 'minutes')}"
             )
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        fix = "make CALLFLOWS_DATA a folder that this user can write"
+        _exit_with_usage_error(f"{error.filename} cannot be written: {error.strerror} ({fix})")
+    except ValueError as error:
         _exit_with_usage_error(str(error))
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
 from callflows.flows.expressions.plain_values import format_plain_value, get_plain_field
+from callflows.telephony.calls import Caller, CurrentCall, LocalTime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from callflows.telephony.turn import Turn
@@ -28,6 +30,8 @@ MAX_DECISION_CHARACTERS: Final = 1000
 _MAX_NAME_VALUE_CHARACTERS: Final = 200
 _LITERAL_PATTERN: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[0-9]+(?:[.][0-9]+)?(?![\w.])""")
 """Literals in the source of a rule."""
+_OBJECT_FIELDS: Final = {"call": CurrentCall.FIELDS, "caller": Caller.FIELDS, "now": LocalTime.FIELDS}
+"""Fields of the objects of a turn, whose names no flow can give to a value of its own."""
 _NEVER_SECRET_ROOTS: Final = frozenset({"call", "caller", "number", "now", "hours", "lists"})
 """Scope roots that stay visible in a rule about a secret."""
 
@@ -44,47 +48,84 @@ class DecisionOrigin:
     secret_names: AbstractSet[str]
 
 
+class ReadDecision(NamedTuple):
+    """A decision with the values of the names in its rule, in order, as they were at its moment."""
+
+    origin: DecisionOrigin
+    outcome: object
+    values: Sequence[object]
+    detail: Mapping[str, Any] | None
+
+    @property
+    def key(self) -> tuple[DecisionOrigin, str]:
+        """Equal keys have equal descriptions. The text tells ``1`` from ``true``, which are equal in Python."""
+        return self.origin, repr(self[1:])
+
+
 def describe_decisions(turn: Turn) -> list[dict[str, Any]]:
     """Describe a turn's decisions in order: ``node, step, step_key, rule, values, outcome`` and an optional ``detail``."""
-    return [_describe_decision(turn, *entry) for entry in turn.trail]
+    return [*map(describe_decision, read_decision_values(turn))]
 
 
-def _describe_decision(
-    turn: Turn, origin: DecisionOrigin, outcome: object, values: Mapping[str, Any], detail: Mapping[str, Any] | None
-) -> Any:  # noqa: ANN401
-    rule, names = _describe_rule(origin)
+def read_decision_values(turn: Turn) -> list[ReadDecision]:
+    """Read the values behind a turn's decisions; that takes a fraction of the time of a description."""
+    return [
+        ReadDecision(origin, outcome, [read(turn, values) for read in _prepare_rule(origin).readers], detail)
+        for origin, outcome, values, detail in turn.trail
+    ]
+
+
+def describe_decision(decision: ReadDecision) -> dict[str, Any]:
+    """Describe a decision, as ``describe_decisions`` does."""
+    origin, outcome, values, detail = decision
+    rule = _prepare_rule(origin)
     described: dict[str, Any] = {
         "node": origin.node,
         "step": origin.step_index,
         "step_key": origin.step_key,
-        "rule": rule,
-        "values": {
-            name: MASKED_VALUE if is_hidden else _read_name_value(turn, root, keys, values)
-            for name, root, keys, is_hidden in names
-        },
+        "rule": rule.text,
+        "values": dict(zip(rule.names, values, strict=True)),
         "outcome": outcome if outcome is True or outcome is False else _truncate_data(outcome),
     }
     return {**described, "detail": {name: _truncate_data(value) for name, value in detail.items()}} if detail else described
 
 
+class _PreparedRule(NamedTuple):
+    """A rule as it may be shown, its names in order, and a function for each name that reads its value."""
+
+    text: str
+    names: Sequence[str]
+    readers: Sequence[Callable[[Turn, Mapping[str, Any]], object]]
+
+
 @functools.lru_cache(maxsize=4096)
-def _describe_rule(origin: DecisionOrigin) -> tuple[str, tuple[tuple[str, str, tuple[str, ...], bool], ...]]:
-    """Return the rule as it may be shown, and its names in order: whole, root, keys, and True if the value is hidden.
+def _prepare_rule(origin: DecisionOrigin) -> _PreparedRule:
+    """Prepare the rule of a decision.
 
     In a rule about a secret, names from a file or a call are hidden too, because the secret may have to equal their values.
     """
     roots = {name: name.partition(".")[0] for name in sorted(origin.used_names)}
     has_secret = any(root in origin.secret_names for root in roots.values())
     rule = _LITERAL_PATTERN.sub(MASKED_VALUE, origin.rule) if has_secret else origin.rule
-    return rule, tuple(
-        (
-            name,
-            root,
-            tuple(name.split(".")[1:]),
-            root in origin.secret_names or (has_secret and root not in _NEVER_SECRET_ROOTS),
-        )
+    readers = [
+        _read_hidden_value
+        if root in origin.secret_names or (has_secret and root not in _NEVER_SECRET_ROOTS)
+        else _make_value_reader(root, (*name.split(".")[1:],))
         for name, root in roots.items()
-    )
+    ]
+    return _PreparedRule(rule, [*roots], readers)
+
+
+def _read_hidden_value(_turn: Turn, _values: Mapping[str, Any]) -> object:
+    return MASKED_VALUE
+
+
+def _make_value_reader(root: str, keys: tuple[str, ...]) -> Callable[[Turn, Mapping[str, Any]], object]:
+    """Return a function that reads the value of a name at the moment of a decision, as plain data."""
+    if len(keys) == 1 and keys[0] in _OBJECT_FIELDS.get(root, ()):
+        read_field = operator.attrgetter(f"{root}.{keys[0]}")
+        return lambda turn, _values: _shorten_value(read_field(turn))
+    return lambda turn, values: _read_name_value(turn, root, keys, values)
 
 
 def _truncate_data(value: object) -> object:
@@ -115,10 +156,13 @@ def _read_name_value(turn: Turn, root: str, keys: tuple[str, ...], values: Mappi
         value = getattr(turn, root)
     for key in keys:
         value = get_plain_field(value, key)
-    return value if isinstance(value, (bool, int, float)) else _format_short_value(value)
+    return _shorten_value(value)
 
 
-def _format_short_value(value: object) -> str:
+def _shorten_value(value: object) -> object:
+    """Return a number or a truth value unchanged, and anything else as a text of limited length."""
+    if isinstance(value, (bool, int, float)):
+        return value
     if isinstance(value, (dict, list)):
         import json  # noqa: PLC0415 - rarely needed
 

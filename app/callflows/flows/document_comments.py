@@ -45,12 +45,22 @@ _NO_WAYS: Final = frozenset(
 _COMMENT_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_pis=True)
 
 
+class PassedNode(NamedTuple):
+    """A node that wrote no element, at its line; ``way`` is the outcome that led there. ``file`` as in ElementPlace."""
+
+    node: str
+    line: int
+    way: str = ""
+    file: str = ""
+
+
 class ElementPlace(NamedTuple):
     """Place of an element in its flow file.
 
     ``node_line`` is the line at which the node begins. ``step`` is the number of the step in its node, from 1 (0 if
     unknown). ``way`` is the outcome that leads to the element, such as ``key 2``; it is empty for elements that follow
-    another one. ``file`` is the included file with these lines; it is empty for the flow's own file.
+    another one. ``file`` is the included file with these lines; it is empty for the flow's own file. ``passed`` are the
+    nodes between this element and the one before, such as one that only decides where the call goes on.
     """
 
     node: str
@@ -60,6 +70,7 @@ class ElementPlace(NamedTuple):
     column: int
     way: str = ""
     file: str = ""
+    passed: tuple[PassedNode, ...] = ()
 
 
 def walk_commented_elements(document: bytes) -> Iterator[tuple[str, tuple[CoveragePoint, ...]]]:
@@ -109,18 +120,25 @@ def read_element_places(document: bytes) -> dict[str, ElementPlace]:
     for path, points in walk_commented_elements(document):
         parent = path.rpartition(".")[0]
         place = latest.get(parent) or places.get(parent) or ElementPlace("", 0, 0, 0, 0)
-        way = ""
+        way, entered = "", list[PassedNode]()
         for point in points:
-            if not places and point.what in _NODE_POINTS:
+            is_begin = not places and point.what in _NODE_POINTS
+            if is_begin:
                 places[""] = ElementPlace(point.node, point.line, 0, point.line, point.column, "", point.file)
             kind, _, number = point.what.partition(" ")
             is_same = place.node == point.node
             node_line = point.line if kind in _NODE_POINTS else place.node_line if is_same else 0
             step = int(number) if kind == STEP_POINT and number.isdecimal() else place.step if is_same else 0
             place = ElementPlace(point.node, node_line, step, point.line, point.column, "", point.file)
-            if kind not in _NO_WAYS and point.what not in _NO_WAYS:
+            if point.what == NODE_ENTERED_POINT and not is_begin:
+                entered.append(PassedNode(point.node, point.line, way, point.file))
+                way = ""
+            elif kind not in _NO_WAYS and point.what not in _NO_WAYS:
                 way = point.what
         latest[parent] = place
         if not path.endswith(BRANCH_END):
-            places[path] = place._replace(way=way)
+            # A way that leads into the element's own node is told with the element.
+            is_own = bool(entered) and entered[-1].node == place.node
+            passed = tuple(entered[:-1] if is_own else entered)
+            places[path] = place._replace(way=way or (entered[-1].way if is_own else ""), passed=passed)
     return places

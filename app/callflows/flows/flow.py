@@ -126,7 +126,9 @@ class Flow:
         text = "".join([*out, DOCUMENT_EPILOGUE])
         return text if self.silent_text_remover is None else self.silent_text_remover.remove_silent_texts(text)
 
-    async def run_ended_call_steps(self, call: CallRecord, run_job: RunJob) -> Turn | None:
+    async def run_ended_call_steps(
+        self, call: CallRecord, run_job: RunJob, owns_number: Callable[[str], bool] | None = None
+    ) -> Turn | None:
         """Return the turn with the effects and the trail of the steps after a call; None if the flow has no such steps.
 
         Repeated runs give the same idempotency keys. Raises the errors of ``run_until_resolved``.
@@ -135,6 +137,7 @@ class Flow:
             return None
         turn = call.make_turn()
         turn.zone, turn.resolve = self.zone, self.resolve
+        turn.owns_number = owns_number or turn.owns_number
         await run_until_resolved(partial(self.ended_calls.run_steps, turn), turn, run_job, self.name)
         return turn
 

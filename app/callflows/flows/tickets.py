@@ -234,7 +234,9 @@ def load_or_create_secret_key(folder: Path) -> bytes:
             create_private_file(path, os.urandom(32).hex())
         key = path.read_bytes().strip()
     except OSError as error:
-        raise SettingsError(f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {error}") from None
+        raise SettingsError(
+            f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {error.strerror or error}"
+        ) from None
     if len(key) < MIN_SECRET_KEY_CHARACTERS:
         raise SettingsError(f"{path} holds no key that is long enough: remove it, and another is made")
     return key

@@ -19,7 +19,7 @@ from callflows.importing.flow_draft import (
     FlowDraft,
     SpokenText,
     clean_spoken_text,
-    format_seconds,
+    format_flow_duration,
     has_tags,
     is_url,
     merge_data,
@@ -357,7 +357,7 @@ class _ConnectReader:
         asked = {
             "url": f"https://lambda.example.com/{function}",
             "into": self._draft.name_value("answer", "external"),
-            "timeout": format_seconds(action.parameters.get("InvocationTimeLimitSeconds"), 0.1, 5) or "5s",
+            "timeout": format_flow_duration(action.parameters.get("InvocationTimeLimitSeconds"), 0.1, 5) or "5s",
             "otherwise": self._name_target(action.error) if action.error else "",
         }
         node.add_step("lookup", merge_data(asked))
@@ -365,7 +365,7 @@ class _ConnectReader:
 
     def _read_wait(self, action: ConnectAction, node: DraftNode) -> None:
         seconds = action.parameters.get("TimeLimitSeconds") or action.parameters.get("TimeoutSeconds")
-        node.add_step("pause", format_seconds(seconds, 0.1, 1800) or "1s")
+        node.add_step("pause", format_flow_duration(seconds, 0.1, 1800) or "1s")
         done = next((way.target for way in action.conditions if "WaitCompleted" in way.operands), "")
         node.add_goto(self._name_target(done or action.next))
 

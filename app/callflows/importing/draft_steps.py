@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from callflows.importing.flow_draft import SILENT_PROMPT, format_seconds, is_url, merge_data, shorten
+from callflows.importing.flow_draft import SILENT_PROMPT, format_flow_duration, is_url, merge_data, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ def add_dial(
     asked = merge_data(
         {
             "to": targets if len(targets) > 1 else targets[0],
-            "timeout": format_seconds(timeout, 5, 300),
+            "timeout": format_flow_duration(timeout, 5, 300),
             "record": "true" if record else "",
         }
     )
@@ -111,7 +111,7 @@ def add_voicemail(
     asked = merge_data(
         {
             "greeting": greeting,
-            "max": format_seconds(max_seconds, 5, 1800),
+            "max": format_flow_duration(max_seconds, 5, 1800),
             "stop": _format_stop_key(stop),
             "transcribe": "true" if transcribe else "",
             "notify": notify,

@@ -312,7 +312,7 @@ def has_tags(text: str) -> bool:
     return _TAG.search(text) is not None
 
 
-def format_seconds(value: object, least: float = 0, most: float = 3600) -> str:
+def format_flow_duration(value: object, least: float = 0, most: float = 3600) -> str:
     """Return a number of seconds as a duration of flow files, within limits; empty for any other value."""
     try:
         seconds = float(str(value))

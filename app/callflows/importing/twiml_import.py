@@ -33,7 +33,7 @@ from callflows.importing.flow_draft import (
     FlowDraft,
     SpokenText,
     clean_spoken_text,
-    format_seconds,
+    format_flow_duration,
     shorten,
 )
 from callflows.importing.json_source import SourcePlace
@@ -183,7 +183,7 @@ def _add_prompt(prompt: TwimlVerb, node: DraftNode) -> None:
             _note_endless_loop(prompt, node)
             node.add_play(prompt.url, prompt.loop)
         case TwimlPause():
-            node.add_step("pause", format_seconds(prompt.seconds, 0.1, 1800))
+            node.add_step("pause", format_flow_duration(prompt.seconds, 0.1, 1800))
         case _:
             node.note_loss(f"<{shorten(prompt.tag, 30)}> is no question")
 

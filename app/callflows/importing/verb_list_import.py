@@ -20,7 +20,7 @@ from callflows.importing.flow_draft import (
     FlowDraft,
     SpokenText,
     clean_spoken_text,
-    format_seconds,
+    format_flow_duration,
     has_tags,
     is_url,
     merge_data,
@@ -176,7 +176,7 @@ class _JambonzReader(_VerbListReader):
         return False
 
     def read_pause(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        node.add_step("pause", format_seconds(verb.get("length"), 0.1, 1800) or "1s")
+        node.add_step("pause", format_flow_duration(verb.get("length"), 0.1, 1800) or "1s")
         return False
 
     def read_hangup(self, _verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
@@ -329,7 +329,7 @@ class _NccoReader(_VerbListReader):
         return False
 
     def read_wait(self, verb: JsonObject, node: DraftNode, _following: JsonObject | None) -> bool:
-        node.add_step("pause", format_seconds(verb.get("timeout", 10), 0.1, 1800) or "10s")
+        node.add_step("pause", format_flow_duration(verb.get("timeout", 10), 0.1, 1800) or "10s")
         return False
 
     readers = {  # noqa: RUF012 - never changed

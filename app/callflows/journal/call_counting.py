@@ -1,4 +1,4 @@
-"""Counts calls per caller, flow and day in the database: one count for all workers and replicas, also after a restart.
+"""Counts calls in the database, per caller, flow and day, or in another scope: one count for all workers and replicas.
 
 No caller waits for a slow database: then the call has its number among the calls of this process, and is counted in the
 database later.
@@ -70,20 +70,29 @@ class SharedCallCounter:
         here = self._memory.count_in_memory(flow, caller, day, call)
         if not caller:
             return here
-        counted = CountedCall(f"{digest_caller(caller)}/{day}/{flow}", call or uuid.uuid4().hex, time.time())
+        number = await self.count_in_scope(f"{day}/{flow}", caller, call)
+        if number is None:
+            return here
+        self._memory.correct_count(flow, caller, day, call, number)
+        return number
+
+    async def count_in_scope(self, scope: str, party: str, key: str) -> int | None:
+        """Return the number of a call among those of a party in a scope, of all processes and replicas.
+
+        None if the database does not answer in time: then the call is counted later. A repeated ``key`` has its number
+        again; an empty one is no repetition.
+        """
+        counted = CountedCall(f"{digest_caller(party)}/{scope}", key or uuid.uuid4().hex, time.time())
         waiting = _WaitingCall(counted, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._counting is None or self._counting.done():
             self._counting = asyncio.create_task(self._count_waiting_calls())
         if self._is_database_slow():
-            return here
+            return None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout_seconds):
-                number = await asyncio.shield(waiting.number)
-                if number is not None:
-                    self._memory.correct_count(flow, caller, day, call, number)
-                    return number
-        return here
+                return await asyncio.shield(waiting.number)
+        return None
 
     def _is_database_slow(self) -> bool:
         return self._is_failing or time.monotonic() - self._batch_began_at > self._timeout_seconds

@@ -7,13 +7,12 @@ Without reports, only the beginning of each document is known.
 from __future__ import annotations
 
 import functools
-import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.flows.entry_points import find_root_node
 from callflows.flows.loader.place_tracer import read_stored_places
 from callflows.language import DTMF, Callback, Default, Error, Hangup
-from callflows.telephony.events import extract_executed_step
+from callflows.telephony.events import read_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,8 @@ MAX_CLOCK_SKEW_SECONDS: Final = 2.0
 _BRANCH_NAMES: Final = frozenset(element.spec.name for element in (DTMF, Default, Error))
 _ENDING_NAMES: Final = frozenset(element.spec.name for element in (Hangup, Callback))
 """Commands after which the next one of the document does not run."""
+_MAX_REPEAT_SECONDS: Final = 30.0
+"""Time in which Opentact repeats a request that was not answered in time."""
 _MAX_VISITS: Final = 500
 """A longer path is cut: a caller may stay in a menu for hours."""
 
@@ -58,10 +59,14 @@ class ReachedElement(NamedTuple):
 
 
 class TracedTurn(NamedTuple):
-    """A turn with the elements that the call reached in its document, in their order."""
+    """A turn with the elements that the call reached in its document, in their order.
+
+    ``is_superseded``: Opentact asked again, and the call went on with the document of the next turn.
+    """
 
     turn: JournalRow
     elements: Sequence[ReachedElement]
+    is_superseded: bool = False
 
 
 def trace_turns(
@@ -87,17 +92,26 @@ def trace_turns(
             if found:
                 reports[earlier].append((found, event))
                 break
-    return [
-        TracedTurn(turn, [*_list_reached(turn["at"], places_by_turn[index], reports[index])])
-        for index, turn in enumerate(turns)
-    ]
+    traced_turns = []
+    for index, turn in enumerate(turns):
+        is_superseded = not reports[index] and index + 1 < len(turns) and _is_same_request(turn, turns[index + 1])
+        reached = [] if is_superseded else [*_list_reached(turn["at"], places_by_turn[index], reports[index])]
+        traced_turns.append(TracedTurn(turn, reached, is_superseded))
+    return traced_turns
+
+
+def _is_same_request(turn: JournalRow, following: JournalRow) -> bool:
+    """Return True if a turn is asked for what the turn before was asked for, at once."""
+    fields = ("flow", "node", "pressed")
+    is_near = following["at"] - turn["at"] <= _MAX_REPEAT_SECONDS
+    return is_near and all((turn[name] or "") == (following[name] or "") for name in fields)
 
 
 def _read_executed_command(event: JournalRow) -> tuple[str, str]:
     """Return path and name of an event's executed command; the path may be empty."""
     if event["kind"] != "call_flow":
         return "", ""
-    step = extract_executed_step(json.loads(event["raw"] or "{}"))
+    step = read_executed_step(event["raw"])
     return str(event.get("path") or step.get("path") or ""), str(step.get("name") or "")
 
 
@@ -136,7 +150,7 @@ def _list_reached(
 def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:
     """Return True if a command failed and has a branch for that: then the branch comes next, and not what follows."""
     begin = f"{path}.{Error.spec.name}["
-    failed = extract_executed_step(json.loads(report["raw"] or "{}")).get("success") is False
+    failed = read_executed_step(report["raw"]).get("success") is False
     return failed and any(known.startswith(begin) for known in places)
 
 
@@ -147,6 +161,7 @@ def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     return (*((name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts),)
 
 
+@functools.lru_cache(maxsize=20_000)  # calls of one flow have the same pairs of paths
 def _is_passed_before(known: str, path: str) -> bool:
     """Return True if every call passes an element before another: it is an ancestor, or stands before one of them."""
     if path.startswith(f"{known}."):
@@ -180,7 +195,7 @@ def _find_follower(path: str, places: Mapping[str, ElementPlace]) -> str:
 def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
     """Return the visits of a call in order. A node that goes on after a repeated prompt is one visit."""
     visits: list[NodeVisit] = []
-    for number, (turn, elements) in enumerate(traced_turns):
+    for number, (turn, elements, _) in enumerate(traced_turns):
         if not turn["flow"]:
             continue
         first = build_turn_visit(turn, elements[0].place if elements else None)
@@ -193,6 +208,12 @@ def list_visits(traced_turns: Iterable[TracedTurn]) -> list[NodeVisit]:
             passed.add(element.path)
             if is_known and element.path:
                 continue
+            for number_passed, passed_node in enumerate(place.passed):
+                if passed_node.node != visits[-1].node:
+                    visit = first._replace(at=element.at, node=passed_node.node, way=passed_node.way or way)
+                    path = f"{element.path}/{number_passed}"
+                    visits.append(visit._replace(path=path, line=passed_node.line, file=passed_node.file))
+                    way = ""
             way = place.way or way
             if place.node and place.node != visits[-1].node:
                 visit = first._replace(at=element.at, node=place.node, way=way, path=element.path)

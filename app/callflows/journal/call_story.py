@@ -26,7 +26,7 @@ from callflows.journal.stored_rows import find_call_end, find_hangup
 from callflows.language import DTMF, Default, Error, from_xml
 from callflows.language.element import walk_elements
 from callflows.telephony.call_record import round_up_seconds
-from callflows.telephony.events import extract_executed_step
+from callflows.telephony.events import OWN_SOURCE, extract_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -260,6 +260,8 @@ def _build_event_entry(event: JournalRow, turns: list[tuple[JournalRow, str]]) -
     An event of an executed step with a path also gets the turn with that document, the turn's node, and the branches of
     menus that lead to the step.
     """
+    if event["source"] == OWN_SOURCE:
+        return {"at": event["at"], "what": "given-up", "kind": event["kind"], "reason": event["message"]}
     raw = json.loads(event["raw"])
     step = extract_executed_step(raw)
     entry: dict[str, Any] = {

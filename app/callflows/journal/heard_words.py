@@ -19,14 +19,27 @@ from callflows.language import (
     Error,
     Gather,
     Hangup,
+    Pause,
     Play,
     Record,
     Reject,
     Say,
     To,
+    Tone,
     from_xml,
 )
 from callflows.language.element import walk_elements
+from callflows.telephony.call_phrases import (
+    HANGS_UP,
+    REFUSES_CALL,
+    describe_dial,
+    describe_keys,
+    describe_pause,
+    describe_playback,
+    describe_recording,
+    describe_speech,
+    describe_tone,
+)
 from callflows.telephony.events import extract_executed_step
 
 if TYPE_CHECKING:
@@ -40,8 +53,9 @@ LINE: Final = "line"
 CALLER: Final = "caller"
 _PLATFORM_CAUSE: Final = re.compile(r"\bERR ([A-Z]+(?:_[A-Z]+)*)")
 """The cause in Opentact's words about a dial: ``[originate] ERR USER_BUSY. no any destinations are accept …``."""
+_BUSY_CAUSE: Final = "user busy"
 _DECIDING: Final = (Gather, Dial, Record)
-_KEYLESS_BRANCHES: Final = {Default: "pressed a wrong key", Error: "pressed nothing"}
+_KEYLESS_BRANCHES: Final = {Default: "pressed a wrong key", Error: describe_keys("")}
 
 
 def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -50,10 +64,12 @@ def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]
     ``documents`` are the compressed documents of the turns.
     """
     for number, (traced, document) in enumerate(zip(traced_turns, documents, strict=True)):
+        if traced.is_superseded:
+            continue
         elements = _read_elements(document)
         turn = traced.turn
         if number and turn["pressed"]:
-            yield _build_words(turn["at"], CALLER, f"pressed {turn['pressed']}", turn["node"], sure=True)
+            yield _build_words(turn["at"], CALLER, describe_keys(turn["pressed"]), turn["node"], sure=True)
         if any(element.report is not None for element in traced.elements):
             yield from _tell_reached(traced.elements, elements)
         else:
@@ -63,7 +79,7 @@ def tell_as_heard(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]
 def list_pressed_keys(traced_turns: Iterable[TracedTurn], documents: Iterable[bytes]) -> Iterator[str]:
     """Yield what the caller surely pressed, in order; secret digits are masked. ``documents`` as in ``tell_as_heard``."""
     for number, (traced, document) in enumerate(zip(traced_turns, documents, strict=True)):
-        if number and traced.turn["pressed"]:
+        if number and traced.turn["pressed"] and not traced.is_superseded:
             yield traced.turn["pressed"]
         reported = [element.path.rpartition(".")[0] for element in traced.elements if "." in element.path]
         elements = _read_elements(document) if reported else {}
@@ -132,29 +148,36 @@ def _tell_beginning(elements: Mapping[str, Element]) -> Iterator[str]:
 
 def _describe_branch(branch: Element | None, parent: Element | None) -> str:
     if isinstance(branch, DTMF):
-        return f"pressed {branch.attributes['value']}"
+        return describe_keys(str(branch.attributes["value"]))
     return _KEYLESS_BRANCHES.get(type(branch), "") if isinstance(parent, Gather) else ""
 
 
-def _describe_element(element: Element, reached: ReachedElement | None, *, is_past: bool = False) -> str:
+def _describe_element(  # noqa: PLR0911 - one case for each command
+    element: Element, reached: ReachedElement | None, *, is_past: bool = False
+) -> str:
     """Return an element in words; ``is_past`` if the call came to something inside it."""
     report = reached.report if reached is not None else None
     step = extract_executed_step(json.loads(report["raw"] or "{}")) if report is not None else {}
     match element:
         case Say():
-            return f"“{_get_text(element)}”"
+            return describe_speech(_get_text(element))
         case Play():
-            return f"plays {_get_text(element) or 'a sound'}"
+            recording = str(element.attributes.get("record", ""))
+            return describe_playback(recording or _get_text(element), is_recording=bool(recording))
+        case Tone():
+            return describe_tone(str(element.attributes.get("hz", "")), str(element.attributes.get("tag", "")))
+        case Pause() if "dtmf_stop" not in element.attributes:
+            return describe_pause(float(str(element.attributes.get("length", 1000))) / 1000)
         case Dial():
             return _describe_dial(element, step)
-        case Record() if element.attributes.get("tag") == "voicemail":
-            return "records a message" if report is None else "has recorded a message"
+        case Record():
+            return describe_recording(str(element.attributes.get("tag", "")))
         case Gather():
             return "" if is_past or report is not None else "waits for a key"
         case Hangup():
-            return "hangs up"
+            return HANGS_UP
         case Reject():
-            return "refuses the call"
+            return REFUSES_CALL
     return ""
 
 
@@ -171,8 +194,10 @@ def find_platform_cause(step: Mapping[str, Any]) -> str:
 
 
 def _describe_dial(dial: Element, step: Mapping[str, Any]) -> str:
-    targets = ", ".join(_get_text(child) for child in dial.children if isinstance(child, To))
+    targets = [_get_text(child) for child in dial.children if isinstance(child, To)]
     if step.get("success") is False:
         reason = find_platform_cause(step) or " ".join(str(step.get("reason") or "").split())
-        return f"rang {targets}: nobody answered{f' ({reason})' if reason else ''}"
-    return f"rang {targets}: answered" if step else f"rings {targets}"
+        return (
+            describe_dial(targets, "busy") if reason == _BUSY_CAUSE else describe_dial(targets, "no-answer", reason=reason)
+        )
+    return describe_dial(targets, "answered" if step else "")

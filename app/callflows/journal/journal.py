@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from callflows.journal.journal_rows import JournalItem, TraceDocument
-    from callflows.journal.redacted_turns import DescribeDecisions
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
     from callflows.settings import Settings
@@ -34,16 +33,16 @@ _RECORD_TIMEOUT_SECONDS: Final = 10.0
 """Timeout of ``record_now`` in seconds."""
 
 
-def create_journal(settings: Settings, describe_decisions: DescribeDecisions, trace_document: TraceDocument) -> Journal:
+def create_journal(settings: Settings, trace_document: TraceDocument) -> Journal:
     """Create an installation's journal. Raises SettingsError.
 
-    ``describe_decisions`` words a turn's decisions, ``trace_document`` finds the places of a document in its flow file.
+    ``trace_document`` finds the places of a document in its flow file.
     """
     from callflows.journal.spool import Spool  # noqa: PLC0415 - heavy, and most commands need no journal
     from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
 
     store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
-    return Journal(store, Spool(settings.data), describe_decisions, settings.retention_days, trace_document)
+    return Journal(store, Spool(settings.data), settings.retention_days, trace_document)
 
 
 class Journal(JournalQueries):
@@ -53,15 +52,14 @@ class Journal(JournalQueries):
         self,
         store: SqlStore,
         spool: Spool,
-        describe_decisions: DescribeDecisions,
         retention_days: int | None = None,
         trace_document: TraceDocument | None = None,
     ) -> None:
-        """See ``build_journal_entries`` for the callables; without ``retention_days`` all calls are retained."""
+        """See ``build_journal_entries`` for the callable; without ``retention_days`` all calls are retained."""
         super().__init__(store)
         self._spool = spool
         self._health = JournalHealth()
-        self._items = WaitingItems(describe_decisions, trace_document, self._health)
+        self._items = WaitingItems(trace_document, self._health)
         self._writer = JournalWriter(self._items, store, spool, self._health)
         self._spooler = JournalSpooler(self._items, spool, self._health, self._writer)
         self._retention = Retention(store, retention_days) if retention_days is not None else None

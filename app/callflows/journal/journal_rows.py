@@ -26,7 +26,7 @@ from callflows.telephony.call_entity import STATE_OF_MOMENT, CallEntity
 from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
-from callflows.telephony.events import AnsweredRequest, LiveFlowVersion, PlatformEvent
+from callflows.telephony.events import OWN_SOURCE, AnsweredRequest, GivenUpLog, LiveFlowVersion, PlatformEvent
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
 from callflows.text import clean_text
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from callflows.flows.loader.place_tracer import DocumentPlaces
-    from callflows.journal.redacted_turns import DescribeDecisions, RedactedTurn
+    from callflows.journal.redacted_turns import RedactedTurn
     from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
@@ -42,21 +42,21 @@ if TYPE_CHECKING:
     from callflows.telephony.recording_entity import RecordingEntity
 
     TraceDocument = Callable[[AnsweredRequest, Sequence[str]], DocumentPlaces | None]
-    JournalItem = AnsweredRequest | PlatformEvent | EffectResult | LiveFlowVersion
+    JournalItem = AnsweredRequest | PlatformEvent | EffectResult | GivenUpLog | LiveFlowVersion
 
 
 _BLANK_ROWS: Final = {
     name: dict.fromkeys((column.name for column in table.c), None) for name, table in MERGED_TABLES.items()
 }
+GIVEN_UP_LOG_KIND: Final = "execution log"
+"""Kind of the entry in the story of a call whose execution log was given up."""
 _MAX_COLUMN_CHARACTERS: Final = 1_000
 """Maximum length of an external text in a column of its own; ``raw`` contains the whole text."""
 PROVISIONAL_ID_PREFIX: Final = "ours-"
 """Prefix of the id of a call whose uuid is unknown. A shell and a spreadsheet take it as it is."""
 
 
-def build_journal_entries(
-    item: JournalItem, describe_decisions: DescribeDecisions, trace_document: TraceDocument | None = None
-) -> list[JournalEntry]:
+def build_journal_entries(item: JournalItem, trace_document: TraceDocument | None = None) -> list[JournalEntry]:
     """Build the rows of an item. A refused request has no rows.
 
     ``trace_document`` finds the places of a document's elements in the flow file (see ``PlaceTracer``).
@@ -66,13 +66,15 @@ def build_journal_entries(
     if isinstance(item, AnsweredRequest):
         if item.outcome.kind == "refused":
             return []
-        redactor = TurnRedactor(describe_decisions)
+        redactor = TurnRedactor()
         redacted = redactor.redact_turn(item)
-        parts = [redactor.texts[place] for place in redacted.document]
+        parts = [redactor.texts[place] for place in redacted.answer.document]
         places = trace_document(item, parts) if trace_document is not None else None
         return build_turn_entries(redacted, redactor.texts, places)
     if isinstance(item, LiveFlowVersion):
         return [("versions", item._asdict())]
+    if isinstance(item, GivenUpLog):
+        return [_build_given_up_entry(item)]
     payload = dump_json(item.payload) if item.payload else None
     return [
         _build_effect_entry(
@@ -89,27 +91,27 @@ def build_turn_entries(
     ``texts`` are those of the turn's batch. ``places`` is None if they are not known, as of a turn that a busy server
     packed into a file.
     """
-    fields = turn.request_fields
+    fields, answer = turn.request_fields, turn.answer
     call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{turn.id}"
     row = {
         "id": turn.id,
         "call": call,
         "at": turn.received_at,
         "seconds": turn.answer_seconds,
-        "method": turn.method,
-        "path": clean_text(turn.path)[:_MAX_COLUMN_CHARACTERS],
+        "method": answer.method,
+        "path": clean_text(answer.path)[:_MAX_COLUMN_CHARACTERS],
         "query": turn.query,
         "told": dump_json({name: value for name, value in fields.items() if name != CALL_BEGAN_FIELD}),
         "pressed": next((fields[name] for name in DIGIT_FIELDS if fields.get(name)), None),
-        "status": turn.status,
-        "outcome": turn.kind,
-        "flow": turn.flow,
-        "node": turn.node,
-        "version": turn.version,
-        "cause": turn.cause,
-        "detail": turn.detail,
-        "trail": texts[turn.decisions],
-        "document": zlib.compress(_join_texts(texts, turn.document).encode(), 1),
+        "status": answer.status,
+        "outcome": answer.kind,
+        "flow": answer.flow,
+        "node": answer.node,
+        "version": answer.version,
+        "cause": answer.cause,
+        "detail": answer.detail,
+        "trail": texts[answer.decisions],
+        "document": zlib.compress(_join_texts(texts, answer.document).encode(), 1),
         "places": places.key if places is not None else None,
     }
     effects = [
@@ -117,7 +119,7 @@ def build_turn_entries(
         for effect in turn.effects
     ]
     visit = build_turn_visit(row, places.first if places is not None else None)
-    visits = [("visits", build_visit_row(call, 0, visit))] if turn.flow else []
+    visits = [("visits", build_visit_row(call, 0, visit))] if answer.flow else []
     campaign = [("campaign_calls", {"key": fields[CAMPAIGN_FIELD], "call": call})] if CAMPAIGN_FIELD in fields else []
     return [("calls", _build_call_of_turn(turn, call)), ("turns", row), *visits, *_list_places(places), *effects, *campaign]
 
@@ -152,8 +154,8 @@ def _build_call_of_turn(turn: RedactedTurn, call: str) -> JournalRow:
         "number": number or None,
         "app": fields.get("sca") or None,
         "attestation": _normalize_attestation(fields.get("attestation")),
-        "flow": turn.flow or None,
-        "outcome": add_rank(OUTCOME_RANKS, turn.kind),
+        "flow": turn.answer.flow or None,
+        "outcome": add_rank(OUTCOME_RANKS, turn.answer.kind),
         "started": float(fields.get(CALL_BEGAN_FIELD) or turn.received_at),
     }
 
@@ -183,6 +185,21 @@ def _build_effect_entry(
             "settled": effect_result.finished_at,
         }
     return "effects", row
+
+
+def _build_given_up_entry(given_up: GivenUpLog) -> JournalEntry:
+    row = {
+        "key": f"{GIVEN_UP_LOG_KIND}/{_clean_column(given_up.call)}",
+        "kind": GIVEN_UP_LOG_KIND,
+        "call": given_up.call,
+        "at": given_up.given_up_at,
+        "state": "",
+        "message": _clean_column(mask_credentials(given_up.reason)),
+        "source": OWN_SOURCE,
+        "raw": "{}",
+        "arrived": given_up.given_up_at,
+    }
+    return "events", row
 
 
 def _build_event_entries(platform_event: PlatformEvent) -> list[JournalEntry]:

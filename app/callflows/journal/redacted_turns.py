@@ -6,14 +6,16 @@ builds the rows when fewer callers wait. Most texts of a document are the same f
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import uuid
 import zlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from callflows.flows.decisions import describe_decision, read_decision_values
 from callflows.journal.redaction import (
     CREDENTIAL_FIELDS,
     DIGIT_FIELDS,
@@ -27,12 +29,11 @@ from callflows.journal.redaction import (
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from callflows.telephony.events import AnsweredRequest
+    from callflows.telephony.ports import Effect
     from callflows.telephony.turn import Turn
-
-    DescribeDecisions = Callable[[Turn], list[dict[str, Any]]]
 
 
 _MAX_QUERY_CHARACTERS: Final = 4096
@@ -51,20 +52,15 @@ class RedactedEffect(NamedTuple):
     payload: str
 
 
-class RedactedTurn(NamedTuple):
-    """A request and its answer as plain values, without credentials, secret values and secret digits.
+class RedactedAnswer(NamedTuple):
+    """The part of a request and its answer that many callers share, as plain values without secrets.
 
     ``document`` is the answer as texts in a row; ``decisions`` is JSON. Both are places of texts in a list that all turns
     of a batch share. The other fields are those of AnsweredRequest and AnswerOutcome.
     """
 
-    id: str
-    received_at: float
-    answer_seconds: float
     method: str
     path: str
-    query: str
-    request_fields: Mapping[str, str]
     status: int
     kind: str
     flow: str
@@ -74,45 +70,46 @@ class RedactedTurn(NamedTuple):
     detail: str
     decisions: int
     document: Sequence[int]
-    effects: Sequence[RedactedEffect] = ()
+
+
+class RedactedTurn(NamedTuple):
+    """A request and its answer as plain values, without credentials, secret values and secret digits."""
+
+    id: str
+    received_at: float
+    answer_seconds: float
+    query: str
+    request_fields: Mapping[str, str]
+    effects: Sequence[RedactedEffect]
+    answer: RedactedAnswer
 
 
 class TurnRedactor:
-    """Redacts the turns of one batch. A text that several documents share is searched for credentials once.
+    """Redacts the turns of one batch. What several turns share is described, and searched for credentials, once.
 
     ``texts`` are the masked texts of the batch's documents and decisions.
     """
 
-    def __init__(self, describe_decisions: DescribeDecisions) -> None:
+    def __init__(self) -> None:
         self.texts: list[str] = []
-        self._describe_decisions = describe_decisions
         # One random number for a batch: each takes longer than most other fields of a turn.
         self._id_prefix, self._turn_count = uuid.uuid4().hex[:24], 0
         self._known_parts: dict[str, int] = {}
         self._known_texts: dict[str, int] = {}
+        self._known_decisions: dict[tuple[object, ...], int] = {}
+        self._safe_documents: set[Sequence[int]] = set()
+        """Documents in which no credential spans two texts."""
         self._part_ends = bytearray()
         """For each text: 1 if its first character is no delimiter, plus 2 if its last is none."""
 
     def redact_turn(self, answered: AnsweredRequest) -> RedactedTurn:
         """Return the plain values of a request and its answer."""
         turn, outcome = answered.turn, answered.outcome
-        decisions = self._describe_decisions(turn) if turn is not None else []
-        keeps_digits = may_keep_digits(turn, decisions, answered=outcome.is_by_flow)
+        keeps_digits = may_keep_digits(turn, answered=outcome.is_by_flow)
         secrets = list_secret_texts(turn, digits_allowed=keeps_digits)
-        query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:_MAX_QUERY_CHARACTERS])
-        self._turn_count += 1
-        return RedactedTurn(
-            f"{self._id_prefix}{self._turn_count:08x}",
-            answered.received_at,
-            answered.answer_seconds,
+        answer = RedactedAnswer(
             answered.method,
             answered.path,
-            query if keeps_digits else mask_url_digits(query),
-            {
-                name: value if keeps_digits or name not in DIGIT_FIELDS else REDACTION_MASK
-                for name, value in answered.request_fields.items()
-                if name not in CREDENTIAL_FIELDS
-            },
             answered.status,
             outcome.kind,
             outcome.flow,
@@ -120,32 +117,49 @@ class TurnRedactor:
             outcome.version,
             mask_secrets(clean_text(outcome.cause), secrets),
             mask_secrets(clean_text(outcome.detail), secrets),
-            self._place_text(mask_credentials(mask_secrets(dump_json(decisions), secrets)) if decisions else "[]"),
+            self._place_decisions(turn, secrets),
             self._mask_document(answered.document_parts, secrets),
-            [
-                RedactedEffect(e.kind, e.key, mask_credentials(mask_secrets(dump_json(e.payload), secrets)))
-                for e in outcome.effects
-            ],
         )
+        query = mask_credentials(clean_text(answered.query.decode("latin-1"))[:_MAX_QUERY_CHARACTERS])
+        self._turn_count += 1
+        return RedactedTurn(
+            f"{self._id_prefix}{self._turn_count:08x}",
+            answered.received_at,
+            answered.answer_seconds,
+            query if keeps_digits else mask_url_digits(query),
+            _mask_fields(answered.request_fields, keeps_digits=keeps_digits),
+            [_redact_effect(effect, secrets) for effect in outcome.effects],
+            answer,
+        )
+
+    def _place_decisions(self, turn: Turn | None, secrets: Sequence[str]) -> int:
+        """Return the place of a turn's decisions, as JSON without secrets."""
+        decisions = read_decision_values(turn) if turn is not None else []
+        key = (*(decision.key for decision in decisions), *secrets)
+        place = self._known_decisions.get(key)
+        if place is None:
+            described = dump_json([*map(describe_decision, decisions)])
+            place = self._known_decisions[key] = self._place_text(mask_credentials(mask_secrets(described, secrets)))
+        return place
 
     def _mask_document(self, parts: Sequence[str], secrets: Sequence[str]) -> Sequence[int]:
         """Mask a document; return the places of its texts. Secrets are searched in the whole, as they may span texts."""
         if secrets:
             return (self._place_text(mask_secrets(mask_credentials("".join(parts)), secrets)),)
         places = self._mask_parts(parts)
-        ends = bytes(map(self._part_ends.__getitem__, places))
-        if _OPEN_PAIR.search(ends):
-            places = self._mask_parts(_join_open_texts(parts))
+        if places not in self._safe_documents:
+            if _OPEN_PAIR.search(bytes(map(self._part_ends.__getitem__, places))):
+                return self._mask_parts(_join_open_texts(parts))
+            self._safe_documents.add(places)
         return places
 
-    def _mask_parts(self, parts: Sequence[str]) -> list[int]:
+    def _mask_parts(self, parts: Sequence[str]) -> tuple[int, ...]:
         """Mask each text by itself. Right only if the name or the value of a credential cannot span two of them."""
         known = self._known_parts
-        for part in parts:
-            if part not in known:
-                ends = (part[:1] not in _VALUE_DELIMITERS) + 2 * (part[-1:] not in _VALUE_DELIMITERS)
-                known[part] = self._place_text(mask_credentials(part), ends)
-        return [*map(known.__getitem__, parts)]
+        for part in itertools.filterfalse(known.__contains__, parts):
+            ends = (part[:1] not in _VALUE_DELIMITERS) + 2 * (part[-1:] not in _VALUE_DELIMITERS)
+            known[part] = self._place_text(mask_credentials(part), ends)
+        return (*map(known.__getitem__, parts),)
 
     def _place_text(self, text: str, ends: int = 0) -> int:
         """Return the place of a text in ``texts``."""
@@ -155,6 +169,20 @@ class TurnRedactor:
             self.texts.append(text)
             self._part_ends.append(ends)
         return place
+
+
+def _mask_fields(request_fields: Mapping[str, str], *, keeps_digits: bool) -> dict[str, str]:
+    """Return the fields of a request without credentials; digits are masked unless they may be kept."""
+    fields = {**request_fields}
+    for name in CREDENTIAL_FIELDS:
+        fields.pop(name, None)
+    if not keeps_digits:
+        fields |= dict.fromkeys(DIGIT_FIELDS & fields.keys(), REDACTION_MASK)
+    return fields
+
+
+def _redact_effect(effect: Effect, secrets: Sequence[str]) -> RedactedEffect:
+    return RedactedEffect(effect.kind, effect.key, mask_credentials(mask_secrets(dump_json(effect.payload), secrets)))
 
 
 def _join_open_texts(parts: Iterable[str]) -> list[str]:
@@ -173,15 +201,20 @@ def _join_open_texts(parts: Iterable[str]) -> list[str]:
 
 def pack_turns(turns: Iterable[RedactedTurn], texts: Sequence[str]) -> bytes:
     """Pack a batch of turns and their texts for a file; ``unpack_turns`` gives them back."""
-    batch = {"fields": RedactedTurn._fields, "turns": [*turns], "texts": texts}
-    return zlib.compress(dump_json(batch).encode(), 1)
+    answers: dict[RedactedAnswer, int] = {}
+    rows = [(*turn[:-1], answers.setdefault(turn.answer, len(answers))) for turn in turns]
+    return zlib.compress(dump_json({"turns": rows, "answers": [*answers], "texts": texts}).encode(), 1)
 
 
 def unpack_turns(packed: bytes) -> tuple[list[RedactedTurn], Sequence[str]]:
     """Return the turns of a batch, and their texts."""
     batch = json.loads(zlib.decompress(packed))
-    turns = [RedactedTurn(**dict(zip(batch["fields"], row, strict=True))) for row in batch["turns"]]
-    return [turn._replace(effects=[RedactedEffect(*effect) for effect in turn.effects]) for turn in turns], batch["texts"]
+    answers = [RedactedAnswer(*answer) for answer in batch["answers"]]
+    turns = [
+        RedactedTurn(id_, at, seconds, query, fields, [RedactedEffect(*effect) for effect in effects], answers[place])
+        for id_, at, seconds, query, fields, effects, place in batch["turns"]
+    ]
+    return turns, batch["texts"]
 
 
 def dump_json(value: object) -> str:

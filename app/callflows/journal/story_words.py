@@ -47,6 +47,7 @@ def describe_story_entry(entry: Mapping[str, Any]) -> str:
         "message": lambda: f"{entry['from']} to {entry['to']}, {entry['state']}: {entry['text']}",
         "recorded": lambda: entry["url"] or entry["id"],
         "transcribed": lambda: entry["text"] or entry["id"],
+        "given-up": lambda: f"{entry['kind']}: {entry['reason']}",
         "caused": lambda: f"{entry['kind']}, {entry['result']}{': ' if entry['reason'] else ''}{entry['reason']}",
     }
     return " ".join(says[entry["what"]]().split())

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from callflows.journal.journal_health import JournalHealth
     from callflows.journal.journal_rows import JournalItem, TraceDocument
-    from callflows.journal.redacted_turns import DescribeDecisions
     from callflows.journal.stored_rows import JournalEntry
 
 
@@ -53,11 +52,8 @@ class SpoolBatch(NamedTuple):
 class WaitingItems:
     """Items that wait. Any thread adds items; both threads of the journal take them."""
 
-    def __init__(
-        self, describe_decisions: DescribeDecisions, trace_document: TraceDocument | None, health: JournalHealth
-    ) -> None:
-        """See ``build_journal_entries`` for the callables."""
-        self._describe_decisions = describe_decisions
+    def __init__(self, trace_document: TraceDocument | None, health: JournalHealth) -> None:
+        """See ``build_journal_entries`` for the callable."""
         self._trace_document = trace_document
         self._health = health
         self._events: BoundedQueue[tuple[JournalItem, WriteCompletion | None]] = BoundedQueue(MAX_WAITING_EVENTS_IN_JOURNAL)
@@ -99,7 +95,7 @@ class WaitingItems:
         """Take the oldest items, and pack the turns: their rows are built when the spool is drained."""
         events, turns = self._take(max_events, max_turns)
         writes = [pending for item, completion in events if (pending := self._build_write(item, completion)) is not None]
-        redactor, redacted = TurnRedactor(self._describe_decisions), []
+        redactor, redacted = TurnRedactor(), []
         for turn in turns:
             if turn.outcome.kind != "refused":
                 try:
@@ -124,7 +120,7 @@ class WaitingItems:
     def _build_write(self, item: JournalItem, completion: WriteCompletion | None) -> PendingWrite | None:
         """Build the entries of an item; None, with a log line, if that fails."""
         try:
-            entries = build_journal_entries(item, self._describe_decisions, self._trace_document)
+            entries = build_journal_entries(item, self._trace_document)
             return PendingWrite(entries, completion)
         except Exception as error:  # noqa: BLE001 - later items must still be written
             self._refuse_item(error, completion)

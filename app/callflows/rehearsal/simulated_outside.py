@@ -9,6 +9,7 @@ import dataclasses
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from callflows.flows.decisions import describe_decisions
 from callflows.journal.redaction import DIGIT_FIELDS, REDACTION_MASK, may_keep_digits
 from callflows.language import Gather
 from callflows.rehearsal.transcript import FlowPoint
@@ -139,7 +140,6 @@ class SimulatedOutside:
 
     def __init__(
         self,
-        describe_turn: Callable[[Turn], list[dict[str, Any]]],
         real_effects: EffectSender | None = None,
         run_after_call: Callable[[str, CallRecord], Awaitable[Turn | None]] | None = None,
         coverage_of_turn: Callable[[str, Turn], Iterable[CoveragePoint]] | None = None,
@@ -147,7 +147,6 @@ class SimulatedOutside:
         shortest_message_seconds: float = SHORTEST_MESSAGE_SECONDS,
     ) -> None:
         self._shortest_message_seconds = shortest_message_seconds
-        self._describe_turn = describe_turn
         self._real_effects = real_effects
         self._run_after_call = run_after_call
         self._coverage_of_turn = coverage_of_turn
@@ -229,7 +228,7 @@ class SimulatedOutside:
     def _record_turn(self, flow: str, turn: Turn) -> None:
         """Record a turn outside the nodes of a flow: trail, coverage points and refusals."""
         transcript = _CURRENT_FIXTURE.get().call.transcript
-        transcript.requests[-1].trail += self._describe_turn(turn)
+        transcript.requests[-1].trail += describe_decisions(turn)
         points = self._coverage_of_turn(flow, turn) if self._coverage_of_turn is not None else ()
         transcript.covered_points += [FlowPoint(flow, point) for point in points]
         self._record_refusals(turn)
@@ -270,9 +269,9 @@ class SimulatedOutside:
             _CURRENT_FIXTURE.get().outside, _CURRENT_FIXTURE.get().flow_name = self, answered.outcome.flow
         asked = _CURRENT_FIXTURE.get().call.transcript.requests[-1]
         asked.flow, asked.outcome = answered.outcome.flow, answered.outcome.kind
-        asked.trail = self._describe_turn(answered.turn) if answered.turn is not None else []
+        asked.trail = describe_decisions(answered.turn) if answered.turn is not None else []
         if any(answered.request_fields.get(name) for name in DIGIT_FIELDS) and not may_keep_digits(
-            answered.turn, asked.trail, answered=answered.outcome.is_by_flow
+            answered.turn, answered=answered.outcome.is_by_flow
         ):
             _CURRENT_FIXTURE.get().hide_last_input()
         if answered.turn is not None:

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from lxml import etree
 
 from callflows.rehearsal.platform_network import LOCAL_ENGINE_ORIGIN
-from callflows.telephony.call_record import CONVERSATION_TAG
-from callflows.telephony.phone_numbers import format_international
+from callflows.telephony.call_phrases import (
+    HANGS_UP,
+    REFUSES_CALL,
+    describe_dial,
+    describe_keys,
+    describe_pause,
+    describe_playback,
+    describe_recording,
+    describe_speech,
+    describe_tone,
+    format_parties,
+    format_seconds,
+)
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -27,8 +38,8 @@ OUTCOME_DESCRIPTIONS: Final = {
     "loop": "the call never ends",
     "error": "the call failed",
 }
-_WORDS_OF_DIALS: Final = {"answered": "answered", "busy": "busy", "no-answer": "nobody answers"}
-_WORDS_OF_INPUT: Final = {"no-match": ", which is no key of the menu"}
+_SELF_EXPLAINING_RESULTS: Final = frozenset({"no-input", "busy", "no-answer"})
+"""Results whose words leave no need for the reason in Opentact's words."""
 _MAX_TEXT_CHARACTERS: Final = 2_000
 _MAX_DOCUMENT_LINES: Final = 100
 _HIDDEN_STEP_FIELDS: Final = frozenset({"verb", "path", "at", "lang", "gender", "node", "ended"})
@@ -48,76 +59,57 @@ def format_elapsed(seconds: float) -> str:
 
 
 def describe_step(step: TranscriptStep) -> str:
-    failed = f": {sanitize_for_terminal(step['reason'])}" if step.get("reason") and step.get("result") != "no-input" else ""
-    return f"{_describe_verb(step)}{failed}"
-
-
-def describe_heard_step(step: TranscriptStep) -> str:
     """Describe a step for people who know no verbs of Opentact: what the line does, and what the caller presses."""
-    seconds = _step_seconds(step)
-    match step["verb"]:
-        case "Tone":
-            return "a beep"
-        case "Record":
-            lasted = f", {seconds:g} s" if seconds else ""
-            return f"{'records the conversation' if step.get('tag') == CONVERSATION_TAG else 'records a message'}{lasted}"
-        case "Pause" if "digits" not in step:
-            return f"a pause of {seconds:g} s" if seconds else "a pause"
-        case "Gather":
-            result = _WORDS_OF_INPUT.get(step["result"], "")
-            return f"pressed {step['digits']}{result}" if step["digits"] else "pressed nothing"
-        case "Dial":
-            rung = sanitize_for_terminal(", ".join(map(format_international, step["to"])))
-            result = step.get("result", "")
-            return f"rings {rung}{': ' if result else ''}{_WORDS_OF_DIALS.get(result, result)}"
-        case "Hangup":
-            return "hangs up"
-    return describe_step(step)
+    is_told = step.get("result") in _SELF_EXPLAINING_RESULTS
+    failed = f": {sanitize_for_terminal(step['reason'])}" if step.get("reason") and not is_told else ""
+    return f"{_describe_verb(step)}{failed}"
 
 
 def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per verb
     match step["verb"]:
         case "Say":
             unheard = "  (before the line is answered)" if step.get("unanswered") else ""
-            return f"“{sanitize_for_terminal(step['text'])}”{unheard}"
+            return f"{describe_speech(sanitize_for_terminal(step['text']))}{unheard}"
+        case "Play":
+            sound = sanitize_for_terminal(step.get("url") or step.get("record", ""))
+            return describe_playback(sound, is_recording="url" not in step)
         case "Answer":
             return "answered"
+        case "Tone":
+            return describe_tone(sanitize_for_terminal(step.get("hz", "")), step.get("tag", ""))
         case "Gather":
-            pressed = f"keys {step['digits']}" if step["digits"] else "no key"
-            return f"{pressed} ({step['result']})"
-        case "Pause" if "result" in step:
-            return (
-                f"{step['digits']} pressed after {_step_seconds(step):g} s"
-                if "digits" in step
-                else f"{_step_seconds(step):g} s pass"
-            )
+            return describe_keys(sanitize_for_terminal(step["digits"]), is_wrong=step["result"] == "no-match")
         case "Pause":
-            return f"silence, {_step_seconds(step):g} s"
+            lasted = float(step.get("seconds", 0))
+            if "digits" not in step:
+                return describe_pause(lasted)
+            return f"{describe_keys(step['digits'])} after {format_seconds(lasted)}"
         case "Dial":
-            by = f" by {sanitize_for_terminal(step['by'])}, {_step_seconds(step):g} s" if step.get("by") else ""
-            result = f": {step['result']}{by}" if "result" in step else ""
-            return f"dials {sanitize_for_terminal(', '.join(step['to']))}{result}"
+            by = sanitize_for_terminal(step.get("by", ""))
+            seconds = step.get("seconds") if by else None
+            return describe_dial([*map(sanitize_for_terminal, step["to"])], step.get("result", ""), by=by, seconds=seconds)
         case "Record":
-            seconds = f", {_step_seconds(step):g} s" if "seconds" in step else ""
-            return f"records {sanitize_for_terminal(step.get('tag', ''))}{seconds}".replace("  ", " ")
+            return describe_recording(sanitize_for_terminal(step.get("tag", "")), step.get("seconds"))
         case "Callback":
             address = step["url"].partition("?")[0].removeprefix(LOCAL_ENGINE_ORIGIN)
             return f"goes on at {sanitize_for_terminal(address)}{_format_tag(step)}"
         case "Hangup":
-            return f"hangs up{_format_tag(step)}"
+            return f"{HANGS_UP}{_format_tag(step)}"
+        case "Reject":
+            return f"{REFUSES_CALL}{_format_tag(step)}"
         case "text":
             nothing = ", and no rule has an action" if step.get("ignored") else ""
-            sender, recipient = sanitize_for_terminal(step["from"]), sanitize_for_terminal(step["to"])
+            sender, recipient = (format_parties([sanitize_for_terminal(step[side])]) for side in ("from", "to"))
             text = sanitize_for_terminal(step["text"])
             return f"{sender} writes to {recipient}: “{text}” ({step['result']}{nothing})"
         case "refused":
             return f"{step['step_key']} refused"
         case "sms":
-            recipient, text = sanitize_for_terminal(step["to"]), sanitize_for_terminal(step["text"])
+            recipient, text = format_parties([sanitize_for_terminal(step["to"])]), sanitize_for_terminal(step["text"])
             return (
                 f"{step['as']} to {recipient}: “{text}”"
                 if "as" in step
-                else f"text message to {recipient} from {sanitize_for_terminal(step['from'])}: “{text}”"
+                else f"text message to {recipient} from {format_parties([sanitize_for_terminal(step['from'])])}: “{text}”"
             )
         case "notify":
             chat = f" as {step['as']}: “{sanitize_for_terminal(_flatten_lines(step['text']))}”" if "as" in step else ""
@@ -126,10 +118,10 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
             attached = ", with the recording" if "attach" in step else ""
             return f"mail to {sanitize_for_terminal(step['to'])}: “{sanitize_for_terminal(step['subject'])}”{attached}"
         case "opt_out":
-            return f"{sanitize_for_terminal(step['number'])} gets no more calls and texts"
+            return f"{format_parties([sanitize_for_terminal(step['number'])])} gets no more calls and texts"
         case "lookup":
             return f"looks up {sanitize_for_terminal(step['into'])}: {step['result']}"
-    step = {**step, "seconds": _step_seconds(step)} if "seconds" in step else step
+    step = {**step, "seconds": round(float(step["seconds"]), 1)} if "seconds" in step else step
     did = [
         f"{'' if (step['verb'], name) == ('Play', 'url') else f'{name} '}{sanitize_for_terminal(value)}"
         for name, value in step.items()
@@ -141,12 +133,6 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
 def _flatten_lines(text: str) -> str:
     """Return a text of several lines as one line."""
     return " ".join(text.split())
-
-
-def _step_seconds(step: TranscriptStep) -> float:
-    """Return a step's duration in tenths of a second: smaller differences only reflect the speed of the playing clock."""
-    tenths = round(float(step.get("seconds", 0)), 1)
-    return int(tenths) if tenths == int(tenths) else tenths
 
 
 def _format_tag(step: TranscriptStep) -> str:

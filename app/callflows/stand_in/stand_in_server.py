@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 
+from callflows.embedded_server import EmbeddedServer
 from callflows.stand_in import (
     account_endpoints,
     app_endpoints,
@@ -31,7 +32,7 @@ from callflows.stand_in.stand_in_options import StandInOptions
 from callflows.stand_in.stand_in_platform import StandInPlatform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -100,7 +101,7 @@ async def run_stand_in(
     with socket.create_server((host, port), family=family) as listening:
         address = listening.getsockname()
         stand_in.url = f"http://{f'[{host}]' if ':' in host else host}:{address[1]}"
-        server = _EmbeddedServer(
+        server = EmbeddedServer(
             uvicorn.Config(
                 stand_in.app,
                 ws=make_websocket_protocol(stand_in.platform),
@@ -123,15 +124,6 @@ async def run_stand_in(
             await stand_in.platform.close()
             server.should_exit = True
             await serving
-
-
-class _EmbeddedServer(uvicorn.Server):
-    """Leaves signal handling to the owner of the event loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture no signals."""
-        yield
 
 
 def _parse_number(number: str) -> int:

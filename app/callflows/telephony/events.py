@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.telephony.account_entity import AccountEntity
@@ -71,6 +73,8 @@ class AnsweredRequest(NamedTuple):
 
 EXECUTION_LOG_SOURCE: Final = "log"
 """Source of an executed element that Opentact's execution log of a finished call has."""
+OWN_SOURCE: Final = "server"
+"""Source of an event that this server tells of itself, and not Opentact."""
 SEARCH_SOURCES: Final = ("search", EXECUTION_LOG_SOURCE)
 """Sources of events that Opentact did not send, but returned when asked."""
 NO_PAYLOAD: Final[Mapping[str, Any]] = {}
@@ -143,6 +147,12 @@ def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
+@functools.lru_cache(maxsize=256)  # those of one call are read several times in a row
+def read_executed_step(raw: str | None) -> Mapping[str, Any]:
+    """Return the executed command of a stored event, whose JSON is ``raw``; see ``extract_executed_step``."""
+    return extract_executed_step(json.loads(raw or "{}"))
+
+
 class EffectResult(NamedTuple):
     """Result of an effect (``callflows.telephony.ports.Effect``).
 
@@ -158,6 +168,14 @@ class EffectResult(NamedTuple):
     reason: str = ""
     call: str = ""
     payload: Mapping[str, Any] = NO_PAYLOAD
+
+
+class GivenUpLog(NamedTuple):
+    """The execution log of a call is asked for no longer, for a ``reason``: the way of the call stays unknown."""
+
+    call: str
+    given_up_at: float
+    reason: str
 
 
 class LiveFlowVersion(NamedTuple):

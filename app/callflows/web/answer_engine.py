@@ -6,6 +6,7 @@ import dataclasses
 import json
 import time
 import traceback
+import uuid
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -66,13 +67,13 @@ CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
 
 
 class DeferredTurn(NamedTuple):
-    """A turn that waits for a result: of a lookup or sandbox job, or the caller's number of calls today."""
+    """A turn that waits for a result: of a lookup or sandbox job, or for calls to be counted by all processes."""
 
     flow: Flow
     node: str
     turn: Turn
     entry: NodeEntry
-    waits_for: NeedsResult | Literal["calls today"]
+    waits_for: NeedsResult | Literal["counts"]
 
 
 class AnswerEngine:
@@ -155,12 +156,21 @@ class AnswerEngine:
             return STATUS_OK, self.apology, unknown, turn
         if self._call_limits is not None and not turn.is_line_check:
             try:
-                self._call_limits.count_call(turn.caller.number, turn.number)
+                self._call_limits.count_call(turn.caller.number, turn.number, fields.get("call", ""))
             except CallLimitError as error:
                 return self._answer_with_fallback(flow.name, START_NODE, error, turn)
-        if flow.needs.calls_today:
-            return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "calls today")
+        if flow.needs.calls_today or (self._call_limits is not None and self._call_limits.are_shared):
+            return DeferredTurn(flow, START_NODE, turn, FIRST_ENTRY, "counts")
         return self._answer_from_flow(flow, START_NODE, turn, FIRST_ENTRY)
+
+    async def _count_shared_call(self, flow: Flow, turn: Turn) -> None:
+        """Count a call among those of all processes. Raises CallLimitError beyond a limit."""
+        if self._call_limits is not None and not turn.is_line_check:
+            # An id of our own, too, so that the call is one for both limits.
+            call = turn.request_fields.get("call") or uuid.uuid4().hex
+            await self._call_limits.count_shared_call(turn.caller.number, turn.number, call, int(time.time() // 60))
+        if flow.needs.calls_today:
+            await self._count_caller(flow, turn)
 
     async def _count_caller(self, flow: Flow, turn: Turn) -> None:
         """Add the caller's number of calls today, including this one, to the turn."""
@@ -191,8 +201,8 @@ class AnswerEngine:
         began = self._job_runner.get_time()
         structlog.contextvars.bind_contextvars(call=turn.request_fields.get("call", ""))
         try:
-            if waits_for == "calls today":
-                await self._count_caller(flow, turn)
+            if waits_for == "counts":
+                await self._count_shared_call(flow, turn)
             document = await run_until_resolved(
                 partial(flow.answer, node, turn, entry),
                 turn,

@@ -151,10 +151,10 @@ class CallEndHandler:
                 self._effect_sender.cancel_effect(effect, reason)
             else:
                 self._effect_sender.queue_effect(complete_voicemail_effect(effect, finished_call.record))
-        flow = self._flow_versions.find_newest(finished_call.flow) or self._flow_versions.book.find_answering_flow(
-            finished_call.record.to
-        )
-        turn = await flow.run_ended_call_steps(finished_call.record, self._job_runner.run_job) if flow is not None else None
+        book, record = self._flow_versions.book, finished_call.record
+        flow = self._flow_versions.find_newest(finished_call.flow) or book.find_answering_flow(record.to)
+        run_job = self._job_runner.run_job
+        turn = await flow.run_ended_call_steps(record, run_job, book.has_exact_claim) if flow is not None else None
         for effect in turn.effects if turn is not None else ():
             self._effect_sender.queue_effect(dataclasses.replace(effect, call=finished_call.record.uuid))
 

@@ -63,6 +63,11 @@ class CallEndpoint:
         self._other_app = other_app
         self._engine = engine
         self._trust = trust
+        # Made before it is needed, as an answer without memory, or after an error of the protocol, must not need anything.
+        status, headers, document = build_response(engine.answer_with_apology(MemoryError()))
+        lines = [b"HTTP/1.1 %d OK" % status, *(b"%b: %b" % header for header in headers), b"connection: close"]
+        self.apology_response: Final = b"\r\n".join([*lines, b"", document])
+        """A whole HTTP response with the apology."""
 
     async def __call__(self, scope: AsgiScope, receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] != "http" or not (scope["path"] == CALL_PATH or scope["path"].startswith(_START_PATHS[1])):

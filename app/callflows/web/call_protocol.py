@@ -8,18 +8,20 @@ way to the same ``CallEndpoint``: lookups, bodies that come slowly, pipelines be
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import uvicorn
+from httptools import HttpParserCallbackError
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from callflows.log import get_logger
 from callflows.web.answer_engine import DeferredTurn
 from callflows.web.call_endpoint import BEGUN_ANSWER_KEY, CALL_PATH, CallEndpoint, build_response
-from callflows.web.http_protocol import BoundedHttpProtocol
+from callflows.web.http_protocol import BODY_TIMEOUT_SECONDS, BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ _CALL_URL: Final = CALL_PATH.encode()
 _STATUS_LINES: Final[dict[int, bytes]] = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in (HTTPStatus.OK, HTTPStatus.FORBIDDEN)
 }
+_MAX_URL_BYTES: Final = 32_768
+"""A longer address is left to uvicorn, which refuses what its parser cannot take."""
 _METHODS: Final = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
 
 
@@ -42,6 +46,8 @@ class CallHttpProtocol(BoundedHttpProtocol):
     """Uvicorn's own headers, and the same as bytes; uvicorn makes a new list each second."""
     _holds_call = False
     """True while a request of a call is read that may be answered here."""
+    _is_answered = False
+    """True if the request that was read last was answered here."""
     _began = 0.0
     _is_kept_alive = True
     _idle_since = 0.0
@@ -75,20 +81,21 @@ class CallHttpProtocol(BoundedHttpProtocol):
             super().on_headers_complete()
             return
         self._stop_waiting()
-        self._holds_call = True
+        self._holds_call, self._is_answered = True, False
         self._began = time.perf_counter()
         self._is_kept_alive = self.parser.should_keep_alive() and not self._is_last_request
 
     def _may_hold_call(self) -> bool:
         """Return True if this is a plain request of a call, and nothing before it waits; then its scope is completed."""
-        path, _, query = self.url.partition(b"?")
-        if not path.startswith(_CALL_URL) or path[len(_CALL_URL) :][:1] not in (b"", b"/"):
+        if not self._is_call_url():
             return False
+        path, _, query = self.url.partition(b"?")
         parser, method = self.parser, _METHODS.get(self.parser.get_method())
         if (
             method is None
             or b"%" in path
             or b"#" in query
+            or len(self.url) > _MAX_URL_BYTES
             or not self.url.isascii()
             or self.expect_100_continue
             or parser.get_http_version() != "1.1"
@@ -117,9 +124,27 @@ class CallHttpProtocol(BoundedHttpProtocol):
         self._holds_call = False
         try:
             self._answer_call()
-        except Exception as error:  # noqa: BLE001 - the parser would report it to the client as an invalid request
+        except Exception as error:  # noqa: BLE001 - the caller always gets a document
+            self._send_apology()
             _LOG.exception("an answer could not be sent", error=type(error).__name__)
-            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer an invalid request; if reading the request of a call failed here, send the apology instead."""
+        if isinstance(sys.exc_info()[1], HttpParserCallbackError) and self._endpoint is not None and self._is_call_url():
+            self._send_apology()
+            _LOG.error("the request of a call could not be read", exc_info=True)
+        else:
+            super().send_400_response(msg)
+
+    def _is_call_url(self) -> bool:
+        return self.url.startswith(_CALL_URL) and self.url[len(_CALL_URL) :][:1] in (b"", b"/", b"?")
+
+    def _send_apology(self) -> None:
+        """Send the apology and close the connection, unless an answer was sent."""
+        self._holds_call = False
+        if self._endpoint is not None and not self._is_answered and not self.transport.is_closing():
+            self.transport.write(self._endpoint.apology_response)
+        self.transport.close()
 
     def _pass_on(self) -> None:
         """Leave the request that is being read to uvicorn."""
@@ -128,6 +153,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
         if self._call_body:
             body, self._call_body = self._call_body, bytearray()
             super().on_body(bytes(body))
+        self._await_body(BODY_TIMEOUT_SECONDS)
 
     def _answer_call(self) -> None:
         endpoint, body = self._endpoint, b""
@@ -152,6 +178,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
         if self.scope["method"] != "HEAD":
             content.append(document)
         self.transport.write(b"".join(content))
+        self._is_answered = True
         self.server_state.total_requests += 1
         if self._is_kept_alive:
             self._idle_since = self.loop.time()
@@ -204,10 +231,13 @@ _USED_METHODS: Final = {
     "connection_lost": 1,
     "connection_made": 1,
     "data_received": 1,
+    "eof_received": 0,
     "on_body": 1,
     "on_headers_complete": 0,
     "on_message_begin": 0,
     "on_message_complete": 0,
+    "on_response_complete": 0,
+    "send_400_response": 1,
     "timeout_keep_alive_handler": 0,
 }
 """Methods of uvicorn's protocol that are overridden or called, each with its number of arguments."""

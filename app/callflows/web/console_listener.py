@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from fastapi import FastAPI
 
+from callflows.embedded_server import EmbeddedServer
 from callflows.errors import SettingsError
 from callflows.log import get_logger
 from callflows.web.console.console_access import CONSOLE_PATH
@@ -18,7 +19,6 @@ from callflows.web.problem_details import install_problem_handlers
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp
 
@@ -28,22 +28,6 @@ _STOP_SECONDS: Final = 1
 """Time that requests get to end; the live parts of pages never end by themselves."""
 RETRY_SECONDS: Final = 1.0
 """Pause after a failure, before the next attempt to listen."""
-
-
-class _EmbeddedServer(uvicorn.Server):
-    """A server beside the one that has the process, which alone listens to signals."""
-
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_started()
 
 
 class ConsoleListener:
@@ -66,7 +50,7 @@ class ConsoleListener:
             http=BoundedHttpProtocol,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
-        self._server: _EmbeddedServer | None = None
+        self._server: EmbeddedServer | None = None
         self._is_listening = False
         self._problem = ""
         self._stop_requested = asyncio.Event()
@@ -114,7 +98,7 @@ class ConsoleListener:
 
     async def _serve(self, listening: socket.socket) -> None:
         """Serve at a socket until the server ends, and close the socket."""
-        self._server = server = _EmbeddedServer(self._config, self._report_start)
+        self._server = server = EmbeddedServer(self._config, self._report_start)
         try:
             await server.serve(sockets=[listening])
         finally:

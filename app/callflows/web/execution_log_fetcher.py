@@ -18,7 +18,7 @@ from callflows.journal.execution_rows import has_stored_log, tells_every_place
 from callflows.log import get_logger
 from callflows.opentact.backoff import BackoffClock
 from callflows.telephony.call_states import ENDED_CALL_STATES
-from callflows.telephony.events import EffectResult
+from callflows.telephony.events import GivenUpLog
 
 if TYPE_CHECKING:
     from callflows.journal.journal import Journal
@@ -43,7 +43,7 @@ MAX_WAIT_SECONDS: Final = 6 * 3600.0
 _MAX_COUNTED_FAILURES: Final = 10
 """Limit of the exponent, so that the power stays small."""
 EXECUTION_LOG_KIND: Final = "execution log"
-"""Kind of the claim, and of the entry in the story of a call whose log was given up."""
+"""Kind of the claim."""
 
 
 @dataclasses.dataclass
@@ -151,9 +151,7 @@ class ExecutionLogFetcher:
             stored = None
         if stored is not None and _needs_log(stored):
             _LOG.error("the execution log of a call is given up", call=call, reason=reason)
-            self._journal.record_soon(
-                EffectResult(EXECUTION_LOG_KIND, call, self._clock.now().timestamp(), "failed", reason, call)
-            )
+            self._journal.record_soon(GivenUpLog(call, self._clock.now().timestamp(), reason))
 
     async def stop(self) -> None:
         """Cancel all work."""

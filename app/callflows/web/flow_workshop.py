@@ -27,6 +27,7 @@ from callflows.flows.authoring.list_edits import (
     remove_entry,
 )
 from callflows.flows.authoring.scenario_edits import add_scenario
+from callflows.flows.hours.overrides import add_override, cancel_all_overrides, choose_override_folder
 from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.included_files import read_own_source
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, GO_LIVE_ACTION, ROLLBACK_ACTION, describe_flow_versions
@@ -35,11 +36,13 @@ from callflows.web.command_process import REPLAY_PRIORITY, TriedDraft
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from callflows.flows.authoring.flow_drafts import CheckedDraft
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.flows.flow_book import FlowBook
+    from callflows.flows.hours.overrides import HoursOverride
     from callflows.journal.inbox import PersonChange
     from callflows.journal.journal_queries import JournalQueries
     from callflows.journal.stored_rows import CallFilter
@@ -92,6 +95,25 @@ class FlowWorkshop:
     def override_folders(self) -> tuple[Path, Path]:
         """The folder of the flows, and the one for overrides if the former is read-only."""
         return self._folder, self._options.data_folder or self._folder
+
+    async def override_hours(self, flow: str, hours: str, override: HoursOverride | None, now: datetime) -> int:
+        """Add an override, or remove those of the hours if it is None; return the number of removed ones.
+
+        The change holds at once, in this process. Raises ValueError with the reason if nothing was changed.
+        """
+
+        def change_files() -> int:
+            if override is None:
+                return cancel_all_overrides(self.override_folders, flow, hours, now)
+            add_override(choose_override_folder(*self.override_folders), override, now)
+            return 0
+
+        try:
+            removed_count = await asyncio.to_thread(change_files)
+        except OSError as error:
+            raise ValueError(f"{error.filename} cannot be written: {error.strerror}") from None
+        await asyncio.to_thread(self._refresh_flow_book)
+        return removed_count
 
     async def read_source(self, flow: str) -> FlowSource:
         """Read the file of a flow. Raises LookupError for a name that no flow can have, and OSError."""

@@ -10,7 +10,7 @@ from fastapi import HTTPException, Path, Query, Request
 from fastapi.responses import Response  # noqa: TC002 - FastAPI reads the annotation
 from pydantic import BaseModel, ConfigDict, Field
 
-from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_all_overrides, choose_override_folder
+from callflows.flows.hours.overrides import HoursOverride
 from callflows.flows.hours.wall_clock import parse_override_end
 from callflows.journal.api_tokens import TokenOwner  # noqa: TC001 - FastAPI reads the annotation
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
@@ -76,18 +76,14 @@ def add_hours_routes(
         request: Request, flow: _FlowName, hours: _HoursName, body: OverrideBody, owner: TokenOwner
     ) -> Response:
         known, now = find_flow(flow, hours), datetime.now(UTC)
-        folders = workshop.override_folders
         override = None if body.state == "normal" else _build_override(known, hours, body.state, body.until, now)
         try:
-            if override is None:
-                removed_count = await asyncio.to_thread(cancel_all_overrides, folders, flow, hours, now)
-                values = f"{removed_count} override(s)", "normal"
-            else:
-                folder = await asyncio.to_thread(choose_override_folder, *folders)
-                await asyncio.to_thread(add_override, folder, override, now)
-                values = "", f"{body.state} until {override.until.isoformat(' ', 'minutes')}"
-        except (ValueError, OSError) as error:
+            removed_count = await workshop.override_hours(flow, hours, override, now)
+        except ValueError as error:
             raise HTTPException(409, f"the hours were not changed: {error}") from None
+        values = f"{removed_count} override(s)", "normal"
+        if override is not None:
+            values = "", f"{body.state} until {override.until.isoformat(' ', 'minutes')}"
         change = build_token_change(request, owner)
         await ask_journal(journal.add_audit_row(change, "override", f"{flow} {hours}", *values))
         if override is None:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 HEADER_TIMEOUT_SECONDS: Final = 10.0
 """Time limit for the headers of a request, from the connection or from the request's first byte on."""
+BODY_TIMEOUT_SECONDS: Final = 20.0
+"""Time limit for the body of a request, from its headers on; calls and webhooks wait for less."""
+LINGER_SECONDS: Final = 2.0
+"""Time in which a client may still send a body after its request was answered, so that the client reads the answer."""
+WRITE_TIMEOUT_SECONDS: Final = 60.0
+"""Time in which a client must read what waits for it; a call's document is far below what the system keeps for it."""
+MAX_HEADER_BYTES: Final = 65_536
+"""Size of an address with headers that did not come at once; at once come at most a few times as many."""
 DRAIN_SECONDS: Final = 2.0
 """Time that a connection gets at shutdown for the request that is on its way."""
 MAX_WAITING_CONNECTIONS: Final = 512
@@ -30,32 +38,101 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _header_timer: asyncio.TimerHandle | None = None
     _is_in_headers = False
     """True from the first byte of a request until its headers are complete."""
+    _header_bytes = 0
+    """Bytes that came while the headers of a request were incomplete."""
+    _body_timer: asyncio.TimerHandle | None = None
+    _is_in_body = False
+    """True from the end of the headers until the request is complete."""
+    _write_timer: asyncio.TimerHandle | None = None
     _is_last_request = False
     """True from the shutdown on, if the connection waits for the request that is on its way."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        super().connection_made(transport)
-        self._await_headers()
+        try:
+            super().connection_made(transport)
+            self._await_headers()
+        except Exception:  # for example a MemoryError: the loop logs it, and would leave the connection open for ever
+            transport.abort()
+            raise
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_body_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         # Most requests come whole: only others need a timer.
-        if self._is_in_headers and self._header_timer is None and not self.transport.is_closing():
-            self._await_headers()
+        if self._is_in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self.send_400_response("The headers of the request are too long.")
+                self.close_incomplete()
+            elif self._header_timer is None and not self.transport.is_closing():
+                self._await_headers()
+        elif self._is_in_body and self._body_timer is None:
+            self._await_body(BODY_TIMEOUT_SECONDS)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes both
+        """Return True if a client that sends nothing more still gets an answer to its complete request."""
+        cycle = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_started:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_in_headers = True
+        self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._is_in_body = True
         super().on_headers_complete()
         if self._is_last_request and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        self._stop_body_timer()
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_write_timer()
+
+    def _await_reader(self) -> None:
+        """Give up a connection whose client does not read what was written."""
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self.transport.abort)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._await_reader()
+        if self._is_in_body and self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
+            self._stop_body_timer()
+            self._await_body(LINGER_SECONDS)
+
+    def _await_body(self, seconds: float) -> None:
+        if self._is_in_body and not self.transport.is_closing():
+            self._body_timer = self.loop.call_later(seconds, self.close_incomplete)
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def shutdown(self) -> None:
         """Close the connection, but not before an answer to the request that is on its way."""
@@ -83,7 +160,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def close_incomplete(self) -> None:
         """Close a connection that has not completed its request."""
         self._stop_waiting()
+        self._stop_body_timer()
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._await_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self._await_reader()
 
 
 def raise_open_files_limit() -> None:

@@ -1,32 +1,75 @@
-"""Refuses texts in JSON bodies that no file, process or database can take."""
+"""Reads the bodies of the HTTP API: only of those who may use it, within a size and a time, and with whole characters."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+
+from callflows.http_limits import read_limited_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
+    from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 
-    from fastapi import Request, Response
+    from fastapi import Response
 
 
-class WholeCharactersRoute(APIRoute):
-    """A route whose JSON body has no halves of characters, which JSON can escape and UTF-8 cannot encode."""
+MAX_API_BODY_BYTES: Final = 2_500_000
+"""A body may have a whole flow file."""
+BODY_SECONDS: Final = 15.0
+_METHODS_WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler of requests, which refuses such a body with status 400."""
-        handle_request = super().get_route_handler()
 
-        async def handle_checked(request: Request) -> Response:
-            _check_characters(await request.body())
-            return await handle_request(request)
+def create_body_route(require_owner: Callable[[Request], Awaitable[object]]) -> type[APIRoute]:
+    """Return a class of routes. ``require_owner`` raises HTTPException for a stranger, whose body is not read.
 
-        return handle_checked
+    A body has no halves of characters, which JSON can escape, and which no file, process or database can take.
+    """
+
+    class BodyRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle_request = super().get_route_handler()
+
+            async def handle_checked(request: Request) -> Response:
+                if request.method in _METHODS_WITHOUT_BODY:
+                    return await handle_request(request)
+                # FastAPI would read the body first, whatever its size, and ask then who sent it.
+                await require_owner(request)
+                body = await _read_body(request)
+                _check_characters(body)
+                return await handle_request(Request(request.scope, _repeat_body(body, request)))
+
+            return handle_checked
+
+    return BodyRoute
+
+
+async def _read_body(request: Request) -> bytes:
+    """Return the body of a request. Raises HTTPException for one that is too long or too slow."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await read_limited_body(request.stream(), MAX_API_BODY_BYTES)
+    except TimeoutError:
+        raise HTTPException(408, f"the body did not come within {BODY_SECONDS:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the body did not come whole") from None
+    if body is None:
+        raise HTTPException(413, f"the body has more than {MAX_API_BODY_BYTES} bytes")
+    return body
+
+
+def _repeat_body(body: bytes, request: Request) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
+    """Return an ASGI receive that gives a body which was read already, then what comes after it."""
+    messages: list[MutableMapping[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> MutableMapping[str, Any]:
+        return messages.pop() if messages else await request.receive()
+
+    return receive
 
 
 def _check_characters(body: bytes) -> None:

@@ -36,7 +36,7 @@ from callflows.web.journal_lists import (
     build_call_filter,
     build_inbox_filter,
 )
-from callflows.web.json_bodies import WholeCharactersRoute
+from callflows.web.json_bodies import create_body_route
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def create_operator_router(
     needs_token: bool,
 ) -> APIRouter:
     """Serve ``/api/v1``. Without ``needs_token``, direct requests from this machine need no token."""
-    router = APIRouter(prefix=API_ROOT, responses=_ANSWERS, route_class=WholeCharactersRoute)
     guard = _TokenGuard(journal, trust, needs_token=needs_token)
+    router = APIRouter(prefix=API_ROOT, responses=_ANSWERS, route_class=create_body_route(guard.require_read))
     _add_call_routes(router, journal, guard)
     _add_inbox_routes(router, journal, guard)
     _add_flow_routes(router, journal, guard, get_loaded_flows)

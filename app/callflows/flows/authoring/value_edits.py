@@ -1,7 +1,7 @@
-"""Changes single values of a flow file: texts, hours, dates, members of groups.
+"""Changes single values of a flow file: texts, hours, dates, members of groups, keys of menus.
 
-Only the characters of the value change, so that comments and the form of the file stay. Afterwards the file is read again:
-exactly that value must have changed.
+Only the characters of the value or key change, so that comments and the form of the file stay. Afterwards the file is
+read again: exactly that value must have changed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _SIMPLE_WINDOW: Final = re.compile(r"[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}")
 
 
 class ValueEdit(NamedTuple):
-    """A change: set a text, add an item to a list (or a key to a mapping), remove an item or a key.
+    """A change: set a text, add an item to a list (or a key to a mapping), remove an item or a key, rename a key.
 
     ``path`` has the keys, and the numbers of items from 0. For ``add``, the path is that of the list, or of the new key,
-    whose mapping is made if it is missing.
+    whose mapping is made if it is missing. For ``rename``, the value is the new key.
     """
 
-    action: Literal["set", "add", "remove"]
+    action: Literal["set", "add", "remove", "rename"]
     path: tuple[str | int, ...]
     value: str = ""
 
@@ -146,6 +146,8 @@ def _edit_value(text: str, edit: ValueEdit) -> str:
         changed = _replace_scalar(text, node, edit)
     elif edit.action == "remove":
         changed = _remove_part(text, parent, node, edit)
+    elif edit.action == "rename":
+        changed = _replace_scalar(text, _find_key(parent, node), edit)
     elif node is not None:
         changed = _add_item(text, node, edit)
     else:
@@ -180,6 +182,8 @@ def _apply_edit(data: Any, edit: ValueEdit) -> Any:  # noqa: ANN401 - dicts, lis
         last = edit.path[-1]
         if edit.action == "remove":
             del parent[last]
+        elif edit.action == "rename":
+            _rename_key(parent, last, edit)
         elif edit.action == "set":
             if not isinstance(parent[last], str):
                 raise ValueEditError(f"{_name_path(edit.path)} is no text")
@@ -193,6 +197,12 @@ def _apply_edit(data: Any, edit: ValueEdit) -> Any:  # noqa: ANN401 - dicts, lis
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ValueEditError(f"the file has no {_name_path(edit.path)}") from None
     return copy
+
+
+def _rename_key(parent: Any, key: str | int, edit: ValueEdit) -> None:  # noqa: ANN401 - dicts
+    if edit.value in parent:
+        raise ValueEditError(f"{_name_path((*edit.path[:-1], edit.value))} is there already")
+    parent[edit.value] = parent.pop(key)
 
 
 def _name_path(path: Sequence[str | int]) -> str:
@@ -215,6 +225,11 @@ def _find_child(node: Any, key: str | int) -> Any:  # noqa: ANN401 - PyYAML's no
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and 0 <= key < len(node.value):
         return node.value[key]
     return None
+
+
+def _find_key(parent: Any, node: Any) -> Any:  # noqa: ANN401 - PyYAML's nodes
+    """Return the YAML node of the key of a value in a mapping."""
+    return next((name for name, value in parent.value if value is node), None)
 
 
 def _render_scalar(value: str, *, is_quoted: bool = False) -> str:
@@ -281,7 +296,7 @@ def _remove_part(text: str, parent: Any, node: Any, edit: ValueEdit) -> str:  # 
     if len(parent.value) == 1:
         raise ValueEditError(f"{_name_path(edit.path)} is the last one: take out the whole list in the file")
     is_mapping = isinstance(parent, yaml.MappingNode)
-    first = next(name for name, value in parent.value if value is node) if is_mapping else node
+    first = _find_key(parent, node) if is_mapping else node
     start, end = first.start_mark.index, find_content_end(node)
     if not parent.flow_style:
         line_start = text.rfind("\n", 0, start) + 1

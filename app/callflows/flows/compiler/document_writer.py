@@ -16,6 +16,7 @@ from callflows.flows.compiler.fragments import (
     DOCUMENT_PROLOGUE,
     ActionFragment,
     ConditionalFragment,
+    FilledElementFragment,
     PlacedHole,
     StepPlace,
     all_fragments_constant,
@@ -28,6 +29,7 @@ from callflows.language import (
     Answer,
     Callback,
     Dial,
+    Error,
     Gather,
     Hangup,
     Hold,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.line_answering import RememberedCondition
     from callflows.flows.source.positions import SourcePath
+    from callflows.language.element import Element
     from callflows.language.verbs import Command
     from callflows.telephony.turn import Turn
 
@@ -61,6 +64,14 @@ _PLACEHOLDER: Final = re.compile(
     "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|"
     "<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"
 )
+
+
+def _holds_only_branches(element: Element) -> bool:
+    """Return True if what is in an element is compiled separately, and may render nothing in a call."""
+    commands = [child for child in element.children if not isinstance(child, Error)]
+    return bool(commands) and all(
+        isinstance(child, Say) and "\ufdd3" in str(child.attributes.get("text", "")) for child in commands
+    )
 
 
 class DocumentWriter:
@@ -239,8 +250,13 @@ class DocumentWriter:
             except LanguageError as error:
                 self._flow.report.error(path, "verb", str(error))
                 continue
+            begin = len(self.fragments)
             if self.is_static or not self._flow.report.breaks_flow:
                 self._split_at_placeholders(written[len(DOCUMENT_PROLOGUE) : -len(DOCUMENT_EPILOGUE)])
+            fragments = self.fragments[begin:]
+            if isinstance(element, Record) and _holds_only_branches(element) and not all_fragments_constant(fragments):
+                # an empty Record would record the caller instead of the conversation
+                self.fragments[begin:] = [FilledElementFragment(tuple(fragments))]
             self._track_verb(element)
         self._placeholder_values.clear()
 

@@ -7,6 +7,7 @@ InterpolatedFragment, so that rendering takes few steps for a document of any le
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -27,6 +28,7 @@ RenderFunction: TypeAlias = Callable[[Turn], Any]
 """Returns plain data for a turn: a text, or data for a request to another server."""
 Fragment: TypeAlias = (
     "str | Hole | PlacedHole | PlaceMark | ConditionalFragment | BranchFragment | InterpolatedFragment | ActionFragment"
+    " | FilledElementFragment"
 )
 
 
@@ -90,6 +92,24 @@ class BranchFragment:
     fragments: tuple[Fragment, ...]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class FilledElementFragment:
+    """One element that is left out if its commands render nothing. Its Error is no command."""
+
+    fragments: tuple[Fragment, ...]
+
+    def render(self, turn: Turn, out: list[str]) -> None:
+        parts: list[str] = []
+        render_fragments(self.fragments, turn, parts)
+        element = "".join(parts)
+        if not _EMPTY_ELEMENT.fullmatch(element):
+            out.append(element)
+
+
+_EMPTY_ELEMENT: Final = re.compile(r"<(\w+)[^<>]*>(?:<!--(?:(?!-->).)*-->)*(?:<Error>.*)?(?:</\1>)?", re.DOTALL)
+"""An element without commands; its Error stands last."""
+
+
 class InterpolatedFragment:
     """Texts and holes in a row. A hole that occurs several times is called once."""
 
@@ -118,10 +138,13 @@ class InterpolatedFragment:
         out += self._select_parts((*self._texts, *rendered))
 
 
+_COMPOUND_FRAGMENTS: Final = (ConditionalFragment, BranchFragment, ActionFragment, FilledElementFragment)
+
+
 def render_fragments(fragments: tuple[Fragment, ...], turn: Turn, out: list[str]) -> bool:
     """Render prepared fragments for a turn. Returns True if the sequence ended before the last fragment."""
     for piece in fragments:
-        if type(piece) is InterpolatedFragment:
+        if type(piece) is InterpolatedFragment or type(piece) is FilledElementFragment:
             piece.render(turn, out)
         elif type(piece) is ConditionalFragment:
             holds = _run_for_step(piece.condition, turn, piece.origin)
@@ -197,7 +220,7 @@ def prepare_fragments(fragments: Iterable[Fragment], *, with_places: bool = Fals
     prepared: list[Fragment] = []
     row: list[str | Hole | PlacedHole] = []
     for piece in _flatten_fragments(fragments, with_places=with_places):
-        if isinstance(piece, ConditionalFragment | BranchFragment | ActionFragment):
+        if isinstance(piece, _COMPOUND_FRAGMENTS):
             prepared += [*_interpolate_row(row), piece]
             row = []
         else:
@@ -234,9 +257,11 @@ def _flatten_fragments(fragments: Iterable[Fragment], *, with_places: bool) -> I
             )
         elif isinstance(piece, BranchFragment):
             inside = [*_flatten_fragments(piece.fragments, with_places=with_places)]
-            if any(isinstance(part, ConditionalFragment | BranchFragment | ActionFragment) for part in inside):
+            if any(isinstance(part, _COMPOUND_FRAGMENTS) for part in inside):
                 yield BranchFragment(prepare_fragments(piece.fragments, with_places=with_places))
             else:
                 yield from inside
+        elif isinstance(piece, FilledElementFragment):
+            yield FilledElementFragment(prepare_fragments(piece.fragments, with_places=with_places))
         else:
             yield piece

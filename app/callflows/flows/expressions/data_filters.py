@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Undefined
 from jinja2.exceptions import FilterArgumentError
 
-from callflows.flows.expressions.plain_values import convert_numeric_text, format_plain_value, is_missing
+from callflows.flows.expressions.plain_values import (
+    convert_numeric_text,
+    format_plain_value,
+    is_missing,
+    join_plain_values,
+    keep_truth,
+)
+from callflows.telephony.phone_numbers import RegionCode, UnknownText
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -73,13 +80,19 @@ def _guard_filter(name: str, apply_filter: Callable[..., Any]) -> Callable[..., 
         if is_missing(value):
             return _RESULTS_FOR_MISSING.get(name, MISSING)
         named = {key: _to_argument(argument) for key, argument in kwargs.items()}
-        try:
-            filtered = apply_filter(*args[:value_index], _prepare_value(name, value), *others, **named)
-            return (
-                [*filtered] if isinstance(filtered, Iterator) else MISSING if isinstance(filtered, Undefined) else filtered
-            )
-        except _DATA_ERRORS:
-            return MISSING
+
+        def filter_value(value: Any) -> Any:  # noqa: ANN401 - plain values
+            try:
+                filtered = apply_filter(*args[:value_index], _prepare_value(name, value), *others, **named)
+                filtered = [*filtered] if isinstance(filtered, Iterator) else filtered
+            except _DATA_ERRORS:
+                return MISSING
+            return MISSING if isinstance(filtered, Undefined) else filtered
+
+        filtered = filter_value(value)
+        if isinstance(value, UnknownText) and not isinstance(filtered, str):
+            return filter_value("")  # a list of the characters of "unknown" would be true
+        return keep_truth(value, filtered) if isinstance(filtered, str) else filtered
 
     return apply_to_plain_values
 
@@ -88,7 +101,7 @@ def _to_argument(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain val
     """Convert an argument of a filter to plain data; objects that are no plain value become MISSING."""
     if is_missing(value) or isinstance(value, Undefined) or depth > _MAX_ARGUMENT_DEPTH:
         return MISSING
-    if isinstance(value, (bool, int, float)) or hasattr(value, "__html__"):
+    if isinstance(value, (bool, int, float, UnknownText, RegionCode)) or hasattr(value, "__html__"):
         return value
     if isinstance(value, dict):
         return {key: _to_argument(part, depth + 1) for key, part in value.items()}
@@ -120,14 +133,19 @@ def _replace_missing(value: Any) -> Any:  # noqa: ANN401 - plain values
 def _format_filter(template: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - plain values
     """Write values into a text, as ``"%02d" | format(x.n)``. A directive whose value is missing is empty."""
     waiting = iter(args)
-
-    def write_directive(found: re.Match[str]) -> str:
+    pattern = format_plain_value(_to_argument(template))
+    parts: list[str] = []
+    end = 0
+    for found in _DIRECTIVE_PATTERN.finditer(pattern):
+        parts.append(keep_truth(template, pattern[end : found.start()]))
+        end = found.end()
         if found["kind"] == "%":
-            return "%"
+            parts.append("%")
+            continue
         value = kwargs.get(found["key"], MISSING) if found["key"] is not None else next(waiting, MISSING)
-        return _write_directive(found, _to_argument(value))
-
-    return _DIRECTIVE_PATTERN.sub(write_directive, format_plain_value(_to_argument(template)))
+        value = _to_argument(value)
+        parts.append(keep_truth(value, _write_directive(found, value)))
+    return join_plain_values([*parts, keep_truth(template, pattern[end:])])
 
 
 def _write_directive(directive: re.Match[str], value: Any) -> str:  # noqa: ANN401 - plain values

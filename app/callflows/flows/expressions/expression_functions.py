@@ -21,6 +21,7 @@ from callflows.flows.expressions.plain_values import (
     get_plain_field,
     is_missing,
     is_true_value,
+    join_plain_values,
     slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
@@ -69,7 +70,7 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     known: dict[str, Any] = {
         "show": show,
-        "shown": format_plain_value,
+        "joined": join_plain_values,
         "field": get_plain_field,
         "compared": compare_plain_values,
         "nothing": is_missing,
@@ -117,8 +118,8 @@ def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0
             pairs = [_translate_comparison(operand.op, *sides[at : at + 2]) for at, operand in enumerate(operands)]
             return pairs[0] if len(pairs) == 1 else ast.BoolOp(ast.And(), pairs)
         case nodes.Concat(nodes=parts):
-            shown_parts = [ast.Call(ast.Name("shown", ast.Load()), [_translate_value(part)], []) for part in parts]
-            return ast.JoinedStr([_wrap_in_formatting(part) for part in shown_parts])
+            whole = ast.Tuple([_translate_value(part) for part in parts], ast.Load())
+            return ast.Call(ast.Name("joined", ast.Load()), [whole], [])
         case nodes.Add(left=left, right=other) | nodes.Sub(left=left, right=other):
             both: list[ast.expr] = [ast.Constant(node.operator), _translate_value(left), _translate_value(other)]
             return ast.Call(ast.Name("reckoned", ast.Load()), both, [])

@@ -23,6 +23,7 @@ from callflows.flows.expressions.plain_values import (
     get_plain_field,
     is_missing,
     is_true_value,
+    join_plain_values,
     slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
@@ -201,9 +202,10 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
 
     def joined(self, autoescape: bool, parts: Sequence[Any]) -> str:  # noqa: FBT001 - called by compiled templates
         """Join values as ``~`` does; called by compiled templates."""
-        plain = map(_replace_undefined, parts)
-        texts = [part if hasattr(part, "__html__") else format_plain_value(part) for part in plain]
-        return markup_join(texts) if autoescape else "".join(texts)
+        plain = [*map(_replace_undefined, parts)]
+        if not autoescape:
+            return join_plain_values(plain)
+        return markup_join([part if hasattr(part, "__html__") else format_plain_value(part) for part in plain])
 
 
 @pass_context

@@ -15,7 +15,7 @@ from callflows.telephony.truth_words import TRUE_WORDS, says_no
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 _MAX_DATA_DEPTH: Final = 20
@@ -79,6 +79,24 @@ def format_plain_value(value: object) -> str:
     return ""
 
 
+def keep_truth(value: object, text: str) -> str:
+    """Return a text made of a value with the value's truth: unknown stays false, and a country stays true."""
+    return type(value)(text) if isinstance(value, (UnknownText, RegionCode)) else text
+
+
+def change_text(value: object, change: Callable[[str], str]) -> str:
+    """Return the changed text of a value, with the value's truth."""
+    return keep_truth(value, change(format_plain_value(value)))
+
+
+def join_plain_values(parts: Sequence[object], between: str = "") -> str:
+    """Return the texts of values, one after the other. If no part is known, the result is unknown, too."""
+    text = between.join(map(format_plain_value, parts))
+    known_parts = [part for part in parts if not isinstance(part, UnknownText)]
+    is_unknown = len(known_parts) < len(parts) and not any(map(format_plain_value, known_parts))
+    return UnknownText(text) if is_unknown else text
+
+
 def get_plain_field(value: object, key: object) -> Any:  # noqa: ANN401 - plain data of any kind
     """Return a field of plain data, or MISSING."""
     if isinstance(value, dict):
@@ -93,7 +111,8 @@ def slice_plain_value(value: object, start: object, stop: object, step: object) 
     """Return a part of a text or a list, as ``value[start:stop:step]``; MISSING for other values and impossible bounds."""
     try:
         bounds = slice(*(None if is_missing(bound) else int(_require_number(bound)) for bound in (start, stop, step)))
-        return value[bounds] if isinstance(value, (list, tuple, str)) else MISSING
+        # nobody wants to hear a part of the word "unknown"
+        return value[bounds] if isinstance(value, (list, tuple, str)) and not isinstance(value, UnknownText) else MISSING
     except (TypeError, ValueError, OverflowError):
         return MISSING
 
@@ -161,7 +180,7 @@ def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN4
         return _concatenate(left, right)
     repeats_text = isinstance(left, str) and not _is_blank(left) and is_missing(convert_numeric_text(left))
     if op == "*" and repeats_text and isinstance(right, int):
-        return left * right
+        return keep_truth(left, left * right)
     if op in _DIVISIONS and _is_blank(right):
         return MISSING
     return _ARITHMETIC[op](_require_number(left), _require_number(right))
@@ -169,11 +188,7 @@ def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN4
 
 def _concatenate(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
     if isinstance(left, str) or isinstance(right, str):
-        return (
-            format_plain_value(left) + format_plain_value(right)
-            if isinstance(left, str) != isinstance(right, str)
-            else left + right
-        )
+        return join_plain_values([left, right])
     parts = [[] if is_missing(part) else part for part in (left, right)]
     return [*_require_list(parts[0]), *_require_list(parts[1])]
 

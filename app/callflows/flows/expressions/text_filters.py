@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.expressions.plain_values import format_plain_value
+from callflows.flows.expressions.plain_values import change_text, format_plain_value, join_plain_values
 from callflows.telephony.calls import LocalTime
+from callflows.telephony.phone_numbers import UnknownText
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ def _digits_filter(value: object) -> str:
 
 
 def _join_filter(value: Any, between: object = "") -> str:  # noqa: ANN401 - plain values
-    parts = value if isinstance(value, (list, tuple, str)) else [value]
-    return format_plain_value(between).join(map(format_plain_value, parts))
+    is_series = isinstance(value, (list, tuple, str)) and not isinstance(value, UnknownText)
+    return join_plain_values(value if is_series else [value], format_plain_value(between))
 
 
 PLAIN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "capitalize": lambda value: format_plain_value(value).capitalize(),
+    "capitalize": lambda value: change_text(value, str.capitalize),
     "count": _length_filter,
     "d": _default_filter,
     "default": _default_filter,
@@ -74,11 +75,11 @@ PLAIN_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "join": _join_filter,
     "last": _last_filter,
     "length": _length_filter,
-    "lower": lambda value: format_plain_value(value).lower(),
-    "string": format_plain_value,
-    "title": lambda value: format_plain_value(value).title(),
-    "trim": lambda value: format_plain_value(value).strip(),
-    "upper": lambda value: format_plain_value(value).upper(),
+    "lower": lambda value: change_text(value, str.lower),
+    "string": lambda value: change_text(value, str),
+    "title": lambda value: change_text(value, str.title),
+    "trim": lambda value: change_text(value, str.strip),
+    "upper": lambda value: change_text(value, str.upper),
 }
 """Filters with constant arguments only."""
 
@@ -93,9 +94,7 @@ def _spoken_filter(value: object, now: LocalTime, lang: str) -> str:
 
     if isinstance(value, HoursStatus):
         return format_spoken_status(value, now.moment, lang)
-    return (
-        format_spoken_moment(value.moment, now.moment, lang) if isinstance(value, LocalTime) else format_plain_value(value)
-    )
+    return format_spoken_moment(value.moment, now.moment, lang) if isinstance(value, LocalTime) else change_text(value, str)
 
 
 CONTEXT_FILTERS: Final[Mapping[str, Callable[[Any, LocalTime, str], str]]] = {"spoken": _spoken_filter}

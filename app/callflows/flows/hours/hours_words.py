@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Final
 
 from callflows.telephony.calls import WEEKDAY_NAMES
+from callflows.text import format_date
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAYS_BY_NAME: Final = dict(zip(WEEKDAY_NAMES, _WEEKDAYS, strict=True))
@@ -46,13 +47,13 @@ def describe_hours_value(name: str, value: str) -> str:
 
 def _describe_date(text: str) -> str:
     try:
-        return f"{date.fromisoformat(text):%-d %B %Y}"
+        return format_date(date.fromisoformat(text), "{day} %B %Y")
     except ValueError:
         return text
 
 
 def _describe_moment(text: str) -> str:
     try:
-        return f"{datetime.fromisoformat(text):%a %-d %B, %H:%M}"
+        return format_date(datetime.fromisoformat(text), "%a {day} %B, %H:%M")
     except ValueError:
         return text

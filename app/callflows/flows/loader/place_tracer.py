@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.errors import CallflowsError
 from callflows.flows.coverage_points import strip_coverage_comments
-from callflows.flows.document_comments import ElementPlace, read_element_places
+from callflows.flows.document_comments import ElementPlace, PassedNode, read_element_places
 from callflows.flows.entry_points import FIRST_ENTRY
 from callflows.flows.tickets import read_node_entry
 from callflows.recent_keys import RecentKeys
@@ -97,7 +97,9 @@ class PlaceTracer:
         places = _find_program_places(flow, node) or _read_places(flow, entry, answered, turn)
         if not places:
             return None
-        text = json.dumps(places, ensure_ascii=False, separators=(",", ":"))
+        # Few elements have passed nodes: the others stay short in the database.
+        stored = {path: place if place.passed else place[:-1] for path, place in places.items()}
+        text = json.dumps(stored, ensure_ascii=False, separators=(",", ":"))
         key = hashlib.blake2b(f"{flow.name}/{flow.version}/{text}".encode(), digest_size=16).hexdigest()
         return DocumentPlaces(key, flow.name, flow.version, text, next(iter(places.values())))
 
@@ -160,4 +162,7 @@ def _read_base_url(turn: Turn) -> str:
 def read_stored_places(text: str) -> dict[str, ElementPlace]:
     """Read the places that ``DocumentPlaces`` has as JSON."""
     stored: dict[str, list[Any]] = json.loads(text)
-    return {path: ElementPlace(*values) for path, values in stored.items()}
+    places = {path: ElementPlace(*values) for path, values in stored.items()}
+    return {
+        path: place._replace(passed=tuple(PassedNode(*values) for values in place.passed)) for path, place in places.items()
+    }

@@ -23,6 +23,7 @@ from callflows.telephony.ports import Effect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NumberClaim
     from callflows.flows.messages.text_message import CarrierKeyword, CarrierWords, TextMessage
     from callflows.telephony.turn import Turn
@@ -126,6 +127,8 @@ class MessageRules:
     forward_claims: tuple[NumberClaim, ...] = ()
     needs_worker: bool = False
     no_match_origin: DecisionOrigin | None = None
+    dial_policy: DialPolicy | None = None
+    """The policy that the file has; None if it has none."""
 
     def decide_effects(
         self,
@@ -149,10 +152,19 @@ class MessageRules:
         actions = [*way.actions] if way is not None else []
         if carrier_keyword and not (way is not None and (way.has_reply or way.ignores_message)):
             actions.insert(0, self._make_carrier_reply(carrier_keyword, getattr(carrier_replies, carrier_keyword)))
-        done = tuple(one for act in actions for one in act(turn, message))
+        done = tuple(self._judge_reply(one) for act in actions for one in act(turn, message))
         if carrier_keyword in ("stop", "help"):  # carriers want both answered, also to those who opted out
             done = tuple(_mark_carrier_reply(one) for one in done)
         return MessageDecision(carrier_keyword, way.index if way is not None else None, done)
+
+    def _judge_reply(self, request: RequestedEffect) -> RequestedEffect:
+        """Refuse an answer to a sender whose number costs money: anybody can pretend to have that number."""
+        if request.effect.kind != "sms" or request.is_forward or request.refusal:
+            return request
+        from callflows.flows.dial_policy.target_policy import DialPolicy  # noqa: PLC0415 - heavy, and few servers get texts
+
+        policy = self.dial_policy or DialPolicy()
+        return request._replace(refusal=policy.find_caller_refusal(request.effect.payload["to"]))
 
     def _find_matching_rule(self, turn: Turn, unambiguous_words: frozenset[str]) -> CompiledMessageRule | None:
         keyword = turn.values["message"]["keyword"]

@@ -71,7 +71,8 @@ def compile_message_rules(nodes: FlowNodes) -> MessageRules:
         flow.coverage_recorder.record_decision((MESSAGES_NODE, -1, "rule", True), "no rule", ("messages",), key=True)
     forwards = build_number_claims(reader.forward_numbers, flow.report)
     needs_worker = reader.compiler.texts.expression_compiler.needs_worker
-    return MessageRules(flow.name, tuple(rules), forwards, needs_worker, no_match_origin)
+    policy = flow.dial_policy if flow.flow_file.dial_policy else None
+    return MessageRules(flow.name, tuple(rules), forwards, needs_worker, no_match_origin, policy)
 
 
 class _MessageRulesReader:

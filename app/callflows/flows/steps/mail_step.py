@@ -10,7 +10,7 @@ from callflows.flows.entry_points import ENDED_NODE
 from callflows.flows.source.source_values import NonEmptyTextList
 from callflows.flows.steps.event_notice import compile_notice_text, make_event_builder
 from callflows.flows.steps.step_base import FlowStep, mapping_of
-from callflows.flows.steps.step_effects import compile_effect
+from callflows.flows.steps.step_effects import REFUSAL_KEY, compile_effect
 from callflows.flows.steps.step_summary import quote_text, summarize_list
 from callflows.telephony.notices import compose_notice, list_recording_urls
 from callflows.text import MAIL_ADDRESS_PATTERN
@@ -112,7 +112,7 @@ def _make_mail_builder(
             "subject": " ".join(render_subject(turn).split()) or composed.subject,
             "text": composed.text,
             "attach": list_recording_urls(event) if attaches else [],
-            "": "" if to else "there is no address to write to",
+            REFUSAL_KEY: "" if to else "there is no address to write to",
             **({"body": event, "intro": intro, "attaches": attaches} if event["type"] == "voicemail" else {}),
         }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pydantic
 
 from callflows.flows.steps.step_base import FlowStep, mapping_of
-from callflows.flows.steps.step_effects import compile_effect
+from callflows.flows.steps.step_effects import REFUSAL_KEY, compile_effect
 from callflows.flows.steps.step_summary import summarize_value
 from callflows.telephony.phone_numbers import parse_e164
 
@@ -54,6 +54,6 @@ class OptOutStep(FlowStep):
         def build_payload(turn: Turn) -> dict[str, Any]:
             number = parse_e164(text.render_plain(turn) if text is not None else turn.caller.number)
             refused = "" if number else "there is no number"
-            return {"number": number, "from": str(turn.number), "at": turn.timestamp, "": refused}
+            return {"number": number, "from": str(turn.number), "at": turn.timestamp, REFUSAL_KEY: refused}
 
         compile_effect(context, path, "opt-out", build_payload, self.number or "the caller")

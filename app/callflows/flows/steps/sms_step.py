@@ -11,13 +11,13 @@ from callflows.flows.country_code_check import suggest_written_number
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE, TextByLanguage, is_language_mapping
 from callflows.flows.steps.language_choice import find_known_variants, is_neutral_text
 from callflows.flows.steps.step_base import FlowStep, mapping_of
-from callflows.flows.steps.step_effects import compile_effect
+from callflows.flows.steps.step_effects import DOUBT_KEY, REFUSAL_KEY, compile_effect
 from callflows.flows.steps.step_summary import quote_text, summarize_value
-from callflows.telephony.phone_numbers import parse_e164
+from callflows.telephony.phone_numbers import mask_number, parse_e164
 from callflows.text import MAX_SMS_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from callflows.flows.compiler.fragments import RenderFunction
     from callflows.flows.compiler.step_context import StepContext
@@ -45,6 +45,36 @@ def _choose_text(texts: Mapping[str, RenderFunction], default: RenderFunction) -
     return lambda turn: texts.get(str(turn.values[CALL_LANGUAGE]), default)(turn)
 
 
+def is_own_number(number: str, turn: Turn) -> bool:
+    """Return True if a flow of this server answers a number in E.164."""
+    return number == turn.number or turn.owns_number(number)
+
+
+def _make_sender_finder(sender: RenderFunction | None, *, is_computed: bool) -> Callable[[Turn], tuple[str, str]]:
+    """Return a function for the number that a text comes from, and for a doubt about it.
+
+    A computed number must be one of ours, or the value of a variable, which the author wrote: whoever chooses a sender
+    writes in somebody's name. Instead of any other number the called number is the sender.
+    """
+
+    def find_sender(turn: Turn) -> tuple[str, str]:
+        called = str(turn.number)
+        written = sender(turn) if sender else called
+        if not is_computed:
+            return written, ""
+        number = parse_e164(written)
+        if number and (is_own_number(number, turn) or number in map(parse_e164, _list_texts(turn.variables))):
+            return number, ""
+        return called, "the computed sender is no number of ours: the number called is the sender"
+
+    return find_sender
+
+
+def _list_texts(variables: Mapping[str, Any]) -> Iterator[str]:
+    for value in variables.values():
+        yield from (str(part) for part in (value if isinstance(value, list) else [value]))
+
+
 class SmsStep(FlowStep):
     """Send a text message, once the answer is on its way."""
 
@@ -65,7 +95,9 @@ class SmsStep(FlowStep):
     text: TextByLanguage = pydantic.Field(description="The text of the message, or one for each language.")
     to: str = pydantic.Field("", description="The number to write to. The caller if it is missing.")
     from_: Annotated[str, pydantic.Field(alias="from")] = pydantic.Field(
-        "", description="The number to send from. The number that was called if it is missing."
+        "",
+        description="The number to send from. The number that was called if it is missing. "
+        "A computed one must be a number of these flows or the value of a variable; else the number that was called sends.",
     )
 
     @classmethod
@@ -90,6 +122,7 @@ class SmsStep(FlowStep):
             return
         policy = context.flow.dial_policy
         computed = "{{" in self.to or "{%" in self.to
+        find_sender = _make_sender_finder(sender, is_computed="{{" in self.from_ or "{%" in self.from_)
         if computed:
             context.flow.record_computed_target((*path, "to"))
         elif parse_e164(self.to):
@@ -101,12 +134,16 @@ class SmsStep(FlowStep):
             # What is judged is the number that is written to, not the text that it was read from.
             judge = policy.find_refusal if computed else (lambda _target: "") if to else policy.find_caller_refusal
             refused = judge(target) if target else "there is no number to write to"
+            if computed and not refused and is_own_number(target, turn):
+                refused = f"{mask_number(target)} is a number of ours: texts would go in circles"
             message = truncate_sms_text(render_text(turn))
+            from_number, doubt = find_sender(turn)
             return {
                 "to": target,
-                "from": sender(turn) if sender else str(turn.number),
+                "from": from_number,
                 "text": message,
-                "": refused or ("" if message.strip() else "the text is empty"),
+                REFUSAL_KEY: refused or ("" if message.strip() else "the text is empty"),
+                DOUBT_KEY: doubt,
             }
 
         refused = compile_effect(context, path, "sms", build_payload, str(next(iter(self._texts.values()))))

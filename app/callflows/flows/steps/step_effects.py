@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
+REFUSAL_KEY: Final = ""
+"""Key in a payload of the reason to refuse the effect; the key is not sent."""
+DOUBT_KEY: Final = "doubt"
+"""Key in a payload of what was changed, for the trail; the key is not sent."""
 EFFECT_KEY_WINDOW_SECONDS: Final = 60
 """Calls without an ID from Opentact count as one call if the numbers are equal and the calls begin within these seconds.
 
@@ -51,7 +55,7 @@ def compile_effect(
 
     def cause_effect(turn: Turn) -> None:
         payload = build_payload(turn)
-        refused = payload.pop("", "")
+        refused, doubt = payload.pop(REFUSAL_KEY, ""), payload.pop(DOUBT_KEY, "")
         turn.step_results[cause_effect] = bool(refused)
         once = payload["to"] if kind == "sms" else turn.request_fields.get("ticket", "").rpartition(".")[2]
         if not refused:
@@ -59,10 +63,9 @@ def compile_effect(
                 f"{call}/{once}/{flow}/{node}/{step}{key_suffix}" if call else "" for call in call_keys_of_turn(turn)
             )
             turn.effects.append(Effect(kind, now, payload, before))
-        to = {"to": mask_number(payload["to"])} if kind == "sms" else {}
-        turn.trail.append(
-            (origin, "refused" if refused else "caused", turn.values, {**to, "refused": refused} if refused else to)
-        )
+        detail = {"to": mask_number(payload["to"])} if kind == "sms" else {}
+        detail |= {key: words for key, words in (("refused", refused), ("doubt", doubt)) if words}
+        turn.trail.append((origin, "refused" if refused else "caused", turn.values, detail))
 
     context.document.add_action(cause_effect, path, f"{kind} is an effect")
     return lambda turn: turn.step_results[cause_effect]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 
@@ -192,7 +192,7 @@ class _CallPages:
             await ask_journal(self._journal.add_note(CALL_KIND, call, change, fields.get("text", "")))
         except JournalRejectionError as error:
             raise HTTPException(400, f"The note was not stored: {error}.") from None
-        return self._console.redirect(f"/calls/{call}#notes")
+        return self._console.redirect(f"/calls/{quote(call)}", "last-note")
 
 
 def _describe_count(count: int) -> str:

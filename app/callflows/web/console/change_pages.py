@@ -128,8 +128,10 @@ class _ChangePages:
             return self._console.redirect(page)
         if (await self._workshop.check_draft(flow, text)).errors:
             return self._console.redirect(page)
-        if what in ("ring", "live"):
-            return self._console.redirect(f"/flows/{flow}/ring" if what == "ring" else f"{page}/live")
+        if what == "ring":
+            return self._console.redirect(f"/flows/{flow}/ring", "call")
+        if what == "live":
+            return self._console.redirect(f"{page}/live", "question")
         await self._try_draft(kept, current.text, what)
         return self._console.redirect(page)
 
@@ -140,7 +142,7 @@ class _ChangePages:
         if refusal:
             words = f"Kept at {clock}, but for a value: {refusal}."
         elif kept.digest == current.digest:
-            words = "The file as it is."
+            words = "Unchanged: this is the live text."
         return JSONResponse({"words": words})
 
     async def _try_draft(self, kept: KeptDraft, current_text: str, what: str) -> None:
@@ -242,7 +244,7 @@ class _ChangePages:
             report = {"kind": "refusal", "text": str(error)}
         except ValueError:  # the call is not over: the page says how it goes on
             query = {name: value for name, value in fields.items() if value and name != "flow"}
-            return self._console.redirect(f"/flows/{flow}/ring?{urlencode({**query, 'acts': acts})}")
+            return self._console.redirect(f"/flows/{flow}/ring?{urlencode({**query, 'acts': acts})}", "end")
         await self._drafts.keep(flow, session.user, text, opened.digest, report)
         return self._console.redirect(f"/flows/{flow}/edit")
 

@@ -44,7 +44,7 @@ def create_console_app(sources: ConsoleSources, access: ConsoleAccess, workshop:
     """Create the console. Its paths begin with ``/console``."""
     console = Console(sources, access)
     _add_sign_in(console)
-    add_now_pages(console)
+    add_now_pages(console, workshop)
     add_call_pages(console)
     add_inbox_pages(console)
     add_flow_pages(console)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
@@ -53,6 +54,8 @@ CONSOLE_MENU: Final = (
 _COUNT_LIFE_SECONDS: Final = 10.0
 _COUNT_SHOWN_SECONDS: Final = 60.0
 _MAX_COUNTED: Final = 100
+COUNT_WAIT_SECONDS: Final = 0.2
+"""Seconds that a page waits for the first counts of many calls; without them, the page shows them a moment later."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,10 +131,13 @@ class Console:
         """Render a part of a page that is the same for everybody."""
         return self._renderer.render_part(template, values)
 
-    def redirect(self, path: str) -> Response:
-        """Lead to another page after a change."""
+    def redirect(self, path: str, part: str = "result") -> Response:
+        """Lead to another page after a change, there to the part that says what was done.
+
+        The browser moves the focus to that part, also without JavaScript, so that a screen reader reads it.
+        """
         self.forget_counts()
-        return RedirectResponse(CONSOLE_PATH + path, 303)
+        return RedirectResponse(f"{CONSOLE_PATH}{path}#{quote(part)}", 303)
 
     def render_sign_in(self, next_path: str, refusal: str = "", status: int = 200) -> Response:
         values = {

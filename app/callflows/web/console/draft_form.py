@@ -14,6 +14,7 @@ from callflows.text import has_crlf_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from callflows.errors import Problem
     from callflows.flows.authoring.value_edits import EditableValue
@@ -33,6 +34,10 @@ _WINDOWS_FIELD: Final = "windows "
 _KEY_FIELD: Final = "key "
 """Beginning of the name of a field for a new key of a menu; ``leads`` has the node to which the key leads."""
 _LEADS_FIELD: Final = "leads "
+_RENAME_FIELD: Final = "rename "
+"""Beginning of the name of a field for another key of a menu in the place of one that is there."""
+_SPARE_KEY: Final = "spare"
+"""Name of a key for a moment, while two keys change their places."""
 _KEYPAD_KEYS: Final = frozenset("0123456789*#")
 _REMOVE_FIELD: Final = "remove "
 """Beginning of the name of a box that takes out an item."""
@@ -95,9 +100,15 @@ def _build_menu_row(keys: Sequence[EditableValue], nodes: Sequence[str]) -> dict
         "nodes": nodes,
         "key_field": _KEY_FIELD + json.dumps(path),
         "leads_field": _LEADS_FIELD + json.dumps(path),
-        "items": [{**_build_row(key)["items"][0], "key": key.path[-1]} for key in keys],
+        "items": [_build_key_item(key) for key in keys],
     }
     return row
+
+
+def _build_key_item(key: EditableValue) -> dict[str, Any]:
+    field = _RENAME_FIELD + json.dumps(key.path)
+    names = {"key": key.path[-1], "key_field": field, "shown_key_field": _SHOWN_FIELD + field}
+    return {**_build_row(key)["items"][0], **names}
 
 
 def _build_row(value: EditableValue) -> dict[str, Any]:
@@ -148,11 +159,17 @@ def apply_form_values(text: str, fields: Mapping[str, str]) -> str:
     """Return a draft with the values that were changed, added and taken out in the form. Raises ValueEditError."""
     values = {value.path: value for value in list_editable_values(text)}
     known = {path: item for value in values.values() for path, item in _list_items(value)}
+    removals = [*_find_removals(fields, known, values)]
+    renames = _find_renames(fields, known, removals)
+    wanted = {(*path[:-1], new) for path, new in renames.items()}
     edits = [
         *_find_changes(fields, known),
+        # A key whose name another one gets goes first; all others go last, so that no list is empty meanwhile.
+        *(edit for edit in removals if edit.path in wanted),
+        *_order_renames(renames, known.keys() - {edit.path for edit in removals if edit.path in wanted}),
         *_find_additions(fields),
-        *_find_new_keys(fields, known),
-        *_find_removals(fields, known, values),
+        *_find_new_keys(fields, (known.keys() - renames.keys()) | wanted),
+        *(edit for edit in removals if edit.path not in wanted),
     ]
     return edit_values(text, edits) if edits else text
 
@@ -186,13 +203,53 @@ def _find_additions(fields: Mapping[str, str]) -> Iterator[ValueEdit]:
             yield ValueEdit("add", (*path, date), windows)
 
 
-def _find_new_keys(fields: Mapping[str, str], known: Mapping[ValuePath, str]) -> Iterator[ValueEdit]:
+def _find_renames(
+    fields: Mapping[str, str], known: Mapping[ValuePath, str], removals: Sequence[ValueEdit]
+) -> dict[ValuePath, str]:
+    """Return the keys of menus that were renamed, by path, each with its new name. Raises ValueEditError."""
+    removed = {edit.path for edit in removals}
+    renames: dict[ValuePath, str] = {}
+    for name, path in _find_fields(fields, _RENAME_FIELD):
+        key = fields[name].strip()
+        is_changed = key != fields.get(_SHOWN_FIELD + name, "") and path in known and key != path[-1]
+        if is_changed and path not in removed:
+            _require_phone_key(key)
+            renames[path] = key
+    stay = known.keys() - removed - renames.keys()
+    for path, key in renames.items():
+        new = (*path[:-1], key)
+        if new in stay or sum((*other[:-1], name) == new for other, name in renames.items()) > 1:
+            raise ValueEditError(f"key {key} would be there twice: give each key of a menu once")
+    return renames
+
+
+def _order_renames(renames: Mapping[ValuePath, str], taken: AbstractSet[ValuePath]) -> Iterator[ValueEdit]:
+    """Yield the renames in an order in which no key meets another of its name; keys that swap go by a third name."""
+    waiting, taken = dict(renames), {*taken}
+    while waiting:
+        path = next((path for path, key in waiting.items() if (*path[:-1], key) not in taken), None)
+        if path is None:
+            path = next(iter(waiting))
+            key = _SPARE_KEY
+            waiting[(*path[:-1], key)] = waiting.pop(path)
+        else:
+            key = waiting.pop(path)
+        yield ValueEdit("rename", path, key)
+        taken = taken - {path} | {(*path[:-1], key)}
+
+
+def _require_phone_key(key: str) -> None:
+    if key not in _KEYPAD_KEYS:
+        raise ValueEditError(f"{key!r} is no key of a phone: 0 to 9, * or #")
+
+
+def _find_new_keys(fields: Mapping[str, str], known: AbstractSet[ValuePath]) -> Iterator[ValueEdit]:
     for name, path in _find_fields(fields, _KEY_FIELD):
         key, node = fields[name].strip(), fields.get(_LEADS_FIELD + json.dumps(path), "").strip()
         if bool(key) != bool(node):
             raise ValueEditError("a new key needs both: the key, and where it leads")
-        if key and key not in _KEYPAD_KEYS:
-            raise ValueEditError(f"{key!r} is no key of a phone: 0 to 9, * or #")
+        if key:
+            _require_phone_key(key)
         if key and (*path, key) in known:
             raise ValueEditError(f"key {key} leads somewhere already: change where, instead of adding the key again")
         if key:

@@ -140,6 +140,7 @@ class _InboxPages:
             rows=rows[::-1],
             refusal=refusal,
             text=text,
+            is_sent="sent" in request.query_params,
             has_stopped=await ask_journal(self._journal.is_opted_out(ours, other)),
             can_send=self._console.sources.send_effect is not None,
             max_characters=MAX_SMS_CHARACTERS,
@@ -159,7 +160,7 @@ class _InboxPages:
         change = self._console.access.build_person_change(request, session.user)
         await self._console.access.record_change(change, "text", f"text {ours} {other}", "", text)
         send(Effect("sms", f"console/{uuid.uuid4().hex}", {"from": ours, "to": other, "text": text}))
-        return self._console.redirect(f"/texts/{quote(ours)}/{quote(other)}#end")
+        return self._console.redirect(f"/texts/{quote(ours)}/{quote(other)}?sent")
 
     async def _explain_refused_reply(self, ours: str, other: str, text: str) -> str:
         """Return the reason why a text may not be sent; empty if it may."""
@@ -196,7 +197,7 @@ class _InboxPages:
                 raise HTTPException(400, f"The note was not stored: {error}.") from None
         page = choose_next_path(fields.get("next")).removeprefix("/console")
         if action == _NOTE:
-            return self._console.redirect(f"{page}#{kind}-{id_}")
+            return self._console.redirect(page, f"note-{id_}")
         await ask_journal(self._journal.set_handled(kind, id_, change, handled=action == "handled"))
         told = urlencode({"changed": f"{kind} {id_}", **({"noted": "yes"} if text else {})})
         return self._console.redirect(f"{page}{'&' if '?' in page else '?'}{told}")

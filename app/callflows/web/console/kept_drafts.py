@@ -86,12 +86,29 @@ class KeptDrafts:
     async def discard(self, flow: str, user: ConsoleUser) -> None:
         await ask_journal(self._journal.erase_draft(flow, name_author(user)))
 
+    async def keep_scenario(self, flow: str, user: ConsoleUser, scenario: str, report: Mapping[str, Any]) -> None:
+        """Keep a scenario that a person has not added to a flow yet, with what its trial has found."""
+        await self.keep(_name_scenario(flow), user, scenario, hash_flow_text(scenario), report)
+
+    async def load_scenario(self, flow: str, user: ConsoleUser) -> tuple[str, Mapping[str, Any]] | None:
+        """Return the scenario of ``keep_scenario`` with its report; None if there is none."""
+        kept = await ask_journal(self._journal.load_draft(_name_scenario(flow), name_author(user)))
+        return (kept.source, json.loads(kept.report)) if kept is not None else None
+
+    async def discard_scenario(self, flow: str, user: ConsoleUser) -> None:
+        await self.discard(_name_scenario(flow), user)
+
     async def list_drafts(self) -> dict[str, list[dict[str, Any]]]:
         """Return the drafts of all people by flow, each with ``who`` and ``at``."""
         drafts: dict[str, list[dict[str, Any]]] = {}
         for draft in await ask_journal(self._journal.list_drafts()):
             drafts.setdefault(draft.flow, []).append({"who": draft.who, "at": format_moment(draft.at)})
         return drafts
+
+
+def _name_scenario(flow: str) -> str:
+    """Return the name under which a scenario stands among the drafts: with a space, which no name of a flow has."""
+    return f"{flow} test"
 
 
 def name_author(user: ConsoleUser) -> str:

@@ -51,7 +51,10 @@ class LiveHub:
         queue: asyncio.Queue[str] = asyncio.Queue(1)
         self._queues.add(queue)
         if self._last:
-            queue.put_nowait(self._last)  # the page may be older, or the connection was away for a while
+            # The page may be newer than the last look, after an action of its person, or older.
+            await self._look()
+            if queue.empty():
+                queue.put_nowait(self._last)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look_while_watched())
         checked = time.monotonic()
@@ -74,19 +77,23 @@ class LiveHub:
     async def _look_while_watched(self) -> None:
         while self._queues:
             began = time.monotonic()
-            try:
-                part = await self._render()
-            except Exception as error:  # noqa: BLE001 - watchers wait until the database is back
-                _LOG.warning("the live part of the console was not made", error=type(error).__name__)
-                part = self._last
-            if part != self._last:
-                self._last = part
-                for queue in self._queues:
-                    with contextlib.suppress(asyncio.QueueEmpty):
-                        queue.get_nowait()
-                    queue.put_nowait(part)
+            await self._look()
             await asyncio.sleep(max(_LOOK_INTERVAL_SECONDS, 3 * (time.monotonic() - began)))
         self._last = ""
+
+    async def _look(self) -> None:
+        """Render the part, and send it to all watchers if it has changed."""
+        try:
+            part = await self._render()
+        except Exception as error:  # noqa: BLE001 - watchers wait until the database is back
+            _LOG.warning("the live part of the console was not made", error=type(error).__name__)
+            return
+        if part != self._last:
+            self._last = part
+            for queue in self._queues:
+                with contextlib.suppress(asyncio.QueueEmpty):
+                    queue.get_nowait()
+                queue.put_nowait(part)
 
 
 def _format_event(name: str, data: str) -> str:

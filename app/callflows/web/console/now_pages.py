@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
 
-from callflows.flows.hours.overrides import HoursOverride, add_override, cancel_all_overrides, choose_override_folder
+from callflows.flows.hours.overrides import HoursOverride
 from callflows.flows.hours.wall_clock import parse_override_end
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
+from callflows.web.console.console_frame import COUNT_WAIT_SECONDS
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
 from callflows.web.console.live_hub import LiveHub
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from callflows.flows.flow import Flow
     from callflows.web.console.console_frame import Console
     from callflows.web.console.console_sessions import ConsoleSession
+    from callflows.web.flow_workshop import FlowWorkshop
 
 
 _MAX_SHOWN_GOING: Final = 30
@@ -34,15 +36,14 @@ _MAX_SHOWN_LATELY: Final = 8
 _COUNTS_LIFE_SECONDS: Final = 5.0
 _COUNTS_SHOWN_SECONDS: Final = 600.0
 """The page changes by itself as soon as there are new counts."""
-_TAKES_EFFECT_SECONDS: Final = 3.0
 _STATES: Final = {"open": True, "closed": False}
 UNTIL_CHOICES: Final = {"1h": "for an hour", "4h": "for four hours", "18:00": "until 18:00", "": "until …"}
 """Ends of an override to choose from, each with its words."""
 
 
-def add_now_pages(console: Console) -> None:
+def add_now_pages(console: Console, workshop: FlowWorkshop) -> None:
     """Add the first page, its live part, and the pages on which the line is opened or closed."""
-    pages = _NowPages(console)
+    pages = _NowPages(console, workshop)
     console.add_page("/", pages.show_now)
     console.add_page("/live", pages.stream_live_part)
     console.add_page("/hours/{flow}/{hours}", pages.show_switch, "operate")
@@ -50,8 +51,9 @@ def add_now_pages(console: Console) -> None:
 
 
 class _NowPages:
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, workshop: FlowWorkshop) -> None:
         self._console = console
+        self._workshop = workshop
         self._journal = console.sources.journal
         self._hub = LiveHub("now", self._render_live_part)
         self._counts = CountsCache["list[tuple[str, int, int]]"](_COUNTS_LIFE_SECONDS, _COUNTS_SHOWN_SECONDS)
@@ -84,8 +86,8 @@ class _NowPages:
             "hours": await asyncio.to_thread(self._list_hours),
             "going": [{**self._build_row(call, outlines), "path": paths.get(call["id"], [])} for call in going],
             "lately": [self._build_row(call, outlines) for call in over],
-            "totals": _sum_by_ending(counts),
-            "bars": _build_bars(counts),
+            "totals": _sum_by_ending(counts) if counts is not None else None,
+            "bars": _build_bars(counts or []),
             "stale": loaded.stale_flows,
             "broken": loaded.broken_flows,
             "status": self._console.sources.get_status(),
@@ -97,9 +99,12 @@ class _NowPages:
     def _build_row(call: dict[str, Any], outlines: Any) -> dict[str, Any]:  # noqa: ANN401 - FlowOutlines
         return {**build_named_row(call, outlines), "name": call["name"] or ""}
 
-    async def _count_today(self) -> list[tuple[str, int, int]]:
+    async def _count_today(self) -> list[tuple[str, int, int]] | None:
+        """Count the calls of today; None if that takes longer: the page changes by itself as soon as they are counted."""
         midnight = self._console.find_midnight().timestamp()
-        return await self._counts.get(str(midnight), lambda: ask_journal(self._journal.count_endings(midnight)))
+        return await self._counts.get_within(
+            str(midnight), lambda: ask_journal(self._journal.count_endings(midnight)), COUNT_WAIT_SECONDS
+        )
 
     def _list_hours(self) -> list[HoursPreview]:
         now = datetime.now(UTC)
@@ -154,39 +159,22 @@ class _NowPages:
         flow, hours = self._find_flow(request)
         now = datetime.now(UTC)
         state = fields.get("state", "")
-        sources = self._console.sources
-        before = await asyncio.to_thread(preview_hours, flow, hours, now)
+        override = None
         try:
-            if state == "normal":
-                folders = (sources.flows_folder, sources.data_folder)
-                taken = await asyncio.to_thread(cancel_all_overrides, folders, flow.name, hours, now)
-                values = f"{taken} override(s)", "normal"
-            elif state in _STATES:
+            if state in _STATES:
                 ends = parse_override_end(fields.get("until", ""), now, flow.zone)
                 override = HoursOverride(flow.name, hours, _STATES[state], None, ends)
-                folder = choose_override_folder(sources.flows_folder, sources.data_folder)
-                await asyncio.to_thread(add_override, folder, override, now)
-                values = "", f"{state} until {ends.isoformat(' ', 'minutes')}"
-            else:
+            elif state != "normal":
                 raise HTTPException(400, "state: use open, closed or normal")
-        except (ValueError, OSError) as error:
+            removed_count = await self._workshop.override_hours(flow.name, hours, override, now)
+        except ValueError as error:
             raise HTTPException(400, f"The hours were not changed: {error}") from None
+        values = f"{removed_count} override(s)", "normal"
+        if override is not None:
+            values = "", f"{state} until {override.until.isoformat(' ', 'minutes')}"
         change = self._console.access.build_person_change(request, session.user)
         await self._console.access.record_change(change, "override", f"{flow.name} {hours}", *values)
-        await self._await_effect(flow.name, hours, before)
-        return self._console.redirect("/")
-
-    async def _await_effect(self, name: str, hours: str, before: HoursPreview) -> None:
-        """Wait a moment until the server has read the file, so that the next page shows how it is."""
-        end = time.monotonic() + _TAKES_EFFECT_SECONDS
-        while time.monotonic() < end:
-            flow = self._console.sources.get_loaded_flows().book.flows.get(name)
-            if flow is None:
-                return
-            preview = await asyncio.to_thread(preview_hours, flow, hours, datetime.now(UTC))
-            if preview.override != before.override:
-                return
-            await asyncio.sleep(0.05)
+        return self._console.redirect("/", f"hours-{flow.name}-{hours}")
 
 
 def _sum_by_ending(counts: list[tuple[str, int, int]]) -> list[tuple[str, str, int]]:

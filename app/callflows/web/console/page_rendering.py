@@ -15,6 +15,7 @@ from callflows.flows.authoring.svg_drawing import PICTURE_RULES
 from callflows.flows.source.time_zones import convert_to_local_time
 from callflows.journal.ending_reasons import describe_hangup_cause
 from callflows.telephony.phone_numbers import format_international
+from callflows.text import format_date
 from callflows.web.console.vendored_scripts import VENDORED_SCRIPTS
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class PageRenderer:
             "phone": format_caller,
             "duration": format_clock_duration,
             "local": format_clock,
+            "date": format_date,
             "day": format_day,
             "hangup_cause": describe_hangup_cause,
             "group_by_day": group_by_day,
@@ -109,7 +111,7 @@ def format_clock_duration(seconds: float | None) -> str:
 
 def format_clock(moment: str | None, zone_name: str, pattern: str = "%H:%M:%S") -> str:
     """Return a moment of the log on the clock of a zone; empty if there is none."""
-    return convert_to_local_time(moment, zone_name)[0].strftime(pattern) if moment else ""
+    return format_date(convert_to_local_time(moment, zone_name)[0], pattern) if moment else ""
 
 
 def format_day(moment: str | None, zone_name: str) -> str:
@@ -121,7 +123,7 @@ def format_day(moment: str | None, zone_name: str) -> str:
     days = (now.date() - local.date()).days
     if days in (0, 1):
         return ("Today", "Yesterday")[days]
-    return local.strftime("%a %-d %b" if local.year == now.year else "%a %-d %b %Y")
+    return format_date(local, "%a {day} %b" if local.year == now.year else "%a {day} %b %Y")
 
 
 def group_by_day(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 
@@ -14,13 +14,14 @@ from callflows.flows.hours.wall_clock import parse_call_moment
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal
 from callflows.rehearsal.scenario_recorder import record_scenario
 from callflows.rehearsal.stepwise_phone import HANG_UP, KEYS, SILENCE, StepwiseCall, read_decisions, run_until_decision
-from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_heard_step, format_elapsed
+from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_step, format_elapsed
 from callflows.telephony.phone_numbers import parse_caller_number
+from callflows.text import format_date
 from callflows.web.console.flow_picture import count_ways, draw_flow, light_picture
 from callflows.web.console.scenario_pages import render_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -146,10 +147,11 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
     steps = [
         {
             "verb": step["verb"],
-            "words": describe_heard_step(step),
+            "words": describe_step(step),
             "at": format_elapsed(step["at"]),
             "is_effect": step["verb"] in _EFFECT_VERBS,
             "is_key": step["verb"] == "Gather" and bool(step.get("digits")),
+            "is_decision": "digits" in step or (step["verb"] == "Dial" and "result" in step),
             "node": step.get("node", ""),
         }
         for step in call.steps
@@ -178,10 +180,18 @@ async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
         "path": path,
         "picture": picture,
         "links": {key: f"{link(rung.acts + key)}#end" for key in (*KEYS, SILENCE, HANG_UP, "a", "b", "n")},
-        "back": link(rung.acts[:-1]) if rung.acts else "",
-        "again": f"/console/phone?{urlencode(query)}",
+        "back": f"{link(rung.acts[:-1])}#end" if rung.acts else "",
+        "again": f"/console/phone?{urlencode(query)}#end",
+        "page": f"/console/flows/{quote(flow.name)}/ring",
+        "news": _list_news(steps),
         "test": link(rung.acts, "phone/test"),
     }
+
+
+def _list_news(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the words of the steps since the last decision, which a screen reader reads."""
+    last = max((number for number, step in enumerate(steps) if step["is_decision"]), default=0)
+    return [step["words"] for step in steps[last:]]
 
 
 def _read_moment(text: str, flow: Flow) -> datetime | None:
@@ -198,4 +208,5 @@ def _describe_moment(at: datetime | None, flow: Flow) -> str:
     """Return the moment of a call on the clock of its flow, as ``Saturday 5 December 2026, 11:00, New York``."""
     zone = flow.zone.key.rpartition("/")[2].replace("_", " ") if flow.zone is not None else "UTC"
     shown = (at or datetime.now(UTC)).astimezone(flow.zone or UTC)
-    return f"{shown:%A %-d %B %Y, %H:%M}, {zone}{'' if at is not None else ' (now)'}"
+    words = format_date(shown, "%A {day} %B %Y, %H:%M")
+    return f"{words}, {zone}{'' if at is not None else ' (now)'}"

@@ -11,7 +11,7 @@ function pickNode(name) {
 
 function prepare(root) {
   for (const box of root.querySelectorAll("[data-scroll-to-lit]")) {
-    const lit = box.querySelector(".lit[data-node]");
+    const lit = [...box.querySelectorAll(".lit[data-node]")].find((one) => one.getClientRects().length);
     if (lit && box.scrollWidth > box.clientWidth) {
       const place = lit.getBoundingClientRect(), frame = box.getBoundingClientRect();
       box.scrollLeft += place.left + place.width / 2 - frame.left - frame.width / 2;
@@ -29,8 +29,47 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// The focus after an action: at the part of the page that the address names, which tells the result, or at the same control.
+const FOCUS_SECONDS = 10;
+const listControls = () => [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary)")];
+const describeControl = (one) => [one.localName, one.name, one.localName === "button" ? one.value : "", one.textContent.trim()].join("|");
+function rememberControl(control) {
+  if (!control || !control.closest("main")) return;
+  const words = describeControl(control), place = listControls().filter((one) => describeControl(one) === words).indexOf(control);
+  sessionStorage.setItem("control", JSON.stringify({ at: Date.now(), page: location.pathname, words, place }));
+}
+function placeFocus() {
+  const kept = JSON.parse(sessionStorage.getItem("control") || "null");
+  sessionStorage.removeItem("control");
+  const part = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (part) {
+    if (part.tabIndex < 0) part.tabIndex = -1;
+    part.focus({ preventScroll: true });
+  } else if (kept && kept.page === location.pathname && Date.now() - kept.at < FOCUS_SECONDS * 1000) {
+    const alike = listControls().filter((one) => describeControl(one) === kept.words);
+    if (alike.length) alike[Math.min(kept.place, alike.length - 1)].focus();
+  }
+}
+document.addEventListener("submit", (event) => {
+  const active = document.activeElement;
+  rememberControl(event.target.contains(active) && active.localName === "input" ? active : event.submitter);
+});
+document.addEventListener("click", (event) => rememberControl(event.target.closest("main a[href]")));
+
+// The result of a trial that the page has waited for: told to screen readers, and the focus is not lost with the old part.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  event.target.dataset.hadFocus = event.target.contains(document.activeElement) ? "yes" : "";
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const part = document.getElementById("impact"), words = part && part.querySelector("[tabindex='-1']");
+  if (!words) return;
+  document.getElementById("announcement").textContent = words.textContent;
+  if (event.target.dataset.hadFocus) words.focus();
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   prepare(document);
+  placeFocus();
   const nav = document.querySelector(".top nav"), here = nav && nav.querySelector("[aria-current]");
   if (here) nav.scrollLeft = here.offsetLeft + here.offsetWidth - nav.clientWidth / 2 - nav.offsetLeft;
 });
@@ -70,6 +109,7 @@ document.addEventListener("keydown", (event) => {
 const draft = document.querySelector("form[data-keeps]");
 if (draft) {
   const state = document.getElementById("draft-state");
+  const tell = (words) => { if (state.textContent !== words) state.textContent = words; };  // once for screen readers
   let timer = 0, isChanged = false, changes = 0;
   const listFields = () => {
     const fields = new URLSearchParams(new FormData(draft));
@@ -81,22 +121,22 @@ if (draft) {
     try {
       const reply = await fetch(draft.action, { method: "POST", body: listFields() });
       if (reply.status === 401) {
-        state.textContent = "Not kept: your session has ended. Sign in in another tab, and type on here.";
+        tell("Not kept: your session has ended. Sign in in another tab, and type on here.");
         return;
       }
       if (!reply.ok) throw new Error(reply.statusText);
       const words = (await reply.json()).words;
       if (kept !== changes) return;
       isChanged = false;
-      state.textContent = words;
+      tell(words);
     } catch {
-      if (kept === changes) state.textContent = "Changed, and not kept: press Check.";
+      if (kept === changes) tell("Changed, and not kept: press Check.");
     }
   };
   draft.addEventListener("input", () => {
     isChanged = true;
     changes += 1;
-    state.textContent = "Changed, and not kept yet.";
+    tell("Changed, and not kept yet.");
     clearTimeout(timer);
     timer = setTimeout(keep, 1500);
   });
