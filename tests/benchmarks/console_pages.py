@@ -22,15 +22,19 @@ sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("", "console"
 from console_world import CHROMIUM_OPTIONS, ConsoleWorld, open_world  # noqa: E402 - as above
 from temporary_databases import create_database  # noqa: E402 - as above
 
+from callflows.journal.journal_tables import EVENTS_TABLE, TURNS_TABLE  # noqa: E402 - as above
 from callflows.web.console.console_sessions import SESSION_COOKIE  # noqa: E402 - as above
 
 PAGES = (
     "/", "/calls", "/calls?q=555", "/calls?q=nobody", "/calls?outcome=voicemail&period=30d", "/calls?node=sales",
+    "/calls?node=closed", "/calls?q=nobody&node=sales", "/calls?flow=front-desk&outcome=refused",
     "/calls/CALL", "/flows", "/flows/front-desk", "/inbox", "/inbox?box=texts", "/inbox?box=missed", "/numbers", "/health",
     "/phone?flow=front-desk&acts=1", "/flows/front-desk/edit",
 )  # fmt: skip
 WEEK_SECONDS = 7 * 86_400
 REPETITIONS = 15
+INBOX_CALLS = 200
+"""Number of the newest calls with a recording that have turns and events, too: those of a call that was made."""
 PAINTS = 5
 NUMBERS = "WITH RECURSIVE numbers(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < :count)"
 STARTED = ":newest - i * :step"
@@ -97,13 +101,23 @@ def fill_database(url: str, count: int) -> None:
             sql = f"INSERT INTO {table} ({names}) {NUMBERS} SELECT {values} FROM {source}"  # noqa: S608 - of this file
             used = {name: value for name, value in given.items() if f":{name}" in sql}
             database.execute(sqlalchemy.text(sql), used)
+        for table, key in ((TURNS_TABLE, "id"), (EVENTS_TABLE, "key")):
+            copied = {key: f"'many-' || i || '/' || {key}", "call": "'many-' || i"}
+            names = ", ".join(column.name for column in table.c)
+            values = ", ".join(copied.get(column.name, f"{table.name}.{column.name}") for column in table.c)
+            sample = "SELECT call FROM recordings WHERE call NOT LIKE 'many-%' LIMIT 1"
+            sql = f"INSERT INTO {table.name} ({names}) {NUMBERS} SELECT {values} FROM numbers, {table.name} "  # noqa: S608 - of this file
+            rows = {"count": min(count, 10 * INBOX_CALLS)}
+            database.execute(sqlalchemy.text(f"{sql} WHERE i % 10 = 0 AND {table.name}.call = ({sample})"), rows)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as database:
         database.execute(sqlalchemy.text("ANALYZE" if url.startswith("sqlite") else "VACUUM ANALYZE"))
     engine.dispose()
 
 
 def measure_pages(world: ConsoleWorld) -> None:
-    with httpx.Client(base_url=world.url, cookies={SESSION_COOKIE: world.sign_cookie("ann")}, trust_env=False) as http:
+    with httpx.Client(
+        base_url=world.url, cookies={SESSION_COOKIE: world.sign_cookie("ann")}, timeout=60, trust_env=False
+    ) as http:
         call = http.get("/api/v1/calls?q=Bo%20Chen").json()["items"][0]["id"]
         for page in PAGES:
             times = []

@@ -14,6 +14,7 @@ from command_runner import run_command
 
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
+from callflows.outbound_http import get_tls_context
 from callflows.stand_in.stand_in_options import StandInNumber, StandInOptions
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome
 
@@ -48,13 +49,14 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("known", [True, False], ids=["its app is known", "its app is not known"])
 def test_what_was_executed_is_told_with_its_place_and_the_turn(here, known):
     with in_a_thread(StandInOptions(numbers=(StandInNumber(number=NUMBER),), pace=500)) as there:
-        rest = {"headers": {"x-auth-token": there.platform.options.token}, "trust_env": False}
+        rest = {"headers": {"x-auth-token": there.platform.options.token}, "trust_env": False, "verify": get_tls_context()}
         (app,) = httpx.get(f"{there.rest_url}/sip/app", **rest).json()["payload"]
         httpx.post(f"{there.rest_url}/sip/app/call/flow/{app['uuid']}", files={"file": DOCUMENT}, **rest)
         calls = f"{there.url}/stand-in/calls"
-        rung = httpx.post(calls, json={"to": NUMBER, "keys": "1"}, trust_env=False).json()
+        rung = httpx.post(calls, json={"to": NUMBER, "keys": "1"}, trust_env=False, verify=get_tls_context()).json()
         wait_until(
-            lambda: httpx.get(f"{calls}/{rung['uuid']}", trust_env=False).json()["over"], "the end of the simulated call"
+            lambda: httpx.get(f"{calls}/{rung['uuid']}", trust_env=False, verify=get_tls_context()).json()["over"],
+            "the end of the simulated call",
         )
         here("CALLFLOWS_OPENTACT_URL", there.rest_url)
         here("CALLFLOWS_OPENTACT_TOKEN", there.platform.options.token)

@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from callflows.installation_parts import load_secret_keys
+from callflows.outbound_http import get_tls_context
 from callflows.server import create_app
 from callflows.settings import Settings
 from callflows.web.console.console_accounts import ConsoleAccounts, write_console_user
@@ -253,7 +254,7 @@ def open_world(folder: Path, *, has_calls: bool = True, database_url: str = "") 
 def await_stored_calls(world: ConsoleWorld, count: int) -> None:
     """Wait until calls are stored with their endings; asked by the API, which needs no token on this machine."""
     for _ in range(400):
-        items = httpx.get(f"{world.url}/api/v1/calls", trust_env=False).json()["items"]
+        items = httpx.get(f"{world.url}/api/v1/calls", trust_env=False, verify=get_tls_context()).json()["items"]
         if len(items) >= count and all(item["outcome"] != "ongoing" for item in items):
             return
         time.sleep(0.05)

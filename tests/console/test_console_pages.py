@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import httpx
 from console_world import HOSTILE_NAME, PASSWORD
+
+from callflows.web.console.counts_cache import CountsCache
 
 
 def test_a_person_signs_in_and_out(visit):
@@ -48,7 +51,7 @@ def test_a_box_of_the_picture_leads_to_its_steps_and_to_what_was_heard_in_it(vis
     page = visit()
     page.goto("/console/calls?q=Bo")
     page.locator("a.row").click()
-    page.locator('.flow-picture [data-node="support"]').click()
+    page.locator('.flow-picture.wide [data-node="support"]').click()
     assert page.locator("#node-support").is_visible()
     assert "looking for somebody in support" in " ".join(page.locator(".heard .picked").all_inner_texts())
 
@@ -252,3 +255,34 @@ def test_a_draft_is_rung_by_the_keyboard_and_a_past_call_becomes_a_test(visit, w
     page.get_by_role("button", name="Add it to front-desk").click()
     page.get_by_text("- name: Bo leaves a message").wait_for()
     assert "- name: Bo leaves a message" in (world.settings.flows / "front-desk.yaml").read_text()
+
+
+def test_the_picture_of_a_flow_fits_the_screen_of_a_phone_and_can_be_read_there(visit):
+    page = visit(viewport={"width": 390, "height": 800})
+    page.goto("/console/calls?q=Bo")
+    call = page.locator("a.row").get_attribute("href")
+    for address in (call, "/console/flows/front-desk", "/console/phone?flow=front-desk&acts=2"):
+        page.goto(address)
+        picture = page.locator(".flow-picture:visible")
+        assert picture.locator('[data-node="support"].lit').count() == 1
+        scale = picture.evaluate("one => one.getBoundingClientRect().width / one.viewBox.baseVal.width")
+        assert scale > 0.9, f"{address}: texts of 12.5 pixels have {12.5 * scale:.1f}"
+        box = page.locator(".picture-box").evaluate("box => [box.scrollWidth, box.clientWidth]")
+        assert box[0] <= box[1], address
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+
+
+def test_a_picture_whose_calls_take_long_to_count_gets_them_by_itself(visit, monkeypatch):
+    page = visit()
+    get_within, is_counted = CountsCache.get_within, threading.Event()
+
+    async def get_late(counts, key, compute, seconds):
+        return await get_within(counts, key, compute, seconds) if is_counted.is_set() else None
+
+    monkeypatch.setattr(CountsCache, "get_within", get_late)
+    page.goto("/console/flows/front-desk")
+    page.get_by_text("are being counted").wait_for()
+    assert "never" not in page.locator("main").inner_text()
+    is_counted.set()
+    page.get_by_text("Numbers say how often they came").wait_for()
+    assert page.locator('.flow-picture.wide .lit[data-node="menu"] .badge').text_content()

@@ -42,3 +42,18 @@ def test_everybody_who_asks_at_one_moment_gets_one_computation():
         return await asyncio.gather(*(counts.get("new", count) for _ in range(3))), len(computed)
 
     assert run_bounded(work()) == ([7, 7, 7], 1)
+
+
+def test_a_page_waits_a_moment_for_the_first_count_and_has_it_later():
+    async def work() -> list[int | None]:
+        counts, may_end = CountsCache[int](60, 60), asyncio.Event()
+
+        async def count_slowly() -> int:
+            await may_end.wait()
+            return 7
+
+        first = await counts.get_within("new", count_slowly, 0.01)
+        may_end.set()
+        return [first, await counts.get("new", count_slowly)]
+
+    assert run_bounded(work()) == [None, 7]

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
+from callflows.outbound_http import get_tls_context
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from command_process import CommandProcess, build_environment, run_serve
 from waiting import kill_process, wait_until
@@ -82,7 +84,7 @@ def run_serve_with_client(folder: Path) -> Iterator[tuple[CommandProcess, httpx.
     environment = build_environment(private_lookups="127.0.0.0/8")
     with (
         run_serve(folder, env=environment) as (process, url),
-        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+        httpx.Client(base_url=url, trust_env=False, verify=get_tls_context(), timeout=20) as client,
     ):
         yield process, client
 

@@ -28,6 +28,7 @@ from callflows.flows.hours.overrides import (
     cancel_overrides,
     choose_override_folder,
 )
+from callflows.outbound_http import get_tls_context
 from callflows.web.console.console_sessions import SessionSigner
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ("rehearsal", "journal")]
@@ -71,7 +72,9 @@ class Replica:
         self.flow.write_text(FLOW, encoding="utf-8")
         self.data = folder / "data"
         self.port = find_free_port()
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=5)
+        self.http = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, verify=get_tls_context(), timeout=5
+        )
         self._environment = build_environment(**settings)
         self.log = folder / "log"
 
@@ -209,7 +212,9 @@ def check_that_a_person_signs_in_at_one_server_and_sees_the_calls_of_another_at_
     replicas[0].ring(**{"from": "+12015550654"})
     link = replicas[1].http.get("/console/login/link", params={"code": SessionSigner([KEY.encode()]).sign_link()})
     assert link.status_code in (200, 303), link.text
-    with httpx.Client(base_url=replicas[2].http.base_url, cookies=replicas[1].http.cookies, trust_env=False) as third:
+    with httpx.Client(
+        base_url=replicas[2].http.base_url, cookies=replicas[1].http.cookies, trust_env=False, verify=get_tls_context()
+    ) as third:
         wait_until(lambda: "0654" in third.get("/console/calls").text, "the call on the page")
 
 
@@ -249,7 +254,7 @@ def run_balancer(replicas, tmp_path) -> Iterator[str]:
 def make_calls(url: str, name: str, ending: threading.Event) -> list[tuple[str, str]]:
     """Make calls with a key each, one after the other; return each call and what was wrong with it, or an empty text."""
     calls = []
-    with httpx.Client(base_url=url, trust_env=False, timeout=10) as http:
+    with httpx.Client(base_url=url, trust_env=False, verify=get_tls_context(), timeout=10) as http:
         while not ending.wait(0.05):
             call = f"{name}-{len(calls)}"
             wrong = ""

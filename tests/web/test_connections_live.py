@@ -14,6 +14,7 @@ import httpx
 import pytest
 from test_serve_process import ASKED, TOKEN, serving
 
+from callflows.outbound_http import get_tls_context
 from callflows.web import http_protocol
 from command_process import find_free_port
 from waiting import wait_until
@@ -37,7 +38,9 @@ def test_many_connections_with_half_a_request_keep_no_caller_out(served, data):
     waiting = [connect_halfway(served.port, data) for _ in range(http_protocol.MAX_WAITING_CONNECTIONS + 200)]
     try:
         for _ in range(5):
-            reply = httpx.get(f"http://127.0.0.1:{served.port}/call", params=ASKED, timeout=5, trust_env=False)
+            reply = httpx.get(
+                f"http://127.0.0.1:{served.port}/call", params=ASKED, timeout=5, trust_env=False, verify=get_tls_context()
+            )
             assert reply.status_code == 200
         closed = 0
         for connection in waiting[:200]:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
+from callflows.outbound_http import get_tls_context
 from command_process import CommandProcess, build_environment, find_free_port, run_callflows, run_serve
 from waiting import wait_for_exit, wait_until
 
@@ -47,7 +48,7 @@ def serving(folder: Path, *, err: int | None = None, **settings: str) -> Iterato
     (flows / "broken.yaml").write_text(BROKEN, encoding="utf-8")
     with (
         run_serve(folder, env=build_environment(**settings), stderr=err) as (process, url),
-        httpx.Client(base_url=url, trust_env=False, timeout=5) as http,
+        httpx.Client(base_url=url, trust_env=False, verify=get_tls_context(), timeout=5) as http,
     ):
         port = int(url.rpartition(":")[2])
         yield Served(process, http, port, folder / "log", f"http://127.0.0.1:{settings.get('console_port', port)}")
@@ -127,7 +128,7 @@ def test_a_head_request_is_answered_and_the_connection_lives_on(served):
 
 
 def test_a_console_with_a_port_of_its_own_is_nowhere_else_and_has_nothing_else(served):
-    with httpx.Client(base_url=served.console_url, trust_env=False) as there:
+    with httpx.Client(base_url=served.console_url, trust_env=False, verify=get_tls_context()) as there:
         asked = there.get("/console/calls")
         assert (asked.status_code, asked.headers["location"]) == (303, "/console/login?next=/console/calls")
         signed_in = there.post("/console/login", data={"password": PASSWORD}, headers={"sec-fetch-site": "same-origin"})
@@ -209,7 +210,7 @@ def test_a_log_on_a_full_disk_keeps_no_caller_waiting(tmp_path):
 def test_several_processes_answer_one_call(tmp_path):
     with serving(tmp_path, workers="2", console_port=str(find_free_port())) as served:
         for _ in range(6):
-            with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
+            with httpx.Client(base_url=served.http.base_url, trust_env=False, verify=get_tls_context()) as another:
                 (url, *_) = list_callback_urls(another.get("/call", params=CALL_FIELDS))
                 assert read_document(served.http.get(url))
                 assert another.get(f"{served.console_url}/console/login").status_code == 200
@@ -217,7 +218,7 @@ def test_several_processes_answer_one_call(tmp_path):
 
 def test_every_worker_gives_the_counts_of_all(tmp_path):
     def read_counts(served: Served) -> dict[str, float]:
-        with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
+        with httpx.Client(base_url=served.http.base_url, trust_env=False, verify=get_tls_context()) as another:
             lines = another.get("/metrics").text.splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
@@ -226,7 +227,7 @@ def test_every_worker_gives_the_counts_of_all(tmp_path):
     (old / "7.json").write_text("{}", encoding="utf-8")
     with serving(tmp_path, workers="3") as served:
         for _ in range(60):
-            with httpx.Client(base_url=served.http.base_url, trust_env=False) as another:
+            with httpx.Client(base_url=served.http.base_url, trust_env=False, verify=get_tls_context()) as another:
                 another.get("/call", params=CALL_FIELDS)
         name = 'callflows_answers_total{flow="desk",outcome="answered"}'
         wait_until(lambda: read_counts(served).get(name) == 60, "the counts of all workers")

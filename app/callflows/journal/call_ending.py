@@ -24,7 +24,7 @@ from callflows.telephony.call_record import (
     ReportedRecording,
     find_message_state,
 )
-from callflows.telephony.events import ANSWERED_BY_FLOW, extract_executed_step
+from callflows.telephony.events import ANSWERED_BY_FLOW, read_executed_step
 from callflows.telephony.recording_entity import RecordingEntity, find_tag
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _load_raw(row: JournalRow) -> dict[str, Any]:
 
 def list_executed_steps(events: Sequence[JournalRow]) -> list[ExecutedStep]:
     """Return the executed commands that the events of a call report, in their order."""
-    raws = [(event["at"], extract_executed_step(_load_raw(event))) for event in events if event["kind"] == "call_flow"]
+    raws = [(event["at"], read_executed_step(event["raw"])) for event in events if event["kind"] == "call_flow"]
     return [
         ExecutedStep(str(raw.get("name") or ""), raw.get("success") is not False, find_tag(raw), at)
         for at, raw in raws
@@ -200,7 +200,7 @@ def _find_last_activity(last: ReachedElement) -> str:
     if last.report is None:
         ends_itself = name in (Hangup.spec.name, Callback.spec.name)
         return "hung-up-in-menu" if name == Gather.spec.name else "ended" if ends_itself else "hung-up"
-    failed = extract_executed_step(_load_raw(last.report)).get("success") is False
+    failed = read_executed_step(last.report["raw"]).get("success") is False
     return "hung-up-in-menu" if name == Gather.spec.name and failed else "ended"
 
 

@@ -7,13 +7,12 @@ Without reports, only the beginning of each document is known.
 from __future__ import annotations
 
 import functools
-import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.flows.entry_points import find_root_node
 from callflows.flows.loader.place_tracer import read_stored_places
 from callflows.language import DTMF, Callback, Default, Error, Hangup
-from callflows.telephony.events import extract_executed_step
+from callflows.telephony.events import read_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -112,7 +111,7 @@ def _read_executed_command(event: JournalRow) -> tuple[str, str]:
     """Return path and name of an event's executed command; the path may be empty."""
     if event["kind"] != "call_flow":
         return "", ""
-    step = extract_executed_step(json.loads(event["raw"] or "{}"))
+    step = read_executed_step(event["raw"])
     return str(event.get("path") or step.get("path") or ""), str(step.get("name") or "")
 
 
@@ -151,7 +150,7 @@ def _list_reached(
 def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:
     """Return True if a command failed and has a branch for that: then the branch comes next, and not what follows."""
     begin = f"{path}.{Error.spec.name}["
-    failed = extract_executed_step(json.loads(report["raw"] or "{}")).get("success") is False
+    failed = read_executed_step(report["raw"]).get("success") is False
     return failed and any(known.startswith(begin) for known in places)
 
 
@@ -162,6 +161,7 @@ def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     return (*((name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts),)
 
 
+@functools.lru_cache(maxsize=20_000)  # calls of one flow have the same pairs of paths
 def _is_passed_before(known: str, path: str) -> bool:
     """Return True if every call passes an element before another: it is an ancestor, or stands before one of them."""
     if path.startswith(f"{known}."):

@@ -58,6 +58,10 @@ _MESSAGE_WINDOW_SECONDS: Final = 3600.0
 _CALLS_PER_QUERY: Final = 200
 """Number of calls whose endings are computed at once."""
 _NUMBERS_PER_QUERY: Final = 50
+_MAX_NAMED_CALLS: Final = 1000
+"""Number of calls up to which those that came to a node are looked up by their ids."""
+_NO_CALL: Final = ""
+"""An id that no call has."""
 _LIMIT_GROWTH: Final = 8
 """Factor of further rows, if too few of the first have the wanted ending."""
 _LEGS = CALLS_TABLE.alias("leg")
@@ -69,6 +73,7 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
     Rows are streamed. The ending of a call may have to be computed from other rows, so its filter is applied here, too. A
     call that began long ago and is over is found by its ending as soon as the ending is stored, a moment after its end.
     """
+    call_filter = _narrow_to_node(connection, call_filter)
     if not call_filter.ending or call_filter.limit is None:
         rows = _query_call_rows(connection, call_filter, call_filter.limit)
         return _select_matching(connection, rows, call_filter, shortest_message_seconds)
@@ -80,6 +85,35 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
         if len(matching) == call_filter.limit or len(listed) < limit:
             return iter(matching)
         limit *= _LIMIT_GROWTH
+
+
+def _narrow_to_node(connection: Connection, call_filter: CallFilter) -> CallFilter:
+    """Return the filter with the calls that came to its node, if they are few, or with the time in which they came.
+
+    The database looks at one call after the other for a visit to the node: at all calls if none came there.
+    """
+    if not call_filter.node or call_filter.ids:
+        return call_filter
+    table = VISITS_TABLE
+    flow = select(func.min(table.c.flow).label("name")).cte("flow", recursive=True)
+    following = select(func.min(table.c.flow)).where(table.c.flow > flow.c.name).scalar_subquery()
+    flow = flow.union_all(select(following).where(flow.c.name.isnot(None)))
+    # The first and the last visit in each flow stand at the ends of a part of the index visits_node.
+    here = (table.c.flow == flow.c.name) & (table.c.node == call_filter.node)
+    ends = [select(end(table.c.at)).where(here).scalar_subquery() for end in (func.min, func.max)]
+    rows = connection.execute(select(flow.c.name, *ends).where(flow.c.name.isnot(None)))
+    found = [(name, first, last) for name, first, last in rows if first is not None]
+    if not found:
+        return call_filter._replace(node="", ids=(_NO_CALL,))
+    came = (table.c.node == call_filter.node) & table.c.flow.in_([name for name, _, _ in found])
+    calls = connection.scalars(select(table.c.call).where(came).limit(_MAX_NAMED_CALLS + 1)).all()
+    if len(calls) <= _MAX_NAMED_CALLS:
+        return call_filter._replace(node="", ids=tuple(sorted({*calls})))
+    since, until = min(first for _, first, _ in found) - LONGEST_CALL_SECONDS, max(last for _, _, last in found) + 1.0
+    return call_filter._replace(
+        since=max(since, call_filter.since or since),
+        until=until if call_filter.until is None else min(until, call_filter.until),
+    )
 
 
 def _select_matching(
@@ -199,8 +233,12 @@ def _build_text_condition(text: str) -> ColumnElement[bool]:
         # A number has its plus at its beginning: PostgreSQL finds a range in its indexes, and reads no other call.
         end = digits[:-1] + chr(ord(digits[-1]) + 1)
         return or_(*((column >= digits) & (column < end) for column in columns))
+    # The cheap conditions stand first: without a hit, every call is looked at.
     numbers = [column.contains(digits, autoescape=True) for column in columns]
-    return or_(*numbers, CALLS_TABLE.c.name.icontains(text, autoescape=True))
+    if re.search(r"[^+0-9*#]", digits):
+        numbers = [~column.startswith("+") & found for column, found in zip(columns, numbers, strict=True)]
+    name = CALLS_TABLE.c.name
+    return or_(*numbers, (name != "") & name.icontains(text, autoescape=True))
 
 
 def _build_moment_conditions(

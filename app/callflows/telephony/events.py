@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.telephony.account_entity import AccountEntity
@@ -143,6 +145,12 @@ def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
             own = found.get("command")
             return {**own, **found} if isinstance(own, dict) else found
     return {}
+
+
+@functools.lru_cache(maxsize=256)  # those of one call are read several times in a row
+def read_executed_step(raw: str | None) -> Mapping[str, Any]:
+    """Return the executed command of a stored event, whose JSON is ``raw``; see ``extract_executed_step``."""
+    return extract_executed_step(json.loads(raw or "{}"))
 
 
 class EffectResult(NamedTuple):

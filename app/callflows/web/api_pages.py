@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,8 @@ from callflows.web.problem_details import create_problem_response
 from callflows.web.server_status import explain_reader_refusal
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from callflows.web.request_trust import RequestTrust
 
 
@@ -59,7 +62,6 @@ table{border-collapse:collapse}td,th{text-align:left;padding:.15rem 1rem .15rem 
 def create_api_router(app: FastAPI, trust: RequestTrust) -> APIRouter:
     """Serve ``/``, and for operators ``/docs`` and ``/openapi.json``. No page loads anything from elsewhere."""
     router = APIRouter(include_in_schema=False)
-    page = Environment(autoescape=True).from_string(_API_PAGE)
 
     @router.get("/")
     async def home() -> Response:
@@ -75,9 +77,14 @@ def create_api_router(app: FastAPI, trust: RequestTrust) -> APIRouter:
         refusal = explain_reader_refusal(request, trust)
         if refusal:
             return create_problem_response(403, refusal)
-        return HTMLResponse(page.render(api=describe_api(app)), headers=_PAGE_HEADERS)
+        return HTMLResponse(_compile_api_page().render(api=describe_api(app)), headers=_PAGE_HEADERS)
 
     return router
+
+
+@functools.cache  # a server starts without it
+def _compile_api_page() -> Template:
+    return Environment(autoescape=True).from_string(_API_PAGE)
 
 
 _PROBLEM: Final[dict[str, Any]] = {

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 # Sizes in pixels.
 _FONT_SIZE, _SMALL_FONT_SIZE, _LARGE_FONT_SIZE = 12.5, 12.0, 19.0
 _LINE_HEIGHT, _LABEL_LINE_HEIGHT = 17.0, 15.0
-_MAX_BOX_WIDTH, _MIN_BOX_WIDTH = 272.0, 120.0
-_MAX_LABEL_WIDTH: Final = 150.0
 _BOX_PADDING: Final = 14.0
 _BOX_HEADER_HEIGHT: Final = 31.0
 _MAX_BOX_STEPS, _MAX_STEP_LINES, _MAX_LABEL_ROWS = 12, 4, 6
@@ -39,6 +37,20 @@ _MAX_BOX_STEPS, _MAX_STEP_LINES, _MAX_LABEL_ROWS = 12, 4, 6
 _MAX_BOXES_WITH_ARROWS, _MAX_ARROWS = 250, 800
 _NARROW_CHARACTERS: Final = frozenset("iljtfrI.,:;'!|()[]· \u2039\u203a/-")
 _WIDE_CHARACTERS: Final = frozenset("mwMW@%—…→")
+
+
+class _PictureWidths(NamedTuple):
+    """Widths of the parts of a picture; ``column`` is that of a row of boxes, or None for a picture as wide as paper."""
+
+    max_box: float
+    min_box: float
+    max_label: float
+    column: float | None
+
+
+_WIDE: Final = _PictureWidths(272.0, 120.0, 150.0, None)
+_NARROW: Final = _PictureWidths(190.0, 100.0, 80.0, 200.0)
+"""One box below the other, with arrows beside them: for the screen of a phone, where most pictures fit as they are."""
 
 
 # The words at the beginning of a step that name the step.
@@ -121,17 +133,18 @@ def render_svg(diagram: FlowDiagram) -> str:
     return "\n".join(parts)
 
 
-def render_svg_figure(diagram: FlowDiagram) -> str:
-    """Render a flow as SVG for a page that has its own title, colours and ``PICTURE_RULES``.
+def render_svg_figure(diagram: FlowDiagram, *, is_narrow: bool = False) -> str:
+    """Render a flow as SVG for a page that has its own title, colours and ``PICTURE_RULES``; narrow for a phone.
 
     Boxes and arrows have the attributes ``data-node``, and ``data-from`` and ``data-to``. The picture is hidden from screen
     readers: the page has the same as a list.
     """
-    picture = _render_picture(diagram, draws_whole_arrows=True)
+    picture = _render_picture(diagram, _NARROW if is_narrow else _WIDE, draws_whole_arrows=True)
+    kind = "narrow" if is_narrow else "wide"
     width, height = _format_pixels(picture.width + 16), _format_pixels(picture.height + 16)
     return "\n".join(
         [
-            f'<svg class="flow-picture" viewBox="-8 -8 {width} {height}" width="{width}" height="{height}"',
+            f'<svg class="flow-picture {kind}" viewBox="-8 -8 {width} {height}" width="{width}" height="{height}"',
             '     aria-hidden="true" focusable="false">',
             *picture.parts,
             "</svg>",
@@ -139,18 +152,18 @@ def render_svg_figure(diagram: FlowDiagram) -> str:
     )
 
 
-def _render_picture(diagram: FlowDiagram, *, draws_whole_arrows: bool = False) -> _Picture:
+def _render_picture(diagram: FlowDiagram, widths: _PictureWidths = _WIDE, *, draws_whole_arrows: bool = False) -> _Picture:
     has_arrows = len(diagram.boxes) <= _MAX_BOXES_WITH_ARROWS and len(diagram.edges) <= _MAX_ARROWS
     arrows = diagram.edges if has_arrows else ()
-    loops = {edge.start: _wrap_edge_labels(edge) for edge in arrows if edge.start == edge.end}
-    boxes = [_measure_box(box, loops.get(box.name), lists_targets=not has_arrows) for box in diagram.boxes]
+    loops = {edge.start: _wrap_edge_labels(edge, widths) for edge in arrows if edge.start == edge.end}
+    boxes = [_measure_box(box, loops.get(box.name), widths, lists_targets=not has_arrows) for box in diagram.boxes]
     numbers = {box.name: number for number, box in enumerate(diagram.boxes)}
     edges = [edge for edge in arrows if edge.start != edge.end]
-    labels = [_wrap_edge_labels(edge) for edge in edges]
+    labels = [_wrap_edge_labels(edge, widths) for edge in edges]
     links = [
         (numbers[edge.start], numbers[edge.end], _measure_label(lines)) for edge, lines in zip(edges, labels, strict=True)
     ]
-    layout = lay_out_diagram([_measure_box_with_loop(box) for box in boxes], links)
+    layout = lay_out_diagram([_measure_box_with_loop(box) for box in boxes], links, widths.column)
     summary = diagram.summary
     if not has_arrows:
         summary = f"{len(boxes):,} nodes are too many for arrows. Each box lists where the call goes next. {summary}"
@@ -177,10 +190,12 @@ def _render_print_rules(width: float, height: float) -> str:
 # Sizes
 
 
-def _measure_box(box: DiagramBox, loop_labels: tuple[str, ...] | None, *, lists_targets: bool) -> _MeasuredBox:
+def _measure_box(
+    box: DiagramBox, loop_labels: tuple[str, ...] | None, widths: _PictureWidths, *, lists_targets: bool
+) -> _MeasuredBox:
     texts = [(line.depth, _format_step(line)) for line in box.lines if lists_targets or not line.target_node]
     steps = [
-        (depth, tuple(_wrap_text(text, _FONT_SIZE, _MAX_BOX_WIDTH - 2 * _BOX_PADDING - 12 * depth)))
+        (depth, tuple(_wrap_text(text, _FONT_SIZE, widths.max_box - 2 * _BOX_PADDING - 12 * depth)))
         for depth, text in texts
         if text
     ]
@@ -188,11 +203,11 @@ def _measure_box(box: DiagramBox, loop_labels: tuple[str, ...] | None, *, lists_
         steps = [*steps[: _MAX_BOX_STEPS - 1], (0, (f"… and {len(steps) - _MAX_BOX_STEPS + 1} more steps",))]
     if not box.node_exists:
         steps = [(0, ("there is no such node",))]
-    widths = [12 * depth + _measure_text(line, _FONT_SIZE) for depth, lines in steps for line in lines]
-    wide = max([_MIN_BOX_WIDTH, *(width + 2 * _BOX_PADDING for width in [_measure_text(box.name, 14.0), *widths])])
+    texts_of_box = [12 * depth + _measure_text(line, _FONT_SIZE) for depth, lines in steps for line in lines]
+    wide = max([widths.min_box, *(width + 2 * _BOX_PADDING for width in [_measure_text(box.name, 14.0), *texts_of_box])])
     height = _BOX_HEADER_HEIGHT + (sum(_LINE_HEIGHT * len(lines) + 4 for _, lines in steps) + 12 if steps else 0)
     loop_height = max(36.0, _LABEL_LINE_HEIGHT * len(loop_labels)) if loop_labels is not None else 0.0
-    return _MeasuredBox(box, tuple(steps), min(wide, _MAX_BOX_WIDTH), max(height, loop_height), loop_labels)
+    return _MeasuredBox(box, tuple(steps), min(wide, widths.max_box), max(height, loop_height), loop_labels)
 
 
 def _format_step(line: DiagramLine) -> str:
@@ -209,7 +224,7 @@ def _measure_box_with_loop(box: _MeasuredBox) -> LayoutSize:
     return LayoutSize(box.width / 2, box.width / 2 + loop_width, box.height)
 
 
-def _wrap_edge_labels(edge: DiagramEdge) -> tuple[str, ...]:
+def _wrap_edge_labels(edge: DiagramEdge, widths: _PictureWidths) -> tuple[str, ...]:
     """Return the lines of a label. Keys and short words share a line; each condition begins a new line."""
     rows: list[str] = []
     for label in edge.labels:
@@ -217,7 +232,7 @@ def _wrap_edge_labels(edge: DiagramEdge) -> tuple[str, ...]:
             rows[-1] = f"{rows[-1]} · {label}"
         else:
             rows.append(label)
-    return tuple(line for row in rows[:_MAX_LABEL_ROWS] for line in _wrap_text(row, _SMALL_FONT_SIZE, _MAX_LABEL_WIDTH))
+    return tuple(line for row in rows[:_MAX_LABEL_ROWS] for line in _wrap_text(row, _SMALL_FONT_SIZE, widths.max_label))
 
 
 def _measure_label(lines: Sequence[str]) -> LayoutSize:

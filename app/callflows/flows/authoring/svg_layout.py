@@ -132,9 +132,16 @@ class _ComponentLayout(NamedTuple):
     places: int
 
 
-def lay_out_diagram(boxes: Sequence[LayoutSize], edges: Sequence[tuple[int, int, LayoutSize]]) -> DiagramLayout:
-    """Lay out boxes and labelled edges ``(start, end, label size)``. An edge must not lead from a box to itself."""
+def lay_out_diagram(
+    boxes: Sequence[LayoutSize], edges: Sequence[tuple[int, int, LayoutSize]], column_width: float | None = None
+) -> DiagramLayout:
+    """Lay out boxes and labelled edges ``(start, end, label size)``. An edge must not lead from a box to itself.
+
+    With ``column_width``, rows are no wider if possible, and the layout is for a narrow screen instead of paper.
+    """
     components = _split_components(len(boxes), edges)
+    if column_width is not None:
+        return _lay_out_components(boxes, edges, components, column_width).layout
     best: tuple[tuple[float, ...], float, DiagramLayout] | None = None
     for limit in _ROW_WIDTH_LIMITS:
         layout, crossings, places = _lay_out_components(boxes, edges, components, limit)

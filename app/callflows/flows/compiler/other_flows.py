@@ -70,7 +70,7 @@ class OtherFlows:
 
     def has_flow(self, name: str) -> bool:
         """Return True if the folder has another flow of that name. No file is read."""
-        return name != self._own_name and name in self._list_flow_names()
+        return name != self._own_name and name in self._flow_names
 
     def find_flow(self, name: str) -> OtherFlow | None:
         """Return a flow of the folder; None if there is no such file, or if it cannot be read."""
@@ -84,7 +84,7 @@ class OtherFlows:
             return f"{flow_name}/{node} is a node of this flow", f"write {node}"
         flow = self.find_flow(flow_name)
         if flow is None:
-            near = Suggestion(find_nearest(flow_name, self._list_flow_names()))
+            near = Suggestion(find_nearest(flow_name, self._flow_names))
             return f"no flow is named {flow_name!r}", near or "a flow is a file beside this one"
         if flow.nodes is None or node in flow.nodes:
             return "", ""
@@ -92,14 +92,16 @@ class OtherFlows:
 
     def find_mentioned_nodes(self, nodes: Collection[str]) -> frozenset[str]:
         """Return those of this flow's nodes that another flow of the folder, or a file that flows share, names."""
-        files = [file for file in self._list_files() if file.suffix in FLOW_SUFFIXES and file.stem != self._own_name]
+        files = [file for file in self._files if file.suffix in FLOW_SUFFIXES and file.stem != self._own_name]
         return frozenset(node for file in files for node in _find_mentions(file).get(self._own_name, ()) if node in nodes)
 
-    def _list_flow_names(self) -> list[str]:
-        return [file.stem for file in self._list_files() if file.suffix in FLOW_SUFFIXES and file.parent == self._folder]
+    @functools.cached_property
+    def _flow_names(self) -> list[str]:
+        return [file.stem for file in self._files if file.suffix in FLOW_SUFFIXES and file.parent == self._folder]
 
-    def _list_files(self) -> list[Path]:
-        """Return the files of the folder and of the folders in it."""
+    @functools.cached_property
+    def _files(self) -> list[Path]:
+        """The files of the folder and of the folders in it, listed once for a compilation."""
         try:
             return sorted([*self._folder.glob("*.*"), *self._folder.glob("*/*.*")])
         except OSError:

@@ -80,8 +80,11 @@ def _validate_partly(model: type[Any], data: object, path: SourcePath, report: P
             _report_shape_error(_find_model_at(model, error["loc"][:-1]), error, where, report)
     if not isinstance(data, dict):
         return None
+    own_keys = {error["loc"][0] for error in wrong if len(error["loc"]) == 1}  # at once: there may be thousands
+    data = {key: value for key, value in data.items() if key not in own_keys}
     for error in wrong:
-        data = _drop_value(data, error["loc"])
+        if len(error["loc"]) > 1:
+            data = _drop_value(data, error["loc"])
     missing = {error["loc"][0] for error in wrong if error["loc"][0] not in data}
     instead = {key: value for key, value in getattr(model, "instead", {}).items() if key in missing}
     try:

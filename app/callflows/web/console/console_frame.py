@@ -54,6 +54,8 @@ CONSOLE_MENU: Final = (
 _COUNT_LIFE_SECONDS: Final = 10.0
 _COUNT_SHOWN_SECONDS: Final = 60.0
 _MAX_COUNTED: Final = 100
+COUNT_WAIT_SECONDS: Final = 0.2
+"""Seconds that a page waits for the first counts of many calls; without them, the page shows them a moment later."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -43,6 +43,19 @@ class CountsCache(Generic[_CountsT]):
             task.add_done_callback(lambda done: self._finish(key, done))
         return value if value is not None and age <= self._shown_seconds else await asyncio.shield(task)
 
+    async def get_within(self, key: str, compute: Callable[[], Awaitable[_CountsT]], seconds: float) -> _CountsT | None:
+        """Return the value of a key as ``get`` does; None if there is none after some seconds, and it is computed on.
+
+        Only the one who asks first waits: whoever asks again meanwhile knows that it takes long.
+        """
+        if key in self._tasks and key not in self._values:
+            return None
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.get(key, compute)
+        except TimeoutError:
+            return None
+
     async def _compute(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
         value = await compute()
         if self._tasks.get(key) is asyncio.current_task():

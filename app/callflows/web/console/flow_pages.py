@@ -15,6 +15,7 @@ from callflows.flows.source.included_files import read_own_source
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import format_moment
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions
+from callflows.web.console.console_frame import COUNT_WAIT_SECONDS
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.flow_picture import draw_flow, light_picture
 from callflows.web.console.kept_drafts import KeptDrafts, name_author
@@ -147,7 +148,8 @@ class _FlowPages:
 
     async def _collect_traffic(self, flow: Flow) -> dict[str, Any]:
         """Return the picture of a flow with the calls of the last days, and the same as lists."""
-        ways, endings = await self._traffic.get(flow.name, lambda: self._count_traffic(flow.name))
+        counted = await self._traffic.get_within(flow.name, lambda: self._count_traffic(flow.name), COUNT_WAIT_SECONDS)
+        ways, endings = counted if counted is not None else ([], [])
         calls: dict[str, int] = {}
         for _, node, count in ways:
             calls[node] = calls.get(node, 0) + count
@@ -168,6 +170,7 @@ class _FlowPages:
             "ways": sorted((way for way in ways if way[0]), key=lambda way: -way[2]),
             "total": sum(count for before, _, count in ways if not before),
             "days": _TRAFFIC_DAYS,
+            "is_counted": counted is not None,
             "endings": ENDING_WORDS,
         }
 

@@ -26,10 +26,10 @@ _SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
 class DrawnFlow(NamedTuple):
-    """A version of a flow: its diagram, for lists, and the picture."""
+    """A version of a flow: its diagram, for lists, and the pictures: a wide one, and a narrow one for phones."""
 
     diagram: FlowDiagram
-    svg: str
+    pictures: tuple[str, str]
 
 
 @functools.lru_cache(maxsize=_DRAWN_VERSIONS)
@@ -41,7 +41,9 @@ def draw_flow(name: str, file: Path, source: bytes) -> DrawnFlow | None:
     if file.suffix not in (".yaml", ".yml"):
         return None
     diagram = build_flow_diagram(name, source, ProblemReport(str(file)))
-    return DrawnFlow(diagram, render_svg_figure(diagram)) if diagram is not None else None
+    if diagram is None:
+        return None
+    return DrawnFlow(diagram, (render_svg_figure(diagram), render_svg_figure(diagram, is_narrow=True)))
 
 
 def light_picture(
@@ -51,13 +53,19 @@ def light_picture(
     anchor: str = "node",
     passed: Collection[str] = (),
 ) -> Markup:
-    """Return the picture with lit nodes and ways, each with a short text such as a count.
+    """Return the pictures with lit nodes and ways, each with a short text such as a count; the page shows one of them.
 
     ``passed`` are those of the nodes in which the caller heard nothing: their boxes only get a dashed frame.
 
     Each box leads to the element of the page with the id ``ANCHOR-NODE``.
     """
-    root = etree.fromstring(drawn.svg.encode())
+    return Markup("").join(_light_svg(svg, nodes, ways, anchor, passed) for svg in drawn.pictures)
+
+
+def _light_svg(
+    svg: str, nodes: Mapping[str, str], ways: Mapping[tuple[str, str], str], anchor: str, passed: Collection[str]
+) -> Markup:
+    root = etree.fromstring(svg.encode())
     root.set("xmlns", "http://www.w3.org/2000/svg") if "}" not in root.tag else None
     for group in [*root.iter("g", f"{_SVG}g")]:
         node, way = group.get("data-node"), (group.get("data-from"), group.get("data-to"))

@@ -15,6 +15,7 @@ from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import build_named_row
 from callflows.journal.stored_rows import CallFilter
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
+from callflows.web.console.console_frame import COUNT_WAIT_SECONDS
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.hours_preview import HoursPreview, preview_hours
 from callflows.web.console.live_hub import LiveHub
@@ -85,8 +86,8 @@ class _NowPages:
             "hours": await asyncio.to_thread(self._list_hours),
             "going": [{**self._build_row(call, outlines), "path": paths.get(call["id"], [])} for call in going],
             "lately": [self._build_row(call, outlines) for call in over],
-            "totals": _sum_by_ending(counts),
-            "bars": _build_bars(counts),
+            "totals": _sum_by_ending(counts) if counts is not None else None,
+            "bars": _build_bars(counts or []),
             "stale": loaded.stale_flows,
             "broken": loaded.broken_flows,
             "status": self._console.sources.get_status(),
@@ -98,9 +99,12 @@ class _NowPages:
     def _build_row(call: dict[str, Any], outlines: Any) -> dict[str, Any]:  # noqa: ANN401 - FlowOutlines
         return {**build_named_row(call, outlines), "name": call["name"] or ""}
 
-    async def _count_today(self) -> list[tuple[str, int, int]]:
+    async def _count_today(self) -> list[tuple[str, int, int]] | None:
+        """Count the calls of today; None if that takes longer: the page changes by itself as soon as they are counted."""
         midnight = self._console.find_midnight().timestamp()
-        return await self._counts.get(str(midnight), lambda: ask_journal(self._journal.count_endings(midnight)))
+        return await self._counts.get_within(
+            str(midnight), lambda: ask_journal(self._journal.count_endings(midnight)), COUNT_WAIT_SECONDS
+        )
 
     def _list_hours(self) -> list[HoursPreview]:
         now = datetime.now(UTC)

@@ -11,7 +11,7 @@ function pickNode(name) {
 
 function prepare(root) {
   for (const box of root.querySelectorAll("[data-scroll-to-lit]")) {
-    const lit = box.querySelector(".lit[data-node]");
+    const lit = [...box.querySelectorAll(".lit[data-node]")].find((one) => one.getClientRects().length);
     if (lit && box.scrollWidth > box.clientWidth) {
       const place = lit.getBoundingClientRect(), frame = box.getBoundingClientRect();
       box.scrollLeft += place.left + place.width / 2 - frame.left - frame.width / 2;
