@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
 import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+MAX_LOCK_SECONDS: Final = 10.0
+"""Wait for a lock whose holders have it for milliseconds."""
+_LOCK_INTERVAL_SECONDS: Final = 0.01
 
 
 def open_plain_file(file: Path) -> BinaryIO:
@@ -78,7 +85,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def lock_file(file: Path) -> Iterator[None]:
-    """Hold an exclusive lock for ``file``; other processes wait.
+    """Hold an exclusive lock for ``file``; other processes wait, but not for ever: then OSError is raised.
 
     The lock file stands beside ``file`` and is deleted on release.
     """
@@ -87,13 +94,28 @@ def lock_file(file: Path) -> Iterator[None]:
         with _name_in_errors(file):
             lock = beside.open("a")
         with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _wait_for_lock(lock, file)
             if _is_same_file(lock.fileno(), beside):
                 try:
                     yield
                 finally:
                     beside.unlink(missing_ok=True)
                 return
+
+
+def _wait_for_lock(lock: IO[str], file: Path) -> None:
+    """Lock an open file. Raises OSError if its holder has it for long, since the holder may have been stopped."""
+    end = time.monotonic() + MAX_LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                reason = f"another process has held it for {MAX_LOCK_SECONDS:g} s"
+                raise OSError(errno.EAGAIN, reason, str(file)) from None
+            time.sleep(_LOCK_INTERVAL_SECONDS)
+        else:
+            return
 
 
 def _is_same_file(handle: int, file: Path) -> bool:

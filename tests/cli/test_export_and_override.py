@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from command_runner import run_command
 
+from callflows.atomic_files import lock_file
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.tickets import TicketSigner
@@ -162,6 +163,15 @@ def test_a_command_that_cannot_write_names_the_file_and_no_temporary_one(install
         done = run_command(*(written.get(word, word.replace("FLOWS", str(flows))) for word in words))
     file = flows / ("imported.yaml" if words[0] == "import" else ".callflows.schema.json")
     assert (done.code, done.err) == (2, f"callflows: {file}: Permission denied\n")
+
+
+def test_an_override_does_not_wait_for_ever_for_a_process_that_was_stopped_while_it_held_the_file(folder, monkeypatch):
+    monkeypatch.setattr("callflows.atomic_files.MAX_LOCK_SECONDS", 0.05)
+    with lock_file(folder / "overrides.yaml"):
+        done = run_command("override", "desk", "office", "closed", "--until", "2h", "--flows", str(folder))
+    assert (done.code, done.out) == (2, "")
+    assert f"{folder}/overrides.yaml cannot be written: another process has held it" in done.err
+    assert run_command("override", "desk", "office", "closed", "--until", "2h", "--flows", str(folder)).code == 0
 
 
 def test_a_server_takes_an_override_of_the_data_folder_at_once(installation):

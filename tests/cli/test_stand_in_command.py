@@ -60,7 +60,7 @@ def test_serve_and_stand_in_and_call_work_together_at_once(tmp_path):
             done = run_command("call", "+12015550123", "--via", there, "--format", "json")
             lines = run_command("call", "+12015550123", "--via", there).out.splitlines()
     assert lines[0].split() == ["0:00", "answered", "by", "the", "app", "itself"]
-    assert lines[2].endswith("120 s pass")
+    assert lines[2].endswith("a pause of 120 s")
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert [step["text"] for step in told["steps"] if step["verb"] == "Say"] == ["Hello there."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from pydantic import SecretStr
 from callflows.installation_parts import load_secret_keys
 from callflows.server import create_app
 from callflows.web.console.console_access import ATTEMPTS_PER_MINUTE
-from callflows.web.console.console_accounts import SHARED_NAME, ConsoleAccounts, read_console_users, write_console_user
+from callflows.web.console.console_accounts import (
+    SHARED_NAME,
+    ConsoleAccounts,
+    ConsoleUser,
+    read_console_users,
+    write_console_user,
+)
 from callflows.web.console.console_sessions import SESSION_COOKIE, SessionSigner
 from callflows.web.console.page_rendering import SECURITY_HEADERS
 from callflows.web.console.vendored_scripts import VENDORED_SCRIPTS
@@ -121,6 +128,15 @@ def test_a_wrong_password_still_leads_to_the_wanted_page_later(open_installation
     browser = Browser(open_installation(console_password=SecretStr(PASSWORD)).app)
     reply = browser.ask("/console/login", {"password": "not this one", "next": "/console/calls?q=Bo"})
     assert (reply.status_code, 'name="next" value="/console/calls?q=Bo"' in reply.text) == (403, True)
+
+
+@pytest.mark.parametrize(("seconds", "holds"), [(-3 * 3600, True), (-2, True), (11 * 3600, True), (13 * 3600, False)])
+def test_a_session_holds_if_the_clock_was_set_back_or_is_another_servers(monkeypatch, seconds, holds):
+    signer = SessionSigner([b"a key of the console"])
+    cookie = signer.sign_session(ConsoleUser("ann", "author"))
+    now = time.time() + seconds
+    monkeypatch.setattr("callflows.web.console.console_sessions.time.time", lambda: now)
+    assert (signer.read_session(cookie) is not None) is holds
 
 
 def test_a_cookie_does_not_let_its_holder_guess_the_password(open_installation):

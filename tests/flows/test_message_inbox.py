@@ -303,6 +303,16 @@ def test_two_machines_are_silent_after_five_answers_in_ten_minutes_and_twenty_a_
     assert phone.says("Good morning") == [(ME, "You said Good morning")]
 
 
+def test_who_writes_after_the_clock_was_set_back_gets_an_answer():
+    phone = Phone()
+    phone.now = NOW + 3 * 3600
+    assert [len(phone.says(f"Hi {number}")) for number in range(6)] == [1, 1, 1, 1, 1, 0]
+    phone.now = NOW
+    assert phone.says("Hi 0") == [(ME, "You said Hi 0")]
+    phone.now = NOW - 400
+    assert [len(phone.says(f"Bye {number}")) for number in range(6)].count(1) == 4, "another five in ten minutes"
+
+
 def test_who_had_enough_answers_still_gets_the_confirmation_of_stop():
     phone = Phone()
     for n in range(7):

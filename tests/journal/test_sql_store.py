@@ -221,6 +221,13 @@ def test_a_lease_is_one_holders_until_it_ends(store):
     assert not store.hold_lease("events", "one", 116.0, 10.0)
 
 
+def test_a_lease_of_before_the_clock_was_set_back_is_free_and_one_of_a_server_whose_clock_is_ahead_is_not(store):
+    assert store.hold_lease("events", "one", 100_000.0, 10.0)
+    assert store.hold_lease("events", "two", 90_000.0, 10.0)
+    assert store.hold_lease("events", "two", 90_040.0, 10.0), "the clock of this server is ahead"
+    assert not store.hold_lease("events", "one", 90_000.0, 10.0)
+
+
 def test_a_lease_keeps_up_to_when_all_is_done_for_whoever_holds_it_next(store):
     assert store.load_lease("events") is None
     assert store.hold_lease("events", "one", 100.0, 10.0, 99.5)

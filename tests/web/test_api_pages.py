@@ -71,7 +71,7 @@ def test_the_description_tells_content_types_and_the_token(app):
 
 
 def test_a_method_that_is_not_there_names_those_that_are(app):
-    assert send_request(app, "/healthz", method="POST").headers["allow"] == "GET"
+    assert send_request(app, "/healthz", method="POST").headers["allow"] == "GET, HEAD"
     assert send_request(app, "/webhook", method="PUT").headers["allow"] == "GET, POST"
 
 

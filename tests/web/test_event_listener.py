@@ -181,7 +181,7 @@ def test_the_lease_of_a_process_here_that_was_killed_is_taken_over_at_once(pid, 
         async with run_harness(pace=200) as it:
             store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
             store.open()
-            store.hold_lease(EVENT_LEASE, f"{identify_host()}/{pid}/0a1b2c3d", time.time(), 1000.0)
+            store.hold_lease(EVENT_LEASE, f"{identify_host()}/{pid}/0a1b2c3d", time.time(), 40.0)
             async with ours(it, tmp_path) as made:
                 with contextlib.nullcontext() if taken else pytest.raises(AssertionError, match="waited up to 1 s"):
                     await until(lambda: made.connected, 10 if taken else 1)

@@ -99,6 +99,15 @@ def test_a_traceback_names_nobody_and_a_uuid_stays_what_it_is():
         ("+12015550123 bytes", "...0123 bytes"),
         ("201.5550123", "201....0123"),
         ("12015550123, 442079460018", "...0123, ...0018"),
+        ("it took 123456789 ns; 67108864 B, 1048576 KiB", None),
+        ("at 0x7f1234567890 in process 1234567", None),
+        ("size=104857600, offset 1234567890, exceeds 67108864", None),
+        ("version 1234567890ab, not 12345678901234ffab", None),
+        ("since 1795991886.759245, written 20260219162445", None),
+        ("Sun, 29 Nov 2026 22:10:00 +0000 2026", None),
+        ("size 120155501234", "size ...1234"),
+        ("+1 (201) 555-0123 and +44 20 7946 0018 and (201) 555-0123", "...0123 and ...0018 and ...0123"),
+        ("tel:+1-201-555-0123;a12015550123b", "tel:...0123;a...0123b"),
     ],
 )
 def test_an_amount_with_a_unit_is_no_telephone_number(text, masked):

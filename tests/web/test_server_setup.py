@@ -252,6 +252,14 @@ def test_the_counters_are_not_shown_to_strangers_behind_a_proxy_on_this_machine(
     assert send_request(app, "/metrics", headers={"x-forwarded-for": "203.0.113.9"}).status_code == 403
 
 
+def test_a_monitor_that_asks_with_head_is_answered(flows):
+    app = create_app(build_settings(flows=flows, token=["t"], console_password="correct horse battery"))  # noqa: S106 - of the test
+    for path in ("/healthz", "/readyz"):
+        assert send_request(app, path, method="HEAD", client="203.0.113.9").status_code == 200
+    reply = send_request(app, "/console/", method="HEAD")
+    assert (reply.status_code, reply.headers["location"].startswith("/console/login")) == (303, True)
+
+
 # All else
 
 
@@ -263,7 +271,7 @@ def test_what_is_not_here_is_said_as_problem_details(flows):
         assert problem(reply)["status"] == 404
     reply = send_request(app, "/healthz", method="POST")
     assert (reply.status_code, problem(reply)["status"]) == (405, 405)
-    assert reply.headers["allow"] == "GET"
+    assert reply.headers["allow"] == "GET, HEAD"
     reply = send_request(app, "/console/login", method="DELETE")
     assert (reply.status_code, reply.headers["allow"]) == (405, "GET, HEAD, POST")
 

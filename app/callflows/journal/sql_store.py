@@ -56,6 +56,10 @@ _TABLE_ORDER: Final = (
 )  # fmt: skip
 
 
+_MAX_CLOCK_DIFFERENCE_SECONDS: Final = 60.0
+"""Difference between the clocks of servers with the same database that leases allow for."""
+
+
 class SqlStore:
     """The journal's database; connects on first use. Every method raises JournalUnavailableError during an outage."""
 
@@ -249,7 +253,9 @@ class SqlStore:
         """
         insert = get_dialect_insert(self._engine.dialect.name)
         held = {"holder": holder, "until": now + seconds} | ({} if mark is None else {"mark": mark})
-        free = (LEASES_TABLE.c.holder == holder) | (LEASES_TABLE.c.until <= now)
+        # A lease that ends far in the future was held before the clock was set back: its holder may be gone long since.
+        ended = (LEASES_TABLE.c.until <= now) | (LEASES_TABLE.c.until > now + seconds + _MAX_CLOCK_DIFFERENCE_SECONDS)
+        free = (LEASES_TABLE.c.holder == holder) | ended
         new = insert(LEASES_TABLE).values(name=name, **held)
         taken = new.on_conflict_do_update(index_elements=["name"], set_=held, where=free)
         with self._open_write_connection() as connection:

@@ -91,11 +91,21 @@ _ATTESTATION_PATTERN: Final = re.compile(
 _EMERGENCY_NUMBERS: Final = frozenset({"000", "110", "112", "118", "119", "911", "933", "988", "999"})
 _UNLOGGABLE_CHARACTER: Final = re.compile("[^A-Za-z0-9@._+-]")
 _NUMBER_OR_UUID_PATTERN: Final = re.compile(
-    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"|(?P<amount>(?<![0-9A-Za-z+])[0-9]+(?:\.[0-9]+)?(?= ?(?:bytes|characters|seconds|ms|rows)\b)|(?<![0-9.])0\.[0-9]+)"
+    r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|0x[0-9a-fA-F]+|(?<![0-9A-Za-z+])(?=(?:[0-9]*[a-f]){2})(?:[0-9a-f]{12}|[0-9a-f]{16,64})(?![0-9A-Za-z]))"
+    r"|(?P<amount>(?<![0-9A-Za-z+])[0-9]+(?:\.[0-9]+)?(?= ?(?:bytes|characters|seconds|rows|bits|octets|items|entries|calls"
+    r"|events|frames|files|times|s|ms|us|µs|ns|B|[kKMG]i?B)\b)"
+    r"|(?<![0-9.])0\.[0-9]+|(?<![0-9A-Za-z+.])1[0-9]{9}\.[0-9]{1,9}\b"
+    r"|(?<![0-9A-Za-z+])20[2-9][0-9](?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}(?![0-9])"
+    r"|(?i:\b(?:pid|process|offset|position|size|length|limit|limit of|maximum|maximum of|exceeds)[ :=]{1,2})"
+    r"[0-9]{1,10}(?![0-9]))"
+    r"|\+[1-9](?:[ ().\-/\u00a0]{0,3}[0-9]){6,14}(?![0-9])|\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[- .][0-9]{4}(?![0-9])"
     r"|\+?[0-9]{7,}"
 )
-"""Numbers to mask, and before them what has as many digits and is no telephone number: a uuid, an amount, a fraction."""
+"""Numbers to mask, and before them what has as many digits and is no telephone number.
+
+That is a uuid or another hash, an amount with a unit or with the word for what it counts, a moment, a fraction.
+"""
 _ATTESTATION_LEVELS: Final = {"full": "A", "partial": "B", "gateway": "C"}
 
 

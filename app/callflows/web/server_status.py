@@ -43,10 +43,13 @@ def create_status_router(
     """
     router = APIRouter()
 
+    # Monitors and load balancers ask with HEAD; the description has each of these paths once.
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Can answer calls", responses={503: {"description": "No flow is loaded"}})
     async def readyz() -> Response:
         now = get_loaded_flows()

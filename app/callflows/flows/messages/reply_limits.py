@@ -45,10 +45,12 @@ def find_limit_refusal(
     sent_texts: Collection[tuple[float, str]], limits: tuple[TextRateLimit, ...], digest: str, now: float
 ) -> str:
     """Return the reason not to send a text after the sent ones (time, digest) of its conversation; "" if allowed."""
-    if any(digest == other and now - at < REPEATED_TEXT_SECONDS for at, other in sent_texts):
+    # A text that seems to be of the future was sent before the clock was set back: it counts for no more than its period.
+    ages = [(abs(now - at), other) for at, other in sent_texts]
+    if any(digest == other and age < REPEATED_TEXT_SECONDS for age, other in ages):
         return f"the same text was answered so less than {REPEATED_TEXT_SECONDS:g} seconds ago"
     for most, seconds, period in limits:
-        if sum(now - at < seconds for at, _ in sent_texts) >= most:
+        if sum(age < seconds for age, _ in ages) >= most:
             return f"{most} texts in {period} are enough: two machines may be talking"
     return ""
 

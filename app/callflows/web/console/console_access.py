@@ -119,7 +119,7 @@ class ConsoleAccess:
             raise HTTPException(404, "Not Found")
         session = await self.find_session(request)
         if session is None:
-            if request.method != "GET" or "hx-request" in request.headers:
+            if request.method not in ("GET", "HEAD") or "hx-request" in request.headers:
                 raise HTTPException(401, "Your session has ended. Sign in again; nothing was changed.")
             page = quote(read_page_address(request), safe="/")
             raise HTTPException(303, headers={"location": f"{CONSOLE_PATH}/login?next={page}"})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING, Final, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,10 @@ ATTEMPT_SECONDS: Final = 600
 """Time to sign in at a provider."""
 ATTEMPT_COOKIE: Final = "callflows_openid"
 SESSION_COOKIE: Final = "callflows_console"
+
+
+_MAX_CLOCK_SKEW_SECONDS: Final = 24 * 3600
+"""Cookies may seem to be of the future: another server signed them, or the clock was set back. As for tickets of calls."""
 
 
 class ConsoleSession(NamedTuple):
@@ -62,7 +67,7 @@ class SessionSigner:
     def read_session(self, cookie: str) -> SignedSession | None:
         """Return the contents of a cookie; None if the cookie is forged or has expired."""
         try:
-            return SignedSession(*map(str, self._sessions.loads(cookie, max_age=SESSION_SECONDS)))
+            return SignedSession(*map(str, _load_recent(self._sessions, cookie, SESSION_SECONDS)))
         except (BadData, ValueError, TypeError):
             return None
 
@@ -81,7 +86,7 @@ class SessionSigner:
     def read_link(self, code: str) -> str:
         """Return the id of a link; empty if the link is forged or has expired."""
         try:
-            return str(self._links.loads(code, max_age=LINK_SECONDS))
+            return str(_load_recent(self._links, code, LINK_SECONDS))
         except BadData:
             return ""
 
@@ -92,9 +97,17 @@ class SessionSigner:
     def read_attempt(self, cookie: str) -> list[str]:
         """Return the parts of an attempt; none if the cookie is forged or has expired."""
         try:
-            return [*map(str, self._attempts.loads(cookie, max_age=ATTEMPT_SECONDS))]
+            return [*map(str, _load_recent(self._attempts, cookie, ATTEMPT_SECONDS))]
         except (BadData, TypeError):
             return []
+
+
+def _load_recent(serializer: URLSafeTimedSerializer, signed: str, max_age: float) -> Any:  # noqa: ANN401 - JSON
+    """Return what was signed, at most ``max_age`` seconds ago. Raises BadData."""
+    value, signed_at = serializer.loads(signed, return_timestamp=True)
+    if not -_MAX_CLOCK_SKEW_SECONDS <= time.time() - signed_at.timestamp() <= max_age:
+        raise SignatureExpired("it was signed too long ago")
+    return value
 
 
 def _sign_stamp(key: bytes, user: ConsoleUser) -> str:
