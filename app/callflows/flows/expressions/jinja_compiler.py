@@ -33,7 +33,7 @@ from callflows.flows.expressions.jinja_rendering import (
     format_plain_text,
     format_url_value,
 )
-from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
+from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, get_parsing_environment
 from callflows.flows.expressions.plain_values import format_plain_value, is_true_value
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
@@ -98,7 +98,7 @@ class ExpressionCompiler:
         self._lang = lang
         variables = scope.get("variables") or {}
         self._text_variables = frozenset(name for name, fields in variables.items() if fields is not LIST_SCOPE)
-        self._environment = make_jinja_environment()
+        self._environment = get_parsing_environment()
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
         """True once any compiled expression must run in a worker."""

@@ -5,6 +5,7 @@ Every result must equal the result of the plain functions in ``expression_functi
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import ChainableUndefined, Undefined, nodes, pass_context
@@ -223,6 +224,12 @@ def make_jinja_environment() -> Environment:
     environment.filters = {**make_data_filters(environment.filters), **PLAIN_FILTERS, "spoken": _spoken_filter}
     environment.tests.update(_COMPARISON_TESTS)
     return environment
+
+
+@functools.cache
+def get_parsing_environment() -> Environment:
+    """Return the environment in which all flows are parsed; nobody may change it."""
+    return make_jinja_environment()
 
 
 def _replace_undefined(value: Any) -> Any:  # noqa: ANN401 - plain values

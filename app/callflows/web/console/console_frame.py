@@ -17,7 +17,7 @@ from callflows.journal.inbox import InboxFilter
 from callflows.web.console.console_access import CONSOLE_PATH
 from callflows.web.console.console_accounts import CONSOLE_ROLES
 from callflows.web.console.counts_cache import CountsCache
-from callflows.web.console.page_rendering import ConsoleFiles, PageRenderer
+from callflows.web.console.page_rendering import PageRenderer, load_console_files
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class Console:
     def __init__(self, sources: ConsoleSources, access: ConsoleAccess) -> None:
         self.sources = sources
         self.access = access
-        self.static_files = ConsoleFiles()
+        self.static_files = load_console_files()
         self.routes: list[Route] = []
-        self._renderer = PageRenderer(self.static_files)
+        self._renderer = PageRenderer()
         self._new_counts = CountsCache[int](_COUNT_LIFE_SECONDS, _COUNT_SHOWN_SECONDS)
         self._outlines: tuple[LoadedFlows, FlowOutlines] | None = None
 

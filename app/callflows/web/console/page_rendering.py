@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from datetime import UTC, datetime
@@ -64,27 +65,38 @@ class ConsoleFiles:
         return Response(body, media_type=_STATIC_TYPES[Path(name).suffix], headers=headers)
 
 
+@functools.cache
+def load_console_files() -> ConsoleFiles:
+    return ConsoleFiles()
+
+
+@functools.cache  # one for all consoles of a process: compiling the templates takes most of a second
+def _create_environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("callflows.web.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["static_url"] = load_console_files().build_url
+    environment.filters |= {
+        "phone": format_caller,
+        "duration": format_clock_duration,
+        "local": format_clock,
+        "date": format_date,
+        "day": format_day,
+        "hangup_cause": describe_hangup_cause,
+        "group_by_day": group_by_day,
+    }
+    return environment
+
+
 class PageRenderer:
     """Renders templates. Values of callers are escaped everywhere: only ``SvgPicture`` is markup."""
 
-    def __init__(self, static_files: ConsoleFiles) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("callflows.web.console"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals["static_url"] = static_files.build_url
-        self._environment.filters |= {
-            "phone": format_caller,
-            "duration": format_clock_duration,
-            "local": format_clock,
-            "date": format_date,
-            "day": format_day,
-            "hangup_cause": describe_hangup_cause,
-            "group_by_day": group_by_day,
-        }
+    def __init__(self) -> None:
+        self._environment = _create_environment()
 
     def render_page(self, template: str, values: Mapping[str, Any], status: int = 200) -> HTMLResponse:
         text = self._environment.get_template(template).render(values)
