@@ -34,8 +34,7 @@ def _name_in_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename, error.filename2 = str(file), None
-        raise
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def replace_file_text(file: Path, text: str, new_file_mode: int = 0o644) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -163,6 +164,25 @@ def test_a_command_that_cannot_write_names_the_file_and_no_temporary_one(install
         done = run_command(*(written.get(word, word.replace("FLOWS", str(flows))) for word in words))
     file = flows / ("imported.yaml" if words[0] == "import" else ".callflows.schema.json")
     assert (done.code, done.err) == (2, f"callflows: {file}: Permission denied\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("user", "add", "ann", "--role", "author", "--password-stdin"),
+        ("token", "create", "dashboard", "--scope", "read"),
+        ("prompts", "desk", "--speak", "FLOWS/sounds"),
+        ("call", "+12015550123", "--format", "json", "--at", "2026-11-23 10:00"),
+    ],
+)
+def test_a_command_without_a_folder_to_write_to_ends_with_a_sentence(installation, monkeypatch, words):
+    flows, data = installation
+    data.chmod(0o755)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a long password of ann\n"))
+    with without_write_access(flows):
+        done = run_command(*(word.replace("FLOWS", str(flows)) for word in words))
+    assert (done.code, done.err.startswith("callflows: ")) in ((2, True), (0, False)), done
+    assert (done.code == 0) == (words[0] == "call"), "a rehearsal writes nothing"
 
 
 def test_an_override_does_not_wait_for_ever_for_a_process_that_was_stopped_while_it_held_the_file(folder, monkeypatch):

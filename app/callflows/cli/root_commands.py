@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -94,3 +95,14 @@ def _run_guarded() -> None:
     except BrokenPipeError:  # the reader, such as head, has ended; avoid a second error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS or not error.filename:
+            raise
+        print_notice(f"callflows: {error.filename}: {error.strerror}", "error")
+        sys.exit(2)
+
+
+_DISK_ERRORS: Final = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN)
+)
+"""Errors of a disk or of a right, which the person at the terminal can do something about."""
