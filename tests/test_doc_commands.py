@@ -6,11 +6,11 @@ import re
 import shlex
 from typing import Any
 
-import pytest
 import typer
 
 from callflows.cli.root_commands import root_app
 from doc_pages import list_pages, read_blocks
+from each_case import each_case
 
 PAGES = {
     page: text
@@ -45,7 +45,7 @@ def find_fault(line):
     return f"{line!r} has no {unknown[0]}" if unknown else ""
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(list_commands(PAGES[page]))])
+@each_case("page", [page for page in PAGES if any(list_commands(PAGES[page]))])
 def test_the_commands_of_a_page_exist(page):
     assert [fault for fault in map(find_fault, list_commands(PAGES[page])) if fault] == []
 

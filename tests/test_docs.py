@@ -26,6 +26,7 @@ from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
 from doc_pages import DOCS, ROOT, is_output, list_pages, read_blocks, run_console, write_block
+from each_case import each_case
 
 sys.path.insert(0, str(Path(__file__).parent / "cli"))
 from command_runner import run_command
@@ -83,7 +84,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch)
                 assert is_output(expected, output), f"{page}: $ {command}\n{output}"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@each_case("page", PAGES)
 def test_other_blocks_can_be_read(page):
     for block in read_blocks(PAGES[page]):
         if block.language == "yaml":
@@ -96,7 +97,7 @@ def test_other_blocks_can_be_read(page):
             compile(block.text, page, "exec")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@each_case("page", PAGES)
 def test_pages_say_fix(page):
     assert re.findall(r"(?i)\b(?:un)?mend(?:s|ed|ing)?\b", PAGES[page]) == []
 
@@ -145,12 +146,12 @@ def test_the_reference_is_up_to_date():
     assert PAGES["docs/flow-reference.md"] == render_flow_reference(), test_the_reference_is_up_to_date.__doc__
 
 
-@pytest.mark.parametrize("name", FlowFile.model_fields)
+@each_case("name", FlowFile.model_fields)
 def test_every_key_of_a_file_has_an_example(name):
     assert f"{name}:" in load_example("keys", name)
 
 
-@pytest.mark.parametrize("name", STEP_COMPILERS)
+@each_case("name", STEP_COMPILERS)
 def test_every_step_has_an_example(name):
     assert re.search(rf"- {name}\b", load_example("steps", name))
 
@@ -166,7 +167,7 @@ def test_an_example_has_no_problem_and_passes_its_tests(file, tmp_path):
     check_and_run(tmp_path / file.name)
 
 
-@pytest.mark.parametrize("name", FLOW_STEPS)
+@each_case("name", FLOW_STEPS)
 def test_every_flow_step_says_what_the_caller_hears(name):
     assert FLOW_STEPS[name].caller_hears
     assert FLOW_STEPS[name].check_rules

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from callflows.http_limits import parse_retry_after, read_limited_body
+from each_case import each_case
 from waiting import run_bounded
 
 NOON = 1_772_712_000.0
@@ -30,7 +31,7 @@ def test_a_body_over_the_limit_is_not_read_to_its_end():
     assert len(taken) == 3
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("header", "seconds"),
     [
         ("7", 7.0),

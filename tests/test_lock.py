@@ -12,6 +12,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from each_case import each_case
+
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DECLARED = [Requirement(line) for line in PYPROJECT["project"]["dependencies"]]
@@ -50,7 +52,7 @@ def test_an_image_can_be_built_of_a_base_that_is_named_by_its_digest():
     assert set(bases) == {"${PYTHON_IMAGE}"}
 
 
-@pytest.mark.parametrize("needed", DECLARED + EXTRAS_OF_A_SERVER, ids=str)
+@each_case("needed", DECLARED + EXTRAS_OF_A_SERVER, ids=str)
 def test_a_dependency_is_pinned_at_a_version_that_the_project_takes(needed):
     assert PINS[canonicalize_name(needed.name)] in needed.specifier
 

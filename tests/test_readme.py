@@ -27,6 +27,7 @@ from callflows.testing.scenario_reader import check_scenarios
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
 from command_process import run_callflows
+from each_case import each_case
 from shipped_flows import FRONT_DESK_FILE, copy_shipped_flows
 from strict_mypy import STRICT_MYPY
 from waiting import run_bounded, run_process
@@ -54,7 +55,7 @@ PYTHON = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@each_case("page", PAGES)
 def test_every_link_leads_somewhere(page):
     """To a file of the project, and to a title that it has."""
     file = FILES[page]
@@ -204,7 +205,7 @@ def test_every_setting_is_in_the_table():
     assert missing == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command",
     [
         "serve",

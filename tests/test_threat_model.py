@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from each_case import each_case
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "threat-model.md").read_text(encoding="utf-8")
@@ -18,7 +18,7 @@ def is_test(name: str) -> bool:
     return bool(re.search(rf"^(async )?def {function}\(" if function else r"^(async )?def test_", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[1].strip())
+@each_case("row", ROWS, ids=lambda row: row[1].strip())
 def test_a_row_names_tests_that_exist(row):
     names = re.findall(r"`([^`]+\.py[^`]*)`", row[-1])
     assert names

@@ -9,6 +9,7 @@ import pytest
 from callflows.campaigns.calling_hours import find_number_zones, parse_calling_hours
 from callflows.campaigns.contact_list import read_contact_list
 from callflows.errors import CampaignError
+from each_case import each_case
 
 NEW_YORK, LOS_ANGELES, LONDON, TOLL_FREE = "+12125550901", "+12135550902", "+442079460000", "+18005550000"
 
@@ -69,7 +70,7 @@ def moment(text):
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("number", "now", "begins"),
     [
         (NEW_YORK, "2026-11-27T14:00", "2026-11-27T14:00"),  # Friday, 9 in New York

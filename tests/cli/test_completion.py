@@ -7,6 +7,7 @@ from command_runner import run_command
 from typer.main import get_command
 
 from callflows.cli.root_commands import root_app
+from each_case import each_case
 
 FLOW = "numbers: [{}]\nhours: {{office: {{mon-fri: 09:00-17:00}}}}\nnodes: {{start: [hangup], {}: [hangup]}}\n"
 
@@ -44,7 +45,7 @@ def complete(*words: str) -> list[str]:
     return [item.value for item in found]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("words", "offered"),
     [
         (("show", ""), ["acme", "broken", "clinic"]),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_runner import run_command
 
+from each_case import each_case
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "importing"))
 from import_harness import SAMPLES
 
@@ -73,7 +75,7 @@ def test_nothing_is_written_over_without_force():
     assert target.read_text() != "mine"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "message"),
     [
         (["gone.json"], "gone.json: No such file"),

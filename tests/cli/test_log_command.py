@@ -21,6 +21,7 @@ from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformEvent
 from callflows.telephony.turn import Turn
 from callflows.text import escape_spreadsheet_formula
+from each_case import each_case
 
 FIELDS = ["id", "number", "from", "flow", "state", "started", "answered", "ended", "seconds", "cause", "cause_text"]
 FIELDS += ["outcome", "outcome_text", "turns", "legs"]
@@ -193,7 +194,7 @@ def test_what_a_caller_calls_itself_is_no_formula_in_a_spreadsheet():
     assert table[0]["from"].startswith("'=")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "guarded"),
     [
         ("+cmd|' /C calc'!A0", True), ("+1+1", True), ("+12015550999", False), ("-5", False), ("-1.5", False),

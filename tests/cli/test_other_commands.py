@@ -14,6 +14,7 @@ from lxml import etree
 from callflows.flows.steps.step_table import FLOW_STEPS
 from callflows.language import from_xml
 from callflows.language.verbs import ELEMENT_CLASSES
+from each_case import each_case
 from waiting import run_process
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def flows(tmp_path, monkeypatch) -> Path:
 # Help
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@each_case("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
     done = run_command(*command.split(), "--help")
     assert done.code == 0
@@ -199,7 +200,7 @@ def test_the_words_of_flows_are_listed_and_each_has_its_page():
     assert "did you mean 'dial'" in run_command("words", "transfer").err
 
 
-@pytest.mark.parametrize("key", ["numbers", "hours", "lists", "messages", "ended", "fallback"])
+@each_case("key", ["numbers", "hours", "lists", "messages", "ended", "fallback"])
 def test_a_key_of_the_file_has_its_page_too(key):
     page = run_command("words", key)
     assert page.code == 0

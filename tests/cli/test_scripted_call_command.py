@@ -9,6 +9,7 @@ import stat
 import pytest
 from command_runner import run_command, run_command_process
 
+from each_case import each_case
 from plain_http_server import StaticPage, serve_pages
 from shipped_flows import REPOSITORY_ROOT, copy_shipped_flows
 
@@ -141,7 +142,7 @@ def test_no_keys_are_nothing_pressed(flows):
         assert heard(call) == ["Press.", "None."]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("at", "open_"),
     [
         ("2026-11-23 10:00", True),
@@ -163,7 +164,7 @@ def test_native_schedule_is_on_the_zone_that_is_given_else_utc(flows):
         assert heard(told(*command, "--at", "2026-11-23 15:00Z", *zone)) == said
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "said"),
     [
         (("--at", "tomorrow"), "--at: 'tomorrow' is not a time"),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import httpx
-import pytest
 from command_runner import run_command
 
 from callflows.rehearsal import undocumented_rules
 from callflows.stand_in.stand_in_options import StandInOptions
 from callflows.stand_in.stand_in_rules import ALL_UNDOCUMENTED_RULES
 from command_process import CommandProcess, find_free_port
+from each_case import each_case
 from waiting import kill_process, wait_for_exit, wait_for_server
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_the_rules_are_those_of_the_xml_and_its_own():
         assert f"{rule.unknown}: {rule.done}" in printed.out
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "said"),
     [
         (("--number", "front desk"), "write it as +12015550123"),

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from callflows.errors import SettingsError
 from callflows.settings import load_settings
 from callflows.web.console.console_access import ATTEMPTS_PER_MINUTE
+from each_case import each_case
 
 ROLES = {"group:admins": "author", "group:support": "operator", "user:ann@example.com": "viewer"}
 
@@ -185,7 +186,7 @@ def test_a_trusted_proxy_signs_people_in_and_nobody_else_does(behind_proxy):
     assert behind_proxy.list_audit() == [("olga", "signed in", f"console by a proxy, {STRANGER}")]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("settings", "message"),
     [
         ({"console_user_header": "Remote-User"}, "needs CALLFLOWS_TRUSTED_PROXIES"),

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from callflows.settings import Settings
+from each_case import each_case
 from waiting import run_process
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def check_schema(data, schema: str) -> None:
 FILES = [*DEPLOY.rglob("*.*"), ROOT / "compose.yaml"]
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.is_file()], ids=lambda file: file.name)
+@each_case("file", [file for file in FILES if file.is_file()], ids=lambda file: file.name)
 def test_a_file_names_only_settings_that_there_are(file):
     named = {name.lower().removesuffix("_file") for name in SETTING_NAME.findall(file.read_text(encoding="utf-8"))}
     assert not named - Settings.model_fields.keys()

@@ -12,6 +12,7 @@ from outside_servers import make_resolver
 from callflows.effects.address_guard import MAX_RESOLVER_THREADS, AddressGuard, HostResolver
 from callflows.effects.guarded_http import GuardedClient
 from callflows.errors import BlockedRequestError, OutboundRequestError
+from each_case import each_case
 from waiting import run_bounded
 
 PUBLIC = "93.184.216.34"
@@ -218,7 +219,7 @@ def test_what_the_resolver_says_that_is_no_address_counts_for_nothing():
             run_bounded(AddressGuard(resolve_host=make_resolver(found)).resolve_allowed("crm.example.com"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("network", "allowed", "refused"),
     [
         ("10.1.0.0/16", "10.1.2.3", "10.2.0.1"),

@@ -29,6 +29,7 @@ from outside_servers import (
 from callflows.effects.http_lookup import MAX_LOOKUP_ANSWER_DEPTH
 from callflows.effects.live_effects import LiveEffects
 from callflows.outbound_http import MAX_OUTBOUND_ANSWER_BYTES
+from each_case import each_case
 from waiting import run_bounded, run_process, wait_until_async
 
 
@@ -82,9 +83,7 @@ def test_a_header_cannot_bring_another_with_it(given):
     assert asked == []
 
 
-@pytest.mark.parametrize(
-    "name", ["Host", "content-length", "Transfer-Encoding", "connection", "Accept-Encoding", "X Y", ""]
-)
+@each_case("name", ["Host", "content-length", "Transfer-Encoding", "connection", "Accept-Encoding", "X Y", ""])
 def test_headers_of_the_connection_are_not_the_author_s(name):
     result, asked = found(format_json_answer("{}"), headers=((name, "1"),))
     assert not result.ok
@@ -122,7 +121,7 @@ def test_a_connection_is_kept_and_no_cookie_is():
 # What is answered
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "kind", "expected"),
     [
         ('{"vip": true, "n": 1.5, "list": [null]}', "application/json", {"vip": True, "n": 1.5, "list": [None]}),
@@ -149,18 +148,18 @@ def test_a_text_is_read_in_its_charset_and_never_by_a_codec_that_is_none():
     assert value(format_answer(b"Zo\xff", content_type="text/plain")) == "Zo\ufffd"
 
 
-@pytest.mark.parametrize("status", [299, 300, 304, 400, 404, 500, 503, 599])
+@each_case("status", [299, 300, 304, 400, 404, 500, 503, 599])
 def test_a_status_that_is_not_fine_is_a_failure(status):
     result, _ = found(format_answer('{"vip": true}', status, content_type="application/json"))
     assert (result.ok, result.value, result.status) == (status == 299, {"vip": True} if status == 299 else None, status)
 
 
-@pytest.mark.parametrize("body", ["NaN", "[Infinity]", '{"a": -Infinity}', "{", "<html>", "[1,]", "'a'", b"\xff"])
+@each_case("body", ["NaN", "[Infinity]", '{"a": -Infinity}', "{", "<html>", "[1,]", "'a'", b"\xff"])
 def test_what_says_that_it_is_json_and_is_none_is_a_failure(body):
     assert reason(format_answer(body, content_type="application/json")) == "the answer is not JSON"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "kind"),
     [
         ("<!DOCTYPE html><html><body>Log in</body></html>", "text/html; charset=utf-8"),
@@ -175,7 +174,7 @@ def test_a_web_page_is_no_answer_though_its_status_is_200(body, kind):
     assert reason(format_answer(body, content_type=kind)) == "the answer is a web page (HTML) instead of data"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "kind", "status"),
     [("", "application/json", 200), ("", "text/plain", 200), ("", "", 204), (" \n", "text/plain", 200)]
     + [(body, "application/json", 200) for body in ("null", '""', '" "')],
@@ -184,7 +183,7 @@ def test_nothing_is_no_answer_though_its_status_is_fine(body, kind, status):
     assert reason(format_answer(body, status, content_type=kind)) == "the answer is empty"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "default", "why"),
     [
         ('{"error": "no such customer"}', {"vip": False, "name": ""}, "the answer has no key of default: vip, name"),
@@ -213,7 +212,7 @@ def test_an_answer_of_another_shape_than_the_default_is_a_failure_and_the_log_sa
     assert [(line["event"], line["reason"]) for line in lines] == [("lookup failed", why)]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "default"),
     [
         ('{"vip": true, "more": [1]}', {"vip": False, "name": ""}),
@@ -480,7 +479,7 @@ def test_redirects_in_a_circle_end():
     assert len(asked) == 4
 
 
-@pytest.mark.parametrize(
+@each_case(
     "location",
     [
         "http://10.0.0.1/",

@@ -29,6 +29,7 @@ from callflows.effects.live_effects import LiveEffects
 from callflows.effects.signed_webhooks import WebhookSender
 from callflows.errors import OutboundRequestError, RetryLaterError
 from callflows.telephony.ports import Effect
+from each_case import each_case
 from waiting import run_bounded, wait_until_async
 
 KEY = "whsec_" + base64.b64encode(b"a key of the tests, 32 bytes...!").decode()
@@ -132,14 +133,14 @@ def test_a_server_that_is_broken_is_asked_again_after_growing_waits_until_a_day_
     assert counts == {("notify", "expired"): 1}
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
+@each_case("status", [408, 409, 425, 429, 500, 502, 503, 504])
 def test_what_may_be_better_later_is_tried_later(status):
     asked, _, counts = sent(format_answer(status=status), format_answer(status=204))
     assert len(asked) == 2
     assert counts == {("notify", "sent"): 1}
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 403, 404, 410, 413, 422])
+@each_case("status", [301, 302, 307, 400, 401, 403, 404, 410, 413, 422])
 def test_what_will_not_be_better_later_is_not_tried_again(status):
     asked, waits, counts = sent(format_answer(status=status, location="/there"))
     assert (len(asked), waits) == (1, [])
@@ -170,7 +171,7 @@ def test_a_server_that_wants_to_be_left_alone_for_longer_than_anybody_waits_is_n
     ]
 
 
-@pytest.mark.parametrize("said", ["soon", "-5", "1e9", "²", "Mon, 99 Nov 2026 10:00:00 GMT", "9" * 400])
+@each_case("said", ["soon", "-5", "1e9", "²", "Mon, 99 Nov 2026 10:00:00 GMT", "9" * 400])
 def test_a_server_that_says_nonsense_about_when_harms_nothing(said):
     _, _, counts = sent(format_answer(status=503, retry_after=said.encode().decode("latin-1")), format_answer())
     assert sum(counts.values()) == 1
@@ -213,7 +214,7 @@ def test_a_server_that_is_away_is_tried_again_until_it_is_back():
     assert run_bounded(back()) == {("notify", "sent"): 1}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url", ["http://10.0.0.1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "", "http://["]
 )
 def test_a_webhook_goes_nowhere_where_a_lookup_may_not_go(url):

@@ -7,6 +7,7 @@ import re
 import pytest
 from flow_harness import compile_text
 
+from each_case import each_case
 from shipped_flows import TEMPLATE_FILES
 
 WORD = re.compile("[A-Za-z_]{3,}")
@@ -68,7 +69,7 @@ def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
                 assert {one.rule for one in elsewhere} <= RENAMED | ELSEWHERE, (written, [*map(str, elsewhere)])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "rules"),
     [
         ("nodes: {start: [{say: Hello., goto: other}], other: [say: Hello.]}", ["shape"]),
@@ -98,7 +99,7 @@ def test_what_only_comes_of_a_mistake_is_not_said(text, rules):
     assert sorted(made.rules) == rules
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("wrong", "right"),
     [
         ("timezone: America/NewYork", "America/New_York"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from flow_harness import APOLOGY, SIGNER, compile_text
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.source.positions import DATA_FILE_RULES
+from each_case import each_case
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.yaml"))
@@ -27,14 +27,14 @@ def _head(lines: list[str]) -> int:
     return next(index for index, line in enumerate(lines) if not line.startswith("# "))
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@each_case("file", FILES, ids=lambda file: file.stem)
 def test_of_a_bad_file_is_said_what_its_first_lines_say(file):
     text = file.read_text(encoding="utf-8")
     problems = sorted(compile_text(text).problems, key=lambda problem: (problem.line, problem.column))
     assert [str(problem).removeprefix("acme.yaml:") for problem in problems] == expected(text)
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+@each_case("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_of_a_folder_of_bad_files_is_said_what_its_messages_say(folder):
     problems = check_paths([folder], OPTIONS)
     said = [str(problem).replace(f"{folder}/", "") for problem in problems]

@@ -21,6 +21,7 @@ from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.loader.folder_watcher import FolderWatcher
 from callflows.flows.source.positions import MAX_PROBLEMS
+from each_case import each_case
 from waiting import join_thread, run_process, wait_until
 
 OPTIONS = CompilerOptions(SIGNER, "sorry")
@@ -114,7 +115,7 @@ def _find_nodes_by_every_path(edges: set[tuple[str, StepEdge]], stores: set[tupl
     return fetched
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each_case("seed", range(40))
 def test_the_nodes_that_a_value_reaches_are_those_of_every_path(seed):
     import random  # noqa: PLC0415 - only here
 

@@ -20,6 +20,7 @@ from callflows.flows.source.positions import ProblemReport
 from callflows.telephony.calls import Caller
 from callflows.telephony.phone_numbers import PhoneNumber, parse_attestation, parse_caller_number
 from callflows.telephony.turn import Turn
+from each_case import each_case
 from waiting import join_thread, run_process
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -55,7 +56,7 @@ def listed(read):
 # Who withholds the number
 
 
-@pytest.mark.parametrize(
+@each_case(
     "from_",
     [
         "",
@@ -117,7 +118,7 @@ def test_a_caller_who_withholds_the_number_is_anonymous(from_):
     assert found.state == found.region == "unknown"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("from_", "number"),
     [
         ("+12015550999", "+12015550999"),
@@ -153,7 +154,7 @@ def test_no_caller_breaks_us(text):
 # What is known of a caller
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("number", "state"),
     [
         ("+12015550999", "NJ"),
@@ -197,15 +198,13 @@ def test_the_heavy_tables_of_states_are_not_read_until_somebody_asks():
     run_process([sys.executable, "-c", script], check=True)
 
 
-@pytest.mark.parametrize(
-    ("told", "calls"), [("1", 1), ("17", 17), ("", 0), ("x", 0), ("-1", 0), ("1" * 5000, 0), ("٣", 0), ("1\n", 0)]
-)
+@each_case(("told", "calls"), [("1", 1), ("17", 17), ("", 0), ("x", 0), ("-1", 0), ("1" * 5000, 0), ("٣", 0), ("1\n", 0)])
 def test_the_calls_of_today_are_those_that_were_counted_and_none_where_nobody_counted(told, calls):
     assert caller("+12015550999", calls=told).calls_today == calls
     assert caller("+12015550999").calls_today == 0
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "level"),
     [
         *((form, "A") for form in ("A", " a ", "full", "Full", "passed-a", "attest=A")),

@@ -26,6 +26,7 @@ from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.static_export import compile_static_document
+from each_case import each_case
 
 if TYPE_CHECKING:
     from callflows.flows.flow import Flow
@@ -154,7 +155,7 @@ def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
 # What must not be said
 
 
-@pytest.mark.parametrize(
+@each_case(
     "condition",
     [
         'now.weekday in ["sat", "sun"] or now.hour < 9 or now.hour >= 18',
@@ -190,7 +191,7 @@ def test_a_condition_that_says_what_it_means_is_not_doubted(condition):
     assert {problem.rule for problem in problems} <= {"unused", "hours-not-asked", "list-missing"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "prompt",
     [
         "For sales press 1 or 2.",
@@ -215,7 +216,7 @@ def test_a_prompt_in_another_language_is_nobodys_affair():
     assert compile_text(menu + "  other: [say: Hallo.]\n").problems == ()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "steps",
     [
         "- hangup",
@@ -238,7 +239,7 @@ _DIAL = "{dial: {to: +12015550188}}"
 _MENU = "menu: {prompt: Press 1., keys: {1: other}}"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("steps", "column"),
     [
         ("- dial: +12015550188", 7),

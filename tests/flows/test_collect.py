@@ -16,6 +16,7 @@ from flow_harness import (
 )
 
 from callflows.flows.decisions import MASKED_VALUE
+from each_case import each_case
 
 BOTH = pytest.mark.parametrize("dialect", ["reference", "classic"])
 ASK = """
@@ -137,7 +138,7 @@ def test_a_pattern_must_match_all_of_it(dialect):
     assert asking(steps, dialect).press_keys("1023").spoken_texts[0] == "No."
 
 
-@pytest.mark.parametrize("given", ["٣٤٥٦٧٨", "123 45", "12345\n", "¹²³456", "1234567890" * 20, "<Say/>"])
+@each_case("given", ["٣٤٥٦٧٨", "123 45", "12345\n", "¹²³456", "1234567890" * 20, "<Say/>"])
 def test_what_is_no_digits_is_no_match_and_never_markup(given):
     call = asking().press_keys(given)
     assert call.spoken_texts[0] == "That is not six digits."
@@ -196,7 +197,7 @@ def test_every_document_of_a_question_is_valid():
 # Patterns that take for ever
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pattern",
     [
         "(1+)+2",
@@ -232,7 +233,7 @@ def test_a_pattern_that_is_worked_out_apart_is_as_good():
 # What is wrong with questions
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "said"),
     [
         ("digits: 6, prompt: P", "into is missing"),

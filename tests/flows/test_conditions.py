@@ -19,6 +19,7 @@ from flow_harness import (
 
 from callflows.flows.source.source_values import parse_plain_data
 from callflows.telephony.ports import LookupResult
+from each_case import each_case
 
 MONDAY = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
 """Half past nine in the morning in New York."""
@@ -33,7 +34,7 @@ def holds(condition: str, more: str = ZONE, at: datetime = MONDAY, **told: str) 
     return heard[0] == "Yes."
 
 
-@pytest.mark.parametrize(
+@each_case(
     "condition",
     [
         "caller.number == '+12015550999'",
@@ -78,7 +79,7 @@ def test_a_condition_that_holds(condition):
     assert holds(condition, name="Ann", call="c-1")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "condition",
     [
         "caller.anonymous",
@@ -184,7 +185,7 @@ def test_norway_is_true_also_after_a_filter():
     )
 
 
-@pytest.mark.parametrize("field", UNKNOWN_FIELDS)
+@each_case("field", UNKNOWN_FIELDS)
 def test_what_nobody_knows_reads_unknown_in_a_text_and_is_remembered_as_empty(field):
     steps = f"- set: {{x: {field}}}\n- say: '{{{{ {field} }}}}.'\n- say: '{{{{ x }}}}.'\n- when: x\n  say: Never."
     flow = compile_valid_flow(make_flow_text(steps))
@@ -300,7 +301,7 @@ def test_a_variable_is_a_text_or_a_list_of_texts(value):
 # The wall clock of the file
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("zone", "at", "condition"),
     [
         ("America/New_York", datetime(2026, 3, 8, 6, 59, tzinfo=UTC), "now.time == '01:59'"),
@@ -344,9 +345,7 @@ def test_one_turn_has_one_moment():
     assert heard[0] == heard[1]
 
 
-@pytest.mark.parametrize(
-    "zone", ["Mars/Olympus", "America/new_york", "../../etc/passwd", "/etc/passwd", "EST5EDT4,x", "Europe"]
-)
+@each_case("zone", ["Mars/Olympus", "America/new_york", "../../etc/passwd", "/etc/passwd", "EST5EDT4,x", "Europe"])
 def test_a_zone_that_is_none_is_an_error(zone):
     made = compile_text(f'timezone: "{zone}"\nnodes: {{start: [hangup]}}\n')
     assert made.rules == ["timezone"]
@@ -356,7 +355,7 @@ def test_a_zone_that_is_none_is_an_error(zone):
 # Conditions that are wrong
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("condition", "said"),
     [
         ("caller.nmae", "did you mean 'name'?"),

@@ -16,6 +16,7 @@ from callflows.flows.authoring.gallery import flow_templates
 from callflows.flows.authoring.gallery.flow_templates import load_flow_templates
 from callflows.flows.authoring.svg_drawing import render_svg
 from callflows.flows.source.positions import ProblemReport
+from each_case import each_case
 
 SVG = "{http://www.w3.org/2000/svg}"
 DESK = """
@@ -74,7 +75,7 @@ def test_what_leads_nowhere_is_drawn_as_missing():
     assert "gone" in "".join(missing.itertext())
 
 
-@pytest.mark.parametrize("name", [*load_flow_templates()])
+@each_case("name", [*load_flow_templates()])
 def test_every_template_can_be_shown(name):
     made = drawn(load_flow_templates()[name].text, flow_templates.__file__)  # beside the files that templates share
     names = {box.name for box in made.boxes}
@@ -84,7 +85,7 @@ def test_every_template_can_be_shown(name):
     assert render_mermaid(made).count("\n") == len(made.boxes) + len(made.edges)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", ['"] end', "`x` **b** _i_", "a;b|c{d}e<f>&g#h", "--> n1", "1. first", "<script>x</script>", "%%{init}%%"]
 )
 def test_no_text_breaks_mermaid(text):
@@ -107,7 +108,7 @@ def test_no_text_breaks_the_picture(said):
         assert all(line.startswith(("flowchart TD", "  n")) for line in render_mermaid(made).splitlines())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "nodes: {start: [hangup]}",

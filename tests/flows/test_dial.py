@@ -20,6 +20,7 @@ from flow_harness import (
 
 from callflows.language import Meta
 from callflows.language.element import walk_elements
+from each_case import each_case
 
 ANN, BOB, CAT = "ann@acme.sip.opentact.org", "+12015550188", "sip:cat@acme.sip.opentact.org"
 LAST = "  last: [say: Nobody is here.]\n"
@@ -126,7 +127,7 @@ def test_however_many_are_rung_in_turn_every_document_is_valid_and_everybody_is_
     assert all(any(f"<To>a{index}@" in xml for xml in documents) for index in range(targets))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "said"),
     [
         ("to: bob", "number or a SIP address"),
@@ -189,7 +190,7 @@ def test_a_message_needs_no_greeting():
     assert compile_steps("- voicemail: {max: 1m}").startswith("<Tone")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "said"),
     [
         ("max: 120", "120s?"),
@@ -232,7 +233,7 @@ def test_after_a_conversation_the_call_goes_where_answered_says_and_nobody_else_
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("ways", "rules"),
     [
         ("no_answer: missed, busy: missed, failed: missed, answered: talked", []),

@@ -12,6 +12,7 @@ from callflows.flows.dial_policy.target_policy import (
     warn_about_closed_policy,
 )
 from callflows.flows.source.positions import ProblemReport
+from each_case import each_case
 
 US = ("+12015550123", "+1212*")
 DE = ("+4930123456",)
@@ -112,7 +113,7 @@ ADVERSARY = [
 ]
 
 
-@pytest.mark.parametrize(("target", "in_us", "in_de"), ADVERSARY, ids=lambda value: f"{value!r:.40}")
+@each_case(("target", "in_us", "in_de"), ADVERSARY, ids=lambda value: f"{value!r:.40}")
 def test_a_computed_target_is_dialled_only_where_the_default_policy_allows_it(target, in_us, in_de):
     for own, expected in ((US, in_us), (DE, in_de)):
         refusal = policy(own).find_refusal(target)
@@ -136,7 +137,7 @@ def test_any_country_still_means_no_premium_satellite_or_code_of_no_country():
 # Where the default regions come from
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("own", "regions", "spanning"),
     [
         (["+12015550123"], "US", ""),
@@ -254,7 +255,7 @@ def test_a_target_is_dialled_in_one_form():
     assert made.normalize_dial_target("x") == made.normalize_dial_target("") == ""
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "message"),
     [
         ({"regions": "UK"}, "error: regions: there is no country 'UK' (did you mean 'GB'?)"),
@@ -277,7 +278,7 @@ def test_to_ask_for_a_type_that_is_never_dialled_is_an_error(kind):
     assert message.startswith(f"error: types: {kind} numbers are never dialled")
 
 
-@pytest.mark.parametrize("given", ["US", ["US"], 7, {"regions": {"US": 1}}, {"regions": [["US"]]}, {"types": ""}])
+@each_case("given", ["US", ["US"], 7, {"regions": {"US": 1}}, {"regions": [["US"]]}, {"types": ""}])
 def test_a_policy_of_another_shape_is_an_error_and_allows_nothing_more(given):
     report = ProblemReport("acme.yaml")
     made = read_dial_policy(given, ("dial_policy",), report, US, None)
@@ -289,7 +290,7 @@ def test_a_policy_of_another_shape_is_an_error_and_allows_nothing_more(given):
 # What an author writes literally
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("number", "doubt"),
     [
         ("+12015550188", ""),

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from flow_harness import compile_text, compile_valid_flow, request_document
 
+from each_case import each_case
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "testing"))
 from scenario_folders import find_missing_points, run_scenario_file
 
@@ -80,7 +82,7 @@ def test_without_a_key_to_leave_nothing_waits_for_one():
     assert xml.count("music.mp3") == 2
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("keys", "message"),
     [
         ("between: Hold.", "between: there is one round, and nothing between"),
@@ -106,7 +108,7 @@ nodes:
     assert errors == [message]
 
 
-@pytest.mark.parametrize("word", ["conference", "Call_Queue", "speech", "whisper", "pay", "amd", "warm transfer", "fax"])
+@each_case("word", ["conference", "Call_Queue", "speech", "whisper", "pay", "amd", "warm transfer", "fax"])
 def test_a_word_for_what_opentact_lacks_says_so_with_what_to_do_instead(word):
     limit = find_platform_limit(word)
     (problem,) = [

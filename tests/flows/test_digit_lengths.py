@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.flows.steps.digit_matching import find_digit_lengths
+from each_case import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("pattern", "lengths"),
     [
         ("", {0}),

@@ -6,6 +6,7 @@ import pytest
 from flow_harness import answer_as_xml, compile_text, compile_valid_flow, make_turn
 
 from callflows.flows.entry_points import NodeEntry
+from each_case import each_case
 
 FLOW = """
 numbers: +12015550123
@@ -47,7 +48,7 @@ def test_the_classic_dialect_tells_numbers_from_addresses():
     assert "<Number>+12015550190</Number>" in answer_digits("402", "classic")
 
 
-@pytest.mark.parametrize("dtmf", ["403", "40", "4011", "", "*", "+1900"])
+@each_case("dtmf", ["403", "40", "4011", "", "*", "+1900"])
 def test_what_is_no_extension_rings_nobody(dtmf):
     answered = answer_digits(dtmf)
     assert "<Dial>" not in answered

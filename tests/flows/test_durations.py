@@ -7,6 +7,7 @@ from flow_harness import APOLOGY, SIGNER, compile_text, make_flow_text
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.check_runner import check_paths
+from each_case import each_case
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 
@@ -16,7 +17,7 @@ def problems_of(step, dialect="reference"):
     return [problem for problem in told if problem.rule in {"duration-doubtful", "value"}]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("step", "likely"),
     [
         ("dial: {to: +12015550188, timeout: 25000, no_answer: start}", "25s"),
@@ -35,7 +36,7 @@ def test_a_number_without_a_unit_leads_to_the_unit_that_is_plausible_for_its_key
     assert f"(did you mean {likely}?)" in problem.message
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("step", "dialect", "said", "fix"),
     [
         ("dial: {to: +12015550188, timeout: 1s, no_answer: start}", "reference", "1s is very short", "usual are 5s to 5m"),
@@ -56,7 +57,7 @@ def test_a_duration_far_from_the_usual_is_a_warning_with_the_likely_meaning(step
     assert problem.fix.startswith(fix)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "step",
     [
         "dial: {to: +12015550188, timeout: 25000ms, no_answer: start}",

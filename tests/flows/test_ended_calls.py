@@ -19,6 +19,7 @@ from callflows.telephony.call_record import (
     complete_voicemail_effect,
     find_message_state,
 )
+from each_case import each_case
 from waiting import run_bounded
 
 DAY = datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
@@ -63,7 +64,7 @@ MESSAGE = ReportedRecording("https://a.example/r.mp3", tag="voicemail")
 TONE = ExecutedStep("Tone", succeeded=True, tag="beep", at=DAY - 20)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("recordings", "steps", "message"),
     [
         ([MESSAGE], [], "left"),
@@ -190,7 +191,7 @@ def test_what_the_call_kept_is_gone_when_it_has_ended():
 STEPS = "- voicemail: Please leave a message.\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("steps", "nodes", "is_warned_of"),
     [
         (f"{STEPS}- sms: Thank you.", "", True),

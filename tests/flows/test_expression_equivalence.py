@@ -6,7 +6,6 @@ import pickle
 import re
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from flow_harness import make_turn
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from callflows.flows.expressions.jinja_rendering import JinjaRenderJob
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, make_jinja_environment
 from callflows.flows.expressions.plain_values import to_plain_data
 from callflows.telephony.turn import Variables
+from each_case import each_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,7 +97,7 @@ EXPRESSIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("source", EXPRESSIONS)
+@each_case("source", EXPRESSIONS)
 def test_both_ways_give_the_same(source):
     ours, apart = both(source)
     assert ours == apart
@@ -124,7 +124,7 @@ FALSE_TEXTS = [
 TRUE_TEXTS = ["true", "yes", "on", "1", "00", "nobody", "+12015550123"]
 
 
-@pytest.mark.parametrize("text", [*FALSE_TEXTS, *TRUE_TEXTS])
+@each_case("text", [*FALSE_TEXTS, *TRUE_TEXTS])
 def test_a_text_that_says_no_is_false_both_ways(text):
     truth = text in TRUE_TEXTS
     for source, value in (
@@ -144,7 +144,7 @@ def test_a_text_that_says_no_is_false_both_ways(text):
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "value"),
     [
         ("'false' == false", True),
@@ -169,7 +169,7 @@ def test_words_compare_with_truth_and_an_empty_value_is_in_nothing(source, value
     assert both(source) == (value, value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "value"),
     [
         ("digits == 5", True),
@@ -192,7 +192,7 @@ def test_what_both_ways_give_is_what_is_promised(source, value):
     assert both(source) == (value, value)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "value"),
     [
         ("digits * 3", 15),
@@ -230,9 +230,7 @@ def test_rare_forms_keep_to_the_same_rules(source, value):
 JINJA_FILTERS = sorted(ENVIRONMENT.filters)
 
 
-@pytest.mark.parametrize(
-    "value", ["missing", "deep.gone", "deep.null", "none", "text", "whole", "few", "deep", "[missing]"]
-)
+@each_case("value", ["missing", "deep.gone", "deep.null", "none", "text", "whole", "few", "deep", "[missing]"])
 def test_no_filter_fails_on_data_or_makes_an_object_of_it(value):
     seen = {**KNOWN, "missing": Variables()["missing"], LANGUAGE_KEY: "en-US", "now": make_turn().now}
     for name in JINJA_FILTERS:
@@ -244,7 +242,7 @@ def test_no_filter_fails_on_data_or_makes_an_object_of_it(value):
             assert made in ("", "0", "0.0", "null"), name
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "value"),
     [
         ("'%02d' | format(whole)", "05"),

@@ -13,6 +13,7 @@ from callflows.flows.expressions.expression_functions import build_value_functio
 from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
 from callflows.telephony.ports import LookupResult
 from callflows.telephony.turn import Variables
+from each_case import each_case
 
 ASK = "- lookup: {url: 'https://a.example/c', into: c}\n"
 
@@ -28,7 +29,7 @@ def holds(expression: str, data: object) -> bool:
     return heard(f"{{when: {json.dumps(expression)}, say: Yes.}}", data) == ["Yes."]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("expression", "data", "expected"),
     [
         ("c.a > c.b", {"a": 20, "b": "18"}, True),
@@ -96,9 +97,7 @@ def test_a_plain_form_means_what_it_means_to_jinja(expression, a, b, d):
     assert ours(turn) == made.compile_expression(expression, undefined_to_none=False)(seen)
 
 
-@pytest.mark.parametrize(
-    "name", ["{{7*7}}", "{% for x in range(9) %}a{% endfor %}", "<Dial><To>1</To></Dial>", "&amp;", "]]>", "%s"]
-)
+@each_case("name", ["{{7*7}}", "{% for x in range(9) %}a{% endfor %}", "<Dial><To>1</To></Dial>", "&amp;", "]]>", "%s"])
 def test_what_a_caller_is_called_is_only_ever_text(name):
     assert heard("say: 'Hi {{ caller.name }}{% if caller.name %}{% endif %}.'", {}, name=name) == [f"Hi {name}."]
     assert heard("say: 'Hi {{ caller.name[0:]|trim }}.'", {}, name=name) == [f"Hi {name}."]
@@ -112,7 +111,7 @@ def test_no_value_shows_what_it_is_made_of(text):
     assert heard(f"say: {json.dumps(f'Hello{text}.')}", {"x": "y"}) == ["Hello."]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "{{ c.x.upper() }}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from flow_harness import answer_as_xml, compile_valid_flow, make_turn
 
+from each_case import each_case
+
 FLOW = """\
 variables: {{zero: 0}}
 nodes:
@@ -18,7 +20,7 @@ nodes:
 """
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("step", "place"),
     [
         ('say: "{{ 1 / variables.zero }} calls wait."', "step 1 (say) of node other"),

@@ -24,6 +24,7 @@ from callflows.flows.loader.flow_versions import MAX_EARLIER_VERSIONS, FlowVersi
 from callflows.flows.loader.folder_loader import load_flow_folder, relax_garbage_collection
 from callflows.flows.loader.folder_watcher import may_affect_flows
 from callflows.flows.tickets import TICKET_LIFETIME_SECONDS
+from each_case import each_case
 from waiting import join_thread
 
 if TYPE_CHECKING:
@@ -527,7 +528,7 @@ def test_two_reloads_at_once_give_the_same(folder):
         assert {id(loaded) for loaded in found} == {id(library.loaded_flows)}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "concerns"),
     [
         ("/flows/acme.yaml", True),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from callflows.flows.hours.hours_words import describe_hours_value
 from callflows.flows.hours.opening_hours import DatedWindows, DateRange, OpeningHours, OpeningWindow
 from callflows.flows.hours.overrides import HoursOverride
+from each_case import each_case
 
 ZONE = ZoneInfo("America/New_York")
 MORNING = (OpeningWindow(600, 780),)
@@ -24,7 +23,7 @@ HOURS = OpeningHours(
 OVERRIDE = HoursOverride("desk", "office", False, None, datetime(2026, 11, 27, 18, 0, tzinfo=ZONE))  # noqa: FBT003 - closed
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("moment", "overrides", "words"),
     [
         ("2026-12-05 14:00", (), "office was closed: on Saturday it is open 10:00-13:00"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from flow_harness import (
     answer_as_xml,
     compile_text,
@@ -16,6 +15,7 @@ from flow_harness import (
 
 from callflows.flows.decisions import describe_decisions
 from callflows.telephony.turn import Variables
+from each_case import each_case
 
 SALES = "groups: {sales: {to: [+12015550188, ann@acme.sip.opentact.org], timeout: 25s}}"
 WHO = "dial_policy: {regions: [US], sip_hosts: [acme.sip.opentact.org]}"
@@ -63,7 +63,7 @@ def test_a_computed_target_is_rung_if_the_policy_allows_it():
     assert trail[-1]["outcome"] == "allowed"
 
 
-@pytest.mark.parametrize("agent", ["+19005550188", "+18765550188", "911", "x@evil.example", "", "+12015550188;x", "<To/>"])
+@each_case("agent", ["+19005550188", "+18765550188", "911", "x@evil.example", "", "+12015550188;x", "<To/>"])
 def test_one_that_is_refused_is_not_rung_and_the_trail_says_why(agent):
     xml, trail = rung('- dial: {to: "{{ agent }}", no_answer: nobody}', WHO, agent=agent)
     assert "<Dial" not in xml

@@ -11,9 +11,10 @@ from callflows.flows.caller_lists.caller_list_reader import read_caller_list
 from callflows.flows.dial_policy.target_policy import DialPolicy
 from callflows.flows.source.positions import ProblemReport
 from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
+from each_case import each_case
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "number"),
     [
         ("0033612345678", "+33612345678"),
@@ -31,7 +32,7 @@ def test_00_before_the_country_code_is_the_plus(written, number):
     assert parse_caller_number(written) == number
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "number"),
     [
         ("+1 (201) 555-0188", "+12015550188"),
@@ -47,7 +48,7 @@ def test_punctuation_of_people_and_of_address_books_is_no_part_of_a_number(writt
     assert parse_e164(written) == number
 
 
-@pytest.mark.parametrize(
+@each_case(
     "written",
     ["201-555-0123", "201.555.0123", "tel:201-555-0123", "612-345-678", "44 20 7946 0018", "06 12 34 56 78", "6175550123"],
 )
@@ -72,12 +73,12 @@ def test_a_number_without_its_country_is_refused_with_the_number_that_is_meant(w
     assert all("is not a number" in problem and fix in problem for problem in problems)
 
 
-@pytest.mark.parametrize("written", ["02079460018", "000", "0000000000", "00", "(201) 555-0188", "+1 (201) 555-0188 or 12"])
+@each_case("written", ["02079460018", "000", "0000000000", "00", "(201) 555-0188", "+1 (201) 555-0188 or 12"])
 def test_a_number_without_a_country_stays_none(written):
     assert parse_e164(written) == ""
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("computed", "number"),
     [
         ("+1 (201) 555-0188", "+12015550188"),
@@ -95,7 +96,7 @@ def test_a_computed_number_with_punctuation_is_rung_and_judged_as_its_digits(com
     assert "does not allow" in DialPolicy(frozenset({"FR"})).find_refusal(computed)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "computed",
     [
         "+1 (900) 555-1234",

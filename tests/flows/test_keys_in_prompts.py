@@ -2,8 +2,9 @@
 
 import re
 
-import pytest
 from flow_harness import compile_text, make_flow_text
+
+from each_case import each_case
 
 MENU = "- menu: {prompt: %r, keys: {1: start}, voice: {lang: %s}}\n- say: Bye."
 
@@ -13,7 +14,7 @@ def find_missing_keys(text: str, lang: str) -> list[str]:
     return [re.search("press (.)", one.message)[1] for one in problems if one.rule == "prompt-key"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("lang", "text", "missing"),
     [
         ("en-US", "Press 1 for sales, 2 for support, or 3 for billing.", ["2", "3"]),
@@ -29,7 +30,7 @@ def test_a_key_that_a_prompt_names_and_the_menu_lacks_is_a_warning(lang, text, m
     assert find_missing_keys(text, lang) == missing
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("lang", "text"),
     [
         ("en-US", "In an emergency hang up and dial 911. Press 1 for offices 2 to 5, open from 9 to 5 for walk-ins."),

@@ -21,6 +21,7 @@ from flow_harness import (
 
 from callflows.telephony.ports import LookupResult
 from callflows.telephony.turn import Variables
+from each_case import each_case
 
 if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
@@ -163,7 +164,7 @@ def test_a_text_message_is_in_the_language_of_the_call():
         assert [effect.payload["text"] for effect in turn.effects] == [text]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("told", "language"),
     [("es", "es"), ("es-MX", "es"), ("ES_us", "es"), ("en", "en"), ("fr", "en"), (["es"], "en"), (None, "en")],
 )

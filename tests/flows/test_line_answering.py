@@ -18,6 +18,7 @@ from flow_harness import (
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.entry_points import NodeEntry
 from callflows.flows.flow_compilation import compile_flow
+from each_case import each_case
 
 NEEDS = {
     "say: Hello.": True,
@@ -42,18 +43,18 @@ def xml(steps: str, mode: str = "auto", dialect: str = "reference", answers: boo
     return answer_as_xml(flow, turn=make_turn(answers=answers))
 
 
-@pytest.mark.parametrize("step", NEEDS)
+@each_case("step", NEEDS)
 def test_auto_answers_before_the_first_step_that_needs_it(step):
     assert xml(f"- {step}").startswith("<Answer/>") is NEEDS[step]
 
 
-@pytest.mark.parametrize("step", [step for step in NEEDS if NEEDS[step]])
+@each_case("step", [step for step in NEEDS if NEEDS[step]])
 def test_auto_leaves_it_to_an_app_that_answers_by_itself(step):
     assert "<Answer/>" not in xml(f"- {step}", answers=True).partition("<Error>")[0]
     assert xml(f"- {step}", answers=False).startswith("<Answer/>")
 
 
-@pytest.mark.parametrize("step", NEEDS)
+@each_case("step", NEEDS)
 def test_true_answers_before_what_needs_it_whatever_the_app_does(step):
     for answers in (None, True, False):
         assert xml(f"- {step}", "true", answers=answers).startswith("<Answer/>") is NEEDS[step]

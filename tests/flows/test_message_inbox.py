@@ -15,6 +15,7 @@ from callflows.flows.messages.message_inbox import MAX_ANSWERABLE_AGE_SECONDS, M
 from callflows.flows.messages.message_rules import CarrierReplies
 from callflows.flows.messages.text_message import TextMessage
 from callflows.telephony.ports import InMemoryOptOuts
+from each_case import each_case
 from waiting import run_bounded
 
 NOW = 1_790_000_000.0
@@ -92,7 +93,7 @@ def test_a_text_is_answered_once_however_often_it_is_told():
     assert (again.outcome, again.effects) == ("repeated", ())
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "outcome"),
     [
         ({"type": "smso"}, "outbound"),

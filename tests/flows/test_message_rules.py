@@ -6,7 +6,6 @@ import json
 import time
 from datetime import UTC, datetime
 
-import pytest
 from flow_harness import APOLOGY, SIGNER, compile_text, compile_valid_flow
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -23,6 +22,7 @@ from callflows.flows.messages.text_message import (
 )
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.message_entity import MessageEntity
+from each_case import each_case
 
 OPTIONS = CompilerOptions(SIGNER, APOLOGY)
 HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\nnodes: {start: [{say: Hello.}]}\n"
@@ -76,7 +76,7 @@ RULES = """
 # Which rule
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "said"),
     [
         ("hours", "We open at nine."),
@@ -205,7 +205,7 @@ def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
 # STOP, START and HELP
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "STOP", "stop", "Stop.", " sToP!! ", "“Stop”", "(stop)", "S.T.O.P.", "\uff33\uff34\uff2f\uff30", "st\u200bop",
@@ -239,7 +239,7 @@ def test_a_text_says_stop(text):
     assert detect_carrier_keyword(text, opted_out=False) == detect_carrier_keyword(text, opted_out=True) == "stop"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "Stop by tomorrow", "don't stop", "Don\u2019t stop", "nonstop", "stopp", "cancel my appointment", "the end",
@@ -277,7 +277,7 @@ def test_words_of_other_languages_are_taken_from_the_settings():
         assert detect_carrier_keyword(text, opted_out=False, carrier_words=words) is None, text
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "Liked \u201cSee you\u201d", "Loved \u201cSee you\u201d", "Disliked \u201cNo\u201d", "Laughed at \u201cHa\u201d",
@@ -300,7 +300,7 @@ def test_a_tapback_is_a_reaction(text):
     assert is_reaction(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "I liked \u201cHamlet\u201d", "Liked it a lot", "liked", "Loved your service, thanks", "\u201cSee you\u201d",

@@ -12,6 +12,7 @@ from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.turn import Variables
+from each_case import each_case
 
 ANSWERS = [{}, {"n": None}, {"n": ""}, {"n": " "}, {"n": []}, {"n": {}}, None, "", [], 0, "a page", {"n": [None, {}]}]
 """Answers of a server in which the number is missing."""
@@ -93,7 +94,7 @@ def test_a_calculation_with_a_missing_number_breaks_no_call(answer, calculation,
     assert f"It is {spoken}." in answer_node(flow, "start", turn).decode()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "spoken"),
     [
         ("{{ x.address }}", "street: Main, no: 1"),
@@ -110,7 +111,7 @@ def test_a_mapping_is_spoken_without_brackets_and_a_loop_over_its_pairs_breaks_n
     assert render_text(text, turn) == spoken
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "count"),
     [
         ("{{ data.calls - 1 }}", 1),

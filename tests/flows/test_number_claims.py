@@ -14,6 +14,7 @@ from callflows.flows.flow_book import FlowBook, find_claim_conflicts
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.telephony.phone_numbers import PhoneNumber, parse_e164
 from callflows.telephony.turn import Turn
+from each_case import each_case
 
 
 def book(**claims: str) -> FlowBook:
@@ -88,7 +89,7 @@ def test_a_file_with_ten_thousand_numbers_is_read():
 # How numbers are written
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "number"),
     [
         ("+12015550123", "+12015550123"),
@@ -114,7 +115,7 @@ def test_a_number_is_the_same_however_it_is_written(text, number):
     assert compile_text(f"numbers: ['{text}']\nnodes: {{start: [hangup]}}\n").flow.claims[0].number == number
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "",
@@ -161,7 +162,7 @@ def test_the_number_called_is_told_in_several_ways(told):
 # Claims that are wrong
 
 
-@pytest.mark.parametrize("number", ["x", "+", "*", "+*", "+12x*", "+1201**", "REST", "rest*"])
+@each_case("number", ["x", "+", "*", "+*", "+12x*", "+1201**", "REST", "rest*"])
 def test_a_claim_that_is_no_number_is_an_error_with_its_place(number):
     found = compile_text(
         f"numbers:\n  - +12015550123\n  - {number!s}\nnodes: {{start: [hangup]}}\n"

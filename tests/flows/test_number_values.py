@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from flow_harness import answer_as_xml, compile_text, compile_valid_flow, make_turn, spoken_texts
 
+from each_case import each_case
+
 FLOW = """\
 numbers:
   +12015550123: {site: Newark, office: +12015550188}
@@ -47,7 +49,7 @@ def test_a_flow_answers_the_numbers_of_its_mapping():
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("numbers", "rules"),
     [
         ("{+12015550123: {site: A}, +12015550124: {site: B}}", []),

@@ -17,6 +17,7 @@ from callflows.flows.hours.hours_reader import read_opening_hours
 from callflows.flows.hours.overrides import HoursOverride
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
+from each_case import each_case
 from waiting import run_process
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ open: {2026-12-19: 10:00-16:00, 2026-12-25: 08:00-09:00}
 # The week
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("when", "is_open"),
     [
         ("2026-11-23 08:59:59.999999", False),
@@ -120,7 +121,7 @@ def test_a_moment_without_an_offset_is_refused_since_the_clock_of_the_server_is_
         hours(OFFICE).at_moment(datetime(2026, 11, 23, 10), NEW_YORK)  # noqa: DTZ001 - it is what is refused
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("key", "days"),
     [
         ("mon", "0"),
@@ -156,7 +157,7 @@ def test_windows_are_written_as_people_write_them(windows):
     assert [str(window) for window in hours(f"mon: {windows}").weekly_windows[0]] == ["09:00-12:30", "13:30-18:00"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "daytime"),
     [
         ("8:30-5:30", "08:30-17:30"),
@@ -176,9 +177,7 @@ def test_a_window_that_begins_in_the_morning_and_ends_before_it_begins_is_refuse
     assert found.weekly_windows[0] == ()
 
 
-@pytest.mark.parametrize(
-    "written", ["22:00-06:00", "21:00-08:00", "17:00-1:00", "13:00-03:00", "12:00-02:00", "08:00-00:00"]
-)
+@each_case("written", ["22:00-06:00", "21:00-08:00", "17:00-1:00", "13:00-03:00", "12:00-02:00", "08:00-00:00"])
 def test_a_window_that_begins_in_the_afternoon_may_go_on_into_the_night(written):
     assert len(hours(f"mon: {written}").weekly_windows[0]) == 1
 
@@ -223,7 +222,7 @@ def test_noon_until_an_hour_without_a_zero_is_warned_of(written, meant):
     hours("sun: 13:00-1:00")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "likely"),
     [
         ("9-5", "09:00-17:00"),
@@ -315,7 +314,7 @@ def test_what_opens_in_a_year_is_found():
 # Which rule decides
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("when", "is_open", "reason"),
     [
         ("2026-11-23 09:00", True, "mon 09:00-12:30"),
@@ -360,7 +359,7 @@ def test_holidays_of_several_places_hold_together():
     assert at(text, "2026-07-03 09:30").reason == "holiday Independence Day (observed)"
 
 
-@pytest.mark.parametrize("place", ["US", "USA", "us-nj", "US-New Jersey", "GB-SCT", "UK", "DE-Bayern", "NO"])
+@each_case("place", ["US", "USA", "us-nj", "US-New Jersey", "GB-SCT", "UK", "DE-Bayern", "NO"])
 def test_places_are_known_by_their_names(place):
     assert not at(f"daily: 00:00-24:00\nholidays: {place}", "2026-12-25 12:00").open
 
@@ -654,7 +653,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "rule", "place", "message"), BAD, ids=[case[0] for case in BAD])
+@each_case(("text", "rule", "place", "message"), BAD, ids=[case[0] for case in BAD])
 def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
     _, problems = read(text)
     (problem,) = problems
@@ -663,7 +662,7 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
     assert problem.fix or rule == "shape"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "fix"),
     [
         ("mno: 09:00-10:00", "did you mean 'mon'?"),

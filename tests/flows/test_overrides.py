@@ -23,6 +23,7 @@ from callflows.flows.hours.overrides import (
 )
 from callflows.flows.hours.wall_clock import parse_call_moment, parse_override_end
 from callflows.flows.source.positions import ProblemReport
+from each_case import each_case
 from waiting import kill_process, wait_until
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -80,7 +81,7 @@ def test_a_file_without_overrides_is_fine(text):
 RIGHT = "- {flow: acme, hours: office, state: closed, until: 2026-12-24 18:00}\n"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("entry", "problem"),
     [
         ("- {flow: amce, hours: office, state: open, until: 2026-12-24}", ("override", 2, 10, "there is no flow 'amce'")),
@@ -313,7 +314,7 @@ def test_an_override_holds_from_its_begin_until_just_before_its_end():
 # The end that people name
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "until"),
     [
         ("18:00", "2026-11-23 18:00-05:00"),
@@ -343,7 +344,7 @@ def test_an_end_is_named_as_people_name_it(text, until):
     assert found.tzinfo is NEW_YORK
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "",
@@ -376,7 +377,7 @@ def test_without_a_zone_an_end_is_on_the_clock_of_utc():
     assert parse_override_end("18:00", NOW, None) == datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("now", "text", "until", "zone"),
     [
         ("2026-03-08 01:00-05:00", "02:30", "2026-03-08 03:00-04:00", NEW_YORK),
@@ -393,7 +394,7 @@ def test_on_the_days_of_change_an_end_is_the_next_time_that_the_clock_shows_it(n
     assert parse_override_end(text, datetime.fromisoformat(now), zone).isoformat(" ", "minutes") == until
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "moment"),
     [
         ("Sat 11:00", "2026-11-28 11:00"),
@@ -411,6 +412,6 @@ def test_the_time_of_a_call_may_be_a_weekday(text, moment):
     assert f"{found.astimezone(NEW_YORK):%Y-%m-%d %H:%M}" == moment
 
 
-@pytest.mark.parametrize("text", ["soon", "Sat", "Sat 25:00", "Sat 13 pm", "Sat 0 am", "Caturday 11:00"])
+@each_case("text", ["soon", "Sat", "Sat 25:00", "Sat 13 pm", "Sat 0 am", "Caturday 11:00"])
 def test_a_time_that_no_clock_shows_is_no_time_of_a_call(text):
     assert parse_call_moment(text, NOW, NEW_YORK) is None

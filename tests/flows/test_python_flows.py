@@ -12,6 +12,7 @@ from callflows.flows import python_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.flow_compilation import compile_flow
+from each_case import each_case
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
@@ -41,7 +42,7 @@ def test_what_a_program_prints_is_not_taken_for_what_it_is(noise):
     assert program(f"{HEAD}{noise}\n{NODE}").flow is not None
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "line", "said"),
     [
         (f"{HEAD}1 / 0\n{NODE}", 3, "ZeroDivisionError"),
@@ -73,7 +74,7 @@ def test_a_file_that_never_ends_is_stopped(monkeypatch):
     assert re.search("does not come to its end", made.problems[0].message)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("line", "found"),
     [
         ("Dial('a@b.example', timeout=20)", "timeout of Dial is 20 ms"),
@@ -100,7 +101,7 @@ def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(
     assert all(found in problem.message and problem.line == source.count("\n") for problem in problems)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("verb", "severity", "found"),
     [
         ("Say('Hello', gender='robot')", "error", "<Say> gender: must be MALE or FEMALE"),

@@ -12,6 +12,7 @@ from callflows.errors import ForgedTicketError, TicketError
 from callflows.flows.decisions import MASKED_VALUE, MAX_DECISION_CHARACTERS
 from callflows.flows.tickets import MAX_TICKET_STATE_BYTES, TicketSigner
 from callflows.telephony.ports import LookupResult
+from each_case import each_case
 
 STEPS = """
 - collect: {into: pin, digits: 4, prompt: Pin., secret: true, attempts: 1, otherwise: last}
@@ -125,7 +126,7 @@ def test_a_sealed_ticket_holds_for_its_place_and_no_other():
         SIGNER.read_ticket("acme/b", ticket)
 
 
-@pytest.mark.parametrize("at", [0, 9, 20, 60, -30, -1])
+@each_case("at", [0, 9, 20, 60, -30, -1])
 def test_a_ticket_that_was_tampered_with_is_refused(at):
     ticket = SIGNER.make_ticket_factory("acme/a", {})({}, {"pin": "4711"}, {"pin"})
     changed = [*ticket]

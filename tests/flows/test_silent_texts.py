@@ -16,6 +16,7 @@ from callflows.flows.compiler.silent_texts import SilentTextRemover
 from callflows.flows.coverage_points import strip_coverage_comments
 from callflows.flows.document_comments import read_element_places
 from callflows.flows.entry_points import FIRST_ENTRY
+from each_case import each_case
 
 NAME = "'{{ caller.name }}'"
 SORRY = "<Say>Sorry.</Say><Hangup/>"
@@ -26,7 +27,7 @@ def document(content: str) -> str:
     return f"<Response>{content}</Response>"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "expected"),
     [
         ("<Answer/><Say>Hi.</Say><Say/><Hangup/>", "<Answer/><Say>Hi.</Say><Hangup/>"),
@@ -87,7 +88,7 @@ def test_a_flow_whose_texts_have_words_is_not_searched():
     assert flow.silent_text_remover is None
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "{{ caller.name or 'you' }}",
@@ -107,7 +108,7 @@ def test_a_text_that_always_has_words_is_not_doubted(text):
     assert "text-may-be-empty" not in made.rules
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "{{ caller.name | upper }}",

@@ -19,6 +19,8 @@ from flow_harness import (
     spoken_texts,
 )
 
+from each_case import each_case
+
 
 def spoken(text: str, **told: str) -> str:
     quoted = text.replace("'", "''")
@@ -28,7 +30,7 @@ def spoken(text: str, **told: str) -> str:
     return heard
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "heard"),
     [
         ("Hello.", "Hello."),
@@ -91,7 +93,7 @@ def test_the_fallback_speaks_in_the_voice_of_the_file():
     assert b'<Say lang="de-DE">Leider nicht.</Say><Hangup/>' in flow.fallback
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("voice", "said"),
     [
         ("{gender: female}", "MALE or FEMALE"),
@@ -150,7 +152,7 @@ def test_a_url_that_a_caller_could_make_into_another_scheme_is_refused(url):
 # Objects and missing data
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "{{ '%s' | format(caller) }}",
@@ -187,7 +189,7 @@ def test_an_object_is_no_value_to_remember(source):
     assert made.rules == ["expression"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "heard"),
     [
         ("{% set c = caller %}{{ c }}{{ '%s' | format(c) }}{{ [c] | join }}{{ c.name }}", "Ann"),
@@ -210,7 +212,7 @@ def test_no_caller_hears_an_object_and_missing_data_is_empty(text, heard):
 # Texts that are wrong
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "said"),
     [
         ("{{ caller.nmae }}", "did you mean 'name'?"),
@@ -255,7 +257,7 @@ def test_a_wrong_line_of_a_long_text_is_named():
     assert made.problems[0].line == 8
 
 
-@pytest.mark.parametrize("escape", ["\\x01", "\\0", "\\x1f", "\\uFFFE", "\\uFFFF", "\\uD800"])
+@each_case("escape", ["\\x01", "\\0", "\\x1f", "\\uFFFE", "\\uFFFF", "\\uD800"])
 def test_a_character_that_xml_forbids_is_an_error_of_the_author(escape):
     made = compile_text(make_flow_text(f'- say: "Hello {escape}."'))
     assert made.flow is None
@@ -295,7 +297,7 @@ def test_no_fallback_is_the_apology():
 _OFFICE = "timezone: America/New_York\nhours: {office: {mon-fri: 09:00-17:00}}"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("hour", "lang", "words"),
     [
         (10, "en-US", "open, and we close today at 5 PM"),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.flows.hours.spoken_times import format_spoken_digits, format_spoken_moment
+from each_case import each_case
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 10, tzinfo=NEW_YORK)
@@ -20,7 +21,7 @@ def said(when: str, lang: str, now: datetime = NOW) -> str:
     return format_spoken_moment(datetime.fromisoformat(when).replace(tzinfo=NEW_YORK), now, lang)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("when", "lang", "words"),
     [
         ("2026-11-23 14:00", "en-US", "today at 2 PM"),
@@ -102,7 +103,7 @@ def test_every_moment_is_one_line_of_words(moment, lang):
     assert str(moment.minute) in words or not moment.minute
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "words"),
     [
         ("+12015550123", "2 0 1, 5 5 5, 0 1 2 3"),

@@ -17,6 +17,7 @@ from flow_harness import (
 from callflows.flows.steps.step_table import STEP_COMPILERS
 from callflows.language import Response
 from callflows.language.verbs import ELEMENT_CLASSES
+from each_case import each_case
 from golden_documents import make_file_name
 
 REFERENCE = {
@@ -90,14 +91,14 @@ CLASSIC = {
 }
 
 
-@pytest.mark.parametrize("step", REFERENCE)
+@each_case("step", REFERENCE)
 def test_a_verb_is_a_step_in_the_reference_dialect(step):
     made = answer_as_xml(compile_valid_flow(make_flow_text(f"- {step}", "auto_answer: false")))
     ends = step.startswith(("hangup", "callback"))
     assert parse_response(made) == parse_response(REFERENCE[step] + ("" if ends else "<Hangup/>"))
 
 
-@pytest.mark.parametrize("step", CLASSIC)
+@each_case("step", CLASSIC)
 def test_a_verb_is_a_step_in_the_classic_dialect(step):
     xml = answer_as_xml(compile_valid_flow(make_flow_text(f"- {step}"), "classic")).removesuffix("<Hangup/>")
     assert xml == CLASSIC[step].removesuffix("<Hangup/>")
@@ -116,9 +117,7 @@ def test_what_stands_only_inside_others_is_no_step():
         assert compile_text(make_flow_text(f"- {name}: x")).rules == ["unknown-step"]
 
 
-@pytest.mark.parametrize(
-    "cls", [cls for cls in ELEMENT_CLASSES.values() if cls is not Response], ids=lambda cls: cls.__name__
-)
+@each_case("cls", [cls for cls in ELEMENT_CLASSES.values() if cls is not Response], ids=lambda cls: cls.__name__)
 def test_a_misspelt_attribute_is_never_lost(cls):
     name = make_file_name(cls.__name__)
     if name in STEP_COMPILERS:
@@ -207,7 +206,7 @@ def test_a_node_that_runs_out_of_steps_hangs_up():
 # Values
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("step", "said"),
     [
         ("pause: 2", "2s?"),
@@ -253,14 +252,14 @@ def test_a_wrong_value_is_an_error_at_its_place(step, said):
     assert said in str(problems[0])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "ms"), [("0s", 0), ("500ms", 500), ("1.5s", 1500), ("2m", 120_000), ("1h", 3_600_000), ("90 s", 90_000)]
 )
 def test_a_duration_has_a_unit(text, ms):
     assert compile_steps(f"- pause: {text}") == f'<Pause length="{ms}"/>'
 
 
-@pytest.mark.parametrize("text", ["yes", "true", "on", "True", "YES", "y", "T"])
+@each_case("text", ["yes", "true", "on", "True", "YES", "y", "T"])
 def test_a_boolean_is_written_as_people_write_it(text):
     assert compile_steps(f"- record: {{asr: {text}}}") == '<Record asr="true"/>'
 
@@ -288,7 +287,7 @@ def test_nothing_that_stands_for_a_call_is_a_character_of_an_author():
 # A step's shape
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("steps", "said"),
     [
         ("- {}", "needs something to do"),

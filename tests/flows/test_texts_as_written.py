@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn
 
+from each_case import each_case
+
 
 def problems_of(steps, rule):
     return [problem for problem in compile_text(make_flow_text(steps)).problems if problem.rule == rule]
@@ -53,7 +55,7 @@ def test_texts_for_several_attempts_are_taken_without_a_word(prompt):
     assert problems_of(menu(prompt), "text-cut") == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "said",
     [
         "Hello {caller.name}.",
@@ -83,7 +85,7 @@ def test_other_braces_are_taken_without_a_word(said):
     assert problems_of(f"- say: '{said}'", "single-braces") == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "condition",
     [
         "caller.number == 2015550999",

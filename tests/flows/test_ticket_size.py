@@ -8,6 +8,7 @@ import pytest
 from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text
 
 from callflows.errors import TicketError
+from each_case import each_case
 
 LONG = "x" * 2100
 HALF = "y" * 1100
@@ -30,7 +31,7 @@ BOTH = setting("b", "1")
 SET = setting("a", f"'{LONG}'")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "source",
     [
         f"'{LONG}'",

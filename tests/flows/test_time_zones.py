@@ -8,6 +8,7 @@ import pytest
 
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.time_zones import find_timezone
+from each_case import each_case
 
 
 def read(name):
@@ -16,14 +17,12 @@ def read(name):
     return zone, report.problems
 
 
-@pytest.mark.parametrize(
-    "name", ["America/New_York", "Europe/Berlin", "UTC", "Etc/UTC", "HST", "US/Eastern", "EST5EDT", ""]
-)
+@each_case("name", ["America/New_York", "Europe/Berlin", "UTC", "Etc/UTC", "HST", "US/Eastern", "EST5EDT", ""])
 def test_the_zone_of_a_place_is_taken_without_a_word(name):
     assert read(name)[1] == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "city"),
     [
         ("GMT-5", "America/New_York"),
@@ -41,7 +40,7 @@ def test_an_offset_leads_to_a_city_with_that_offset_and_never_to_the_opposite_on
     assert problem.fix.endswith(f"as {city}")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "place"),
     [
         ("EST", "America/New_York"),
@@ -68,7 +67,7 @@ def test_the_warning_about_a_turned_sign_names_the_offset_that_the_clock_has():
     assert "Etc/GMT-5 is UTC+5" in problem.message
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "meant"),
     [
         ("America/NewJersey", "America/New_York"),

@@ -18,6 +18,7 @@ from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.ports import LookupResult
 from callflows.telephony.turn import Variables
+from each_case import each_case
 
 APP = "https://old.example.com/voice"
 FLOW = f"numbers: +12015550123\ntwiml: {APP}\nfallback: [say: Sorry.]\n"
@@ -71,7 +72,7 @@ def notes(turn):
     return [detail["note"] for _, outcome, _, detail in turn.trail if outcome == "note"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("twiml", "document"),
     [
         ("<Say voice='man' language='en-GB' loop='2'>Hi <b>you</b></Say>",
@@ -147,7 +148,7 @@ def test_a_text_message_leaves_only_for_numbers_of_the_policy_and_from_a_number_
     assert any("is no number of ours" in note for note in notes(turn))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("twiml", "problem"),
     [
         ("<Enqueue>support</Enqueue>", "<Enqueue>: Opentact has no queue"),

@@ -10,6 +10,7 @@ from callflows.flows.tickets import TicketSigner
 from callflows.settings import Settings
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from each_case import each_case
 from waiting import run_bounded
 
 OPTIONS = CompilerOptions(TicketSigner([b"ways"]), "Sorry.")
@@ -95,7 +96,7 @@ def find_problems(step: str, nodes: str = NODES) -> list[str]:
     return [f"{problem.severity} {problem.rule}" for problem in made.problems if problem.rule != "unreachable-node"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("step", "problems"),
     [
         ("- menu: {prompt: Press 1., keys: {1: one}, no_input: silent, no_match: wrong}", []),

@@ -14,11 +14,12 @@ from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS
 from callflows.language.verbs import ELEMENT_SPECS
 from command_process import run_callflows
+from each_case import each_case
 
 # Every scalar is text
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "22:00",
@@ -83,7 +84,7 @@ nodes:                    # all of them
     assert made.problems == ()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "step",
     [
         "say: Dial #1 now",
@@ -135,7 +136,7 @@ def test_a_colon_in_a_text_must_be_quoted_and_the_fix_says_so(text):
     assert "quote" in made.problems[0].fix
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", ["@acme", "`hello`", "%hello", "*hello", "&hello", "!hello", "[hello", "'hello", '"hello', "? hello", "| hello"]
 )
 def test_a_text_that_begins_with_a_special_character_is_an_error_with_its_line(text):
@@ -168,14 +169,14 @@ def test_a_key_given_twice_is_an_error_wherever_it_is():
 # Files that are none
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a comment\n", "---\n", "\ufeff", "null\n", "~\n"])
+@each_case("text", ["", "\n\n", "# nothing but a comment\n", "---\n", "\ufeff", "null\n", "~\n"])
 def test_an_empty_file_is_an_error(text):
     made = compile_text(text)
     assert made.flow is None
     assert made.rules == ["shape"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "octets",
     [
         b"\xff\xfe",
@@ -290,7 +291,7 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
 # What people write
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("nodes", "place", "said"),
     [
         ("start: [say: a\0b]", (3, 17), "it holds U+0000 (take it out)"),
@@ -330,7 +331,7 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
     assert request_document(flow).count('<Dial timeout="20000"><To>+12015550188</To>') == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("steps", "place", "said"),
     [
         ('- say: "Hello\n    - say: "Bye."\n    - say: "x"', (4, 12), "is not closed"),
@@ -406,7 +407,7 @@ def test_a_text_of_several_lines_in_quotes_is_still_one_text():
     assert spoken_texts(compile_steps(steps)) == ["Hello and 'bye'", "It's", "a, b"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("word", "meant"),
     [
         ("transfer", "dial"),

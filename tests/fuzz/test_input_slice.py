@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from input_cases import READERS
 
+from each_case import each_case
 
-@pytest.mark.parametrize("name", READERS)
+
+@each_case("name", READERS)
 def test_no_input_breaks_a_reader(name):
     read, make = READERS[name]
     count = 30 if name in ("flow files", "requests") else 100

@@ -11,6 +11,7 @@ from import_harness import SAMPLES, import_or_explain, import_source
 from lxml import etree
 
 from callflows.errors import ImportSourceError
+from each_case import each_case
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.sampled_from(
@@ -181,14 +182,14 @@ def test_a_document_of_random_verbs_passes_its_check(verbs):
     import_or_explain(etree.tostring(root))
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.iterdir()), ids=lambda file: file.name)
+@each_case("sample", sorted(SAMPLES.iterdir()), ids=lambda file: file.name)
 def test_a_file_that_is_cut_off_has_a_place(sample):
     source = sample.read_bytes()
     for end in range(10, len(source), len(source) // 12):
         import_or_explain(source[:end])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("source", "line", "reason"),
     [
         (b"", 1, "neither JSON nor XML"),

@@ -12,10 +12,11 @@ from callflows.importing.flow_draft import ImportOutcome
 from callflows.settings import Settings
 from callflows.testing.scenario_report import format_failed_scenario
 from callflows.testing.scenario_runner import load_scenario_folders, run_scenarios
+from each_case import each_case
 from waiting import run_bounded
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("sample", "format_name", "outcomes"),
     [
         ("studio.json", "Twilio Studio", {"mapped": 12, "with loss": 5, "not mapped": 1}),
@@ -33,7 +34,7 @@ def test_a_sample_is_recognised_by_its_content_and_passes_its_check(sample, form
     assert flow.count_outcomes() == outcomes
 
 
-@pytest.mark.parametrize("sample", sorted(SAMPLES.iterdir()), ids=lambda file: file.name)
+@each_case("sample", sorted(SAMPLES.iterdir()), ids=lambda file: file.name)
 def test_every_loss_is_a_comment_in_the_flow_and_a_reason_in_the_report(sample):
     flow = import_source(sample.read_bytes())
     comments = [line.strip() for line in flow.text.splitlines() if line.strip().startswith("#")]
@@ -141,7 +142,7 @@ def keep(**values: str) -> dict:
     return {"name": "keep", "type": "set-variables", "properties": {"variables": variables}, "next": {"next": "speak"}}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("liquid", "expected"),
     [
         ("Hello {{flow.variables.name}}.", "Hello {{ name }}."),
@@ -167,7 +168,7 @@ def test_liquid_becomes_an_expression(liquid, expected):
     assert nodes["speak"][0]["say"] == expected
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "value", "expected"),
     [
         ("equal_to", "1", 'ask == "1"'),
@@ -276,7 +277,7 @@ def test_a_transfer_that_several_queues_lead_to_rings_the_right_people():
 # TwiML
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("verbs", "steps"),
     [
         ("<Say>Hello</Say>", [{"say": "Hello"}, "hangup"]),

@@ -15,6 +15,7 @@ from callflows.journal.journal_tables import JOURNAL_METADATA
 from callflows.journal.retention import forget_number
 from callflows.journal.spool import Spool
 from callflows.telephony.events import EffectResult
+from each_case import each_case
 
 MINE = "+12015550999"
 DIGITS = "2015550999"
@@ -108,7 +109,7 @@ def test_a_sip_user_is_forgotten_by_login_name(store, engine, tmp_path):
     assert "annie" in list_ids(store)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "written",
     [
         "+12015550999", "12015550999", "2015550999", "(201) 555-0999", "+1 (201) 555-0999", "201.555.0999",

@@ -12,6 +12,7 @@ from callflows.journal.redaction import mask_credentials
 from callflows.journal.spool import Spool
 from callflows.telephony.events import AnswerOutcome
 from callflows.telephony.ports import Effect
+from each_case import each_case
 
 URL = "https://calls.example/call/desk/menu?ticket=opensesame"
 
@@ -26,7 +27,7 @@ def without_id(entries):
     return [(table, {**row, "id": "", "call": ""}) for table, row in entries]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "parts",
     [
         ["<Say>", "Hello", "</Say><Callback url='", URL, "' method='GET'/>"],

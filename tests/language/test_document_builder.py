@@ -39,6 +39,7 @@ from callflows.language.value_kinds import DECLARABLE_KINDS, parse_duration
 from callflows.language.verbs import ELEMENT_CLASSES
 from callflows.text import clean_text
 from document_strategies import FEWER_EXAMPLES, XML_CHARACTERS, make_elements, wrap_in_document
+from each_case import each_case
 from strict_mypy import STRICT_MYPY
 from waiting import run_process
 
@@ -59,7 +60,7 @@ def refusal(build) -> str:
 # What is refused, and what the refusal says
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("build", "message"),
     [
         (lambda: Hangup(Say("a")), "<Say> is not allowed in <Hangup>, which takes Error, Meta"),
@@ -81,7 +82,7 @@ def test_a_wrong_child_is_refused_with_those_that_may_stand_there(build, message
     assert message in refusal(build)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("build", "message"),
     [
         (
@@ -100,7 +101,7 @@ def test_a_misspelt_attribute_is_refused_with_the_nearest(build, message):
     assert message in refusal(build)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("build", "message"),
     [
         (lambda: Pause(length=-1), "<Pause> length: must be a whole number of milliseconds, 0 or more, not -1"),
@@ -137,7 +138,7 @@ def test_a_value_out_of_range_is_refused_with_what_is_allowed(build, message):
     assert message in refusal(build)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("build", "message"),
     [
         (lambda: Say(5), "<Say> "),
@@ -167,7 +168,7 @@ def test_a_value_of_the_wrong_type_is_refused(build, message):
     assert message in refusal(build)
 
 
-@pytest.mark.parametrize("character", ["\x00", "\x08", "\x0b", "\x0c", "\x1b", "\x1f", "\ufffe", "\uffff", "\ud800"])
+@each_case("character", ["\x00", "\x08", "\x0b", "\x0c", "\x1b", "\x1f", "\ufffe", "\uffff", "\ud800"])
 def test_a_character_that_xml_forbids_is_refused_wherever_it_stands(character):
     text = f"a{character}b"
     for build in (
@@ -191,7 +192,7 @@ def test_what_a_caller_brought_can_be_cleaned():
     assert clean_text("a b") == "a b"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("build", "message"),
     [
         (Dial, "<Dial> needs at least one <To>"),
@@ -255,7 +256,7 @@ def test_a_timedelta_that_is_no_time_to_wait_is_refused(wrong):
     assert "<Hold> timeout: must be a whole number of milliseconds" in refusal(lambda: Hold(timeout=wrong))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "kept"), [(None, "null"), (True, "true"), (False, "false"), (7, "7"), (1.5, "1.5"), ("007", "007"), ("", "")]
 )
 def test_a_variable_keeps_the_text_of_its_value(value, kept):
@@ -292,7 +293,7 @@ def test_a_declared_attribute_is_kept_as_text():
     assert Dial("1", extra={"a": "b"}) != Dial("1")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("extra", "message"),
     [
         ({"timeout": 5}, "<Dial> extra: timeout is an attribute of its own, give it by its name"),
@@ -377,7 +378,7 @@ def test_an_element_may_stand_in_many_documents():
 # Durations and kinds
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "ms"), [("500ms", 500), ("20s", 20_000), ("2m", 120_000), ("1h", 3_600_000), ("1.5s", 1500), (" 3 s ", 3000)]
 )
 def test_a_duration_has_a_unit(text, ms):
@@ -469,7 +470,7 @@ def test_a_type_checker_passes_what_is_right_and_finds_what_is_wrong(tmp_path):
     assert type_errors(program, tmp_path) == {(number, code) for number, code in enumerate(WRONG.values(), len(head) + 1)}
 
 
-@pytest.mark.parametrize("line", [line for line in WRONG if not line.startswith(("from_xml", "Response()."))])
+@each_case("line", [line for line in WRONG if not line.startswith(("from_xml", "Response()."))])
 def test_what_a_type_checker_finds_is_refused_when_it_runs_too(line):
     with pytest.raises(LanguageError):
         eval(line, {**ELEMENT_CLASSES, "to_xml": to_xml})  # noqa: S307 - our own

@@ -12,6 +12,7 @@ from callflows import DTMF, Callback, Dial, Gather, Meta, Play, Response, Say, f
 from callflows.errors import DocumentReadError, LanguageError, VerbBuildError
 from callflows.language import Extensions
 from callflows.language.value_kinds import parse_loose_value
+from each_case import each_case
 from strict_mypy import STRICT_MYPY
 from waiting import run_process
 
@@ -70,7 +71,7 @@ def test_a_declaration_that_cannot_be_is_refused(declared):
         Extensions.from_declarations(declared)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "value"),
     [
         ("true", True),

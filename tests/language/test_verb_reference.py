@@ -18,6 +18,7 @@ from callflows.language.verb_reference import XSD_LIMITATIONS, render_verb_page,
 from callflows.language.verb_table import DIALECTS
 from callflows.language.verbs import ELEMENT_CLASSES, ELEMENT_SPECS
 from document_strategies import FEWER_EXAMPLES, SAMPLE_EXTENSIONS, make_documents, make_elements, wrap_in_document
+from each_case import each_case
 from golden_documents import list_documents, read_accepted_document, read_refused_document
 from waiting import run_process
 
@@ -63,9 +64,7 @@ def test_the_schema_accepts_every_document_as_it_is_written(dialect, data):
     WIDER[dialect].assertValid(etree.fromstring(document))
 
 
-@pytest.mark.parametrize(
-    ("dialect", "name"), [(dialect, name) for dialect in DIALECTS for name in list_documents(dialect, ".xml")]
-)
+@each_case(("dialect", "name"), [(dialect, name) for dialect in DIALECTS for name in list_documents(dialect, ".xml")])
 def test_the_schema_accepts_the_kept_documents(dialect, name):
     SCHEMAS[dialect].assertValid(etree.fromstring(read_accepted_document(dialect, name).encode()))
 
@@ -213,7 +212,7 @@ def test_what_is_read_from_any_document_is_valid_when_it_is_written(data):
 # What the user declares
 
 
-@pytest.mark.parametrize("kind", DECLARABLE_KINDS.values(), ids=lambda kind: kind.name)
+@each_case("kind", DECLARABLE_KINDS.values(), ids=lambda kind: kind.name)
 def test_the_schema_takes_a_declared_attribute_as_the_reader_does(kind):
     declared = Extensions.from_declarations({"Hangup": {"more": kind.name}})
     wider = [etree.XMLSchema(etree.fromstring(render_xsd(dialect, declared))) for dialect in DIALECTS]
@@ -261,7 +260,7 @@ def test_a_schema_says_what_it_cannot_say():
 # Pages
 
 
-@pytest.mark.parametrize("cls", ELEMENT_CLASSES.values())
+@each_case("cls", ELEMENT_CLASSES.values())
 def test_the_page_of_an_element_has_all_that_the_table_says(cls):
     text, spec = render_verb_page(cls.__name__), cls.spec
     assert text.startswith(f"# {spec.name}\n\n")
@@ -285,7 +284,7 @@ def test_the_page_of_an_element_has_all_that_the_table_says(cls):
         assert (" | yes | " in rows[name]) == attribute.is_required
 
 
-@pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
+@each_case(("cls", "dialect"), SPOKEN)
 def test_the_page_of_an_element_has_an_example_that_the_builder_made(cls, dialect):
     text = render_verb_page(cls.__name__)
     shown = re.search(rf"^{dialect}:\n\n```xml\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL)
@@ -303,7 +302,7 @@ def test_no_example_is_for_a_dialect_without_the_element():
         render_verb_example(Answer, "classic")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "element"),
     [
         ("Gather", "Gather"),

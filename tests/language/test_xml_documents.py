@@ -48,6 +48,7 @@ from document_strategies import (
     wrap_in_document,
     xml_texts,
 )
+from each_case import each_case
 from golden_documents import indent_document, list_documents, make_file_name, read_accepted_document, read_refused_document
 
 SPOKEN = [(cls, dialect) for cls in ELEMENT_CLASSES.values() for dialect in cls.spec.dialects]
@@ -114,7 +115,7 @@ def test_a_document_begins_with_its_declaration_and_is_utf_8():
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "written"),
     [
         ("plain", '<Meta name="a" value="plain"/>'),
@@ -145,13 +146,13 @@ def test_the_prompts_of_a_classic_gather_stand_before_its_switch():
 # The documents kept beside the tests
 
 
-@pytest.mark.parametrize(("dialect", "name"), KEPT)
+@each_case(("dialect", "name"), KEPT)
 def test_a_kept_document_is_written_as_it_was_read(dialect, name):
     text = read_accepted_document(dialect, name)
     assert indent_document(to_xml(read(text), dialect)) == text
 
 
-@pytest.mark.parametrize(("cls", "dialect"), SPOKEN)
+@each_case(("cls", "dialect"), SPOKEN)
 def test_every_element_has_a_kept_document_with_all_its_attributes(cls, dialect):
     found = [
         element
@@ -169,7 +170,7 @@ def test_every_kept_document_is_of_an_element():
     assert set(KEPT) == {(dialect, make_file_name(cls.__name__)) for cls, dialect in SPOKEN}
 
 
-@pytest.mark.parametrize("name", list_documents("refused", ".txt"))
+@each_case("name", list_documents("refused", ".txt"))
 def test_a_refused_document_is_refused_where_it_is_wrong(name):
     wrong = read_refused_document(name)
     error = refusal(wrong.document)
@@ -195,7 +196,7 @@ def test_what_a_dialect_lacks_is_refused_with_its_place(cls, data):
     assert f"<{cls.__name__}>" in caught.value.reason
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "dialect", "path", "words"),
     [
         (Response(Pause(), Gather(timeout=1)), "reference", "Gather[1]", "<Gather> timeout"),
@@ -253,7 +254,7 @@ def test_a_declared_attribute_is_checked_by_its_kind():
         to_xml(Response(Dial("1", extra={"patience": "long"})), extensions=declared)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("declared", "words"),
     [
         ({"Dail": {"callerId": "text"}}, "no element <Dail>; did you mean 'Dial'?"),
@@ -273,7 +274,7 @@ def test_a_wrong_declaration_is_refused(declared, words):
 # Variant spellings
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("spelled", "meant"),
     [
         ('<Say text="Bread."/>', Say("Bread.")),
@@ -337,7 +338,7 @@ def test_a_comment_does_not_end_a_text():
     assert read("<Response><Say>Bread <!-- and --> butter<?x?>.</Say></Response>") == Response(Say("Bread  butter."))
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"])
+@each_case("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"])
 def test_a_document_is_read_in_its_encoding(encoding):
     names = {"latin-1": "ISO-8859-1", "cp1252": "windows-1252", "utf-8-sig": "utf-8"}
     text = f'<?xml version="1.0" encoding="{names.get(encoding, encoding)}"?>\n<Response><Say>Brötchen</Say></Response>'
@@ -379,7 +380,7 @@ def test_a_name_of_another_namespace_is_none_of_ours(document):
 LAUGHS = "".join(f"<!ENTITY l{n} '{f'&l{n - 1};' * 10 if n else 'ha'}'>" for n in range(10))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "document",
     [
         "<!DOCTYPE Response><Response/>",
@@ -472,7 +473,7 @@ def test_a_document_with_wounds_is_read_or_refused(kept, data):
 # Where it is wrong
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "line", "column"),
     [
         ("<Response><Sya/></Response>", 1, 11),
@@ -490,7 +491,7 @@ def test_line_and_column_are_those_of_the_start_tag(document, line, column):
     assert str(error) == f"line {line}: {error.reason}"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "words"),
     [
         ("<Response><Sya/></Response>", "did you mean 'Say'?"),
@@ -529,7 +530,7 @@ def document_with(cls, name: str, text: str) -> Response:
     return wrap_in_document(cls(*[To("1")] * (cls is Dial), **needed | {name: text}))
 
 
-@pytest.mark.parametrize(("cls", "dialect", "name"), OPEN_TO_TEXT)
+@each_case(("cls", "dialect", "name"), OPEN_TO_TEXT)
 def test_hostile_text_never_changes_the_shape_of_a_document(cls, dialect, name):
     expected = shape(to_xml(document_with(cls, name, "tame"), dialect))
     for text in HOSTILE_TEXTS:
@@ -548,7 +549,7 @@ def test_hostile_text_is_spoken_and_nothing_else(text, more):
     assert ((say.text or ""), say.get("tag"), (say[0][0].text or "")) == (text, more, more)
 
 
-@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+@each_case("text", HOSTILE_TEXTS)
 def test_hostile_text_is_no_target_and_no_address(text):
     for build in (lambda: Dial(text), lambda: To(text), lambda: Play(text), lambda: Callback(text), lambda: DTMF(text)):
         try:

@@ -11,6 +11,7 @@ from fake_opentact import NOW, SAMPLES_FOLDER
 from callflows.opentact.event_kinds import EVENT_KINDS, replace_event_kinds
 from callflows.opentact.event_parser import parse_event, parse_events
 from callflows.telephony.events import extract_executed_step
+from each_case import each_case
 
 PAGE = Path(__file__).parents[2] / "docs" / "opentact.md"
 SAMPLES = [json.loads(file.read_text()) for file in sorted((SAMPLES_FOLDER / "events").glob("*.json"))]
@@ -22,7 +23,7 @@ def find_sample(kind):
     return [event for event in events if not kind.state or event.state == kind.state][-1]
 
 
-@pytest.mark.parametrize("kind", EVENT_KINDS, ids=lambda kind: kind.title)
+@each_case("kind", EVENT_KINDS, ids=lambda kind: kind.title)
 def test_each_kind_of_event_has_a_sample_and_a_typed_content(kind):
     event = find_sample(kind)
     content = extract_executed_step(event.raw) if kind.field == "call_flow" else getattr(event, kind.field)
@@ -59,7 +60,7 @@ RECORD = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields",
     [
         {"payload": {**RECORD, "call": {"uuid": "c"}}},
@@ -78,7 +79,7 @@ def test_a_recording_is_read_wherever_it_stands_with_its_call_and_its_transcript
     assert event.call_uuid == "c"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "fields",
     [
         {"payload": {"text": "Hello."}},
@@ -94,7 +95,7 @@ def test_a_transcript_is_read_wherever_it_stands(fields):
     assert transcript.text.replace(" ", "") == "Hello."
 
 
-@pytest.mark.parametrize("value", [True, 7, {}, [], {"text": {"text": {"text": {"text": {"text": "deep"}}}}}, None])
+@each_case("value", [True, 7, {}, [], {"text": {"text": {"text": {"text": {"text": "deep"}}}}}, None])
 def test_a_flag_or_a_strange_value_is_no_transcript(value):
     (recording,) = read("call_record", payload={"uuid": "r", "asr": value}).recordings
     assert recording.transcript == ""
@@ -107,7 +108,7 @@ def report(event_type="message.finalized", **payload):
     return parse_event({"data": {"event_type": event_type, "id": "e", "payload": {"id": "m", **payload}}}, NOW)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("payload", "state", "delivered"),
     [
         ({"to": [{"phone_number": "+12015550999", "status": "delivered"}]}, "success", True),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from callflows.opentact.event_parser import MalformedFrameError, parse_event, parse_frame
 from callflows.telephony.events import extract_executed_step
+from each_case import each_case
 
 NAMES = sorted(file.stem for file in (SAMPLES_FOLDER / "events").glob("*.json"))
 CALL = "2024-call-destroyed"
@@ -26,7 +27,7 @@ def named(name):
     return read(load_event_sample(name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_a_sample_is_read_without_loss(name):
     event = named(name)
     assert event.raw == load_event_sample(name)
@@ -101,7 +102,7 @@ def test_a_call_state_of_2022_has_the_call_as_its_payload():
 # Durations
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("duration", "existed", "seconds"),
     [
         (2681, 1.3, 2.681),
@@ -192,9 +193,7 @@ def test_a_frame_may_have_several_events():
     assert [event.kind for event in parse_frame(json.dumps(both), NOW)] == ["balance", "call_state"]
 
 
-@pytest.mark.parametrize(
-    "frame", ["", "nonsense", "[", "7", '"x"', "null", "[]", "[1]", b"\xff\xfe", "[" * 100_000, "9" * 5000]
-)
+@each_case("frame", ["", "nonsense", "[", "7", '"x"', "null", "[]", "[1]", b"\xff\xfe", "[" * 100_000, "9" * 5000])
 def test_what_is_no_event_is_malformed(frame):
     with pytest.raises(MalformedFrameError):
         parse_frame(frame, NOW)

@@ -40,6 +40,7 @@ from callflows.opentact.event_connection import (
 from callflows.opentact.event_parser import parse_event
 from callflows.opentact.event_stream import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
 from callflows.opentact.subscriptions_api import SUBSCRIPTION_LIFETIME
+from each_case import each_case
 from waiting import run_bounded, wait_until_async
 
 CALL = load_event_sample("2024-call-init")
@@ -212,7 +213,7 @@ def test_whoever_takes_events_may_break(platform):
 # Tokens
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("said", "fine_"),
     [
         ({"message": "WSS connection x@1.2.3.4 - success auth fail@example.org"}, True),

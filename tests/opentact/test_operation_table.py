@@ -14,6 +14,7 @@ from callflows.opentact.operation_reference import replace_reference
 from callflows.opentact.rest_operations import REST_OPERATIONS
 from callflows.opentact.rest_requests import build_rest_request, read_body_values
 from callflows.settings import Settings
+from each_case import each_case
 
 PAGE = Path(__file__).parents[2] / "docs" / "opentact.md"
 
@@ -39,7 +40,7 @@ def test_a_call_has_one_line_and_one_command():
     assert [name for name in names if any(other.startswith(f"{name} ") for other in names)] == []
 
 
-@pytest.mark.parametrize("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
+@each_case("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
 def test_a_line_says_where_it_is_known_from_and_its_examples_fit(operation):
     assert set(operation.evidence.split(", ")) <= {"A", "D", "C", "lost"}
     placeholders = re.findall(r"{(\w+)}", operation.path)

@@ -39,6 +39,7 @@ from callflows.opentact import Opentact
 from callflows.opentact.operation_file import read_operation_file
 from callflows.opentact.rest_client import MAX_REST_ATTEMPTS
 from callflows.opentact.rest_operations import REST_OPERATIONS
+from each_case import each_case
 from waiting import run_bounded, run_process
 
 LOGIN = {"token": "", "email": EMAIL, "password": PASSWORD}
@@ -159,7 +160,7 @@ def test_a_client_without_anything_to_show_is_refused_with_the_settings_to_set(g
         Opentact(**given)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "http://api.opentact.org/rest",

@@ -14,6 +14,7 @@ from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.message_entity import MessageEntity
 from callflows.telephony.ports import Effect
 from callflows.text import MAX_SMS_CHARACTERS
+from each_case import each_case
 
 XML = b"<?xml version='1.0'?><Response><Hangup/></Response>"
 UNTIL = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -137,7 +138,7 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "body", "work"), CALLS, ids=[request for request, _, _ in CALLS])
+@each_case(("request_", "body", "work"), CALLS, ids=[request for request, _, _ in CALLS])
 def test_a_method_asks_what_is_documented(request_, body, work):
     platform = FakeOpentact()
     if request_ in ("GET /sip/app/a", "GET /sip/app/call/c", "GET /lease/tn/13125550168/tn", "GET /lease/tn/a-lease") or (

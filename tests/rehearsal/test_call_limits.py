@@ -15,6 +15,7 @@ from callflows.rehearsal.call_parties import ActionWindow, CallerHangUp, KeyInpu
 from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
+from each_case import each_case
 from plain_http_server import StaticPage, serve_pages
 from waiting import run_bounded
 
@@ -81,7 +82,7 @@ def test_a_menu_that_repeats_a_long_prompt_ends_by_its_time():
     assert len(told.steps) < 30
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("verb", "hours"),
     [
         ('<Say loop="9999999999">1234567890</Say>', "1,666,667"),
@@ -234,7 +235,7 @@ def test_what_a_server_gives_one_call_no_other_call_tells():
 # Who waits
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("acts", "patience", "awaiting", "does"),
     [
         ("", 12.0, ActionWindow("keys", "Gather", "", 10.0, 5.0), CallerHangUp(2.0)),

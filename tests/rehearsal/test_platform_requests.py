@@ -12,6 +12,7 @@ from callflows.rehearsal.platform_network import HttpNetwork
 from callflows.rehearsal.rehearsed_call import Rehearsal
 from callflows.rehearsal.scripted_parties import ScriptedCaller, parse_caller_script
 from callflows.web.request_fields import parse_posted_call, parse_query_fields
+from each_case import each_case
 from plain_http_server import StaticPage, serve_pages
 from waiting import run_bounded
 
@@ -189,7 +190,7 @@ def test_a_curl_is_asked_only_where_that_is_wanted(there):
     assert (there.requests[-1].method, there.requests[-1].target, there.requests[-1].body) == ("POST", "/next?a=1", b"")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("url", "whole"),
     [
         ("http://a.test/c", "http://a.test/c?n=1"),

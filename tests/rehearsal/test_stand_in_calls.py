@@ -12,6 +12,7 @@ from stand_in_harness import MENU, NUMBER, SAY, run_customer_server, run_harness
 
 from callflows.server import create_app
 from callflows.settings import Settings
+from each_case import each_case
 from waiting import run_bounded, wait_until_async
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -337,7 +338,7 @@ def test_another_number_of_the_account_is_dialled_like_any_other_which_is_a_name
     assert "own-number" not in run_bounded(rung("12015550124@acme.sip.opentact.org"))[1]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("given", "status", "said"),
     [
         ({"to": "+12015550100"}, 404, "+12015550100"),

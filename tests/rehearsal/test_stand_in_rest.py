@@ -13,6 +13,7 @@ import pytest
 from stand_in_harness import NUMBER, TOKEN, run_customer_server, run_harness
 
 from callflows.outbound_http import get_tls_context
+from each_case import each_case
 from waiting import run_bounded
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -36,7 +37,7 @@ def refused(reply: httpx.Response) -> tuple[int, list[str]]:
 # Authentication
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("headers", "status"),
     [
         ({"x-auth-token": TOKEN}, 200),
@@ -127,7 +128,7 @@ def test_an_app_is_made_changed_and_removed():
     assert gone == 404
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "fields"),
     [
         ({}, ["name", "product", "class4_ingress_trunk_settings", "class4_egress_trunk_settings"]),
@@ -154,7 +155,7 @@ def test_a_refusal_has_the_documented_shape():
     assert "invalid integer number" in said["fields"]["params.to"]["message"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "raw",
     [b"{", b"[]", b"\xff", b"[" * 100_000, b'"text"', b'{"name": NaN}', b'{"name": 1e999}', b'{"product": -Infinity}'],
 )
@@ -201,7 +202,7 @@ def test_a_number_is_given_to_an_app_by_either_way_and_taken():
 # Numbers
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "first", "count"),
     [
         ({"type": "long_code", "country": "US", "state": "NJ", "features": ["sms", "voice"], "take": 5}, 12015550100, 100),
@@ -255,7 +256,7 @@ def test_a_number_is_ordered_once_and_costs_money():
 # Searches
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "field"),
     [
         ({"take": 0}, "take"),
@@ -473,7 +474,7 @@ def test_a_page_of_the_web_cannot_have_the_stand_in_ring(headers, status):
     assert run_bounded(posted()) == status
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("method", "path", "content", "status", "detail"),
     [
         ("POST", "/calls", b"{bad", 400, "Invalid JSON"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from interpreter_cases import CASES_FOLDER, play_case, read_case, render_transcript
 
 from callflows.language import from_xml
@@ -11,6 +10,7 @@ from callflows.language.element import walk_elements
 from callflows.language.verbs import Response
 from callflows.rehearsal import undocumented_rules
 from callflows.rehearsal.dialect_detection import detect_dialect
+from each_case import each_case
 
 NAMES = sorted(file.stem for file in CASES_FOLDER.glob("*.txt"))
 READ = {name: read_case(CASES_FOLDER / f"{name}.txt") for name in NAMES}
@@ -19,14 +19,14 @@ DECIDING = {name: [one for one in case.rule_names if not RULES[one].only_shown] 
 """By case, the silences on which its call depends."""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_a_call_is_what_its_transcript_says(name):
     transcript, silences = play_case(READ[name])
     assert render_transcript(transcript) == READ[name].transcript
     assert silences == READ[name].rule_names
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if DECIDING[name]])
+@each_case("name", [name for name in NAMES if DECIDING[name]])
 def test_where_the_documentation_is_silent_a_strict_rehearsal_refuses_to_go_on(name):
     transcript, silences = play_case(READ[name], strict=True)
     rule = RULES[DECIDING[name][0]]
@@ -35,7 +35,7 @@ def test_where_the_documentation_is_silent_a_strict_rehearsal_refuses_to_go_on(n
     assert all(RULES[one].only_shown for one in silences)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not DECIDING[name]])
+@each_case("name", [name for name in NAMES if not DECIDING[name]])
 def test_where_nothing_depends_on_a_silence_a_strict_rehearsal_is_the_same(name):
     transcript, _ = play_case(READ[name], strict=True)
     assert render_transcript(transcript) == READ[name].transcript
@@ -46,7 +46,7 @@ def test_every_rule_is_met_by_a_case_in_which_it_decides_first():
     assert first == {name for name, rule in RULES.items() if not rule.only_shown}
 
 
-@pytest.mark.parametrize(("dialect", "element"), [(dialect, e) for dialect, es in ELEMENT_SPELLINGS.items() for e in es])
+@each_case(("dialect", "element"), [(dialect, e) for dialect, es in ELEMENT_SPELLINGS.items() for e in es])
 def test_every_verb_of_a_dialect_has_a_case(dialect, element):
     assert any(isinstance(verb, element) for case in READ.values() if case.dialect == dialect for verb in _verbs(case))
 
@@ -63,7 +63,7 @@ def dialect_of(document):
     return detect_dialect(document, from_xml(document)).dialect
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if b"<Gather" in READ[name].document and "mixed" not in name])
+@each_case("name", [name for name in NAMES if b"<Gather" in READ[name].document and "mixed" not in name])
 def test_the_dialect_of_a_menu_is_seen(name):
     attributes = (b"numDigits", b"attempts", b"finishOnKey", b"timeout=")
     classic = READ[name].dialect == "classic"
@@ -71,7 +71,7 @@ def test_the_dialect_of_a_menu_is_seen(name):
     assert any(attribute in READ[name].document for attribute in attributes) or not classic
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("document", "dialect"),
     [
         ('<Response><!-- <Switch> --><Gather dtmf_length="1"/></Response>', "reference"),

@@ -17,6 +17,7 @@ from callflows.telephony.call_states import (
     rank_call_state,
 )
 from callflows.telephony.message_entity import MessageEntity
+from each_case import each_case
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 WRONG_TYPES = (None, True, 1.5, [], {}, [{}], {"uuid": []})
@@ -35,7 +36,7 @@ def test_a_call_begins_and_ends_in_the_states_that_the_platform_names():
     assert {"hangup", "destroyed", "offline"} == ENDED_CALL_STATES
 
 
-@pytest.mark.parametrize("wrong", WRONG_TYPES, ids=repr)
+@each_case("wrong", WRONG_TYPES, ids=repr)
 def test_a_field_of_an_unexpected_type_counts_as_absent(wrong):
     fields = (
         "uuid", "direction", "from", "to", "state", "created_on", "init_on", "q850_cause", "sip_control_app", "tn", "meta",

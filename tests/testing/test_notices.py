@@ -9,6 +9,7 @@ from scenario_folders import run_scenario_file
 
 from callflows.rehearsal.transcript_text import format_transcript
 from callflows.telephony.notices import CHAT_NAMES, build_chat_request
+from each_case import each_case
 
 FLOW = """\
 numbers: {+12015550142: {desk: "office@example.com, ann@example.com"}}
@@ -87,7 +88,7 @@ def test_a_scenario_expects_mails_and_messages_to_chats(scenario, tmp_path):
     assert run(tmp_path, scenario).has_passed
 
 
-@pytest.mark.parametrize("chat", CHAT_NAMES)
+@each_case("chat", CHAT_NAMES)
 def test_each_chat_gets_the_text_in_its_own_shape(chat):
     text = "Voicemail from Zoë\n\n“Hi”"
     request = build_chat_request(chat, text, "msg_1")

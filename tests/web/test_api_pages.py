@@ -70,6 +70,16 @@ def test_the_description_tells_content_types_and_the_token(app):
     assert "/call/{flow}/{node}" in send_request(app, "/docs").text
 
 
+def test_the_description_has_the_answers_that_come_and_no_others(app):
+    paths = json.loads(send_request(app, "/openapi.json").content)["paths"]
+    assert all("422" not in operation["responses"] for methods in paths.values() for operation in methods.values())
+    for path, status in (("/media/nothing.wav", 404), ("/recordings/a/b/c", 403)):
+        reply = send_request(app, path, client=OPENTACT_ADDRESS)
+        (described,) = [one["get"] for name, one in paths.items() if name.startswith(f"/{path.split('/')[1]}/")]
+        assert (reply.status_code, described["security"]) == (status, []), "neither needs a token"
+        assert [*described["responses"][str(status)]["content"]] == [reply.headers["content-type"]]
+
+
 def test_a_method_that_is_not_there_names_those_that_are(app):
     assert send_request(app, "/healthz", method="POST").headers["allow"] == "GET, HEAD"
     assert send_request(app, "/webhook", method="PUT").headers["allow"] == "GET, POST"

@@ -60,6 +60,17 @@ def test_a_draft_goes_live_with_an_entry_in_the_audit_log_and_conflicts_are_refu
     assert send(api, "PUT /api/v1/flows/a.b/source", {"source": FLOW}).status_code == 404
 
 
+@pytest.mark.parametrize("flow", ["%00", "..", "a%0ab", "é", "x" * 3000, "%ff"])
+def test_a_name_that_no_flow_can_have_is_not_found_whatever_is_asked_of_it(api, flow):
+    for request in ("source", "lists/spam", "hours/office", "versions", "versions/a/diff", ""):
+        assert api.ask(f"GET /api/v1/flows/{flow}/{request}".rstrip("/"), api.make_token("read")).status_code in (404, 400)
+    assert api.ask(f"DELETE /api/v1/flows/{flow}/lists/spam/a", api.make_token("author")).status_code == 404
+    for request in ("POST check", "PUT source", "POST lists/spam"):
+        method, _, path = request.partition(" ")
+        body = {"entry": "+12015550177"} if "lists" in path else {"source": FLOW}
+        assert send(api, f"{method} /api/v1/flows/{flow}/{path}", body).status_code in (404, 400)
+
+
 def test_a_read_only_folder_is_answered_with_the_patch(api, monkeypatch):
     digest = read_digest(api)
     monkeypatch.setattr(flow_drafts.os, "access", lambda *_arguments, **_options: False)

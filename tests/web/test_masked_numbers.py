@@ -13,6 +13,7 @@ from in_process_server import InProcessServer
 from callflows.telephony.phone_numbers import NumberMask, mask_numbers_in_text
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.log_lines import configure_logging, create_line_renderer
+from each_case import each_case
 
 
 def logged(tmp_path, key, **fields):
@@ -89,7 +90,7 @@ def test_a_traceback_names_nobody_and_a_uuid_stays_what_it_is():
     assert (line["of"], line["call"]) == ("11111111-2222-4333-8444-555555555555", "12345678")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "masked"),
     [
         ("Separator is not found, and chunk exceed the limit of 16777216 bytes", None),

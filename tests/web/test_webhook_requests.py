@@ -18,6 +18,7 @@ from callflows.journal.stored_rows import CallFilter
 from callflows.server import create_app
 from callflows.web.request_trust import RequestTrust
 from callflows.web.webhook_routes import create_webhook_router
+from each_case import each_case
 from waiting import run_bounded
 
 CALL = json.loads((SAMPLES / "call.json").read_text())
@@ -179,7 +180,7 @@ def test_strangers_are_refused(path):
     assert "sesame" not in json.dumps(written.reports[0].raw)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "status"),
     [
         (b"{", 400),

@@ -96,9 +96,10 @@ _PROBLEM: Final[dict[str, Any]] = {
         "detail": {"type": "string"},
     },
 }
+_PROBLEM_CONTENT: Final[dict[str, Any]] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REFUSED: Final[dict[str, Any]] = {
     "description": "The token is missing or wrong, or the source address is not allowed",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": _PROBLEM_CONTENT,
 }
 _DOCUMENT: Final[dict[str, Any]] = {
     "description": "A document of Opentact XML, whatever goes wrong",
@@ -162,11 +163,16 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     }
     for path, operations in api["paths"].items():
         for operation in operations.values():
+            operation["responses"].pop("422", None)  # a wrong field is status 400
             if path.startswith("/api/"):
                 operation["security"] = [{"operator": []}]
-                operation["responses"].pop("422", None)
                 continue
-            is_open = path in ("/healthz", "/readyz") or path.startswith("/media/")
+            # The URL of a recording is signed.
+            is_open = path in ("/healthz", "/readyz") or path.startswith(("/media/", "/recordings/"))
+            if path.startswith("/media/"):
+                operation["responses"]["404"] = {"description": "There is no such sound", "content": _PROBLEM_CONTENT}
+            elif path == "/metrics" or path.startswith("/recordings/"):
+                operation["responses"]["403"] = {"description": "Not for strangers", "content": _PROBLEM_CONTENT}
             operation["security"] = [] if is_open or "{node}" in path else [{"token": []}]
             if path == "/metrics":
                 operation["security"] = [{"token": []}, {"bearer": []}]

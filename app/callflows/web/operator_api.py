@@ -36,7 +36,7 @@ from callflows.web.journal_lists import (
     build_call_filter,
     build_inbox_filter,
 )
-from callflows.web.json_bodies import create_body_route
+from callflows.web.request_bodies import create_body_route
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"description": "The token is missing, wrong, expired or revoked", **_PROBLEM},
     403: {"description": "The token does not have this scope", **_PROBLEM},
     404: {"description": "There is no such thing", **_PROBLEM},
+    408: {"description": "The body did not come in time", **_PROBLEM},
+    413: {"description": "The body is too long", **_PROBLEM},
     503: {"description": "The database is away: ask again", **_PROBLEM},
 }
 _Id = Annotated[str, Path(description="the id, as a list gives it")]

@@ -15,6 +15,7 @@ from callflows.flows.caller_lists.caller_list_reader import (
     find_list_columns,
     parse_list_expiry,
 )
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.yaml_source import read_yaml
 from callflows.flows.suppositions import normalize_list_entry
@@ -128,10 +129,15 @@ def remove_entry(text: str, entry: str) -> str:
 
 def read_list_source(folder: Path, flow: str, name: str) -> FlowSource:
     """Read the file of a caller list of a flow. Raises LookupError if the flow has no such list, and OSError."""
+    if not FLOW_AND_NODE_NAME_PATTERN.fullmatch(flow):
+        raise LookupError(flow)
     data = read_yaml(read_flow_source(folder, flow).text.encode(), ProblemReport(flow))
     lists = data.get("lists") if isinstance(data, dict) else None
     written = lists.get(name) if isinstance(lists, dict) else None
-    file = (folder / written).resolve() if isinstance(written, str) else folder
+    try:
+        file = (folder / written).resolve() if isinstance(written, str) else folder
+    except ValueError:  # a null character
+        raise LookupError(name) from None
     if not isinstance(written, str) or not file.is_relative_to(folder.resolve()):
         raise LookupError(name)
     with open_plain_file(file) as opened:
