@@ -91,9 +91,7 @@ def open_journal(url: str) -> Callable[[Sequence[PlatformEvent]], None]:
     """What the journal's thread does with a batch."""
     store = SqlStore(url)
     store.open()
-    return lambda reports: store.write_entries(
-        [entry for report in reports for entry in build_journal_entries(report, lambda _turn: [])]
-    )
+    return lambda reports: store.write_entries([entry for report in reports for entry in build_journal_entries(report)])
 
 
 def measure_rate(write: Callable[[Sequence[PlatformEvent]], None], reports: Sequence[PlatformEvent], batch: int) -> float:

@@ -36,7 +36,7 @@ def remember(call: str, app: str) -> None:
     told = {"from": "+12015550999", "to": NUMBER, "call": call, "sca": app}
     outcome = AnswerOutcome("answered", "desk", "start")
     turn = AnsweredRequest(time.time() - 1, 0.001, "POST", "/call", b"", told, 200, [DOCUMENT], outcome, None)
-    store.write_entries(build_journal_entries(turn, lambda _turn: []))
+    store.write_entries(build_journal_entries(turn))
     store.close()
 
 

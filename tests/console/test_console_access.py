@@ -39,10 +39,10 @@ def call(world) -> str:
 def open_page(page, path: str, call: str) -> None:
     """Open a page; the question before a draft goes live needs a draft."""
     if path == QUESTION:
-        page.goto(EDIT)
+        page.goto(f"{EDIT}#file")
         file = page.get_by_label("The file")
         file.fill(file.input_value().replace("Welcome to Acme", "Hello at Acme"))
-        page.get_by_text(re.compile("^Kept at ")).wait_for()
+        page.get_by_text(re.compile("^Saved at ")).wait_for()
     page.goto(f"/console{path.replace('CALL', call)}")
 
 

@@ -162,7 +162,7 @@ def test_a_draft_is_rung_key_by_key_and_its_call_becomes_a_test_of_it(installati
     ring = press(author, "ring", page, source=source)
     call = "from=%2B12015550902&at=2026-11-23+10:00"
     page = author.ask(f"{ring}?{call}").text
-    assert all(part in page for part in ("Ring the draft of desk", "Press 1 to buy.", 'name="acts" value="1"'))
+    assert all(part in page for part in ("Try the draft of desk", "Press 1 to buy.", 'name="acts" value="1"'))
     page = author.ask(f"{ring}?{call}&acts=1n").text
     assert "The call is over" in page
     test = {**read_hidden_fields(page), "from": "+12015550902", "at": "2026-11-23 10:00", "make_test": "1n"}
@@ -190,8 +190,14 @@ def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation
     other.sign_in("olga")
     assert "So long." not in other.ask(PAGE).text
     assert f"draft of {SHARED_NAME}" in other.ask("/console/flows").text
-    assert press(author, "discard", page) == PAGE
-    assert "Unchanged: this is the live text." in author.ask(PAGE).text
+    question = f"{PAGE}/discard"
+    asked = author.ask(question).text
+    assert "<ins>So long.</ins>" in asked
+    assert author.act(question, {**read_hidden_fields(asked, "draft"), "draft": "another"}) == question
+    assert author.act(question, read_hidden_fields(asked, "draft")) == f"{PAGE}?discarded"
+    page = author.ask(f"{PAGE}?discarded").text
+    assert all(words in page for words in ("Your draft is discarded.", "Unchanged: this is the live text."))
+    assert author.act(question, read_hidden_fields(asked, "draft")) == f"{PAGE}?discarded"
     assert "draft of" not in author.ask("/console/flows").text
 
 
@@ -199,7 +205,7 @@ def test_what_is_typed_is_kept_by_the_script_of_the_page_and_a_half_value_is_tol
     fields = {**read_fields(author.ask(PAGE).text), "do": "keep"}
     assert author.ask(PAGE, fields).json() == {"words": "Unchanged: this is the live text."}
     typed = {**fields, "source": FLOW.replace("Goodbye.", "So lo")}
-    assert re.fullmatch(r"Kept at \d\d:\d\d\. Callers do not hear it yet\.", author.ask(PAGE, typed).json()["words"])
+    assert re.fullmatch(r"Saved at \d\d:\d\d\. Callers do not hear it yet\.", author.ask(PAGE, typed).json()["words"])
     typed[at("date", "hours", "office", "open")] = "2026-12-19"
     assert "but for a value: a date with hours of its own needs both" in author.ask(PAGE, typed).json()["words"]
     assert "So lo" in read_fields(author.ask(PAGE).text)["source"]
@@ -225,20 +231,22 @@ def test_before_a_draft_goes_live_the_change_is_shown_and_asked_about_and_afterw
     assert author.act(question, {**asked, "draft": "another"}) == f"{question}?again"
     assert "since you were asked" in author.ask(f"{question}?again").text
     landed = author.act(question, asked)
+    assert author.act(question, asked) == landed, "a second click is told the same"
     assert file.read_text() == FLOW.replace("Goodbye.", "So long.")
     store_version_before(installation, FLOW, 1.0)
     page = author.ask(landed).text
-    assert all(part in page for part in ("Live now:", "1 line of end", "✓ live now"))
+    assert all(part in page for part in ("Your change is live:", "<ins>So long.</ins>", "1 line of end", "✓ live now"))
     assert "Your draft" not in page
     undo = re.search(r'action="([^"]*/rollback)"', page)[1]
     assert author.ask(undo, {**read_hidden_fields(page), "digest": "of an older file"}).status_code == 409
-    assert author.act(undo, read_hidden_fields(page, "digest")) == landed
+    for _click in ("the first", "a second one"):
+        assert author.act(undo, read_hidden_fields(page, "digest")) == landed
     assert file.read_text() == FLOW
     store_version_before(installation, FLOW.replace("Goodbye.", "So long."), 2.0)
     page = author.ask(landed).text
     first, second = re.findall(r"<tr( class=\"current\")?><td", page)
     assert (first, bool(second)) == ("", True)
-    assert all(part in page for part in ("Live again:", "live again <time"))
+    assert all(part in page for part in ("An earlier version is live again:", "live again <time"))
     newer, older = (author.ask(f"/console/flows/desk/versions/{version}").text for version in list_versions(installation))
     assert "live now" in older
     assert "Make this version live again" not in older

@@ -106,11 +106,11 @@ def test_a_draft_is_kept_goes_live_is_undone_and_an_earlier_version_comes_back(a
     asked = author.send(EDIT, do="live", source=changed, digest=digest)
     fields = {name: re.search(rf'name="{name}" value="([^"]*)"', asked)[1] for name in ("digest", "draft")}
     live = author.send(f"{EDIT}/live", **fields)
-    assert "Live now:" in live
+    assert "Your change is live:" in live
     assert file.read_text() == changed
     digest = re.search(r'name="digest" value="([^"]*)"', live)[1]
     undone = author.send(re.search(r'action="([^"]*/rollback)"', live)[1], digest=digest)
-    assert "Live again:" in undone
+    assert "An earlier version is live again:" in undone
     assert file.read_text() == before
     newer = next(
         version for version in re.findall(r'href="(/console/flows/front-desk/versions/[^"]+)"', undone)

@@ -89,44 +89,77 @@ def test_each_step_of_a_call_of_the_phone_is_read_before_the_next_decision(visit
 
 def test_every_button_of_a_draft_leads_to_what_was_found(visit):
     page = visit()
-    page.goto("/console/flows/front-desk/edit")
+    page.goto("/console/flows/front-desk/edit#file")
     source = page.get_by_label("The file")
     whole = source.input_value()
     source.fill(whole.replace("2: support", "2: suport"))
-    press_enter(page.get_by_role("button", name="1. Check"))
+    press_enter(page.get_by_role("button", name="Check"))
     assert "did you mean 'support'?" in read_focused(page)
+    page.goto("/console/flows/front-desk/edit#file")
     page.get_by_label("The file").fill(whole.replace("2: support", "2: sales"))
-    press_enter(page.get_by_role("button", name="1. Check"))
+    press_enter(page.get_by_role("button", name="Check"))
     assert "No mistake was found." in read_focused(page)
-    press_enter(page.get_by_role("button", name="3. Run the tests"))
+    press_enter(page.get_by_role("button", name="Run the tests"))
     assert "Tests: 1 of 1 pass" in read_focused(page)
-    press_enter(page.get_by_role("button", name="4. Show the impact"))
-    assert "rung again" in read_focused(page) or "another way" in read_focused(page)
+    press_enter(page.get_by_role("button", name="Compare with last week"))
+    assert "Nobody is called" in read_focused(page) or "another way" in read_focused(page)
     page.get_by_role("heading", name=re.compile("another way$")).wait_for()
-    press_enter(page.get_by_role("button", name="5. Go live"))
+    press_enter(page.get_by_role("button", name="Go live"))
     assert read_focused(page) == "Go live with front-desk?"
     press_enter(page.get_by_role("button", name="Go live now"))
-    assert "Live now:" in read_focused(page)
+    assert "Your change is live:" in read_focused(page)
     press_enter(page.get_by_role("button", name=re.compile("^Undo")))
-    assert "Live again:" in read_focused(page)
-    page.goto("/console/flows/front-desk/edit")
+    assert "An earlier version is live again:" in read_focused(page)
+    page.goto("/console/flows/front-desk/edit#file")
     page.get_by_label("The file").fill(whole.replace("2: support", "2: sales"))
-    press_enter(page.get_by_role("button", name="1. Check"))
-    press_enter(page.get_by_role("button", name="Discard"))
-    assert read_focused(page) == "Unchanged: this is the live text."
+    press_enter(page.get_by_role("button", name="Check"))
+    press_enter(page.get_by_role("link", name="Discard it"))
+    assert read_focused(page) == "Discard the draft of front-desk?"
+    press_enter(page.get_by_role("button", name="Discard the draft"))
+    assert "Your draft is discarded." in read_focused(page)
+    press_enter(page.get_by_role("button", name="Go live"))
+    assert "There is nothing to make live" in read_focused(page)
+
+
+def test_enter_in_a_field_of_a_draft_checks_it_and_loses_nothing(visit):
+    page = visit()
+    page.goto("/console/flows/front-desk/edit")
+    hours = page.get_by_label(re.compile("^Hours office: mon-sun"))
+    hours.fill("00:00-23:00")
+    press_enter(hours)
+    assert "No mistake was found." in read_focused(page)
+    # The draft is there now, and Enter still does not discard it.
+    hours = page.get_by_label(re.compile("^Hours office: mon-sun"))
+    hours.fill("00:00-22:00")
+    press_enter(hours)
+    assert "No mistake was found." in read_focused(page)
+    assert page.get_by_label(re.compile("^Hours office: mon-sun")).input_value() == "00:00-22:00"
+    page.goto("/console/flows/front-desk/edit/discard")
+    page.get_by_role("button", name="Discard the draft").click()
+
+
+def test_a_node_leads_to_its_field_in_the_form(visit):
+    page = visit()
+    page.goto("/console/flows/front-desk")
+    page.get_by_role("link", name="change closed").click()
+    field = page.get_by_label(re.compile("^closed: says"))
+    field.wait_for()
+    assert field.evaluate("one => one.closest(':target') !== null")
+    assert "We are closed." in field.input_value()
 
 
 def test_the_result_of_the_impact_is_told_to_screen_readers_when_it_comes(visit):
     page = visit()
-    page.goto("/console/flows/front-desk/edit")
+    page.goto("/console/flows/front-desk/edit#file")
     page.get_by_label("The file").fill(page.get_by_label("The file").input_value().replace("2: support", "2: message"))
-    page.get_by_role("button", name="4. Show the impact").click()
+    page.get_by_role("button", name="Compare with last week").click()
     if page.get_by_role("link", name="Look again").count():
         page.get_by_role("link", name="Look again").focus()
     page.locator("#announcement", has_text="another way").or_(
         page.get_by_role("heading", name=re.compile("another way$"))
     ).first.wait_for(state="attached")
-    page.get_by_role("button", name="Discard").click()
+    page.goto("/console/flows/front-desk/edit/discard")
+    page.get_by_role("button", name="Discard the draft").click()
 
 
 def test_filters_and_tabs_keep_the_focus(visit):

@@ -110,7 +110,7 @@ async def send_reports(url: str, folder: str, parent: int, remembered_per_second
 
     Ends if its parent ends, or after MAX_SEND_SECONDS.
     """
-    journal = Journal(SqlStore(url), Spool(Path(folder)), lambda _turn: [])
+    journal = Journal(SqlStore(url), Spool(Path(folder)))
     journal.start()
     say = os.fdopen(os.dup(1), "w", buffering=1)
     init = load_sample("event-2024-call-init")
@@ -160,7 +160,7 @@ def measure_kill(url: str, folder: Path, seconds: float, remembered_per_second: 
             ended = time.time()
         finally:
             kill_process(sender)
-    journal = Journal(SqlStore(url), Spool(folder), lambda _turn: [])
+    journal = Journal(SqlStore(url), Spool(folder))
     journal.start()
     try:
         wait_until(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 from store_helpers import load_call_story
 
 from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -127,8 +127,7 @@ def ended(at: float = BEGAN + 50) -> PlatformEvent:
 def fetch_rows(store: SqlStore, *columns: Column[Any], derives: bool = True) -> list[Any]:
     if derives:
         store.derive_calls()
-    with create_engine(f"sqlite:///{store.sqlite_file}").connect() as connection:
-        return [tuple(row) for row in connection.execute(select(*columns))]
+    return store.run_reading(lambda connection: [tuple(row) for row in connection.execute(select(*columns))])
 
 
 def list_visits(store: SqlStore) -> list[tuple[str, str, int]]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from rehearsed_journal import MONDAY, REPLAY_FLOW, SUNDAY, ReplayHarness, build_call
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from callflows.testing.replay_runner import NO_REPORTS
 
@@ -144,15 +144,15 @@ def test_a_number_that_another_flow_answers_or_none(journal):
 
 def test_a_call_that_goes_on_is_not_compared(journal):
     (id_,) = journal.record([build_call("1")])
-    with create_engine(f"sqlite:///{journal.store.sqlite_file}").begin() as connection:
-        connection.execute(text("UPDATE calls SET state = '3 live', destroy = NULL, hangup = NULL WHERE parent IS NULL"))
+    update = text("UPDATE calls SET state = '3 live', destroy = NULL, hangup = NULL WHERE parent IS NULL")
+    journal.store.run_writing(lambda connection: connection.execute(update))
     report = journal.replay(REPLAY_FLOW)
     assert (report["not_compared"], report["unknown"][0]["examples"]) == (1, [id_])
 
 
 def test_a_damaged_call_is_counted_and_the_others_are_compared(journal):
     _, damaged = journal.record([build_call("1"), build_call("2")])
-    with create_engine(f"sqlite:///{journal.store.sqlite_file}").begin() as connection:
-        connection.execute(text("UPDATE turns SET document = x'00' WHERE call = :id"), {"id": damaged})
+    update = text("UPDATE turns SET document = x'00' WHERE call = :id")
+    journal.store.run_writing(lambda connection: connection.execute(update, {"id": damaged}))
     report = journal.replay(REPLAY_FLOW)
     assert (report["same"], report["not_compared"], report["unknown"][0]["examples"]) == (1, 1, [damaged])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import time
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from test_serve_process import ASKED, TOKEN, serving
+from test_serve_process import ASKED, PASSWORD, TOKEN, serving
 
 from callflows.outbound_http import get_tls_context
 from callflows.web import http_protocol
@@ -73,6 +74,40 @@ def test_a_body_that_never_comes_is_answered_in_time(served, path):
     connection.settimeout(5)
     assert connection.recv(100).startswith(b"HTTP/1.1 200" if path == "/call" else b"HTTP/1.1 408")
     connection.close()
+
+
+UNFINISHED = {
+    "bodies": b"POST /console/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nname=",
+    "idle": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "refused calls": b"GET /call HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "unread": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200,
+}
+
+
+@pytest.mark.parametrize("data", UNFINISHED.values(), ids=UNFINISHED)
+def test_a_server_with_few_files_answers_callers_while_many_connections_wait_for_their_client(few_files, data):
+    def is_answered() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return few_files.http.get("/call", params=ASKED).status_code == 200
+        return False
+
+    waiting = [connect_halfway(few_files.port, data) for _ in range(400)]
+    try:
+        # The burst itself takes all files; what it leaves takes a part of them.
+        wait_until(is_answered, "the first call after the burst", seconds=15)
+        replies = [few_files.http.get("/call", params=ASKED) for _ in range(5)]
+        assert [reply.status_code for reply in replies] == [200] * 5
+    finally:
+        for connection in waiting:
+            connection.close()
+    assert "ClientDisconnect" not in few_files.log.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def few_files(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("few"), token=TOKEN, console_password=PASSWORD) as found:
+        resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE, (256, 256))  # before the first connection
+        yield found
 
 
 def read_to_the_end(connection: socket.socket) -> bytes:

@@ -42,7 +42,7 @@ class Ours:
 
     def __init__(self, it, url, folder):
         self.store = SqlStore(url)
-        self.journal = Journal(SqlStore(url), Spool(folder), lambda _turn: [])
+        self.journal = Journal(SqlStore(url), Spool(folder))
         self.acting = asyncio.Event()
         self.hearing = EventIntake(self.journal, [self._act])
         self.slow = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -25,7 +26,10 @@ MAX_HEADER_BYTES: Final = 65_536
 DRAIN_SECONDS: Final = 2.0
 """Time that a connection gets at shutdown for the request that is on its way."""
 MAX_WAITING_CONNECTIONS: Final = 512
-"""Number of connections without a complete request; beyond it the oldest is closed, because a caller comes complete."""
+"""Number of connections without a complete request; beyond it the oldest is closed, because a caller comes complete.
+
+If the process may open few files, the number is a quarter of them, and as many connections may be idle or unread.
+"""
 MAX_OPEN_FILES: Final = 65_536
 """Number of files and connections that the process asks the system for."""
 
@@ -35,6 +39,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     _waiting: ClassVar[dict[BoundedHttpProtocol, None]] = {}
     """Connections without a complete request, the oldest first."""
+    _idle: ClassVar[dict[BoundedHttpProtocol, None]] = {}
+    """Connections that wait for another request, or for their answer to be read, the oldest first."""
     _header_timer: asyncio.TimerHandle | None = None
     _is_in_headers = False
     """True from the first byte of a request until its headers are complete."""
@@ -56,9 +62,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        self._stop_body_timer()
-        self._stop_write_timer()
+        self._forget_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +87,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return True
 
     def on_message_begin(self) -> None:
+        self._idle.pop(self, None)
         super().on_message_begin()
         self._is_in_headers = True
         self._header_bytes = 0
@@ -111,28 +116,36 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Give up a connection whose client does not read what was written."""
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self.transport.abort)
+            self._join(self._idle, find_idle_limit())
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+            self._idle.pop(self, None)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._await_reader()
-        if self._is_in_body and self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
+        if self.cycle is None or not self.cycle.response_complete:
+            return
+        if self._is_in_body and self.cycle.more_body:
             self._stop_body_timer()
             self._await_body(LINGER_SECONDS)
+        elif not self.transport.is_closing():
+            self._join(self._idle, find_idle_limit())
 
     def _await_body(self, seconds: float) -> None:
         if self._is_in_body and not self.transport.is_closing():
             self._body_timer = self.loop.call_later(seconds, self.close_incomplete)
+            self._join(self._waiting, min(MAX_WAITING_CONNECTIONS, find_idle_limit()))
 
     def _stop_body_timer(self) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
+            self._waiting.pop(self, None)
 
     def shutdown(self) -> None:
         """Close the connection, but not before an answer to the request that is on its way."""
@@ -146,9 +159,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _await_headers(self) -> None:
         self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self.close_incomplete)
-        self._waiting[self] = None
-        if len(self._waiting) > MAX_WAITING_CONNECTIONS:
-            next(iter(self._waiting)).close_incomplete()
+        self._join(self._waiting, min(MAX_WAITING_CONNECTIONS, find_idle_limit()))
+
+    def _join(self, connections: dict[BoundedHttpProtocol, None], limit: int) -> None:
+        """Add this connection as the youngest, and close the oldest of too many."""
+        connections.pop(self, None)
+        connections[self] = None
+        if len(connections) > limit:
+            oldest = next(iter(connections))
+            oldest._forget_waiting()  # noqa: SLF001 - of the same class
+            if oldest.transport.get_write_buffer_size():
+                oldest.transport.abort()  # its client does not read: to close it would take for ever
+            else:
+                oldest.transport.close()
+
+    def _forget_waiting(self) -> None:
+        self._stop_waiting()
+        self._stop_body_timer()
+        self._stop_write_timer()
+        self._idle.pop(self, None)
 
     def _stop_waiting(self) -> None:
         self._is_in_headers = False
@@ -159,8 +188,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def close_incomplete(self) -> None:
         """Close a connection that has not completed its request."""
-        self._stop_waiting()
-        self._stop_body_timer()
+        self._forget_waiting()
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._await_reader()
@@ -169,6 +197,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
         if self.transport.get_write_buffer_size():
             self._await_reader()
+
+
+@functools.cache
+def find_idle_limit() -> int:
+    """Return a quarter of the files that the process may open."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not on Windows
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return MAX_OPEN_FILES // 4 if soft == resource.RLIM_INFINITY else max(1, min(soft, MAX_OPEN_FILES) // 4)
+    return MAX_WAITING_CONNECTIONS
 
 
 def raise_open_files_limit() -> None:

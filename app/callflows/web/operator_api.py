@@ -36,7 +36,7 @@ from callflows.web.journal_lists import (
     build_call_filter,
     build_inbox_filter,
 )
-from callflows.web.json_bodies import create_body_route
+from callflows.web.request_bodies import create_body_route
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:

@@ -54,6 +54,8 @@ def add_change_pages(console: Console, workshop: FlowWorkshop) -> None:
     console.add_page("/flows/{flow}/edit", pages.show_draft, "author")
     console.add_page("/flows/{flow}/edit", pages.take_draft, "author", ["POST"])
     console.add_page("/flows/{flow}/edit/impact", pages.show_impact, "author")
+    console.add_page("/flows/{flow}/edit/discard", pages.ask_about_discarding, "author")
+    console.add_page("/flows/{flow}/edit/discard", pages.discard_draft, "author", ["POST"])
     console.add_page("/flows/{flow}/edit/live", pages.ask_about_draft, "author")
     console.add_page("/flows/{flow}/edit/live", pages.publish_draft, "author", ["POST"])
     console.add_page("/flows/{flow}/ring", pages.ring_draft, "author")
@@ -91,6 +93,10 @@ class _ChangePages:
             problems = [problem for problem in draft.problems if problem.severity != "note"]
         has_errors = any(problem.severity == "error" for problem in problems)
         found = {**_NO_FINDINGS, **_describe_report(report, has_errors=has_errors)}
+        if not opened.is_changed and "unchanged" in request.query_params:
+            found |= {"refusal": "There is nothing to make live: your text is the live one."}
+        if not opened.is_changed and "discarded" in request.query_params:
+            found |= {"notice": "Your draft is discarded. This is the live text."}
         return await self._console.render(
             request,
             session,
@@ -107,13 +113,10 @@ class _ChangePages:
         )
 
     async def take_draft(self, request: Request, session: ConsoleSession) -> Response:
-        """Keep a draft, and do what its button says: check, ring, test, impact, live; keep does no more, discard less."""
+        """Keep a draft, and do what its button says: check, ring, test, impact, live; keep does no more."""
         fields = await self._console.access.read_form(request, session)
         flow, current = request.path_params["flow"], await self._read_source(request)
         what, page = fields.get("do", "check"), f"/flows/{flow}/edit"
-        if what == "discard":
-            await self._drafts.discard(flow, session.user)
-            return self._console.redirect(page)
         text, refusal = read_draft_text(fields, current.text), ""
         try:
             text = apply_form_values(text, fields)
@@ -138,9 +141,9 @@ class _ChangePages:
     def _describe_kept_draft(self, kept: KeptDraft, current: FlowSource, refusal: str) -> Response:
         """Answer the script of the page, which keeps what was typed."""
         clock = format_clock(format_moment(kept.at), self._console.find_zone_name(kept.flow), "%H:%M")
-        words = f"Kept at {clock}. Callers do not hear it yet."
+        words = f"Saved at {clock}. Callers do not hear it yet."
         if refusal:
-            words = f"Kept at {clock}, but for a value: {refusal}."
+            words = f"Saved at {clock}, but for a value: {refusal}."
         elif kept.digest == current.digest:
             words = "Unchanged: this is the live text."
         return JSONResponse({"words": words})
@@ -171,7 +174,7 @@ class _ChangePages:
         """Show what goes live, and ask once."""
         flow, opened = request.path_params["flow"], await self._open(request, session)
         if not opened.is_changed:
-            return self._console.redirect(f"/flows/{flow}/edit")
+            return self._console.redirect(f"/flows/{flow}/edit?unchanged")
         checked: CheckedDraft = await self._workshop.check_draft(flow, opened.text)
         if checked.errors:
             return self._console.redirect(f"/flows/{flow}/edit")
@@ -189,12 +192,40 @@ class _ChangePages:
             warnings=[problem for problem in checked.problems if problem.severity == "warning"],
         )
 
+    async def ask_about_discarding(self, request: Request, session: ConsoleSession) -> Response:
+        """Show what is lost with a draft, and ask once."""
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        if opened.kept is None:
+            return self._console.redirect(f"/flows/{flow}/edit")
+        before, after = opened.current.text, opened.text
+        return await self._console.render(
+            request,
+            session,
+            "discard.html",
+            flow=flow,
+            opened=opened,
+            summary=summarize_changes(before, after) or "The draft is as the file",
+            values=list_value_changes(before, after),
+            changes=compare_lines(before, after),
+        )
+
+    async def discard_draft(self, request: Request, session: ConsoleSession) -> Response:
+        """Discard a draft, if it is that which the person saw when asked."""
+        fields = await self._console.access.read_form(request, session)
+        flow, opened = request.path_params["flow"], await self._open(request, session)
+        if opened.kept is not None and opened.kept.digest != fields.get("draft"):
+            return self._console.redirect(f"/flows/{flow}/edit/discard", "question")
+        await self._drafts.discard(flow, session.user)
+        return self._console.redirect(f"/flows/{flow}/edit?discarded")
+
     async def publish_draft(self, request: Request, session: ConsoleSession) -> Response:
         """Make a draft live, if it and the file are those that the person saw when asked."""
         fields = await self._console.access.read_form(request, session)
         flow, opened = request.path_params["flow"], await self._open(request, session)
         question = f"/flows/{flow}/edit/live?again"
-        if opened.kept is None or opened.kept.digest != fields.get("draft"):
+        if opened.kept is None:  # a second click: the first one made it live
+            return self._console.redirect(f"/flows/{flow}?view=versions")
+        if opened.kept.digest != fields.get("draft"):
             return self._console.redirect(question)
         change = self._console.access.build_person_change(request, session.user)
         try:
@@ -258,7 +289,9 @@ class _ChangePages:
         except LookupError:
             raise HTTPException(404, "There is no such version.") from None
         except (DraftRefusedError, DraftConflictError, ReadOnlyFlowsError) as error:
-            raise HTTPException(409, f"The version did not go live: {error}") from None
+            live = self._console.sources.get_loaded_flows().book.flows.get(flow)
+            if live is None or live.version != version:  # else it is a second click: the first one made it live
+                raise HTTPException(409, f"The version did not go live: {error}") from None
         return self._console.redirect(f"/flows/{flow}?view=versions")
 
     async def show_call_now(self, request: Request, session: ConsoleSession) -> Response:

@@ -16,7 +16,6 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from callflows.http_limits import read_limited_body
 from callflows.journal.api_tokens import TokenOwner
 from callflows.journal.call_count_store import CountedCall, digest_caller
 from callflows.journal.inbox import PersonChange
@@ -32,6 +31,7 @@ from callflows.web.console.console_sessions import (
 )
 from callflows.web.console.openid_sign_in import OpenIDAttempt, OpenIDError
 from callflows.web.journal_lists import ask_journal
+from callflows.web.request_bodies import read_whole_body
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:
@@ -262,10 +262,8 @@ def require_same_origin(request: Request) -> None:
 
 
 async def read_form_fields(request: Request) -> dict[str, str]:
-    """Return the fields of a form. Raises HTTPException if it is too long."""
-    body = await read_limited_body(request.stream(), _MAX_FORM_BYTES)
-    if body is None:
-        raise HTTPException(413, "The form is too long.")
+    """Return the fields of a form. Raises HTTPException if it is too long, too slow or not whole."""
+    body = await read_whole_body(request, _MAX_FORM_BYTES)
     try:
         return dict(
             parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FORM_FIELDS, errors="strict")

@@ -73,6 +73,7 @@ def build_value_form(text: str, problems: Sequence[Problem] = ()) -> list[dict[s
         if value.kind == "key":
             menus.setdefault(value.path[:-1], []).append(value)
     rows: list[dict[str, Any]] = []
+    anchored: set[str] = set()
     told: set[int] = set()
     for value, following in zip(values, [*values[1:], None], strict=True):
         keys = menus.pop(value.path[:-1], []) if value.kind == "key" else [value]
@@ -82,11 +83,24 @@ def build_value_form(text: str, problems: Sequence[Problem] = ()) -> list[dict[s
         lines = {one.line for one in keys} - told
         row["problems"] = [problem for problem in problems if problem.line in lines]
         told |= lines
+        anchor = find_value_anchor(value.path)
+        row["anchor"] = anchor if anchor not in anchored else ""
+        anchored.add(anchor)
         rows.append(row)
         is_last = following is None or following.path[:2] != value.path[:2]
         if value.path[0] == "hours" and is_last:
             rows.append(_build_hours_additions(str(value.path[1]), known))
     return rows
+
+
+def find_value_anchor(path: ValuePath) -> str:
+    """Return the id of the first field of a node; empty for a value outside of all nodes."""
+    return f"change-{path[1]}" if path[0] == "nodes" else ""
+
+
+def list_changeable_nodes(text: str) -> set[str]:
+    """Return the nodes of which the form changes something."""
+    return {str(value.path[1]) for value in list_editable_values(text) if value.path[0] == "nodes"}
 
 
 def _build_menu_row(keys: Sequence[EditableValue], nodes: Sequence[str]) -> dict[str, Any]:
@@ -144,7 +158,7 @@ def _build_hours_additions(name: str, known: set[ValuePath]) -> dict[str, Any]:
     closed, holidays, opened = (("hours", name, key) for key in ("closed", "holidays", "open"))
     return {
         "kind": "exceptions",
-        "label": f"Hours {name}: another exception",
+        "label": f"Hours {name}: add an exception",
         "line": 0,
         "problems": [],
         "items": [],

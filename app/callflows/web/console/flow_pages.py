@@ -17,10 +17,11 @@ from callflows.journal.call_story import format_moment
 from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions
 from callflows.web.console.console_frame import COUNT_WAIT_SECONDS
 from callflows.web.console.counts_cache import CountsCache
+from callflows.web.console.draft_form import list_changeable_nodes
 from callflows.web.console.flow_picture import draw_flow, light_picture
 from callflows.web.console.kept_drafts import KeptDrafts, name_author
 from callflows.web.console.number_routes import NumberRoutes
-from callflows.web.console.text_changes import compare_lines, summarize_changes
+from callflows.web.console.text_changes import compare_lines, list_value_changes, summarize_changes
 from callflows.web.journal_lists import ask_journal
 from callflows.web.operator_api import describe_flow_state, list_answered_numbers
 
@@ -111,6 +112,7 @@ class _FlowPages:
             zone=self._console.find_zone_name(name),
             drafts=(await self._drafts.list_drafts()).get(name, ()),
             me=name_author(session.user),
+            changeable=list_changeable_nodes(flow.source.decode("utf-8", "replace")),
             **values,
         )
 
@@ -134,6 +136,7 @@ class _FlowPages:
             "summaries": await asyncio.to_thread(_summarize_versions, sources),
             "undone": undone,
             "undo_summary": summarize_changes(texts[undone], texts.get(flow.version, "")) if undone else "",
+            "undo_values": list_value_changes(texts[undone], texts.get(flow.version, "")) if undone else [],
             "last_change": {**last, "at": format_moment(last["at"])} if last is not None and undone else None,
             "digest": self._hash_live_file(flow.name),
         }

@@ -14,6 +14,7 @@ from callflows.errors import CommandBusyError, CommandFailedError, ValueEditErro
 from callflows.flows.authoring.value_edits import read_file_data
 from callflows.log import get_logger
 from callflows.web.command_process import TriedDraft
+from callflows.web.console.text_changes import list_value_changes
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ class ImpactTrials:
                 if not await self._drafts.store_report(draft, {**progress, "at": time.time()}):
                     return
             nodes = await self._count_calls_of_changed_nodes(draft, current_text)
-            await self._drafts.store_report(
-                draft, {**begin_report(), **reading.result(), "is_running": False, "changed_nodes": nodes}
-            )
+            values = [change._asdict() for change in list_value_changes(current_text, draft.source)]
+            found = {**reading.result(), "is_running": False, "changed_nodes": nodes, "value_changes": values}
+            await self._drafts.store_report(draft, {**begin_report(), **found})
         except CommandBusyError:
             await self._store_refusal(draft, BUSY_REFUSAL)
         except CommandFailedError as error:

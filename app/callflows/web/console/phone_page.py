@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -18,6 +19,7 @@ from callflows.rehearsal.transcript_text import OUTCOME_DESCRIPTIONS, describe_s
 from callflows.telephony.phone_numbers import parse_caller_number
 from callflows.text import format_date
 from callflows.web.console.flow_picture import count_ways, draw_flow, light_picture
+from callflows.web.console.kept_drafts import KeptDrafts, name_author
 from callflows.web.console.scenario_pages import render_scenario
 
 if TYPE_CHECKING:
@@ -88,8 +90,12 @@ async def render_phone(
     refusal: str = "",
     *,
     is_draft: bool = False,
+    has_draft: bool = False,
 ) -> Response:
-    """Render the phone, of a flow as it is or of the draft that the person keeps of it."""
+    """Render the phone, of a flow as it is or of the draft that the person keeps of it.
+
+    ``has_draft`` is true if the flow as it is is rung although the person has a draft of it.
+    """
     return await console.render(
         request,
         session,
@@ -102,6 +108,7 @@ async def render_phone(
         default_caller=DEFAULT_REHEARSAL_CALLER,
         zone=console.find_zone_name(fields["flow"]),
         call=await _describe_call(console, rung) if rung is not None else {},
+        has_draft=has_draft,
     )
 
 
@@ -114,6 +121,7 @@ def _list_flows(console: Console) -> dict[str, Flow]:
 class _PhonePage:
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._drafts = KeptDrafts(console.sources.journal)
 
     async def show_phone(self, request: Request, session: ConsoleSession) -> Response:
         fields = read_phone_fields(request.query_params)
@@ -123,7 +131,12 @@ class _PhonePage:
                 rung = await self._ring(request, fields)
             except ValueError as error:
                 refusal = str(error)
-        return await render_phone(self._console, request, session, fields, rung, refusal)
+        has_draft = False
+        if fields["flow"]:
+            with contextlib.suppress(HTTPException):  # the phone needs no database
+                drafts = (await self._drafts.list_drafts()).get(fields["flow"], ())
+                has_draft = any(draft["who"] == name_author(session.user) for draft in drafts)
+        return await render_phone(self._console, request, session, fields, rung, refusal, has_draft=has_draft)
 
     async def _ring(self, request: Request, fields: Mapping[str, str]) -> RungFlow:
         flow = _list_flows(self._console).get(fields["flow"])

@@ -50,6 +50,14 @@ function placeFocus() {
     if (alike.length) alike[Math.min(kept.place, alike.length - 1)].focus();
   }
 }
+// A double click sends a form once.
+const SUBMIT_PAUSE = 2000;
+document.addEventListener("submit", (event) => {
+  const sent = Number(event.target.dataset.sent || 0);
+  if (event.target.method === "post" && Date.now() - sent < SUBMIT_PAUSE) event.preventDefault();
+  else event.target.dataset.sent = Date.now();
+});
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 document.addEventListener("submit", (event) => {
   const active = document.activeElement;
   rememberControl(event.target.contains(active) && active.localName === "input" ? active : event.submitter);
@@ -121,7 +129,7 @@ if (draft) {
     try {
       const reply = await fetch(draft.action, { method: "POST", body: listFields() });
       if (reply.status === 401) {
-        tell("Not kept: your session has ended. Sign in in another tab, and type on here.");
+        tell("Not saved: your session has ended. Sign in in another tab, and type on here.");
         return;
       }
       if (!reply.ok) throw new Error(reply.statusText);
@@ -130,13 +138,13 @@ if (draft) {
       isChanged = false;
       tell(words);
     } catch {
-      if (kept === changes) tell("Changed, and not kept: press Check.");
+      if (kept === changes) tell("Changed, and not saved: press Check.");
     }
   };
   draft.addEventListener("input", () => {
     isChanged = true;
     changes += 1;
-    tell("Changed, and not kept yet.");
+    tell("Changed, and not saved yet.");
     clearTimeout(timer);
     timer = setTimeout(keep, 1500);
   });

@@ -1,4 +1,4 @@
-"""Reads the bodies of the HTTP API: only of those who may use it, within a size and a time, and with whole characters."""
+"""Reads the bodies of requests within a size and a time; those of the HTTP API only of people who may use it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def create_body_route(require_owner: Callable[[Request], Awaitable[object]]) -> 
                     return await handle_request(request)
                 # FastAPI would read the body first, whatever its size, and ask then who sent it.
                 await require_owner(request)
-                body = await _read_body(request)
+                body = await read_whole_body(request, MAX_API_BODY_BYTES)
                 _check_characters(body)
                 return await handle_request(Request(request.scope, _repeat_body(body, request)))
 
@@ -48,17 +48,17 @@ def create_body_route(require_owner: Callable[[Request], Awaitable[object]]) -> 
     return BodyRoute
 
 
-async def _read_body(request: Request) -> bytes:
-    """Return the body of a request. Raises HTTPException for one that is too long or too slow."""
+async def read_whole_body(request: Request, max_bytes: int) -> bytes:
+    """Return the body of a request. Raises HTTPException for one that is too long, too slow or not whole."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = await read_limited_body(request.stream(), MAX_API_BODY_BYTES)
+            body = await read_limited_body(request.stream(), max_bytes)
     except TimeoutError:
         raise HTTPException(408, f"the body did not come within {BODY_SECONDS:g} s") from None
     except ClientDisconnect:
-        raise HTTPException(400, "the body did not come whole") from None
+        raise HTTPException(400, "the connection ended before the body did") from None
     if body is None:
-        raise HTTPException(413, f"the body has more than {MAX_API_BODY_BYTES} bytes")
+        raise HTTPException(413, f"the body has more than {max_bytes} bytes")
     return body
 
 
