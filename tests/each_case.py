@@ -31,15 +31,19 @@ def each_case(
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
         def run_every_case(**fixtures: Any) -> None:
-            failures: list[BaseException] = []
+            failed: list[tuple[str, BaseException]] = []
             for title, case in named:
                 try:
                     test(**dict(zip(arguments, case, strict=True)), **fixtures)
                 except (Exception, pytest.fail.Exception) as failure:  # noqa: BLE001 - all are told at the end
                     failure.add_note(f"The case is {title}")
-                    failures.append(failure)
-            if failures:
-                raise BaseExceptionGroup(f"{len(failures)} of {len(named)} cases", failures)
+                    failed.append((title, failure))
+            if failed:
+                # Of many exceptions Python prints the first fifteen only.
+                titles_of_failed = "; ".join(title for title, _ in failed)
+                raise BaseExceptionGroup(
+                    f"{len(failed)} of {len(named)} cases: {titles_of_failed}", [failure for _, failure in failed]
+                )
 
         signature = inspect.signature(test)
         others = [parameter for name, parameter in signature.parameters.items() if name not in arguments]

@@ -28,6 +28,7 @@ from callflows.opentact import Opentact
 from callflows.opentact.operation_file import DOCUMENTED_TABLE
 from callflows.opentact.rest_operations import REST_OPERATIONS
 from callflows.opentact.rest_requests import build_rest_request
+from each_case import each_case
 from waiting import run_bounded
 
 TREE = CommandTree()
@@ -67,7 +68,7 @@ def settings(monkeypatch):
     return monkeypatch
 
 
-@pytest.mark.parametrize("name", ALL_NAMES)
+@each_case("name", ALL_NAMES)
 def test_the_example_of_a_command_works_at_the_stand_in(name, calls, settings):
     calls.restore_examples(name)
     settings.setenv("CALLFLOWS_OPENTACT_URL", calls.server.rest_url)
@@ -76,7 +77,7 @@ def test_the_example_of_a_command_works_at_the_stand_in(name, calls, settings):
     assert is_json(done.out), done.out
 
 
-@pytest.mark.parametrize("name", ALL_NAMES)
+@each_case("name", ALL_NAMES)
 def test_the_example_of_a_command_works_at_a_server_that_knows_only_the_sources(name, calls, second_server, settings):
     settings.setenv("CALLFLOWS_OPENTACT_URL", second_server.url)
     second_server.rows["/tn/search"] = [{"tn": 12015550123}]
@@ -85,7 +86,7 @@ def test_the_example_of_a_command_works_at_a_server_that_knows_only_the_sources(
     assert is_json(done.out), done.out
 
 
-@pytest.mark.parametrize("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
+@each_case("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
 def test_a_call_through_the_client_works_and_one_that_is_wrong_is_refused(operation, calls):
     name = operation.name
     values = list_example_values(operation)
@@ -117,7 +118,7 @@ def http():
         yield client
 
 
-@pytest.mark.parametrize("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
+@each_case("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
 def test_a_wrong_request_gets_the_documented_error_and_never_a_500(operation, calls, http):
     calls.restore_examples(operation.name)
     table_line = calls.table.get_operation(operation.name)
@@ -146,7 +147,7 @@ def test_a_wrong_request_gets_the_documented_error_and_never_a_500(operation, ca
         assert all(path.startswith("params.") and field["message"] for path, field in said["fields"].items())
 
 
-@pytest.mark.parametrize("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
+@each_case("operation", REST_OPERATIONS, ids=lambda operation: operation.name)
 def test_a_command_says_what_is_wrong_and_sends_nothing(operation, settings, calls):
     settings.setenv("CALLFLOWS_OPENTACT_URL", "http://127.0.0.1:9/rest")
     name = operation.name
@@ -163,9 +164,9 @@ def test_a_command_says_what_is_wrong_and_sends_nothing(operation, settings, cal
     assert done.err
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_NAMES if name != "api"])
+@each_case("name", [name for name in ALL_NAMES if name != "api"])
 def test_a_dry_run_shows_the_request_without_an_account(name, settings, calls):
-    settings.delenv("CALLFLOWS_OPENTACT_TOKEN")
+    settings.delenv("CALLFLOWS_OPENTACT_TOKEN", raising=False)
     words = [word for word in list_example_words(name, calls.table) if word != "--yes"]
     done = TREE.run_words([*words, "--dry-run"])
     assert done.code == 0, done.err

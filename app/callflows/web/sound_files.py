@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import struct
@@ -57,6 +58,7 @@ def create_sound_router(flow_folder: Path, beep_path: str) -> APIRouter:
     return router
 
 
+@functools.cache
 def render_beep(hz: int = 1000, seconds: float = 0.4, rate: int = 8000) -> bytes:
     """Return a WAV file of a tone; the tone fades in and out within 10 ms to avoid a click."""
     samples, fade = int(seconds * rate), rate // 100
