@@ -82,7 +82,7 @@ def test_a_live_call_appears_moves_and_ends(visit, world):
     row.wait_for()
     assert "front-desk" in row.inner_text()
     page.locator("#announcement", has_text="A call from Live One to front-desk").wait_for(state="attached")
-    page.locator("section", has=page.get_by_role("heading", name="Lately")).get_by_text("Live One").wait_for()
+    page.locator("section", has=page.get_by_role("heading", name="The last calls")).get_by_text("Live One").wait_for()
     assert page.locator("#going li", has_text="Live One").count() == 0
 
 

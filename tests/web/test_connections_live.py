@@ -17,6 +17,7 @@ from test_serve_process import ASKED, PASSWORD, TOKEN, serving
 
 from callflows.outbound_http import get_tls_context
 from callflows.web import http_protocol
+from callflows.web.request_bodies import BODY_SECONDS
 from command_process import find_free_port
 from waiting import wait_until
 
@@ -170,6 +171,19 @@ def test_who_only_ends_the_own_side_gets_every_answer(served, count):
         answer = read_to_the_end(connection)
     assert answer.count(b"HTTP/1.1 ") == count
     assert answer.endswith(b"</Response>")
+
+
+def test_a_body_that_comes_in_drops_does_not_hold_up_the_end_of_the_server(tmp_path):
+    with serving(tmp_path, token=TOKEN, console_password=PASSWORD) as served:
+        head = (
+            f"POST /console/login HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nOrigin: http://127.0.0.1:{served.port}\r\n"
+        )
+        with contextlib.closing(connect_halfway(served.port, f"{head}Content-Length: 9999\r\n\r\n".encode())) as connection:
+            connection.sendall(b"name=a")
+            wait_until(lambda: not is_refused(connection), "the connection")
+            served.process.send_signal(signal.SIGTERM)
+            # Without the signal the body would have twice that time.
+            wait_until(lambda: is_refused(connection), "the end of the connection", seconds=BODY_SECONDS / 2)
 
 
 def test_workers_end_with_their_parent_even_if_it_is_killed(tmp_path):

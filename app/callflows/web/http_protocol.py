@@ -155,6 +155,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._header_timer.cancel()
             self._header_timer = self.loop.call_later(DRAIN_SECONDS, self.close_incomplete)
             return
+        if self._is_in_body:
+            self._stop_body_timer()
+            self._await_body(DRAIN_SECONDS)
         super().shutdown()
 
     def _await_headers(self) -> None:
