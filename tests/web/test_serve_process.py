@@ -230,12 +230,20 @@ def test_every_worker_gives_the_counts_of_all(tmp_path):
             with httpx.Client(base_url=served.http.base_url, trust_env=False, verify=get_tls_context()) as another:
                 another.get("/call", params=CALL_FIELDS)
         name = 'callflows_answers_total{flow="desk",outcome="answered"}'
-        wait_until(lambda: read_counts(served).get(name) == 60, "the counts of all workers")
+
+        def list_workers(counts: dict[str, float]) -> list[str]:
+            return [key for key in counts if key.startswith("process_cpu_seconds_total{")]
+
+        def are_all_counted() -> bool:
+            counts = read_counts(served)
+            return counts.get(name) == 60 and len(list_workers(counts)) == 3
+
+        wait_until(are_all_counted, "the counts of all workers")
         found = [read_counts(served) for _ in range(8)]
         assert {counts[name] for counts in found} == {60}
         assert {counts["callflows_answer_seconds_count"] for counts in found} == {60}
         assert {counts['callflows_flows{state="live"}'] for counts in found} == {2}
-        workers = {tuple(name for name in counts if name.startswith("process_cpu_seconds_total{")) for counts in found}
+        workers = {tuple(list_workers(counts)) for counts in found}
         assert [len(names) for names in workers] == [3], "every worker names all three"
     assert not old.exists()
 
