@@ -42,9 +42,7 @@ function placeFocus() {
   const kept = JSON.parse(sessionStorage.getItem("control") || "null");
   sessionStorage.removeItem("control");
   const part = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const field = part && part.matches("label, fieldset") && part.querySelector("textarea, select, input:not([type=hidden])");
-  if (field) field.focus({ preventScroll: true });
-  else if (part) {
+  if (part) {
     if (part.tabIndex < 0) part.tabIndex = -1;
     part.focus({ preventScroll: true });
   } else if (kept && kept.page === location.pathname && Date.now() - kept.at < FOCUS_SECONDS * 1000) {
