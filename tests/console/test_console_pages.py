@@ -82,7 +82,7 @@ def test_a_live_call_appears_moves_and_ends(visit, world):
     row.wait_for()
     assert "front-desk" in row.inner_text()
     page.locator("#announcement", has_text="A call from Live One to front-desk").wait_for(state="attached")
-    page.locator("section", has=page.get_by_role("heading", name="Lately")).get_by_text("Live One").wait_for()
+    page.locator("section", has=page.get_by_role("heading", name="The last calls")).get_by_text("Live One").wait_for()
     assert page.locator("#going li", has_text="Live One").count() == 0
 
 
@@ -199,7 +199,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     source = page.get_by_label("The file")
     whole = source.input_value()
     source.fill(whole.replace("2: support", "2: suport"))
-    page.get_by_text("Changed, and not saved yet.").wait_for()
+    page.get_by_text("Changed. It is saved in a moment.").wait_for()
     page.get_by_text(re.compile("^Saved at ")).wait_for()
     page.get_by_role("link", name="Flows", exact=True).first.click()
     page.get_by_role("link", name=re.compile("^your draft of")).click()
@@ -219,7 +219,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     live = file.read_text()
     assert all(part in live for part in ("# The front desk of Acme.", "2: sales", "Hello at Acme", "We are closed today."))
     page.get_by_role("button", name=re.compile("^Undo")).click()
-    page.get_by_text("An earlier version is live again:").wait_for()
+    page.get_by_text("Taken back, and live again:").wait_for()
     assert file.read_text() == whole
 
 

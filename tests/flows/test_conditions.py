@@ -143,8 +143,8 @@ def test_a_variable_that_reads_like_a_no_and_is_true_is_a_warning(word):
         assert made.rules == rules
 
 
-@pytest.mark.parametrize("field", UNKNOWN_FIELDS)
-@pytest.mark.parametrize(
+@each_case("field", UNKNOWN_FIELDS)
+@each_case(
     "condition",
     [
         "not FIELD",
@@ -208,8 +208,8 @@ FALSE_FORMS = ["false", "False", "no", "off", "0", "null", "~", "''", '"false"',
 TRUE_FORMS = ["true", "yes", "on", "1", "today", "0.5", "00"]
 
 
-@pytest.mark.parametrize("form", [*FALSE_FORMS, *TRUE_FORMS])
-@pytest.mark.parametrize(
+@each_case("form", [*FALSE_FORMS, *TRUE_FORMS])
+@each_case(
     "condition",
     ["variables.emergency", "not not variables.emergency", "variables.emergency and true", "variables.emergency or ''"],
 )
@@ -218,7 +218,7 @@ def test_a_variable_that_is_written_as_false_is_false(form, condition):
     assert holds(condition, more) == (form in TRUE_FORMS)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("written", "live", "truth"),
     [
         ("false", False, False),
@@ -250,9 +250,7 @@ def test_a_variable_that_is_written_as_false_is_false(form, condition):
         ({}, {}, False),
     ],
 )
-@pytest.mark.parametrize(
-    "condition", ["x.vip", "not not x.vip", "x.vip or x.gone", "x.vip and x", "x.vip | default(false)"]
-)
+@each_case("condition", ["x.vip", "not not x.vip", "x.vip or x.gone", "x.vip and x", "x.vip | default(false)"])
 def test_a_scenario_tells_the_truth_that_live_data_tells(written, live, truth, condition):
     flow = compile_valid_flow(
         make_flow_text(f"- lookup: {{url: 'https://a.example/', into: x}}\n- when: {condition}\n  say: Yes.")

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from flow_harness import Conversation, compile_text, compile_valid_flow, find_signed_targets, make_flow_text, make_turn
 
+from each_case import each_case
+
 EFFECTS = {
     "sms": "sms: Hello.",
     "notify": "notify: https://a.example/x",
@@ -40,8 +42,8 @@ def test_an_effect_in_a_branch_waits_until_the_call_is_there_and_what_follows_st
     assert len(call.effects) == 1
 
 
-@pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
-@pytest.mark.parametrize(
+@each_case("effect", EFFECTS.values(), ids=EFFECTS)
+@each_case(
     "steps",
     [
         "- menu: {prompt: P., keys: {1: there}}",

@@ -15,6 +15,7 @@ from callflows.sandbox.job_runner import MAX_JOBS_PER_TURN, JobRunner, run_until
 from callflows.sandbox.sandbox_pool import SandboxPool
 from callflows.telephony.ports import Effect, LookupRequest, LookupResult
 from callflows.telephony.turn import Turn
+from each_case import each_case
 from waiting import run_bounded
 
 
@@ -83,8 +84,8 @@ def resolve(jobs_needed: int, *, first_job_is_known: bool = False) -> tuple[list
     return run_bounded(run_until_resolved(add_results, turn, answer_job, "acme", needed_first=pending)), turn
 
 
-@pytest.mark.parametrize("first_job_is_known", [False, True])
-@pytest.mark.parametrize("count", [1, 3, MAX_JOBS_PER_TURN])
+@each_case("first_job_is_known", [False, True])
+@each_case("count", [1, 3, MAX_JOBS_PER_TURN])
 def test_a_turn_goes_on_after_each_job_with_all_results_in_order(count, first_job_is_known):
     results, turn = resolve(count, first_job_is_known=first_job_is_known)
     assert results == turn.deferred_results == [*range(1, count + 1)]

@@ -6,7 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pytest
 from flow_harness import (
     Conversation,
     answer_as_xml,
@@ -59,7 +58,7 @@ def turn_in(language: object = None) -> Turn:
     return turn
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("steps", "english", "spanish"),
     [
         ("- say: {en: Hello., es: Hola.}", f"{EN}Hello.</Say>", f"{ES}Hola.</Say>"),
@@ -101,7 +100,7 @@ def turn_in(language: object = None) -> Turn:
         ("- say: {text: '{{ language }}', lang: en}", f"{EN}en</Say>", f"{EN}es</Say>"),
     ],
 )
-@pytest.mark.parametrize("dialect", ["reference", "classic"])
+@each_case("dialect", ["reference", "classic"])
 def test_a_step_is_heard_in_the_language_of_the_call(steps, english, spanish, dialect):
     flow = compile_valid_flow(flow_text(steps), dialect)
     assert answer_as_xml(flow, "main", turn_in()).removeprefix("<Answer/>").startswith(english)

@@ -60,8 +60,8 @@ def test_true_answers_before_what_needs_it_whatever_the_app_does(step):
         assert xml(f"- {step}", "true", answers=answers).startswith("<Answer/>") is NEEDS[step]
 
 
-@pytest.mark.parametrize("mode", ["false", "no"])
-@pytest.mark.parametrize("step", NEEDS)
+@each_case("mode", ["false", "no"])
+@each_case("step", NEEDS)
 def test_false_never_answers(step, mode):
     made = compile_text(make_flow_text(f"- {step}", f"auto_answer: {mode}"))
     if mode == "false":
@@ -72,8 +72,8 @@ def test_false_never_answers(step, mode):
         assert "did you mean" in str(made.problems[0]) or "false" in str(made.problems[0])
 
 
-@pytest.mark.parametrize("mode", ["auto", "true", "false"])
-@pytest.mark.parametrize("answers", [None, True, False])
+@each_case("mode", ["auto", "true", "false"])
+@each_case("answers", [None, True, False])
 def test_the_classic_dialect_has_no_answer(mode, answers):
     assert "Answer" not in xml("- say: Hello.", mode, "classic", answers)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from flow_harness import (
     answer_as_xml,
     compile_text,
@@ -16,6 +15,7 @@ from flow_harness import (
 )
 
 from callflows.flows.entry_points import NodeEntry
+from each_case import each_case
 
 MENU = """
 - menu:
@@ -231,7 +231,7 @@ def test_a_menu_in_a_branch_stays_in_its_document():
 # What is wrong with menus
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "said"),
     [
         ("prompt: Press., keys: {}", "at least one key"),
@@ -256,7 +256,7 @@ def test_a_menu_in_a_branch_stays_in_its_document():
         ("prompt: Press., keys: {1: one}, nomatch: What?", "did you mean 'no_match'?"),
     ],
 )
-@pytest.mark.parametrize("dialect", ["reference", "classic"])
+@each_case("dialect", ["reference", "classic"])
 def test_a_wrong_menu_is_an_error_that_says_what_is_wrong(text, said, dialect):
     problems = compile_text(make_flow_text(f"- menu: {{{text}}}") + NODES, dialect).problems
     assert [problem for problem in problems if problem.severity == "error"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn, run_job_now
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -69,8 +68,8 @@ def test_an_expression_about_missing_data_gives_a_text_without_objects(source, a
     assert "Undefined" not in rendered
 
 
-@pytest.mark.parametrize("answer", ["x.gone", "x.none", "x.empty", "x['gone']", "x.gone.deeper", "x.blank"])
-@pytest.mark.parametrize(
+@each_case("answer", ["x.gone", "x.none", "x.empty", "x['gone']", "x.gone.deeper", "x.blank"])
+@each_case(
     ("calculation", "spoken"),
     [
         ("{} - 1", "-1"),

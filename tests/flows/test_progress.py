@@ -2,11 +2,11 @@
 
 import itertools
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callflows.flows.compiler.progress import INSIDE_VERB, NOTHING_YET, Progress
+from each_case import each_case
 
 FACTS = ("answered", "heard", "waited", "moved_on", "did_more")
 progresses = st.builds(Progress, **dict.fromkeys(("ends", *FACTS), st.booleans()))
@@ -50,8 +50,8 @@ def test_a_way_that_ends_says_nothing_of_the_call_that_goes_on(first, second):
         assert first.either(second) == second
 
 
-@pytest.mark.parametrize("fact", FACTS)
-@pytest.mark.parametrize(("first", "second"), [*itertools.product((False, True), repeat=2)])
+@each_case("fact", FACTS)
+@each_case(("first", "second"), [*itertools.product((False, True), repeat=2)])
 def test_time_may_have_passed_on_one_way_and_the_rest_must_be_true_on_both(fact, first, second):
     joined = getattr(Progress(**{fact: first}).either(Progress(**{fact: second})), fact)
     assert joined is ((first or second) if fact == "moved_on" else (first and second))

@@ -53,7 +53,7 @@ def test_no_trail_shows_a_secret():
     assert len(call.trail) > 4
 
 
-@pytest.mark.parametrize(
+@each_case(
     "condition",
     [
         "pin == '4711'",
@@ -67,9 +67,7 @@ def test_no_trail_shows_a_secret():
         "pin ~ 'it\\'s' == '4711it\\'s'",
     ],
 )
-@pytest.mark.parametrize(
-    "step", ["- when: {}\n  say: Right.", "- choose: [{{when: {}, goto: last}}]", "- set: {{fits: {}}}"]
-)
+@each_case("step", ["- when: {}\n  say: Right.", "- choose: [{{when: {}, goto: last}}]", "- set: {{fits: {}}}"])
 def test_no_trail_shows_what_a_secret_is_compared_with(condition, step):
     steps = f"""
 - collect: {{into: pin, digits: 4, prompt: Pin., match: "4711|1.*", secret: true, attempts: 1, otherwise: last}}

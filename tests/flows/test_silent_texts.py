@@ -55,8 +55,8 @@ def test_an_empty_text_is_left_out_and_silence_becomes_the_fallback(content, exp
     assert remover.remove_silent_texts(document(content)) == document(expected)
 
 
-@pytest.mark.parametrize("dialect", ["reference", "classic"])
-@pytest.mark.parametrize(
+@each_case("dialect", ["reference", "classic"])
+@each_case(
     ("steps", "spoken"),
     [
         (f"- say: {NAME}", ["We are sorry."]),

@@ -127,7 +127,7 @@ def test_a_misspelt_attribute_is_never_lost(cls):
 # Where steps may stand
 
 
-@pytest.mark.parametrize(
+@each_case(
     "step",
     [
         "dial: +12015550188",
@@ -138,7 +138,7 @@ def test_a_misspelt_attribute_is_never_lost(cls):
         "{when: caller.anonymous, hangup: }",
     ],
 )
-@pytest.mark.parametrize("dialect", ["reference", "classic"])
+@each_case("dialect", ["reference", "classic"])
 def test_only_prompts_stand_inside_a_gather(step, dialect):
     made = compile_text(make_flow_text(f"- gather: {{do: [{step}], dtmf: {{1: [say: One]}}}}"), dialect)
     assert made.flow is None, answer_as_xml(made.flow)

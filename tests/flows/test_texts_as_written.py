@@ -17,7 +17,7 @@ def menu(prompt, key="prompt"):
     return f"- menu: {{{more}{key}: {prompt}, keys: {{1: start}}, otherwise: start}}"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "prompt",
     [
         "[Hello, for sales press 1.]",
@@ -27,7 +27,7 @@ def menu(prompt, key="prompt"):
         "[Hallo, für den Verkauf die 1.]",
     ],
 )
-@pytest.mark.parametrize("key", ["prompt", "no_input", "no_match"])
+@each_case("key", ["prompt", "no_input", "no_match"])
 def test_a_sentence_that_a_comma_in_brackets_cut_is_a_warning_with_the_whole_sentence(prompt, key):
     (problem,) = problems_of(menu(prompt, key), "text-cut")
     assert problem.severity == "warning"

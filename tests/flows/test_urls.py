@@ -27,6 +27,7 @@ from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.flow_compilation import compile_flow
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.ports import LookupRequest
+from each_case import each_case
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +143,7 @@ def test_a_program_that_puts_a_name_into_a_path_moves_no_request_either(tmp_path
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("url", "said"),
     [
         ("https://a.example/x/../{{ caller.name }}", "its path has . or .. in it"),
@@ -150,7 +151,7 @@ def test_a_program_that_puts_a_name_into_a_path_moves_no_request_either(tmp_path
         ("https://a.example{{ caller.name }}", "the host of a server that is asked is written out"),
     ],
 )
-@pytest.mark.parametrize("step", ["lookup: {url: '%s', into: x}", "notify: '%s'", "play: '%s'"])
+@each_case("step", ["lookup: {url: '%s', into: x}", "notify: '%s'", "play: '%s'"])
 def test_a_url_whose_server_or_path_could_move_is_an_error(url, said, step):
     made = compile_text(make_flow_text(f"- {step % url}\n- say: Bye."))
     assert [problem.message for problem in made.problems if problem.severity == "error"] == [f"url: {said}"]

@@ -7,6 +7,8 @@ import re
 import pytest
 from flow_harness import Conversation, compile_text, compile_valid_flow, make_flow_text, request_document
 
+from each_case import each_case
+
 DIALECTS = pytest.mark.parametrize("dialect", ["reference", "classic"])
 FILE = "timezone: UTC\nvoice: {lang: en-US, gender: MALE}"
 SPANISH = "voice: {lang: es-US}"
@@ -45,7 +47,7 @@ def test_a_voicemail_speaks_in_its_own_voice(dialect):
     assert voices(xml) == {' lang="es-US" gender="MALE"'}
 
 
-@pytest.mark.parametrize(
+@each_case(
     "step",
     [
         "say: {text: '%s', lang: es-US}",
@@ -54,7 +56,7 @@ def test_a_voicemail_speaks_in_its_own_voice(dialect):
         "collect: {voice: {lang: es-US}, into: a, digits: 2, prompt: '%s'}",
     ],
 )
-@pytest.mark.parametrize("rare", ["", "{% for a in [1] %}{% endfor %}"])
+@each_case("rare", ["", "{% for a in [1] %}{% endfor %}"])
 def test_a_moment_is_said_in_the_language_of_the_voice(step, rare):
     said = "{{ now | spoken }}" + rare
     xml = Conversation(compile_valid_flow(make_flow_text(f"- {step % said}\n- say: '{said}'", FILE))).xml

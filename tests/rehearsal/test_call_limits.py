@@ -136,7 +136,7 @@ def rung(url, method="POST", patience=10.0, *, reaches=True):
 FATE = "; Opentact does not document what the caller hears then, perhaps silence"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("page", "said"),
     [
         (StaticPage("<Response/>", 500), "the status is 500"),
@@ -158,7 +158,7 @@ FATE = "; Opentact does not document what the caller hears then, perhaps silence
         (StaticPage(END, delay_seconds=20.0), "there was no answer within 0.5 s"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@each_case("method", ["GET", "POST"])
 def test_a_first_answer_that_is_none_is_an_error_that_says_what_a_caller_meets(page, said, method):
     with serve_pages({"/call": page}) as there:
         told = rung(f"{there.url}/call", method, patience=0.5 if page.delay_seconds else 10.0)

@@ -6,7 +6,6 @@ import io
 import json
 import re
 
-import pytest
 import structlog
 from in_process_server import InProcessServer
 
@@ -56,8 +55,8 @@ def test_a_number_in_what_went_wrong_is_masked_too(tmp_path):
 MASK = NumberMask(b"a key")
 
 
-@pytest.mark.parametrize("form", ["json", "text"])
-@pytest.mark.parametrize(
+@each_case("form", ["json", "text"])
+@each_case(
     ("number", "fields"),
     [
         ("+12015550999", {"sender": "+12015550999"}),

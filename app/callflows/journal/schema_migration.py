@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import inspect, text
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from callflows.errors import JournalUnavailableError
 from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Dialect
+    from sqlalchemy.schema import ExecutableDDLElement
 
 
 _MIGRATION_LOCK_ID: Final = 0x63616C6C666C6F77
@@ -40,9 +42,23 @@ def migrate_schema(connection: Connection) -> None:
 
 def _create_tables(connection: Connection) -> None:
     """Create the newest tables in an empty database: quicker than all migrations, which need a heavy library."""
-    JOURNAL_METADATA.create_all(connection, checkfirst=False)
+    if connection.dialect.name not in _CREATING_STATEMENTS:
+        _CREATING_STATEMENTS[connection.dialect.name] = _compile_creating_statements(connection.dialect)
+    for statement in _CREATING_STATEMENTS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": SCHEMA_HEAD})
+
+
+_CREATING_STATEMENTS: Final[dict[str, tuple[str, ...]]] = {}
+"""The statements by the name of their dialect: compiling them takes longer than running them."""
+
+
+def _compile_creating_statements(dialect: Dialect) -> tuple[str, ...]:
+    tables = JOURNAL_METADATA.sorted_tables
+    indexes = [index for table in tables for index in sorted(table.indexes, key=lambda index: str(index.name))]
+    statements: list[ExecutableDDLElement] = [*map(CreateTable, tables), *map(CreateIndex, indexes)]
+    return tuple(str(statement.compile(dialect=dialect)) for statement in statements)
 
 
 def run_migrations(connection: Connection, revision: str = "head") -> None:

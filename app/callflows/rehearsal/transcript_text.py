@@ -83,7 +83,7 @@ def _describe_verb(step: TranscriptStep) -> str:  # noqa: C901, PLR0911, PLR0912
             lasted = float(step.get("seconds", 0))
             if "digits" not in step:
                 return describe_pause(lasted)
-            return f"{describe_keys(step['digits'])} after {format_seconds(lasted)}"
+            return describe_keys(step["digits"]) + (f" after {format_seconds(lasted)}" if lasted else "")
         case "Dial":
             by = sanitize_for_terminal(step.get("by", ""))
             seconds = step.get("seconds") if by else None

@@ -157,10 +157,12 @@ class _PhonePage:
 async def _describe_call(console: Console, rung: RungFlow) -> dict[str, Any]:
     flow, call = rung.flow, rung.call
     outcome = call.transcript.outcome if call.transcript is not None else ""
+    is_recording = call.awaited is not None and call.awaited.verb == "Record"
+    recording = call.steps[-1] if is_recording and call.steps[-1]["verb"] == "Record" else None  # it has no length yet
     steps = [
         {
             "verb": step["verb"],
-            "words": describe_step(step),
+            "words": describe_step(step if step is not recording else {**step, "seconds": None}),
             "at": format_elapsed(step["at"]),
             "is_effect": step["verb"] in _EFFECT_VERBS,
             "is_key": step["verb"] == "Gather" and bool(step.get("digits")),

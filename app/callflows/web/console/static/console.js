@@ -42,7 +42,9 @@ function placeFocus() {
   const kept = JSON.parse(sessionStorage.getItem("control") || "null");
   sessionStorage.removeItem("control");
   const part = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (part) {
+  const field = part && part.matches("label, fieldset") && part.querySelector("textarea, select, input:not([type=hidden])");
+  if (field) field.focus({ preventScroll: true });
+  else if (part) {
     if (part.tabIndex < 0) part.tabIndex = -1;
     part.focus({ preventScroll: true });
   } else if (kept && kept.page === location.pathname && Date.now() - kept.at < FOCUS_SECONDS * 1000) {
@@ -144,7 +146,7 @@ if (draft) {
   draft.addEventListener("input", () => {
     isChanged = true;
     changes += 1;
-    tell("Changed, and not saved yet.");
+    tell("Changed. It is saved in a moment.");
     clearTimeout(timer);
     timer = setTimeout(keep, 1500);
   });
