@@ -12,6 +12,8 @@ from callflows.flows.authoring.flow_drafts import check_draft
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.source.included_files import join_stored_source
 from callflows.flows.tickets import TicketSigner
+from callflows.journal.call_story import format_moment
+from callflows.journal.flow_history import describe_flow_versions
 from callflows.journal.journal_rows import build_journal_entries
 from callflows.journal.sql_store import SqlStore
 from callflows.telephony.events import LiveFlowVersion
@@ -105,3 +107,14 @@ def test_a_draft_is_checked_beside_the_files_that_it_needs_and_at_its_place(tmp_
     wrong = run_command("check", "--draft", str(draft))
     assert (wrong.code, wrong.out.startswith(f"{tmp_path}/acme.yaml:7:13: error: no node is named 'meun'")) == (1, True)
     assert (tmp_path / "acme.yaml").read_text("utf-8") == NEW
+
+
+def test_a_version_was_live_until_the_change_that_replaced_it_though_it_was_last_seen_before():
+    seen = [
+        {"version": name, "file": "desk.yaml", "since": since, "until": 120.0} for name, since in (("b", 60.0), ("a", 0.0))
+    ]
+    change = {"before": "a", "after": "b", "at": 150.0, "who": "ann", "action": "go-live"}
+    newer, older = describe_flow_versions(seen, [change], "b")
+    assert older["until"] == format_moment(150.0)
+    assert newer["until"] == format_moment(120.0)
+    assert newer["who"] == "ann"

@@ -192,7 +192,7 @@ def test_a_draft_is_kept_for_its_author_alone_until_it_is_discarded(installation
     assert f"draft of {SHARED_NAME}" in other.ask("/console/flows").text
     question = f"{PAGE}/discard"
     asked = author.ask(question).text
-    assert "<ins>So long.</ins>" in asked
+    assert "<del>So long.</del>" in asked
     assert author.act(question, {**read_hidden_fields(asked, "draft"), "draft": "another"}) == question
     assert author.act(question, read_hidden_fields(asked, "draft")) == f"{PAGE}?discarded"
     page = author.ask(f"{PAGE}?discarded").text
@@ -246,7 +246,7 @@ def test_before_a_draft_goes_live_the_change_is_shown_and_asked_about_and_afterw
     page = author.ask(landed).text
     first, second = re.findall(r"<tr( class=\"current\")?><td", page)
     assert (first, bool(second)) == ("", True)
-    assert all(part in page for part in ("An earlier version is live again:", "live again <time"))
+    assert all(part in page for part in ("Taken back, and live again:", "live again <time"))
     newer, older = (author.ask(f"/console/flows/desk/versions/{version}").text for version in list_versions(installation))
     assert "live now" in older
     assert "Make this version live again" not in older

@@ -110,7 +110,7 @@ def test_a_draft_is_kept_goes_live_is_undone_and_an_earlier_version_comes_back(a
     assert file.read_text() == changed
     digest = re.search(r'name="digest" value="([^"]*)"', live)[1]
     undone = author.send(re.search(r'action="([^"]*/rollback)"', live)[1], digest=digest)
-    assert "An earlier version is live again:" in undone
+    assert "Taken back, and live again:" in undone
     assert file.read_text() == before
     newer = next(
         version for version in re.findall(r'href="(/console/flows/front-desk/versions/[^"]+)"', undone)

@@ -199,7 +199,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     source = page.get_by_label("The file")
     whole = source.input_value()
     source.fill(whole.replace("2: support", "2: suport"))
-    page.get_by_text("Changed, and not saved yet.").wait_for()
+    page.get_by_text("Changed. It is saved in a moment.").wait_for()
     page.get_by_text(re.compile("^Saved at ")).wait_for()
     page.get_by_role("link", name="Flows", exact=True).first.click()
     page.get_by_role("link", name=re.compile("^your draft of")).click()
@@ -219,7 +219,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     live = file.read_text()
     assert all(part in live for part in ("# The front desk of Acme.", "2: sales", "Hello at Acme", "We are closed today."))
     page.get_by_role("button", name=re.compile("^Undo")).click()
-    page.get_by_text("An earlier version is live again:").wait_for()
+    page.get_by_text("Taken back, and live again:").wait_for()
     assert file.read_text() == whole
 
 

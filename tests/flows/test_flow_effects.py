@@ -201,14 +201,3 @@ def test_a_text_never_comes_from_a_number_that_a_caller_chose(sender):
     number, doubt = send_with(sender, "12015550177")
     assert number == "+12015550123"
     assert "no number of ours" in doubt
-
-
-def test_a_text_to_a_computed_number_of_ours_is_not_sent():
-    steps = "- collect: {into: phone, digits: 11, prompt: P.}\n- sms: {to: '+{{ phone }}', text: Hello.}\n- hangup"
-    for number in ("12015550123", "12015550124"):
-        call = Conversation(
-            compile_valid_flow(make_flow_text(steps, "dial_policy: {regions: [US]}")), owns=["+12015550124"]
-        )
-        call.press_keys(number)
-        assert call.effects == []
-        assert "in circles" in next(one["detail"]["refused"] for one in call.trail if "refused" in (one["detail"] or {}))

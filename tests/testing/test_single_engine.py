@@ -18,9 +18,10 @@ ENGINE = (
 SHARED = {
     "callflows.flows.coverage_points",
     "callflows.flows.document_comments",
+    "callflows.flows.decisions",
     "callflows.flows.source.sound_library",
 }
-"""Names of places in a flow and of sounds: documents carry them, and nothing is decided by them."""
+"""Names of places in a flow and of sounds, and the words for what was decided: nothing is decided by them."""
 ASKED = {"callflows.flows.hours.wall_clock"}
 """What reads a moment as people write it; it decides nothing."""
 

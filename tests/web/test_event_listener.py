@@ -90,6 +90,7 @@ async def ours(it, tmp_path, url=""):
         await made.hearing.stop(0)
         await made.client.close()
         await asyncio.to_thread(made.journal.stop)
+        made.store.close()
 
 
 async def text(it, *messages):
@@ -182,6 +183,7 @@ def test_the_lease_of_a_process_here_that_was_killed_is_taken_over_at_once(pid, 
             store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
             store.open()
             store.hold_lease(EVENT_LEASE, f"{identify_host()}/{pid}/0a1b2c3d", time.time(), 40.0)
+            store.close()
             async with ours(it, tmp_path) as made:
                 with contextlib.nullcontext() if taken else pytest.raises(AssertionError, match="waited up to 1 s"):
                     await until(lambda: made.connected, 10 if taken else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,7 +69,8 @@ class Ours:
 
     def read_story(self, call: str) -> list[str]:
         """The words of a call's story that say something of its execution log."""
-        story = load_call_story(SqlStore(self.url), call)["story"]
+        with contextlib.closing(SqlStore(self.url)) as store:
+            story = load_call_story(store, call)["story"]
         return [
             f"{entry['what']} {describe_story_entry(entry)}"
             for entry in story

@@ -23,9 +23,12 @@ def describe_flow_versions(
 ) -> list[dict[str, Any]]:
     """Return the versions of a flow, newest first, each with ``who`` made it live last, when (``at``), by which ``action``.
 
-    These are empty if the file was changed in the folder.
+    These are empty if the file was changed in the folder. A version was live until a change replaced it, or until it was
+    seen last: servers look at times.
     """
-    changes_by_version = {change["after"]: change for change in [*changes][::-1]}
+    oldest_first = [*changes][::-1]
+    changes_by_version = {change["after"]: change for change in oldest_first}
+    replaced_at = {change["before"]: change["at"] for change in oldest_first}
     described = []
     for row in versions:
         change = changes_by_version.get(row["version"])
@@ -34,7 +37,7 @@ def describe_flow_versions(
                 "version": row["version"],
                 "file": row["file"] or "",
                 "since": format_moment(row["since"]),
-                "until": format_moment(row["until"]),
+                "until": format_moment(max(row["until"], replaced_at.get(row["version"], row["until"]))),
                 "is_live": row["version"] == live_version,
                 "who": change["who"] if change is not None else "",
                 "action": change["action"] if change is not None else "",

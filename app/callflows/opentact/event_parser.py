@@ -39,6 +39,10 @@ ORDER_EVENT_TYPE: Final = "tn_order"
 BALANCE_EVENT_TYPE: Final = "balance"
 
 
+_MAX_DEPTH: Final = 200
+"""Depth of an event; Opentact's have a depth of ten."""
+
+
 class MalformedFrameError(ValueError):
     """A frame without events: invalid JSON, or no JSON object."""
 
@@ -214,10 +218,15 @@ def _build_event_key(raw: Mapping[str, Any], event_type: str, entity: CallEntity
     return f"{event_type}/{entity.uuid}/{':'.join(parts)}/{at}"
 
 
-def _replace_unstorable(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON value with every NUL and lone surrogate replaced by U+FFFD."""
+def _replace_unstorable(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON value with every NUL and lone surrogate replaced by U+FFFD.
+
+    Raises RecursionError for a value that is nested too deeply, at the same depth in every version of Python.
+    """
     if isinstance(value, str):
         return _UNSTORABLE_CHARACTER.sub("\ufffd", value) if _UNSTORABLE_CHARACTER.search(value) else value
+    if depth > _MAX_DEPTH:
+        raise RecursionError
     if isinstance(value, dict):
-        return {_replace_unstorable(name): _replace_unstorable(part) for name, part in value.items()}
-    return [_replace_unstorable(part) for part in value] if isinstance(value, list) else value
+        return {_replace_unstorable(name): _replace_unstorable(part, depth + 1) for name, part in value.items()}
+    return [_replace_unstorable(part, depth + 1) for part in value] if isinstance(value, list) else value

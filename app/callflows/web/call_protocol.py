@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from callflows.log import get_logger
 from callflows.web.answer_engine import DeferredTurn
 from callflows.web.call_endpoint import BEGUN_ANSWER_KEY, CALL_PATH, CallEndpoint, build_response
-from callflows.web.http_protocol import BODY_TIMEOUT_SECONDS, BoundedHttpProtocol, find_idle_limit
+from callflows.web.http_protocol import BODY_TIMEOUT_SECONDS, BoundedHttpProtocol
 from callflows.web.request_fields import MAX_REQUEST_BODY_BYTES
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
             method is None
             or b"%" in path
             or b"#" in query
-            or len(self.url) > _MAX_URL_BYTES
+            or self.url[_MAX_URL_BYTES:]
             or not self.url.isascii()
             or self.expect_100_continue
             or parser.get_http_version() != "1.1"
@@ -182,7 +182,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
         self.server_state.total_requests += 1
         if self._is_kept_alive:
             self._idle_since = self.loop.time()
-            self._join(self._idle, find_idle_limit())
+            self._idle[self] = None
             if self._idle_timer is None:
                 self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
         else:

@@ -30,6 +30,8 @@ MAX_WAITING_CONNECTIONS: Final = 512
 
 If the process may open few files, the number is a quarter of them, and as many connections may be idle or unread.
 """
+_FEW_CONNECTIONS: Final = 64
+"""So many connections are never too many, and nothing is counted."""
 MAX_OPEN_FILES: Final = 65_536
 """Number of files and connections that the process asks the system for."""
 
@@ -57,6 +59,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         try:
             super().connection_made(transport)
             self._await_headers()
+            if len(self.connections) > _FEW_CONNECTIONS:
+                self._close_oldest_connections()
         except Exception:  # for example a MemoryError: the loop logs it, and would leave the connection open for ever
             transport.abort()
             raise
@@ -87,7 +91,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return True
 
     def on_message_begin(self) -> None:
-        self._idle.pop(self, None)
+        if self in self._idle:  # without a call of a function: every request of a call comes here
+            del self._idle[self]
         super().on_message_begin()
         self._is_in_headers = True
         self._header_bytes = 0
@@ -116,7 +121,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Give up a connection whose client does not read what was written."""
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self.transport.abort)
-            self._join(self._idle, find_idle_limit())
+            self._idle[self] = None
 
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
@@ -134,12 +139,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._stop_body_timer()
             self._await_body(LINGER_SECONDS)
         elif not self.transport.is_closing():
-            self._join(self._idle, find_idle_limit())
+            self._idle[self] = None
 
     def _await_body(self, seconds: float) -> None:
         if self._is_in_body and not self.transport.is_closing():
             self._body_timer = self.loop.call_later(seconds, self.close_incomplete)
-            self._join(self._waiting, min(MAX_WAITING_CONNECTIONS, find_idle_limit()))
+            self._waiting[self] = None
 
     def _stop_body_timer(self) -> None:
         if self._body_timer is not None:
@@ -162,19 +167,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _await_headers(self) -> None:
         self._header_timer = self.loop.call_later(HEADER_TIMEOUT_SECONDS, self.close_incomplete)
-        self._join(self._waiting, min(MAX_WAITING_CONNECTIONS, find_idle_limit()))
+        self._waiting[self] = None
 
-    def _join(self, connections: dict[BoundedHttpProtocol, None], limit: int) -> None:
-        """Add this connection as the youngest, and close the oldest of too many."""
-        connections.pop(self, None)
-        connections[self] = None
-        if len(connections) > limit:
-            oldest = next(iter(connections))
-            oldest._forget_waiting()  # noqa: SLF001 - of the same class
-            if oldest.transport.get_write_buffer_size():
-                oldest.transport.abort()  # its client does not read: to close it would take for ever
-            else:
-                oldest.transport.close()
+    def _close_oldest_connections(self) -> None:
+        """Close the oldest of too many connections that wait for their client."""
+        limit = find_idle_limit()
+        for connections, most in ((self._waiting, min(MAX_WAITING_CONNECTIONS, limit)), (self._idle, limit)):
+            while len(connections) > most:
+                oldest = next(iter(connections))
+                oldest._forget_waiting()  # noqa: SLF001 - of the same class
+                if oldest.transport.get_write_buffer_size():
+                    oldest.transport.abort()  # its client does not read: to close it would take for ever
+                else:
+                    oldest.transport.close()
 
     def _forget_waiting(self) -> None:
         self._stop_waiting()

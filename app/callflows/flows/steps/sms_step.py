@@ -13,7 +13,7 @@ from callflows.flows.steps.language_choice import find_known_variants, is_neutra
 from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_effects import DOUBT_KEY, REFUSAL_KEY, compile_effect
 from callflows.flows.steps.step_summary import quote_text, summarize_value
-from callflows.telephony.phone_numbers import mask_number, parse_e164
+from callflows.telephony.phone_numbers import parse_e164
 from callflows.text import MAX_SMS_CHARACTERS
 
 if TYPE_CHECKING:
@@ -134,8 +134,6 @@ class SmsStep(FlowStep):
             # What is judged is the number that is written to, not the text that it was read from.
             judge = policy.find_refusal if computed else (lambda _target: "") if to else policy.find_caller_refusal
             refused = judge(target) if target else "there is no number to write to"
-            if computed and not refused and is_own_number(target, turn):
-                refused = f"{mask_number(target)} is a number of ours: texts would go in circles"
             message = truncate_sms_text(render_text(turn))
             from_number, doubt = find_sender(turn)
             return {

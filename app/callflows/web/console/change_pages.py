@@ -94,7 +94,7 @@ class _ChangePages:
         has_errors = any(problem.severity == "error" for problem in problems)
         found = {**_NO_FINDINGS, **_describe_report(report, has_errors=has_errors)}
         if not opened.is_changed and "unchanged" in request.query_params:
-            found |= {"refusal": "There is nothing to make live: your text is the live one."}
+            found |= {"refusal": "You have changed nothing yet: your text is the live one."}
         if not opened.is_changed and "discarded" in request.query_params:
             found |= {"notice": "Your draft is discarded. This is the live text."}
         return await self._console.render(
@@ -131,6 +131,8 @@ class _ChangePages:
             return self._console.redirect(page)
         if (await self._workshop.check_draft(flow, text)).errors:
             return self._console.redirect(page)
+        if what in ("live", "impact") and kept.digest == current.digest:
+            return self._console.redirect(f"{page}?unchanged")
         if what == "ring":
             return self._console.redirect(f"/flows/{flow}/ring", "call")
         if what == "live":
@@ -197,16 +199,15 @@ class _ChangePages:
         flow, opened = request.path_params["flow"], await self._open(request, session)
         if opened.kept is None:
             return self._console.redirect(f"/flows/{flow}/edit")
-        before, after = opened.current.text, opened.text
         return await self._console.render(
             request,
             session,
             "discard.html",
             flow=flow,
             opened=opened,
-            summary=summarize_changes(before, after) or "The draft is as the file",
-            values=list_value_changes(before, after),
-            changes=compare_lines(before, after),
+            summary=summarize_changes(opened.current.text, opened.text) or "The draft is as the file",
+            values=list_value_changes(opened.text, opened.current.text),
+            changes=compare_lines(opened.text, opened.current.text),
         )
 
     async def discard_draft(self, request: Request, session: ConsoleSession) -> Response:

@@ -144,7 +144,7 @@ if (draft) {
   draft.addEventListener("input", () => {
     isChanged = true;
     changes += 1;
-    tell("Changed, and not saved yet.");
+    tell("Changed. It is saved in a moment.");
     clearTimeout(timer);
     timer = setTimeout(keep, 1500);
   });
