@@ -17,7 +17,7 @@ from test_serve_process import ASKED, PASSWORD, TOKEN, serving
 
 from callflows.outbound_http import get_tls_context
 from callflows.web import http_protocol
-from callflows.web.request_bodies import BODY_SECONDS
+from callflows.web.bounded_bodies import BODY_SECONDS
 from command_process import find_free_port
 from waiting import wait_until
 

@@ -28,7 +28,7 @@ from callflows.settings import Settings
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import LiveFlowVersion, PlatformEvent
 from callflows.telephony.message_entity import MessageEntity
-from callflows.web import request_bodies
+from callflows.web import bounded_bodies
 from callflows.web.command_process import CommandProcesses
 from callflows.web.flow_workshop import FlowWorkshop
 from callflows.web.operator_api import create_operator_router
@@ -217,8 +217,8 @@ def test_an_outage_of_the_database_is_told_as_such(api, tmp_path):
 
 
 def test_a_body_that_is_too_long_or_never_comes_is_refused(api, monkeypatch):
-    monkeypatch.setattr(request_bodies, "MAX_API_BODY_BYTES", 100)
-    monkeypatch.setattr(request_bodies, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bounded_bodies, "MAX_API_BODY_BYTES", 100)
+    monkeypatch.setattr(bounded_bodies, "BODY_SECONDS", 0.05)
     token = api.make_token("operate")
     request = "POST /api/v1/calls/call-1/notes\n\n"
     assert api.ask(request + json.dumps({"text": "a" * 100}), token).status_code == 413

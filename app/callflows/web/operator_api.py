@@ -23,6 +23,7 @@ from callflows.journal.inbox import (
     VOICEMAIL_FIELDS,
     VOICEMAIL_KIND,
 )
+from callflows.web.bounded_bodies import create_body_route
 from callflows.web.flow_change_api import add_flow_change_routes, build_token_change
 from callflows.web.hours_api import add_hours_routes
 from callflows.web.journal_lists import (
@@ -36,7 +37,6 @@ from callflows.web.journal_lists import (
     build_call_filter,
     build_inbox_filter,
 )
-from callflows.web.request_bodies import create_body_route
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from callflows.journal.api_tokens import TokenOwner
 from callflows.journal.call_count_store import CountedCall, digest_caller
 from callflows.journal.inbox import PersonChange
 from callflows.log import get_logger
+from callflows.web.bounded_bodies import read_whole_body
 from callflows.web.console.console_accounts import CONSOLE_ROLES, THIS_MACHINE, ConsoleUser
 from callflows.web.console.console_sessions import (
     ATTEMPT_COOKIE,
@@ -31,7 +32,6 @@ from callflows.web.console.console_sessions import (
 )
 from callflows.web.console.openid_sign_in import OpenIDAttempt, OpenIDError
 from callflows.web.journal_lists import ask_journal
-from callflows.web.request_bodies import read_whole_body
 from callflows.web.request_trust import find_header
 
 if TYPE_CHECKING:
