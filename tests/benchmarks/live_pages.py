@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -23,6 +24,9 @@ from callflows.installation_parts import load_secret_keys
 from callflows.settings import Settings
 from callflows.web.console.console_accounts import ConsoleAccounts, write_console_user
 from callflows.web.console.console_sessions import SESSION_COOKIE, SessionSigner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROUNDS, SECONDS, PAGES, RATE = 6, 2.5, 50, 1000
 PASSWORD = "correct horse battery"  # noqa: S105 - of a server that lives for the benchmark
@@ -38,7 +42,7 @@ def sign_cookie(people: Path) -> str:
 
 
 @contextlib.contextmanager
-def open_live_pages(port: int, count: int, cookie: str):
+def open_live_pages(port: int, count: int, cookie: str) -> Iterator[None]:
     """Hold some live pages open, and read what they are sent."""
     closing = threading.Event()
 
