@@ -51,6 +51,15 @@ def find_public_holidays(place: str, year: int) -> Mapping[date, str]:
     return _load_public_holidays(place, year)
 
 
+def find_country_code(text: str) -> str:
+    """Return the two-letter code of a country by a code or its English name, in any letter case; "" if unknown."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
+
+    word = text.strip().casefold()
+    names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
+    return names.get(word, "") or _find_country_code(word.upper())
+
+
 def find_last_holiday_year(place: str) -> int:
     """Return the last year with known holidays."""
     return int(getattr(_import_holidays(), place.partition("-")[0]).end_year)
