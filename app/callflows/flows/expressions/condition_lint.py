@@ -226,9 +226,9 @@ def _lint_lone_text(node: nodes.And | nodes.Or) -> Iterator[ConditionProblem]:
     """Report the texts after ``or`` that belong to the comparison before: ``caller.region == "US" or "CA"``."""
     texts: list[str] = []
     side: nodes.Node = node
-    while isinstance(side, type(node)) and isinstance(side.right, nodes.Const) and isinstance(side.right.value, str):  # type: ignore[attr-defined]
-        texts.insert(0, side.right.value)  # type: ignore[attr-defined]
-        side = side.left  # type: ignore[attr-defined]
+    while isinstance(side, type(node)) and isinstance(side.right, nodes.Const) and isinstance(side.right.value, str):
+        texts.insert(0, side.right.value)
+        side = side.left
     if not texts or not isinstance(side, nodes.Compare) or len(side.ops) != 1 or side.ops[0].op not in ("eq", "ne"):
         return
     name, first = dotted_name_of(side.expr), _constant_values(side.ops[0].expr)
