@@ -15,7 +15,6 @@ from callflows.web import answering_thread
 from callflows.web.answering_thread import SLICE_NANOSECONDS, request_short_slice
 from waiting import join_thread
 
-
 GET_CALL_NUMBERS = {"x86_64": 315, "aarch64": 275}
 needs_linux = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in GET_CALL_NUMBERS, reason="only Linux has slices to ask for"
