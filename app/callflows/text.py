@@ -79,7 +79,7 @@ class Suggestion(str):
 def format_suggestion(word: str, candidates: Iterable[str]) -> Suggestion:
     """Return ``did you mean 'sales'?`` if a candidate is similar, or is a part of the word (max of max_length)."""
     known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
-    return Suggestion(find_nearest(word, known) or _find_part(word, known))
+    return Suggestion(find_nearest(word, known, _SURE_SIMILARITY) or _find_part(word, known) or find_nearest(word, known))
 
 
 def _find_part(word: str, candidates: Iterable[str]) -> str:
@@ -100,6 +100,8 @@ def suggest_list(text: str, is_item: Callable[[str], object]) -> str:
 
 _LIST_SEPARATOR: Final = re.compile(r"\s*[,;/|&]\s*|\s+(?:and|or)\s+")
 _SPACES: Final = re.compile(r"\s+")
+_SURE_SIMILARITY: Final = 0.8
+"""A less similar word is less probable than one that is a whole part of the word: goto_node is rather goto than tone."""
 _MIN_PART_CHARACTERS: Final = 3
 
 

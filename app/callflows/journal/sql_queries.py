@@ -73,7 +73,13 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
     Rows are streamed. The ending of a call may have to be computed from other rows, so its filter is applied here, too. A
     call that began long ago and is over is found by its ending as soon as the ending is stored, a moment after its end.
     """
-    call_filter = _narrow_to_node(connection, call_filter)
+    return query_narrowed_calls(connection, narrow_to_node(connection, call_filter), shortest_message_seconds)
+
+
+def query_narrowed_calls(
+    connection: Connection, call_filter: CallFilter, shortest_message_seconds: float
+) -> Iterator[JournalRow]:
+    """Return matching calls as ``query_calls`` does, for a filter of ``narrow_to_node``."""
     if not call_filter.ending or call_filter.limit is None:
         rows = _query_call_rows(connection, call_filter, call_filter.limit)
         return _select_matching(connection, rows, call_filter, shortest_message_seconds)
@@ -87,7 +93,7 @@ def query_calls(connection: Connection, call_filter: CallFilter, shortest_messag
         limit *= _LIMIT_GROWTH
 
 
-def _narrow_to_node(connection: Connection, call_filter: CallFilter) -> CallFilter:
+def narrow_to_node(connection: Connection, call_filter: CallFilter) -> CallFilter:
     """Return the filter with the calls that came to its node, if they are few, or with the time in which they came.
 
     The database looks at one call after the other for a visit to the node: at all calls if none came there.

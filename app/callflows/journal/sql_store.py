@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.journal import erasure, inbox, sql_queries
+from callflows.journal import call_search, erasure, inbox, sql_queries
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
 from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE, SHARED_TEXTS_TABLE
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
+    from callflows.journal.call_search import FoundCalls
     from callflows.journal.inbox import InboxFilter
     from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
 
@@ -194,6 +195,11 @@ class SqlStore:
         """Yield matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from sql_queries.query_calls(connection, call_filter, self.shortest_message_seconds)
+
+    def search_calls(self, call_filter: CallFilter, seconds: float) -> FoundCalls:
+        """Return the calls of a filter with a limit; if it has a text, those that are found within some seconds."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return call_search.search_calls(connection, call_filter, self.shortest_message_seconds, seconds)
 
     def load_call(self, call_id: str) -> StoredCall | None:
         """Return a call with all its rows; None if the id is unknown."""
