@@ -346,7 +346,7 @@ _TRANSCRIBED_RECORD: Final = re.compile(rb'<Record\b[^<>]*\basr="true"')
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:
     """Return the caller's number of calls that day, as counted for the first turn."""
     for turn in turns:
-        calls = json.loads(turn["told"]).get("calls", "")
+        calls = json.loads(turn["request_fields"]).get("calls", "")
         if str(calls).isdecimal():
             return int(calls)
     return 0

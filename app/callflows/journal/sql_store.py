@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, delete, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
 from callflows.journal import call_search, erasure, inbox, sql_queries
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
@@ -79,8 +80,9 @@ class SqlStore:
 
     @property
     def display_name(self) -> str:
-        """The database's URL without the password, for messages."""
-        return self._url.render_as_string(hide_password=True)
+        """The file, or the database's URL without the password and our driver, for messages."""
+        shown = self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
+        return str(self.sqlite_file) if self.sqlite_file is not None else shown
 
     @property
     def sqlite_file(self) -> pathlib.Path | None:
@@ -412,7 +414,7 @@ def _translate_database_errors() -> Iterator[None]:
 
 
 def _summarize_database_error(error: Exception) -> str:
-    """Return the first line of the database's message, at most 300 characters."""
+    """Return the first line of the database's or the disk's message, at most 300 characters."""
     # SQLAlchemy's own message would show the rows, which contain callers' numbers.
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    lines = describe_disk_error(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

@@ -80,16 +80,16 @@ def build_value_form(
             menus.setdefault(value.path[:-1], []).append(value)
     rows: list[dict[str, Any]] = []
     anchored: set[str] = set()
-    told: set[int] = set()
+    mentioned_lines: set[int] = set()
     for value, following in zip(values, [*values[1:], None], strict=True):
         keys = menus.pop(value.path[:-1], []) if value.kind == "key" else [value]
         if not keys:
             continue  # the menu has its row already
         row = _build_menu_row(keys, nodes) if value.kind == "key" else _build_row(value)
         row["filled_values"] = explain(str(value.value)) if value.kind == "text" else ()
-        lines = {one.line for one in keys} - told
+        lines = {one.line for one in keys} - mentioned_lines
         row["problems"] = [problem for problem in problems if problem.line in lines]
-        told |= lines
+        mentioned_lines |= lines
         anchor = find_value_anchor(value.path)
         row["anchor"] = anchor if anchor not in anchored else ""
         anchored.add(anchor)

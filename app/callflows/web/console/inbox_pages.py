@@ -201,8 +201,8 @@ class _InboxPages:
         if action == _NOTE:
             return self._console.redirect(page, f"note-{id_}")
         await ask_journal(self._journal.set_handled(kind, id_, change, handled=action == "handled"))
-        told = urlencode({"changed": f"{kind} {id_}", **({"noted": "yes"} if text else {})})
-        return self._console.redirect(f"{page}{'&' if '?' in page else '?'}{told}")
+        changed_query = urlencode({"changed": f"{kind} {id_}", **({"noted": "yes"} if text else {})})
+        return self._console.redirect(f"{page}{'&' if '?' in page else '?'}{changed_query}")
 
     async def _require_thing(self, request: Request) -> tuple[str, str]:
         kind, id_ = request.path_params["kind"], request.path_params["id"]
