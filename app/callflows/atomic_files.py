@@ -10,7 +10,7 @@ import stat
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def lock_file(file: Path) -> Iterator[None]:
         with _name_in_errors(file):
             lock = beside.open("a")
         with lock:
-            _wait_for_lock(lock, file)
+            wait_for_lock(lock, file, MAX_LOCK_SECONDS)
             if _is_same_file(lock.fileno(), beside):
                 try:
                     yield
@@ -102,19 +102,36 @@ def lock_file(file: Path) -> Iterator[None]:
                 return
 
 
-def _wait_for_lock(lock: IO[str], file: Path) -> None:
-    """Lock an open file. Raises OSError if its holder has it for long, since the holder may have been stopped."""
-    end = time.monotonic() + MAX_LOCK_SECONDS
+def wait_for_lock(lock: IO[Any], file: Path, seconds: float) -> None:
+    """Lock an open file. Raises BlockingIOError if another has the lock for so long: its holder may have been stopped."""
+    end = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > end:
-                reason = f"another process has held it for {MAX_LOCK_SECONDS:g} s"
-                raise OSError(errno.EAGAIN, reason, str(file)) from None
+            if time.monotonic() >= end:
+                reason = f"another process has held it for {seconds:g} s; find that process, or try again later"
+                raise BlockingIOError(errno.EAGAIN, reason, str(file)) from None
             time.sleep(_LOCK_INTERVAL_SECONDS)
         else:
             return
+
+
+def create_locked_file(file: Path) -> int:
+    """Create a file with a lock, readable only by its owner, and return its descriptor, which appends.
+
+    Other processes see the file only when it is locked, so that nobody waits for the lock.
+    """
+    temporary = file.with_name(f".{file.name}.new")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        temporary.rename(file)
+    except OSError:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        raise
+    return descriptor
 
 
 def _is_same_file(handle: int, file: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import shlex
@@ -16,6 +17,7 @@ from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.tickets import TicketSigner
 from callflows.journal.journal_rows import build_journal_entries
+from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnsweredRequest, AnswerOutcome, PlatformEvent
@@ -348,6 +350,19 @@ def test_a_number_is_forgotten():
     assert [row["id"] for row in listed()] == ["three", "two"]
     assert "0999" not in run_command("log", "two", "--format", "json").out
     assert "there were no records" in run_command("forget", "+12015550999", "--yes").out
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_number_in_records_that_a_stopped_process_has_locked_is_not_forgotten_and_that_is_said(monkeypatch):
+    monkeypatch.setattr("callflows.journal.spool.MAX_REWRITE_WAIT_SECONDS", 0.05)
+    Spool(Path("data")).append([("calls", {"id": "waits", "caller": "+12015550999", "number": "+12015550123"})])
+    (segment,) = Spool(Path("data")).list_segments()
+    with segment.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run_command("forget", "12015550999", "--yes")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"callflows: {segment}: another process has held it for 0.05 s")
+    assert "1 in spool" in run_command("forget", "12015550999", "--yes").out
 
 
 @pytest.mark.usefixtures("kept")

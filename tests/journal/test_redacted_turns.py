@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+
 import pytest
+import structlog
 from sample_events import START
 from store_helpers import build_answered_request
 
@@ -121,3 +125,58 @@ def test_a_number_is_forgotten_in_packed_turns_also_in_those_already_written(tmp
     assert [row["call"] for table, row in found if table == "turns"] == [
         f"{number}-{n}" for number in (1, 2) for n in range(100)
     ]
+
+
+@contextlib.contextmanager
+def locked(segment):
+    """Another process has the lock, and does nothing with it."""
+    with segment.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def fill_three_segments(folder, monkeypatch):
+    monkeypatch.setattr("callflows.journal.spool.SPOOL_SEGMENT_BYTES", 1)
+    spool = Spool(folder)
+    for name in ("oldest", "middle", "newest"):
+        spool.append([("calls", {"id": name})])
+    return spool, spool.list_segments()
+
+
+def drain(spool):
+    found = []
+    while spool.drain_oldest_entries(found.extend):
+        pass
+    return [row["id"] for _, row in found]
+
+
+def test_a_segment_that_another_process_writes_is_left_to_it_and_nobody_waits(tmp_path, monkeypatch):
+    spool, segments = fill_three_segments(tmp_path, monkeypatch)
+    with locked(segments[0]):
+        assert drain(spool) == []
+        assert spool.may_have_entries
+    assert drain(spool) == ["oldest", "middle", "newest"]
+    assert not spool.may_have_entries
+
+
+def test_where_a_process_was_stopped_that_had_locked_a_segment_the_others_are_written_and_it_is_said_once(
+    tmp_path, monkeypatch
+):
+    spool, segments = fill_three_segments(tmp_path, monkeypatch)
+    monkeypatch.setattr("callflows.journal.spool.LONG_LOCK_SECONDS", 0.0)
+    with locked(segments[1]), structlog.testing.capture_logs() as lines:
+        assert drain(spool) == ["oldest", "newest"]
+        assert drain(spool) == []
+        assert spool.may_have_entries
+    assert [(line["file"], "locked entries that wait" in line["event"]) for line in lines] == [(str(segments[1]), True)]
+    assert drain(spool) == ["middle"]
+    assert not spool.may_have_entries
+
+
+def test_to_forget_a_number_nobody_waits_for_ever_for_a_segment(tmp_path, monkeypatch):
+    monkeypatch.setattr("callflows.journal.spool.MAX_REWRITE_WAIT_SECONDS", 0.05)
+    spool, segments = fill_three_segments(tmp_path, monkeypatch)
+    with locked(segments[1]), pytest.raises(BlockingIOError) as refused:
+        spool.rewrite_entries(lambda _entry: None)
+    assert refused.value.filename == str(segments[1])
+    assert spool.rewrite_entries(lambda _entry: None) == 2

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,16 +22,19 @@ from sample_events import (
     load_sample,
     load_sample_events,
 )
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, event, inspect
+from sqlalchemy.pool import Pool
 from store_helpers import build_answered_request, list_ids, list_log_rows, load_call_story, write_items
 from temporary_databases import create_database
 
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
 from callflows.flows.messages.reply_limits import REPLY_LIMITS, find_limit_refusal, make_text_digest
 from callflows.journal import migrations
+from callflows.journal.inbox import InboxFilter
 from callflows.journal.journal_tables import JOURNAL_METADATA, SCHEMA_HEAD
 from callflows.journal.schema_migration import run_migrations
 from callflows.journal.sql_store import SqlStore, parse_database_url
+from callflows.journal.stored_rows import CallFilter
 from command_process import FORKING
 
 
@@ -298,3 +304,86 @@ def test_two_processes_together_send_no_more_automatic_replies_than_one_may(url)
     assert "same text" in send(other, "ours>robot>reply", 1605.0)
     one.close()
     other.close()
+
+
+@contextlib.contextmanager
+def counting_connections():
+    """The number of connections to databases that were opened since, and are not closed yet."""
+    open_now = []
+
+    def add(connection, _record):
+        open_now.append(connection)
+
+    def remove(connection, _record):
+        open_now.remove(connection)
+
+    event.listen(Pool, "connect", add)
+    event.listen(Pool, "close", remove)
+    try:
+        yield lambda: len(open_now)
+    finally:
+        event.remove(Pool, "connect", add)
+        event.remove(Pool, "close", remove)
+
+
+@pytest.mark.parametrize("end", ["open", "close"])
+def test_a_connection_that_is_in_use_when_the_store_is_opened_again_or_closed_is_closed_after_its_use(url, end):
+    with counting_connections() as count_connections:
+        store = SqlStore(url)
+        store.open()
+        in_use, finish = threading.Event(), threading.Event()
+
+        def query(connection):
+            in_use.set()
+            finish.wait(60)
+            return connection.exec_driver_sql("SELECT 7").scalar()
+
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            answer = threads.submit(store.run_reading, query)
+            assert in_use.wait(60)
+            getattr(store, end)()
+            finish.set()
+            assert answer.result() == 7
+        store.close()
+        assert count_connections() == 0
+
+
+CLOSED_CALLS = {
+    "open": lambda store: store.open(),
+    "check_schema": lambda store: store.check_schema(),
+    "write_entries": lambda store: store.write_entries([]),
+    "derive_calls": lambda store: store.derive_calls(),
+    "mark_underived_calls": lambda store: store.mark_underived_calls(0),
+    "list_calls": lambda store: [*store.list_calls(CallFilter())],
+    "load_call": lambda store: store.load_call("a"),
+    "load_calls": lambda store: store.load_calls([]),
+    "list_voicemails": lambda store: [*store.list_voicemails(InboxFilter())],
+    "list_messages": lambda store: [*store.list_messages(InboxFilter())],
+    "run_reading": lambda store: store.run_reading(lambda connection: connection.exec_driver_sql("SELECT 1")),
+    "run_writing": lambda store: store.run_writing(lambda connection: connection.exec_driver_sql("SELECT 1")),
+    "claim_key": lambda store: store.claim_key("kind", "key", 1.0),
+    "release_claim": lambda store: store.release_claim("kind", "key"),
+    "is_claimed": lambda store: store.is_claimed("kind", "key"),
+    "find_claimed_keys": lambda store: store.find_claimed_keys("kind", ["key"]),
+    "count_text": lambda store: store.count_text("talk", "digest", 1.0, lambda _sent: ""),
+    "hold_lease": lambda store: store.hold_lease("work", "me", 1.0, 1.0),
+    "load_lease": lambda store: store.load_lease("work"),
+    "load_shared_text": lambda store: store.load_shared_text("name"),
+    "replace_shared_text": lambda store: store.replace_shared_text("name", "", "text"),
+    "erase_rows_before": lambda store: store.erase_rows_before(1.0, 1),
+    "forget_number": lambda store: store.forget_number(CALLER, re.compile("x"), lambda _rows: None),
+}
+
+
+def test_a_closed_store_refuses_everything_and_connects_no_more(url):
+    assert CLOSED_CALLS.keys() == {
+        name for name, value in vars(SqlStore).items() if callable(value) and not name.startswith("_")
+    } - {"close"}
+    store = SqlStore(url)
+    store.open()
+    store.close()
+    with counting_connections() as count_connections:
+        for name, call in CLOSED_CALLS.items():
+            with pytest.raises(JournalUnavailableError, match="the journal is closed"):
+                call(store)
+            assert count_connections() == 0, name

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from callflows.atomic_files import create_locked_file
 from callflows.background_work import BackgroundThread
 from callflows.log import get_logger
 from callflows.telephony.ports import Effect
@@ -140,14 +141,8 @@ class OutboxFile:
     def _open(self) -> None:
         """Open a new file with its lock."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            path = self._folder / f"effects-{time.time_ns():020}-{os.getpid()}-{next(_FILE_NUMBERS)}.outbox"
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_nlink:  # else another process took the new file for an abandoned one
-                break
-            os.close(descriptor)
-        self._descriptor, self._path, self._size = descriptor, path, 0
+        path = self._folder / f"effects-{time.time_ns():020}-{os.getpid()}-{next(_FILE_NUMBERS)}.outbox"
+        self._descriptor, self._path, self._size = create_locked_file(path), path, 0
         self._sync_thread.start()
 
     def _shrink(self) -> None:

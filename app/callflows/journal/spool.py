@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
+import itertools
 import json
 import os
 import time
 import zlib
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from callflows.atomic_files import create_locked_file, wait_for_lock
 from callflows.errors import JournalError
 from callflows.journal.journal_rows import build_turn_entries
 from callflows.journal.redacted_turns import unpack_turns
+from callflows.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from callflows.journal.stored_rows import JournalEntry
 
 
+_LOG: Final = get_logger("journal")
 SPOOL_SEGMENT_BYTES: Final = 1_000_000
 """Size in bytes after which a new segment is begun."""
 MAX_SPOOL_BYTES: Final = 256_000_000
@@ -34,6 +37,11 @@ ENTRIES_PER_DRAIN: Final = 200
 """Number of entries after which a drain writes what it has read."""
 _PACKED_TURNS: Final = "packed turns"
 """Stands in the place of the table in the line of a batch."""
+LONG_LOCK_SECONDS: Final = 10.0
+"""Time after which a locked segment is left to its holder, and the next ones are written."""
+MAX_REWRITE_WAIT_SECONDS: Final = 60.0
+"""Wait for a segment that another process writes to a slow database."""
+_SEGMENT_NUMBERS: Final = itertools.count()
 _WRITTEN_MARK: Final = b"#"
 """Replaces the first byte of a line if this line and all before it are written to the database."""
 
@@ -46,6 +54,8 @@ class Spool:
         self._max_bytes = max_bytes
         # An appended entry raises the first number; a complete drain sets the second to the first at its beginning.
         self._append_number, self._drained_number = 1, 0
+        # Segments that other processes have locked: since when, and whether that was logged.
+        self._locked_since: dict[Path, tuple[float, bool]] = {}
 
     def append(self, entries: Sequence[JournalEntry], packed_turns: Sequence[bytes] = ()) -> None:
         """Append all entries and batches of turns, or nothing; they are on the disk on return.
@@ -74,13 +84,12 @@ class Spool:
         """Yield a locked segment to append to: the newest, or a new one if the newest is full, deleted or in use."""
         if newest is not None and _measure_file(newest) < SPOOL_SEGMENT_BYTES:
             # A segment that is written to a slow database is locked for long: nobody waits for it.
-            with contextlib.suppress(FileNotFoundError, BlockingIOError), _open_locked(newest, fcntl.LOCK_NB) as segment:
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), _open_locked(newest) as segment:
                 if os.fstat(segment.fileno()).st_nlink:
                     yield segment
                     return
-        path = self._folder / f"journal-{time.time_ns():020}-{os.getpid()}.spool"
-        path.touch(mode=0o600)
-        with _open_locked(path) as segment:
+        path = self._folder / f"journal-{time.time_ns():020}-{os.getpid()}-{next(_SEGMENT_NUMBERS)}.spool"
+        with os.fdopen(create_locked_file(path), "r+b") as segment:
             yield segment
 
     def list_segments(self) -> list[Path]:
@@ -109,39 +118,67 @@ class Spool:
         The entries stay if ``write_entries`` raises.
         """
         number = self._append_number
-        remain = self._drain_oldest_segment(write_entries)
-        if not remain:
-            self._drained_number = number
-        return remain
-
-    def _drain_oldest_segment(self, write_entries: Callable[[list[JournalEntry]], None]) -> bool:
         files = self.list_segments()
-        remain = len(files) > 1
-        if not files:
-            return False
-        with contextlib.suppress(FileNotFoundError), _open_locked(files[0]) as segment:
-            if not os.fstat(segment.fileno()).st_nlink:
-                return remain  # another process deleted the file while this one waited
-            last = 0
-            entries: list[JournalEntry] = []
-            for start, line in _read_waiting_lines(segment):
-                if len(entries) >= ENTRIES_PER_DRAIN:
-                    write_entries(entries)
-                    segment.seek(last)
-                    segment.write(_WRITTEN_MARK)
-                    return True
-                entries += _decode_line(line)
-                last = start
-            if entries:
+        for file in files:
+            try:
+                with _open_locked(file) as segment:
+                    self._locked_since.pop(file, None)
+                    if self._drain_segment(segment, file, write_entries) or len(files) > 1:
+                        return True
+                    break
+            except FileNotFoundError:  # another process has written it
+                continue
+            except BlockingIOError:
+                # Another process writes it to the database: to write others meanwhile would only slow that down.
+                if not self._is_locked_for_long(file):
+                    return False
+        if not any(file in self._locked_since for file in files):
+            self._drained_number = number
+        return False
+
+    def _drain_segment(self, segment: IO[bytes], file: Path, write_entries: Callable[[list[JournalEntry]], None]) -> bool:
+        """Pass the oldest entries of a locked segment; delete its file with the last ones. Return True if some remain."""
+        if not os.fstat(segment.fileno()).st_nlink:
+            return False  # another process deleted the file before the lock
+        last = 0
+        entries: list[JournalEntry] = []
+        for start, line in _read_waiting_lines(segment):
+            if len(entries) >= ENTRIES_PER_DRAIN:
                 write_entries(entries)
-            files[0].unlink()
-        return remain
+                segment.seek(last)
+                segment.write(_WRITTEN_MARK)
+                return True
+            entries += _decode_line(line)
+            last = start
+        if entries:
+            write_entries(entries)
+        file.unlink()
+        return False
+
+    def _is_locked_for_long(self, file: Path) -> bool:
+        """Return True if every attempt to lock a segment failed for so long that its holder may have been stopped."""
+        now = time.monotonic()
+        if file not in self._locked_since:
+            self._locked_since = {path: since for path, since in self._locked_since.items() if path.exists()}
+        since, is_known = self._locked_since.get(file, (now, False))
+        is_long = now - since >= LONG_LOCK_SECONDS
+        self._locked_since[file] = since, is_long
+        if is_long and not is_known:
+            _LOG.warning(
+                "another process has locked entries that wait for the database; they are written when it ends or goes on",
+                file=str(file),
+                seconds=LONG_LOCK_SECONDS,
+            )
+        return is_long
 
     def rewrite_entries(self, rewrite_entry: Callable[[JournalEntry], JournalEntry | None]) -> int:
-        """Replace entries, or remove an entry if ``rewrite_entry`` returns None. Return the number of changed entries."""
+        """Replace entries, or remove an entry if ``rewrite_entry`` returns None. Return the number of changed entries.
+
+        Raises BlockingIOError if another process has locked a segment for ``MAX_REWRITE_WAIT_SECONDS``.
+        """
         count = 0
         for path in self.list_segments():
-            with contextlib.suppress(FileNotFoundError), _open_locked(path) as segment:
+            with contextlib.suppress(FileNotFoundError), _open_locked(path, MAX_REWRITE_WAIT_SECONDS) as segment:
                 entries = [entry for _start, line in _read_waiting_lines(segment) for entry in _decode_line(line)]
                 others = [rewrite_entry(entry) for entry in entries]
                 hits = sum(old != new for old, new in zip(entries, others, strict=True))
@@ -164,10 +201,10 @@ def _measure_file(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def _open_locked(path: Path, flags: int = 0) -> Iterator[IO[bytes]]:
-    """Yield an open file with a lock; with ``LOCK_NB`` raise BlockingIOError if another has the lock."""
+def _open_locked(path: Path, wait_seconds: float = 0.0) -> Iterator[IO[bytes]]:
+    """Yield an open file with a lock. Raises BlockingIOError if another has the lock for so long."""
     with path.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | flags)
+        wait_for_lock(file, path, wait_seconds)
         yield file
 
 

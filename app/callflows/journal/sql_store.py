@@ -71,6 +71,7 @@ class SqlStore:
         self.shortest_message_seconds = shortest_message_seconds
         self._url = parse_database_url(url)
         self._engine = _create_database_engine(self._url)
+        self._is_closed = False
         self._opened_file: tuple[int, int] | None = None
         self._upsert_writer = get_upsert_writer(type(self._engine.dialect))  # type: ignore[arg-type] # a class has a hash
         self._underived_calls: set[str] = set()
@@ -87,7 +88,10 @@ class SqlStore:
 
     def open(self) -> None:
         """Create or migrate the tables; any number of processes may call this at once."""
-        self._engine.dispose()
+        self._refuse_if_closed()
+        # Connections of the last opening may be broken, or of a file that was replaced. Other threads may use some now.
+        before, self._engine = self._engine, _create_database_engine(self._url)
+        _close_idle_connections(before)
         self._opened_file = None
         if self.sqlite_file is not None:
             with _translate_database_errors():
@@ -108,7 +112,13 @@ class SqlStore:
             refuse_newer_schema(connection)
 
     def close(self) -> None:
-        self._engine.dispose()
+        """Close all connections, those in use as soon as their work is done. From now on, every method raises."""
+        self._is_closed = True
+        _close_idle_connections(self._engine)
+
+    def _refuse_if_closed(self) -> None:
+        if self._is_closed:
+            raise JournalUnavailableError("the journal is closed")
 
     def _check_sqlite_file(self) -> None:
         """Raise JournalUnavailableError if the SQLite file was deleted or replaced."""
@@ -121,14 +131,26 @@ class SqlStore:
             raise JournalUnavailableError(f"{self.sqlite_file} is gone, or is another file than it was")
 
     @contextlib.contextmanager
+    def _use_engine(self) -> Iterator[Engine]:
+        """Yield the engine of the last opening. If the store was opened again or closed meanwhile, nothing stays open."""
+        self._refuse_if_closed()
+        engine = self._engine
+        try:
+            with _translate_database_errors():
+                yield engine
+        finally:
+            if self._is_closed or engine is not self._engine:
+                _close_idle_connections(engine)
+
+    @contextlib.contextmanager
     def _open_write_connection(self) -> Iterator[Connection]:
         self._check_sqlite_file()
-        with _translate_database_errors(), self._engine.begin() as connection:
+        with self._use_engine() as engine, engine.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def _open_read_connection(self) -> Iterator[Connection]:
-        with _translate_database_errors(), self._engine.connect().execution_options(reads=True) as connection:
+        with self._use_engine() as engine, engine.connect().execution_options(reads=True) as connection:
             yield connection
 
     def write_entries(self, entries: Sequence[JournalEntry]) -> None:
@@ -296,8 +318,8 @@ class SqlStore:
 
         Returns the number of erased or changed rows per table.
         """
-        with allow_slow_statements(), _translate_database_errors():
-            return erasure.erase_number(self._engine, number, mention, on_progress)
+        with allow_slow_statements(), self._use_engine() as engine:
+            return erasure.erase_number(engine, number, mention, on_progress)
 
 
 def _list_touched_calls(rows: Mapping[str, Sequence[JournalRow]]) -> set[str]:
@@ -361,6 +383,11 @@ def _create_database_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _close_idle_connections(engine: Engine) -> None:
+    """Close the connections that nobody uses. The engine keeps its pool, to which those in use return."""
+    engine.pool.dispose()
 
 
 @contextlib.contextmanager
