@@ -161,6 +161,10 @@ def create_app(
     return CallEndpoint(app, installation.engine, installation.trust)
 
 
+WORKER_END_SECONDS: Final = 30.0
+"""Time in which a worker without a parent ends by itself: requests get ten seconds, what waits is written after them."""
+
+
 def end_with_parent_process() -> None:
     """End a worker process when its parent has ended or was killed.
 
@@ -173,6 +177,8 @@ def end_with_parent_process() -> None:
     def await_parent_end() -> None:
         multiprocessing.connection.wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(WORKER_END_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)  # a worker that hangs would hold the address for ever
 
     threading.Thread(target=await_parent_end, name="parent", daemon=True).start()
 
