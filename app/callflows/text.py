@@ -89,12 +89,15 @@ def _find_part(word: str, candidates: Iterable[str]) -> str:
     return max(parts, key=len, default="") if len(word) <= _MAX_WORD_CHARACTERS else ""
 
 
-def suggest_list(text: str, is_item: Callable[[str], object]) -> str:
-    """Return ``several are a list: [a, b]`` for a text of several items, however they are separated; else ""."""
+def suggest_list(text: str, is_item: Callable[[str], object], written: Callable[[str], str] = str) -> str:
+    """Return ``several are a list: [a, b]`` for a text of several items, however they are separated; else "".
+
+    ``written`` returns an item as the list must have it.
+    """
     for separator in (_LIST_SEPARATOR, _SPACES):
         parts = [part for part in separator.split(text.strip()) if part]
         if len(parts) > 1 and all(map(is_item, parts)):
-            return f"several are a list: [{', '.join(parts)}]"
+            return f"several are a list: [{', '.join(written(part) for part in parts)}]"
     return ""
 
 

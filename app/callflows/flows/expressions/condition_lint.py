@@ -508,9 +508,30 @@ def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Ite
             yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
         elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
             yield from _lint_part_of_number(str(left.value), op, name)
+        elif _find_listed_variable(right) in text_variables:
+            variable = f"variables.{_find_listed_variable(right)}"
+            fix = f"write {variable} as a list under variables:, as [+12015550123, +12015550124]"
+            message = f"{variable} is one text, and the filter list makes a list of its letters"
+            yield ConditionProblem("warning", "text-as-list", message, fix)
+        elif name in _NAMES_OF_ALL:
+            fix = f"name one of them, as {name}.NAME" if name == "variables" else f"ask caller in {name}.NAME"
+            yield ConditionProblem("warning", "text-as-list", f"{name} itself has no members to look for", fix)
+        elif name in _PHONE_NUMBER_NAMES and dotted_name_of(left).startswith("variables."):
+            message = f"in finds {dotted_name_of(left)} anywhere in {name}, in the middle, too"
+            fix = f"write it the other way round, with a list under variables: {name} in {dotted_name_of(left)}"
+            yield ConditionProblem("warning", "text-as-list", message, fix)
         elif not isinstance(left, nodes.Const) and _is_computed_text(right):
             message = "what stands after in is put together to one text, and in finds any part of it"
             yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
+
+
+_NAMES_OF_ALL: Final = frozenset({"lists", "variables"})
+
+
+def _find_listed_variable(node: nodes.Node) -> str:
+    """Return the name of a variable of which the filter ``list`` makes a list; "" for all else."""
+    name = dotted_name_of(node.node) if isinstance(node, nodes.Filter) and node.name == "list" and node.node else ""
+    return name.partition(".")[2] if name.startswith("variables.") else ""
 
 
 def _iterate_memberships(tree: nodes.Node) -> Iterator[tuple[nodes.Node, str, nodes.Node]]:

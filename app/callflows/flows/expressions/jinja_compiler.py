@@ -237,6 +237,16 @@ class ExpressionCompiler:
         except (TemplateError, RecursionError):
             return False
 
+    def reads_true_or_false(self, source: str) -> bool:
+        """Return True if a text has a value that is true or false, as a comparison has; False for an unreadable text."""
+        if "{" not in source:
+            return False
+        try:
+            outputs = self._parse_text(source).find_all(nodes.Output)
+        except (TemplateError, RecursionError):
+            return False
+        return any(_is_truth(part) for output in outputs for part in output.nodes)
+
     def is_condition_filled(self, source: str, is_filled: Callable[[str], bool]) -> bool:
         """Return True if the value of a bare expression is never empty; True for one that cannot be read."""
         try:
@@ -265,6 +275,13 @@ class ExpressionCompiler:
             raise ExpressionError(*_describe_text_error(error, source), line=error.lineno) from None
         except RecursionError:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
+
+
+def _is_truth(node: nodes.Node) -> bool:
+    if isinstance(node, (nodes.And, nodes.Or)):
+        return _is_truth(node.left) and _is_truth(node.right)
+    is_constant = isinstance(node, nodes.Const) and isinstance(node.value, bool)
+    return is_constant or isinstance(node, (nodes.Compare, nodes.Not, nodes.Test))
 
 
 def _suggest_syntax(source: str) -> str:
