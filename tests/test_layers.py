@@ -10,6 +10,8 @@ LAYERS = (
     {
         "atomic_files",
         "background_work",
+        "boot_clock",
+        "disk_errors",
         "embedded_server",
         "errors",
         "http_limits",

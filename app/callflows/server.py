@@ -9,13 +9,11 @@ import asyncio
 import atexit
 import contextlib
 import functools
-import gc
 import importlib.metadata
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -54,6 +52,7 @@ from callflows.telephony.events import LiveFlowVersion
 from callflows.telephony.phone_numbers import NumberMask
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
+from callflows.web.answering_thread import tune_interpreter
 from callflows.web.api_pages import create_api_router
 from callflows.web.call_end_handler import CallEndHandler
 from callflows.web.call_endpoint import CallEndpoint
@@ -170,6 +169,10 @@ def _add_routes(app: FastAPI, router: APIRouter) -> None:
     app.router.routes.extend(router.routes)
 
 
+WORKER_END_SECONDS: Final = 30.0
+"""Time in which a worker without a parent ends by itself: requests get ten seconds, what waits is written after them."""
+
+
 def end_with_parent_process() -> None:
     """End a worker process when its parent has ended or was killed.
 
@@ -182,6 +185,8 @@ def end_with_parent_process() -> None:
     def await_parent_end() -> None:
         multiprocessing.connection.wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(WORKER_END_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)  # a worker that hangs would hold the address for ever
 
     threading.Thread(target=await_parent_end, name="parent", daemon=True).start()
 
@@ -625,18 +630,6 @@ class Installation:
         if self._override_sharing is not None:
             self._override_sharing.start()
             on_async_stop(self._override_sharing.stop)
-
-
-_THREAD_SWITCH_SECONDS: Final = 0.0005
-"""Time for which the thread that answers waits at most until another thread lets it go on; Python has 5 ms."""
-
-
-def tune_interpreter() -> None:
-    """Set the interpreter for a server: threads switch soon, and everything that is loaded is no garbage."""
-    sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
-    # A search before would delay the first answer by a tenth of a second: imports and compiled flows leave no garbage.
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)  # answers leave no reference cycles; searching for them costs 4 %
 
 
 def log_author_output(line: str) -> None:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import SettingsError
 from callflows.text import MAIL_ADDRESS_PATTERN, MAX_SMS_CHARACTERS, XML_FORBIDDEN_CHARACTERS, format_suggestion
 
@@ -535,7 +536,7 @@ def _read_setting_files() -> dict[str, Any]:
             try:
                 values[name] = Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise SettingsError(f"{variable}: {error}") from None
+                raise SettingsError(f"{variable}: {describe_disk_error(error)}") from None
             if not values[name]:
                 raise SettingsError(f"{variable}: {path} is empty")
     return values

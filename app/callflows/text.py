@@ -79,7 +79,7 @@ class Suggestion(str):
 def format_suggestion(word: str, candidates: Iterable[str]) -> Suggestion:
     """Return ``did you mean 'sales'?`` if a candidate is similar, or is a part of the word (max of max_length)."""
     known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
-    return Suggestion(find_nearest(word, known) or _find_part(word, known))
+    return Suggestion(find_nearest(word, known, _SURE_SIMILARITY) or _find_part(word, known) or find_nearest(word, known))
 
 
 def _find_part(word: str, candidates: Iterable[str]) -> str:
@@ -89,17 +89,22 @@ def _find_part(word: str, candidates: Iterable[str]) -> str:
     return max(parts, key=len, default="") if len(word) <= _MAX_WORD_CHARACTERS else ""
 
 
-def suggest_list(text: str, is_item: Callable[[str], object]) -> str:
-    """Return ``several are a list: [a, b]`` for a text of several items, however they are separated; else ""."""
+def suggest_list(text: str, is_item: Callable[[str], object], written: Callable[[str], str] = str) -> str:
+    """Return ``several are a list: [a, b]`` for a text of several items, however they are separated; else "".
+
+    ``written`` returns an item as the list must have it.
+    """
     for separator in (_LIST_SEPARATOR, _SPACES):
         parts = [part for part in separator.split(text.strip()) if part]
         if len(parts) > 1 and all(map(is_item, parts)):
-            return f"several are a list: [{', '.join(parts)}]"
+            return f"several are a list: [{', '.join(written(part) for part in parts)}]"
     return ""
 
 
 _LIST_SEPARATOR: Final = re.compile(r"\s*[,;/|&]\s*|\s+(?:and|or)\s+")
 _SPACES: Final = re.compile(r"\s+")
+_SURE_SIMILARITY: Final = 0.8
+"""A less similar word is less probable than one that is a whole part of the word: goto_node is rather goto than tone."""
 _MIN_PART_CHARACTERS: Final = 3
 
 

@@ -1,17 +1,21 @@
 """The answers to callers while the server replays past calls, beside the same without a replay.
 
-Run as ``python tests/benchmarks/replay_beside_calls.py``. A server with a thousand recorded calls answers four callers who
-ask without a pause; short rounds with and without a replay over the HTTP API alternate. The medians of paired ratios are
-printed: of answers a second, and of the 99th percentile. Loopback only; ends by itself.
+Run as ``python tests/benchmarks/replay_beside_calls.py [CALLS]``; needs Linux. A server with so many recorded calls (1,000)
+answers four callers who ask without a pause, and replays all its calls over the HTTP API, again and again. The process of
+the replay is stopped in every other of many short slices, so that both kinds of slices meet the same machine. The medians
+of paired ratios are printed: of answers a second, and of the 99th percentile. Loopback only; ends by itself.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
+import itertools
 import json
+import os
 import shutil
-import socket
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,7 +34,7 @@ from callflows.journal.sql_store import SqlStore  # noqa: E402
 from command_process import build_environment, find_free_port  # noqa: E402
 from waiting import join_thread, run_bounded, stop_process, wait_for_server  # noqa: E402
 
-ROUNDS, SECONDS, CALLERS, RECORDED_CALLS = 8, 4.0, 4, 1_000
+PAIRS, SECONDS, CALLERS, RECORDED_CALLS = 60, 0.5, 4, 1_000
 PATH = "/call?from=%2B12015550999&to=12015550123"
 
 
@@ -57,37 +61,83 @@ def measure_answers(port: int) -> tuple[float, float]:
 
 
 class Replay(threading.Thread):
-    """Replays all calls once by the HTTP API, unless it is stopped before."""
+    """Replays all calls once by the HTTP API."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, calls: int) -> None:
         super().__init__(daemon=True)
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-        self.status = 200
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        self._calls = calls
+        self.status = 0
+        self.replayed = 0
 
     def run(self) -> None:
-        body = json.dumps({"since": "2026-11-01", "limit": RECORDED_CALLS})
+        """Replay; ends early if the server ends."""
+        body = json.dumps({"since": "2026-11-01", "limit": self._calls})
         with contextlib.suppress(OSError, http.client.HTTPException, AttributeError, ValueError):
             headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
             self._connection.request("POST", "/api/v1/replay", body, headers)
             response = self._connection.getresponse()
             self.status = response.status
-            response.read()
+            for line in response:
+                found = json.loads(line)
+                self.replayed = found.get("done", found.get("calls", 0))
 
-    def stop(self) -> None:
-        """Close the connection, as whoever looks at something else does: the server ends the replay."""
-        with contextlib.suppress(OSError, AttributeError):
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
-        join_thread(self, 10)
+
+class Replays:
+    """One replay after the other, in a process that is stopped and goes on as it is told."""
+
+    def __init__(self, server: int, port: int, calls: int) -> None:
+        self._server = server
+        self._port = port
+        self._calls = calls
+        self._replay: Replay | None = None
+        self._finished = 0
+
+    @property
+    def replayed(self) -> int:
+        """Number of calls that were replayed so far."""
+        return self._finished + (self._replay.replayed if self._replay is not None else 0)
+
+    def go_on(self) -> None:
+        """Let the replay go on; begin one if there is none, or if it has ended."""
+        if self._replay is None or not self._replay.is_alive():
+            if self._replay is not None:
+                assert self._replay.status == 200, "the server refuses to replay: these would be numbers without one"
+                self._finished += self._replay.replayed
+            self._replay = Replay(self._port, self._calls)
+            self._replay.start()
+        self._signal(signal.SIGCONT)
+
+    def pause(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._list_processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    def _list_processes(self) -> list[int]:
+        """Return the ids of the commands that the server runs."""
+        children = [file.read_text().split() for file in Path(f"/proc/{self._server}/task").glob("*/children")]
+        found = []
+        for child in itertools.chain(*children):
+            with contextlib.suppress(OSError):
+                if b"replay" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                    found.append(int(child))
+        return found
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("calls", nargs="?", type=int, default=RECORDED_CALLS)
+    calls = parser.parse_args().calls
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "flows").mkdir()
         shutil.copy(ROOT / "callflows" / "front-desk.yaml", folder / "flows")
         store = SqlStore(f"sqlite:///{folder}/callflows.db")
         store.open()
-        run_bounded(write_rehearsed_calls(store, folder / "flows", build_rehearsals("+12015550123", RECORDED_CALLS)), 600)
+        run_bounded(write_rehearsed_calls(store, folder / "flows", build_rehearsals("+12015550123", calls)), 1800)
         store.close()
         port = find_free_port()
         environment = build_environment(data=name, flows=str(folder / "flows"))
@@ -95,22 +145,22 @@ def main() -> None:
         server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for_server(server, f"http://127.0.0.1:{port}/healthz")
+            measure_answers(port)
+            replays = Replays(server.pid, port, calls)
             rates, delays = [], []
-            for _ in range(ROUNDS):
-                alone = measure_answers(port)
-                replay = Replay(port)
-                replay.start()
-                beside = measure_answers(port)
-                replay.stop()
-                assert replay.status == 200, "the server refuses to replay: the numbers would be those without a replay"
-                rates.append(beside[0] / alone[0])
-                delays.append(beside[1] / alone[1])
-                print(f"alone {alone[0]:.0f}/s, {alone[1]:.1f} ms; beside a replay {beside[0]:.0f}/s, {beside[1]:.1f} ms")
-            print(
-                f"answers: {statistics.median(rates):.2f} of those alone; 99th percentile: {statistics.median(delays):.2f}"
-            )
+            for number in range(PAIRS):
+                measured = {}
+                for is_beside in (True, False) if number % 2 else (False, True):
+                    (replays.go_on if is_beside else replays.pause)()
+                    measured[is_beside] = measure_answers(port)
+                rates.append(measured[True][0] / measured[False][0])
+                delays.append(measured[True][1] / measured[False][1])
+            print(f"{replays.replayed:,} calls were replayed in {PAIRS * SECONDS:.0f} s beside the callers")
+            replays.go_on()
         finally:
             stop_process(server, 20)
+    print(f"answers: {statistics.median(rates):.2f} of those alone; 99th percentile: {statistics.median(delays):.2f}")
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

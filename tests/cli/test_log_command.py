@@ -231,7 +231,7 @@ def test_the_story_of_a_call_tells_in_order_what_was_asked_decided_answered_and_
     story = json.loads(run_command("log", "one", "--format", "json").out)
     assert [entry["what"] for entry in story["story"]] == ["asked", "decided", "answered", "reported"]
     asked, decided, answered, reported = story["story"]
-    assert (asked["told"]["from"], asked["url"]) == ("+12015550999", "/call?from=%2B12015550999")
+    assert (asked["request_fields"]["from"], asked["url"]) == ("+12015550999", "/call?from=%2B12015550999")
     assert (decided["step_key"], decided["values"], decided["outcome"]) == ("when", {"caller.anonymous": False}, False)
     assert "<Say>Hello.</Say>" in answered["document"]
     assert reported["raw"]["call"]["state"] == "destroyed"

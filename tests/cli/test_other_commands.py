@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from command_runner import run_command, run_command_process
@@ -16,9 +17,6 @@ from callflows.language import from_xml
 from callflows.language.verbs import ELEMENT_CLASSES
 from each_case import each_case
 from waiting import run_process
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMANDS = [
     "serve",
@@ -308,3 +306,33 @@ def test_a_document_that_cannot_be_read_is_refused_with_its_place(flows):
 def test_a_document_without_changes_in_its_own_dialect_means_the_same(flows):
     (flows.parent / "menu.xml").write_text(MENU)
     assert from_xml(run_command("convert", "menu.xml", "--dialect", "reference").out.encode()) == from_xml(MENU.encode())
+
+
+UNUSABLE_DATA = ["file", "in a file", "proc", "loop", "long", "database is a folder", "no database"]
+DATA_COMMANDS = ["token create a", "token list", "user add ann --password-stdin", "user list", "user remove ann", "log"]
+
+
+@pytest.mark.parametrize("place", UNUSABLE_DATA)
+def test_a_command_whose_data_folder_cannot_be_used_says_so_without_the_number_of_an_error(place, tmp_path, monkeypatch):
+    """Not even root can use these places."""
+    file, loop, folder = tmp_path / "file", tmp_path / "loop", tmp_path / "folder"
+    file.write_text("x", encoding="utf-8")
+    loop.symlink_to(loop)
+    folder.mkdir()
+    if place == "no database":
+        (folder / "callflows.db").write_text("no database" * 1000, encoding="utf-8")
+    elif place == "database is a folder":
+        (folder / "callflows.db").mkdir()
+        (folder / "console-users").mkdir()
+    else:
+        long = tmp_path / ("n" * 300)
+        folder = {"file": file, "in a file": file / "data", "proc": Path("/proc/callflows"), "loop": loop}.get(place, long)
+    monkeypatch.setenv("CALLFLOWS_DATA", str(folder))
+    for words in DATA_COMMANDS:
+        monkeypatch.setattr("sys.stdin", io.StringIO("a long password of ann\n"))
+        done = run_command(*words.split())
+        assert "Errno" not in done.err, (words, done.err)
+        assert done.code in (0, 1, 2), (words, done.err)
+        if words == "token create a":
+            assert (done.code, done.err.startswith("callflows: ")) == (2, True), done
+            assert "(CALLFLOWS_DATA must be a folder that this user can write" in done.err

@@ -388,11 +388,21 @@ def test_a_name_that_no_key_can_have_is_refused_in_words(installation, author, f
     assert read_fields(page)["source"] == MENU
 
 
-def test_braces_of_a_text_are_explained_beside_it(author):
-    braces = FLOW.replace("Goodbye.", "Goodbye, {{ caller.name }}.")
-    assert "are filled in for each call" not in author.ask(PAGE).text
-    press(author, "check", author.ask(PAGE).text, source=braces)
-    assert "are filled in for each call" in author.ask(PAGE).text
+def test_braces_of_a_text_are_explained_beside_it_with_what_a_caller_would_hear_now(author):
+    texts = {
+        "Goodbye, {{ caller.name }}.": "{{ caller.name }} the caller's name",
+        "We open {{ hours.office.next_opening | spoken }}.": (
+            r"{{ hours.office.next_opening \| spoken }} when office opens next, now “[\w ]+ at 9 AM”"
+        ),
+        "Hello{% if caller.name %}, {{ caller.name }}{% endif %}.": "{% if caller.name %} said only in some calls",
+        "It is {{ now.time }}.": "{{ now.time }} the time of the call",
+        "Your code is {{ digits }}.": "{{ digits }} the keys that the caller pressed last",
+    }
+    assert "Filled in for each call" not in author.ask(PAGE).text
+    for text, explained in texts.items():
+        press(author, "check", author.ask(PAGE).text, source=FLOW.replace("Goodbye.", f'"{text}"'))
+        page = unescape(re.sub(r"<[^>]+>", " ", author.ask(PAGE).text))
+        assert re.search(explained, " ".join(page.split())), text
 
 
 def test_a_call_of_the_phone_becomes_a_test_that_is_shown_before_it_is_written(installation, author):

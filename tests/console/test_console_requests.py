@@ -234,3 +234,40 @@ def test_the_list_of_calls_has_the_days_that_people_ask_for(open_installation):
     assert (list_days("today"), list_days("yesterday")) == ([0], [1])
     assert list_days("week") == [*range(today.weekday() + 1)]
     assert list_days("7d") == [*range(8)]
+
+
+def test_a_refused_answer_to_a_text_leads_to_a_page_that_says_why_and_can_be_loaded_again(open_installation):
+    installation = open_installation(console_password=SecretStr(PASSWORD), opentact_token=SecretStr("token"))
+    installation.run_sql(
+        "INSERT INTO messages (id, direction, sender, recipient, text, at) "
+        "VALUES ('one', 'in', '+12015550931', '+12015550123', 'Are you open?', 1.0)"
+    )
+    browser = Browser(installation.app)
+    browser.sign_in()
+    page = "/console/texts/+12015550123/+12015550931"
+    sent = {"form_token": browser.read_form_token(), "text": " "}
+    landed = browser.act(page, sent)
+    assert landed != page
+    for _load in ("the first", "again"):
+        assert re.search(r'role="alert"[^>]*>A text has 1 to \d+ characters\.<', browser.ask(landed).text)
+    assert "Are you open?" in browser.ask(landed).text
+    assert "made up" not in browser.ask(f"{page}?refused=made+up").text
+
+
+def test_a_search_that_takes_long_says_how_far_it_has_looked_and_its_page_looks_further(open_installation, monkeypatch):
+    monkeypatch.setattr("callflows.web.console.call_pages.SEARCH_SECONDS", 0.0)
+    monkeypatch.setattr("callflows.journal.call_search.FIRST_BLOCK_CALLS", 3)
+    installation = open_installation(console_password=SecretStr(PASSWORD))
+    for number in range(8):
+        row = {"id": str(number), "name": "Bo Chen" if number in (0, 3) else "", "at": 1_790_000_000.0 + number}
+        installation.run_sql("INSERT INTO calls (id, number, name, started) VALUES (:id, '', :name, :at)", **row)
+    browser = Browser(installation.app)
+    browser.sign_in()
+    address, pages = "/console/calls?q=bo", []
+    while address:
+        page = browser.ask(address).text
+        pages.append((page.count('class="row"'), "back to <time" in page))
+        found = re.search(r'rel="next" href="([^"]+)"', page)
+        address = found[1].replace("&amp;", "&") if found else ""
+        assert ('hx-trigger="load"' in page) == (bool(address) and not pages[-1][0])
+    assert pages == [(0, True), (1, True), (0, True), (1, False)]

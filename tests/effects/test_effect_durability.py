@@ -15,6 +15,7 @@ from kill_after_answer import CALLS_PER_ROUND, measure_kills
 from kill_in_call_end import STAGES, count_texts_after_kill
 from outside_servers import format_answer, run_live_effects, run_server
 
+from callflows.boot_clock import read_steady_time
 from callflows.effects import outbox_file
 from callflows.effects.effect_outbox import EXPIRY_SECONDS
 from callflows.effects.outbox_file import OutboxFile, PendingEffect
@@ -106,8 +107,8 @@ def test_a_voicemail_that_waits_for_the_end_of_its_call_survives_a_kill_with_its
 
     async def start():
         async with run_live_effects(outbox_folder=tmp_path) as live:
-            await wait_until_async(lambda: live.list_held_effects("call", time.time() + 1), "the held effect")
-            return live.list_held_effects("call", time.time() + 1), live.list_held_effects("other", time.time() + 1)
+            await wait_until_async(lambda: live.list_held_effects("call"), "the held effect")
+            return live.list_held_effects("call"), live.list_held_effects("other")
 
     (held,), others = run_bounded(start())
     assert (held.kind, held.payload["body"], others) == ("voicemail", {"pin": "4711"}, [])
@@ -158,6 +159,56 @@ def test_what_can_no_longer_be_sent_in_time_is_not_sent_and_its_story_and_the_lo
     reason = f"it waited too long for its turn; it could not be sent within {hours} hours and is given up"
     assert [(result.result, result.reason) for result in reported] == [("expired", reason)]
     assert [line["log_level"] for line in lines if line["event"] == f"{kind} expired"] == ["error"]
+
+
+DAYS_SET: list[int] = [-20_000, -400, 400]
+"""Days by which a clock is set."""
+
+
+@pytest.mark.parametrize("days", DAYS_SET)
+def test_an_effect_is_not_given_up_and_not_sent_twice_where_the_clock_is_set_while_it_waits(days, tmp_path, monkeypatch):
+    now, answers, sent = time.time(), [RetryLaterError("not reached"), RetryLaterError("not reached")], []
+
+    async def send(effect):
+        if answers:
+            raise answers.pop()
+        sent.append(effect.key)
+
+    async def sleep(_seconds):
+        monkeypatch.setattr(time, "time", lambda: now + days * 86_400)
+
+    async def one():
+        async with run_live_effects(send_sms=send, sleep=sleep, outbox_folder=tmp_path) as live:
+            live.queue_effect(text("a"))
+            live.hold_effect(notice("http://127.0.0.1/", "call/held", "voicemail"))
+            await wait_until_async(lambda: sent, "the text")
+            held = live.list_held_effects("call"), live.list_held_effects("call", 60.0)
+            return sent, dict(live.count_results()), [len(effects) for effects in held], live.get_status()["oldest_seconds"]
+
+    assert run_bounded(one()) == (["a"], {("sms", "sent"): 1}, [1, 0], 0)
+
+
+@pytest.mark.parametrize("days", DAYS_SET)
+@pytest.mark.parametrize("minutes", [1, 61])
+def test_the_age_of_an_effect_of_an_earlier_process_is_right_where_the_clock_was_set_between(
+    days, minutes, tmp_path, monkeypatch
+):
+    before = OutboxFile(tmp_path)
+    with monkeypatch.context() as wrong:  # the clock of the earlier process was wrong from its start
+        wrong.setattr(outbox_file, "BOOTED_AT", outbox_file.BOOTED_AT + days * 86_400)
+        before.add(PendingEffect(text("a"), read_steady_time() + days * 86_400 - minutes * 60))
+    before.close()
+    assert send_all(tmp_path, 1) == ((["a"], {"sent": 1}) if minutes == 1 else ([], {"expired": 1}))
+
+
+@pytest.mark.parametrize("days", [-20_000, 400])
+def test_an_effect_from_before_the_start_of_the_machine_with_a_time_that_cannot_be_is_new(days, tmp_path, monkeypatch):
+    before = OutboxFile(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(outbox_file, "BOOT_ID", "another start")
+        before.add(PendingEffect(text("a"), time.time() + days * 86_400))
+    before.close()
+    assert send_all(tmp_path, 1) == (["a"], {"sent": 1})
 
 
 def test_a_text_that_opentact_asks_to_send_later_is_sent_then(tmp_path):

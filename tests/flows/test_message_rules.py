@@ -233,6 +233,12 @@ def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
         "Stop!\n\nEnvoy\u00e9 de mon iPhone", "stop\r\n\r\nGet Outlook for Android",
         "Leave me alone!", "I'd like to be removed from your list", "Removed please", "Yes, stop",
         "Please stop\n> On Monday we wrote:\n> Sale!",
+        "could you please stop", "I'm opting out", "un subscribe", "I revoke my consent", "revoke consent to texts",
+        "delete my number", "Lose my number!", "STOP\n\nBest regards,\nJohn", "Stop.\nKind regards\nAnn Miller, Acme",
+        "\U0001f182\U0001f183\U0001f17e\U0001f17f", "\U0001f162\U0001f163\U0001f15e\U0001f15f", "Re: STOP", "Reply STOP",
+        "I said STOP!", "STOP!!! I mean it", "just stop already", "STOP NOW OR I WILL SUE", "stop or i'll report you",
+        "stop bothering me", "Stop with the texts", "enough, stop", "Not interested. STOP", "No thank you, stop",
+        "stop promo texts", "wrong person. stop", "stop reminders",
     ],
 )  # fmt: skip
 def test_a_text_says_stop(text):
@@ -251,6 +257,8 @@ def test_a_text_says_stop(text):
         "Stop\n\nI have a question about my bill",
         "stop\nby tomorrow", "Sent from my phone", "\u2764\ufe0f", "please don't opt out", "never stop texting me",
         "Liked \u201cReply STOP to end\u201d", "Stop\nthe delivery, it was sent by mistake", "you end",
+        "could you stop", "stop or I will miss the bus", "delete my number 4 order", "lose my number plate", "no stop",
+        "not stop", "I revoke my offer", "stop subscription", "cancel my reminder", "best regards",
     ],
 )  # fmt: skip
 def test_a_text_that_has_the_word_and_means_something_else_is_no_stop(text):
@@ -265,7 +273,9 @@ def test_start_and_help_are_said_alone_and_yes_only_by_who_is_opted_out():
     assert detect_carrier_keyword("Yes!", opted_out=True) == "start"
     assert detect_carrier_keyword("please START", opted_out=True) == "start"
     assert detect_carrier_keyword("Help \u2139\ufe0f\n\nSent from my iPhone", opted_out=True) == "help"
+    assert detect_carrier_keyword("Start texting me again please", opted_out=True) == "start"
     assert detect_carrier_keyword("start by nine", opted_out=True) is None
+    assert detect_carrier_keyword("start the car again", opted_out=True) is None
 
 
 def test_words_of_other_languages_are_taken_from_the_settings():
@@ -293,6 +303,8 @@ def test_words_of_other_languages_are_taken_from_the_settings():
         "A aim\u00e9 \u00ab See you \u00bb", "Gef\u00e4llt \u201eSee you\u201c", "Le gust\u00f3 \u201cSee you\u201d",
         "Gostou de \u201cSee you\u201d", "Curtiu \u201cSee you\u201d", "Me gusta \u201cSee you\u201d",
         "Reacted to \u201cSee you\u201d with \U0001f44d\U0001f3fd",
+        "Reageerde met \U0001f44d op \u201cHi\u201d", "Reagiu com \U0001f44d a \u201cHi\u201d", "Gillade \u201dHi\u201d",
+        "Polubi\u0142(a) \u201eHi\u201d", "ha reagito con \u2764\ufe0f a \u201cHi\u201d",
         "Liked 2 images", "Liked \u201cWe said \u201csorry\u201d\u201d ",
     ],
 )  # fmt: skip
@@ -305,7 +317,7 @@ def test_a_tapback_is_a_reaction(text):
     [
         "I liked \u201cHamlet\u201d", "Liked it a lot", "liked", "Loved your service, thanks", "\u201cSee you\u201d",
         "Liked \u201cHamlet\u201d, when is the next?", "\U0001f44d", "Loved a movie yesterday", "",
-        "Removed the old tyres from \u201cmy\u201d car",
+        "Removed the old tyres from \u201cmy\u201d car", "See \U0001f44d in \u201cmy\u201d shop",
     ],
 )  # fmt: skip
 def test_a_text_of_a_person_is_no_reaction(text):

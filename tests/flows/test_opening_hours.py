@@ -226,6 +226,15 @@ def test_noon_until_an_hour_without_a_zero_is_warned_of(written, meant):
     ("written", "likely"),
     [
         ("9-5", "09:00-17:00"),
+        ("from 9 to 5", "09:00-17:00"),
+        ("9 Uhr - 17 Uhr", "09:00-17:00"),
+        ("9:00 \u00e0 17:00", "09:00-17:00"),
+        ("9:00-17:00 hrs", "09:00-17:00"),
+        ("9:00-17:00h", "09:00-17:00"),
+        ("9:00-17:00 ET", "09:00-17:00"),
+        ("9:00~17:00", "09:00-17:00"),
+        ("09:00:00-17:00:00", "09:00-17:00"),
+        ("9a-5:30p", "09:00-17:30"),
         ("9-17", "09:00-17:00"),
         ("9 to 5:30", "09:00-17:30"),
         ("8.30-5.30", "08:30-17:30"),
@@ -245,6 +254,41 @@ def test_noon_until_an_hour_without_a_zero_is_warned_of(written, meant):
 def test_times_in_short_are_fixed_to_the_hours_of_a_business_and_never_to_a_night(written, likely):
     _, (problem,) = read(f"mon: {written}")
     assert problem.fix == f"did you mean {likely}?"
+
+
+@each_case(
+    ("written", "fix"),
+    [
+        ("mon: 12am-12am", "the whole day is 00:00-24:00"),
+        ("mon/wed: 09:00-10:00", "did you mean 'mon,wed'?"),
+        ("saturday and sunday: 09:00-10:00", "did you mean 'saturday,sunday'?"),
+        ("mon thru thu; sat: 09:00-10:00", "did you mean 'mon-thu,sat'?"),
+        ("lun-ven: 09:00-10:00", "did you mean 'mon-fri'?"),
+        ("lunes a viernes: 09:00-10:00", "did you mean 'mon-fri'?"),
+        ("Montag bis Freitag: 09:00-10:00", "did you mean 'mon-fri'?"),
+        ("Di+Do: 09:00-10:00", "did you mean 'tue,thu'?"),
+        ("every day: 09:00-10:00", "did you mean 'daily'?"),
+        ("2026-12-24: 09:00-10:00", "dates stand under open or closed, as open: {2026-12-24: 10:00-14:00}"),
+        ("dec 24: closed", "dates stand under open or closed"),
+        ("lunch: 12:00-13:00", "a break is the time between two windows"),
+        ("holidays: 10:00-14:00", "write holidays: US, and the hours of single days under open"),
+        ("holidays: NJ", "did you mean US-NJ?"),
+        ("holidays: New Jersey", "did you mean US-NJ?"),
+        ("holidays: England", "did you mean GB-ENG?"),
+        ("holidays: Bayern", "did you mean DE-BY?"),
+        ("holidays: US NJ", "did you mean US-NJ?"),
+        ("holidays: Germny", "did you mean DE?"),
+        ("closed: [12-24]", "write it with its year, as YYYY-12-24"),
+        ("closed: ['*-12-25']", "write it with its year, as YYYY-12-25"),
+        ("closed: [24.12.]", "write it with its year, as YYYY-12-24"),
+        ("closed: [3/4]", "write it with its year, as YYYY-03-04 or YYYY-04-03"),
+        ("closed: {2026-12-24: Christmas Eve}", "write closed: [2026-12-24]"),
+    ],
+)
+def test_days_and_dates_in_another_notation_are_fixed_to_what_is_meant(written, fix):
+    problem = read(written)[1][0]
+    assert problem.severity == "error"
+    assert fix in problem.fix
 
 
 def test_a_day_may_be_closed_in_words():

@@ -67,10 +67,19 @@ def test_the_warning_about_a_turned_sign_names_the_offset_that_the_clock_has():
     assert "Etc/GMT-5 is UTC+5" in problem.message
 
 
+def test_a_word_that_is_no_place_and_a_country_of_several_zones_lead_to_no_single_city():
+    assert read("auto")[1][0].fix == read("local")[1][0].fix == "as America/New_York"
+    assert "America/Chicago" in read("USA")[1][0].fix
+
+
 @each_case(
     ("name", "meant"),
     [
         ("America/NewJersey", "America/New_York"),
+        ("Asia/Bombay", "Asia/Kolkata"),
+        ("America/Indiana", "America/Indiana/Indianapolis"),
+        ("Pacific Time (US & Canada)", "America/Los_Angeles"),
+        ("(UTC-05:00) Eastern Time", "America/New_York"),
         ("NewJersey", "America/New_York"),
         ("America/Texas", "America/Chicago"),
         ("America/new_york", "America/New_York"),

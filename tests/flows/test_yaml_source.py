@@ -296,7 +296,7 @@ def test_any_octets_are_a_flow_or_have_errors(octets):
     [
         ("start: [say: a\0b]", (3, 17), "it holds U+0000 (take it out)"),
         ("start: [say: \u00e9\u0181\U0001f600\x07b]", (3, 19), "it holds U+0007 (take it out)"),
-        ("start:\n    - menu: {prompt: Press star., keys: {*: start}}", (4, 43), "write star for the * key"),
+        ("start:\n    - menu: {prompt: Press star., keys: {*: start}}", (4, 42), "write star for the * key"),
         ("start: *nobody", (3, 10), "a text that begins with * must be quoted"),
         ("start:\n    - say: a\n\t\t- say: b", (5, 1), "indent with spaces, not tabs"),
         ("start:\n    - say: a\n     - say: b", (5, 6), "indent alike"),
@@ -367,6 +367,21 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
         ('- say: "C:\\path"', (4, 15), "a backslash is written twice"),
         ("- say: Hi.\n    say: Bye.", (5, 5), "begin each step with -"),
         ("- say: Hi.\n    menu\n    - say: Bye.", (5, 5), "a : is missing after 'menu'"),
+        ("- say: {{ caller.name }}, hello.", (4, 12), "{{ is not quoted"),
+        ("- say: {% if caller.name %}Hi{% endif %}", (4, 12), "begins with {% must be quoted"),
+        ("- say: *Hello* there", (4, 12), 'quote the text, as "*…"'),
+        ("- say: & co", (4, 12), 'quote the text, as "&…"'),
+        ("- say: ? who", (4, 12), 'quote the text, as "?…"'),
+        ("- say: - Hello", (4, 12), "a - begins a list, and none can begin here"),
+        ("- say: \u201cNote: hello\u201d", (4, 12), 'write plain quotes: "\u2026"'),
+        ("- {when: caller.region in [US, CA], say: Hi.}", (4, 31), "quote the text: when: '\u2026 in"),
+        ('- {when: caller.region in ["US", "CA"], say: Hi.}', (4, 31), "[ is not quoted"),
+        ("- menu: {prompt: Note: press 1., keys: {1: start}}", (4, 26), 'prompt: "\u2026: \u2026"'),
+        ("- menu: {prompt: Hi., keys: {1: start}}, attempts: 1}", (4, 44), "take a } out before it"),
+        ("- dial: {to:\n        - +12015550188\n        - +12015550190}", (5, 9), "in brackets"),
+        ("- say: |\n    Hello.", (5, 5), "indent it further"),
+        ("- menu\n        prompt: Press 1.", (4, 7), "a : is missing after 'menu'"),
+        ("- say: *hello", (4, 12), "nothing is marked so"),
         ("- say\uff1aHello.", (4, 7), "write say: Hello."),
         ("- say: Hi.\n\u00a0\u00a0\u00a0\u00a0- say: Bye.", (5, 1), "indent with spaces"),
         ("- say: Hi.\n<<<<<<< HEAD\n    - say: Bye.\n=======", (5, 1), "unresolved conflict"),
@@ -374,6 +389,20 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
 )
 def test_a_mistake_in_yaml_brings_one_message_at_its_place_that_a_person_can_act_on(steps, place, said):
     (problem,) = compile_text(f"numbers: rest\nnodes:\n  start:\n    {steps}\n").problems
+    assert said in str(problem)
+    assert (problem.line, problem.column) == place
+
+
+@each_case(
+    ("text", "place", "said"),
+    [
+        ("numbers: rest\nnodes:\n  start\n    - say: Hi.\n", (3, 3), "write start:"),
+        ("numbers = rest\nnodes:\n  start:\n    - say: Hi.\n", (1, 1), "write numbers: rest"),
+        ("numbers: rest\nnodes:\n  start:\n    steps:\n      - say: Hi.\n", (4, 5), "take the line steps: out"),
+    ],
+)
+def test_a_line_without_its_colon_or_with_a_key_too_many_is_named(text, place, said):
+    (problem,) = compile_text(text).problems
     assert said in str(problem)
     assert (problem.line, problem.column) == place
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
-from callflows.journal import sql_queries
+from callflows.journal import call_search, sql_queries
 from callflows.journal.journal_tables import CALLS_TABLE, VISITS_TABLE
 from callflows.journal.stored_rows import CallFilter
 
@@ -52,6 +52,25 @@ def test_other_conditions_hold_beside_the_node(list_ids):
 
 def test_no_call_came_to_a_node_that_does_not_exist(list_ids):
     assert list_ids(node="nowhere") == []
+
+
+@pytest.mark.usefixtures("list_ids")
+@pytest.mark.parametrize("list_ids", [3], indirect=True, ids=["by their time"])
+@pytest.mark.parametrize("fields", [{}, {"node": "start"}, {"flow": "desk"}, {"since": BEGAN + 60 * 5}])
+def test_a_search_that_has_no_time_left_says_how_far_it_has_looked_and_goes_on_there(store, engine, fields, monkeypatch):
+    monkeypatch.setattr(call_search, "FIRST_BLOCK_CALLS", 7)
+    sought = CallFilter(text="5550123", limit=100, **fields)
+    with engine.connect() as connection:
+        looks = [call_search.search_calls(connection, sought, 2.0, seconds=0.0)]
+        while looks[-1].looked_back_to is not None:
+            further = sought._replace(after=(looks[-1].looked_back_to, ""))
+            looks.append(call_search.search_calls(connection, further, 2.0, seconds=0.0))
+        with_time = call_search.search_calls(connection, sought, 2.0, seconds=60.0)
+        enough = call_search.search_calls(connection, sought._replace(limit=3), 2.0, seconds=60.0)
+    every = [call["id"] for call in store.list_calls(sought)]
+    assert [call["id"] for look in looks for call in look.calls] == every == [call["id"] for call in with_time.calls]
+    assert (len(looks) > 4, with_time.looked_back_to) == (True, None)
+    assert ([call["id"] for call in enough.calls], enough.looked_back_to) == (every[:3], None)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from callflows.opentact.event_connection import (
     is_token_accepted,
 )
 from callflows.opentact.event_parser import parse_event
-from callflows.opentact.event_stream import BACKFILL_OVERLAP, STABLE_CONNECTION_SECONDS
+from callflows.opentact.event_stream import BACKFILL_OVERLAP, MAX_HALT_SECONDS, STABLE_CONNECTION_SECONDS
 from callflows.opentact.subscriptions_api import SUBSCRIPTION_LIFETIME
 from each_case import each_case
 from waiting import run_bounded, wait_until_async
@@ -292,6 +292,34 @@ def test_a_handshake_that_is_forbidden_renews_the_token(platform):
         return platform.token_frames
 
     assert run_bounded(one()) == [{"type": "auth", "payload": "jwt.1.sig"}]
+
+
+@pytest.mark.parametrize(
+    ("days", "searched_seconds"),
+    [
+        (-400, 100.0),  # set back: the gap is where it was
+        (0.5, 100.0 + 43_200.0),  # the machine may have been halted for half a day
+        (20_000, 100.0 + MAX_HALT_SECONDS),  # it began in 1970: nobody wants all calls since then
+    ],
+)
+def test_a_gap_is_searched_where_it_was_although_the_clock_was_set_in_it(days, searched_seconds, platform):
+    searched = []
+
+    class SetClock(FakeClock):
+        async def sleep(self, seconds):
+            if seconds < FOREVER_SECONDS and not self.delays:  # between the two connections
+                self.day += timedelta(days=days, seconds=100)
+                self.time += 100
+            await super().sleep(seconds)
+
+    async def fill(since, until):
+        searched.append((until - since - 2 * BACKFILL_OVERLAP).total_seconds())
+        return
+        yield
+
+    platform.sessions = [create_session(CALL, ends=True), create_session(CALL)]
+    come(platform, 4, waits=SetClock(), fill=fill)
+    assert searched == [pytest.approx(searched_seconds, abs=1.0)]
 
 
 def test_no_token_is_logged_even_where_everything_is(platform, caplog):

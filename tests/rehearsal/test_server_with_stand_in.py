@@ -56,8 +56,9 @@ class Ours:
         """What the journal gives, once it is so."""
 
         async def find() -> Any:
-            with contextlib.suppress(Exception):  # the database may be busy
-                return await asyncio.to_thread(holds, SqlStore(self.settings.journal_url))
+            store = SqlStore(self.settings.journal_url)
+            with contextlib.suppress(Exception), contextlib.closing(store):  # the database may be busy
+                return await asyncio.to_thread(holds, store)
 
         return await wait_until_async(find, "the journal", interval=0.02)
 

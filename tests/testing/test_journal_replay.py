@@ -47,7 +47,7 @@ def story_of(call, legs=(), executed=()):
     for turn, request in enumerate(call.requests, 1):
         url = urlsplit(request.url)
         pressed = parse_qs(url.query).get("dtmf", [""])[0]
-        asked = {"what": "asked", "turn": turn, "method": "POST", "pressed": pressed, "told": {}}
+        asked = {"what": "asked", "turn": turn, "method": "POST", "pressed": pressed, "request_fields": {}}
         told.append({**asked, "url": f"{url.path}?{url.query}"})
         told.append({"what": "answered", "turn": turn, "document": request.document})
     told += [{"what": "reported", "turn": turn, "step": {"path": path}} for turn, path in executed]
@@ -102,7 +102,7 @@ def test_what_opentact_executed_tells_what_was_pressed(branch, pressed):
     document = """<Response><Gather><Say>Which?</Say><DTMF value="1"><Say>One</Say></DTMF>
     <DTMF value="2"><Say>Two</Say></DTMF>
     <DTMF value="3"/><Error><Say>None</Say></Error><Default><Say>Another</Say></Default></Gather></Response>"""
-    asked = {"what": "asked", "turn": 1, "method": "GET", "url": "/call", "pressed": "", "told": {}}
+    asked = {"what": "asked", "turn": 1, "method": "GET", "url": "/call", "pressed": "", "request_fields": {}}
     told = [asked, {"what": "answered", "turn": 1, "document": document}]
     told.append({"what": "reported", "turn": 1, "step": {"path": f"Gather[0].{branch}"}})
     row = {"number": "+12015550123", "from": "", "name": "", "attestation": "", "started": None}

@@ -92,8 +92,8 @@ class FakeEffects:
     def cancel_effect(self, effect: Effect, reason: str) -> None:
         self.cancelled_effects.append((effect, reason))
 
-    def list_held_effects(self, call: str, before: float) -> list[Effect]:
-        return [effect for effect in self.held_effects if effect.key.startswith(call) and before]
+    def list_held_effects(self, call: str, min_seconds: float = 0.0) -> list[Effect]:
+        return [effect for effect in self.held_effects if effect.key.startswith(call) and not min_seconds]
 
 
 class InlineWorkers:

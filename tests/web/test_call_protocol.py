@@ -133,6 +133,7 @@ def make_server(tmp_path, monkeypatch):
     """Servers whose clock stands still, so that their tickets are equal."""
     clock = types.SimpleNamespace(time=MONDAY.timestamp, perf_counter=time.perf_counter)
     monkeypatch.setattr("callflows.flows.tickets.time", clock)
+    monkeypatch.setattr("callflows.flows.tickets.clock_gettime", lambda _id: 1000.0)
     monkeypatch.setattr("callflows.web.answer_engine.time", clock)
 
     def make(records: list[Any], **overrides: Any) -> InProcessServer:

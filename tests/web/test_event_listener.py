@@ -159,6 +159,22 @@ def test_where_the_database_is_gone_at_first_what_was_missed_is_found_when_it_is
     run_bounded(work())
 
 
+@pytest.mark.parametrize("days", [-20_000, 400])
+def test_a_mark_of_a_wrong_clock_lets_a_restart_search_the_last_day(days, tmp_path):
+    async def work():
+        async with run_harness(pace=200) as it:
+            await text(it, "missed")
+            store = SqlStore(f"sqlite:///{tmp_path}/journal.db")
+            store.open()
+            assert store.hold_lease(EVENT_LEASE, "who listened", 1.0, 0.0, time.time() + days * 86_400)
+            store.close()
+            async with ours(it, tmp_path) as here:
+                await until(lambda: here.texts() == ["missed"])
+                await until(lambda: here.since() < 60)
+
+    run_bounded(work())
+
+
 def test_a_listener_that_began_before_its_database_was_made_listens_again_at_once(tmp_path, monkeypatch):
     async def work():
         async with run_harness(pace=200) as it, ours(it, tmp_path) as first:

@@ -93,7 +93,7 @@ def test_a_postgresql_that_takes_connections_and_never_answers_holds_up_nobody(t
         done = log_of(tmp_path, check=False, CALLFLOWS_DATABASE_URL=url)
     assert sum('"events"' in line for line in spooled) == 20
     assert done.returncode == 2
-    assert done.stderr.startswith("callflows: postgresql+psycopg://user:***@127.0.0.1:")
+    assert done.stderr.startswith("callflows: postgresql://user:***@127.0.0.1:")
     assert "cannot be read: connection timeout expired" in done.stderr
 
 

@@ -23,7 +23,9 @@ from in_process_server import (
     send_asgi_request,
 )
 
+from callflows.boot_clock import read_boot_seconds
 from callflows.errors import ForgedTicketError
+from callflows.flows import tickets
 from callflows.flows.tickets import TICKET_LIFETIME_SECONDS, TicketSigner
 
 OTHER = DESK.replace("12015550123", "12015550124").replace("desk", "counter")
@@ -151,9 +153,14 @@ def test_a_ticket_is_good_for_a_day(door, url, monkeypatch):
     assert list_spoken_texts(read_document(door.send_request(url)))[0] == "Press 1."
 
 
+def pass_time(monkeypatch, seconds):
+    now, booted = time.time(), read_boot_seconds()
+    monkeypatch.setattr(time, "time", lambda: now + seconds)
+    monkeypatch.setattr(tickets, "clock_gettime", lambda _id: booted + seconds)
+
+
 def test_a_ticket_that_is_too_old_gets_the_fallback_of_the_flow_and_a_warning(door, url, monkeypatch):
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + TICKET_LIFETIME_SECONDS + 60)
+    pass_time(monkeypatch, TICKET_LIFETIME_SECONDS + 60)
     assert is_fallback(door.send_request(url))
     warnings = [line for line in door.read_log_lines() if line["level"] == "warning"]
     assert any(line.get("cause") == "ExpiredTicketError" for line in warnings)
@@ -163,6 +170,25 @@ def test_a_ticket_of_a_process_whose_clock_is_a_little_ahead_is_good(door, url, 
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now - 120)
     assert list_spoken_texts(read_document(door.send_request(url)))[0] == "Press 1."
+
+
+@pytest.mark.parametrize("days", [-20_000, -400, -2, 2, 400, 20_000])
+def test_a_call_goes_on_where_the_clock_of_the_machine_is_set_meanwhile(days, door, url, monkeypatch):
+    """It began in 1970 and the clock is right now, or it was the other way round."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + days * 86_400)
+    (again, *_) = list_callback_urls(door.send_request(url))
+    assert list_spoken_texts(read_document(door.send_request(url)))[0] == "Press 1."
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert not is_fallback(door.send_request(again))
+
+
+def test_a_ticket_of_an_earlier_start_of_the_machine_is_judged_by_the_clock(door, url, monkeypatch):
+    monkeypatch.setattr(tickets, "_TICKET_CLOCK_START", tickets._TICKET_CLOCK_START + 2**31)  # noqa: SLF001 - another start
+    assert list_spoken_texts(read_document(door.send_request(url)))[0] == "Press 1."
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + TICKET_LIFETIME_SECONDS + 60)
+    assert is_fallback(door.send_request(url))
 
 
 # What has changed since

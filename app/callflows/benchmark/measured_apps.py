@@ -71,10 +71,10 @@ def create_journal_free_app() -> CallEndpoint:
     )
     from callflows.rehearsal.simulated_outside import SimulatedOutside  # noqa: PLC0415 - as above
     from callflows.sandbox.job_runner import JobRunner  # noqa: PLC0415 - as above
-    from callflows.server import tune_interpreter  # noqa: PLC0415 - as above
     from callflows.settings import load_settings  # noqa: PLC0415 - as above
     from callflows.web.answer_engine import AnswerEngine  # noqa: PLC0415 - as above
     from callflows.web.answer_metrics import AnswerMetrics  # noqa: PLC0415 - as above
+    from callflows.web.answering_thread import tune_interpreter  # noqa: PLC0415 - as above
     from callflows.web.call_endpoint import CallEndpoint  # noqa: PLC0415 - as above
     from callflows.web.log_lines import create_line_renderer  # noqa: PLC0415 - as above
     from callflows.web.request_trust import RequestTrust  # noqa: PLC0415 - as above

@@ -46,6 +46,9 @@ ROW_LIMIT = Annotated[int | None, typer.Option(min=1, help="Rows at most. Defaul
 LOG_FORMAT = Annotated[LogFormat, typer.Option("--format", help="The output format.")]
 
 
+_SQLITE_FIX: Final = "CALLFLOWS_DATA must be a folder that this user can write, on a disk with room"
+
+
 @contextlib.contextmanager
 def open_store(*, creates: bool = False, tells_absence: bool = True) -> Iterator[SqlStore | None]:
     """Open the journal's database, and close it in the end; None if no database exists yet, unless ``creates`` is set.
@@ -65,7 +68,8 @@ def open_store(*, creates: bool = False, tells_absence: bool = True) -> Iterator
         try:
             store.open()
         except JournalUnavailableError as error:
-            raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}") from error
+            fix = "" if store.sqlite_file is None else f" ({_SQLITE_FIX})"
+            raise JournalUnavailableError(f"{store.display_name} cannot be read: {error}{fix}") from error
         yield store
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from callflows.cli.cli_options import guard_terminal, print_notice
 from callflows.cli.command_groups import LazyGroup
 from callflows.cli.command_table import ROOT_COMMANDS
+from callflows.disk_errors import explain_disk_error
 from callflows.errors import CallflowsError
 
 
@@ -96,13 +96,7 @@ def _run_guarded() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.errno not in _DISK_ERRORS or not error.filename:
+        if not error.filename or not error.strerror:
             raise
-        print_notice(f"callflows: {error.filename}: {error.strerror}", "error")
+        print_notice(f"callflows: {explain_disk_error(error)}", "error")
         sys.exit(2)
-
-
-_DISK_ERRORS: Final = frozenset(
-    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN)
-)
-"""Errors of a disk or of a right, which the person at the terminal can do something about."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from callflows.boot_clock import read_steady_time
 from callflows.effects.outbox_file import PendingEffect
 from callflows.errors import OutboundRequestError, RecipientOptedOutError, RetryLaterError
 from callflows.log import get_logger
@@ -73,7 +74,7 @@ class EffectOutbox:
         idempotency_store: IdempotencyStore | None = None,
         outbox_file: OutboxFile | None = None,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = read_steady_time,
     ) -> None:
         """``report_result`` is called with the result of each accepted effect."""
         self._report_result = report_result
@@ -133,13 +134,14 @@ class EffectOutbox:
             self._result_counts[effect.kind, "cancelled"] += 1
         self._report(effect, "cancelled", reason)
 
-    def list_held_effects(self, call: str, before: float) -> list[Effect]:
+    def list_held_effects(self, call: str, min_seconds: float = 0.0) -> list[Effect]:
         """See ``HoldingEffectSender``."""
         with self._lock:
+            before = self._clock() - min_seconds
             return [
                 held.effect
                 for held in self._held.values()
-                if held.requested_at < before and held.effect.key.startswith(f"{call}/" if call else "")
+                if held.requested_at <= before and held.effect.key.startswith(f"{call}/" if call else "")
             ]
 
     def _accept(self, pending: PendingEffect) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from callflows.boot_clock import read_steady_time
 from callflows.effects.address_guard import AddressGuard
 from callflows.effects.effect_outbox import EffectOutbox
 from callflows.effects.http_lookup import fetch_lookup
@@ -69,7 +69,7 @@ class LiveEffects:
         resolve_host: ResolveHost | None = None,
         tls_context: ssl.SSLContext | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = read_steady_time,
         outbox_folder: Path | None = None,
         make_mail_sender: Callable[[Callable[[], Awaitable[GuardedClient]]], MailSender] | None = None,
         chat_tokens: Mapping[str, str] = MappingProxyType({}),
@@ -130,9 +130,9 @@ class LiveEffects:
         """See ``HoldingEffectSender``."""
         self._outbox.cancel_effect(effect, reason)
 
-    def list_held_effects(self, call: str, before: float) -> list[Effect]:
+    def list_held_effects(self, call: str, min_seconds: float = 0.0) -> list[Effect]:
         """See ``HoldingEffectSender``."""
-        return self._outbox.list_held_effects(call, before)
+        return self._outbox.list_held_effects(call, min_seconds)
 
     def count_results(self) -> Mapping[tuple[str, str], int]:
         """Count effects and lookups by kind and result.

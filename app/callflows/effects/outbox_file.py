@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from callflows.atomic_files import create_locked_file
 from callflows.background_work import BackgroundThread
+from callflows.boot_clock import BOOT_ID, BOOTED_AT, EARLIEST_MOMENT, read_steady_time
+from callflows.disk_errors import describe_disk_error
 from callflows.log import get_logger
 from callflows.telephony.ports import Effect
 
@@ -41,7 +43,7 @@ _FILE_NUMBERS: Final = itertools.count()
 
 @dataclasses.dataclass(slots=True)
 class PendingEffect:
-    """An effect without a result; ``requested_at`` is in seconds since 1970."""
+    """An effect without a result; ``requested_at`` is a value of ``read_steady_time``."""
 
     effect: Effect
     requested_at: float
@@ -93,7 +95,7 @@ class OutboxFile:
         try:
             others = [path for path in sorted(self._folder.glob("effects-*.outbox")) if path != self._path]
         except OSError as error:
-            _LOG.error("the effects of earlier processes cannot be read", reason=str(error))
+            _LOG.error("the effects of earlier processes cannot be read", reason=describe_disk_error(error))
             return []
         for path in others:
             try:
@@ -108,7 +110,9 @@ class OutboxFile:
             except BlockingIOError:  # its process lives
                 continue
             except OSError as error:
-                _LOG.error("the effects of an earlier process cannot be read", file=str(path), reason=str(error))
+                _LOG.error(
+                    "the effects of an earlier process cannot be read", file=str(path), reason=describe_disk_error(error)
+                )
         return adopted
 
     def close(self) -> None:
@@ -130,7 +134,7 @@ class OutboxFile:
             assert self._descriptor is not None  # noqa: S101 - for mypy; _open sets it
             os.write(self._descriptor, line)
         except OSError as error:
-            _LOG.error("an effect waits in memory only: the disk does not take it", reason=str(error))
+            _LOG.error("an effect waits in memory only: the disk does not take it", reason=describe_disk_error(error))
             return
         self._size += len(line)
         if id_ is not None:
@@ -156,7 +160,7 @@ class OutboxFile:
             elif self._size > OUTBOX_REWRITE_BYTES and sum(self._line_bytes.values()) < self._size // 2:
                 self._rewrite()
         except OSError as error:
-            _LOG.error("the file of pending effects cannot be shortened", reason=str(error))
+            _LOG.error("the file of pending effects cannot be shortened", reason=describe_disk_error(error))
 
     def _rewrite(self) -> None:
         """Write the pending effects to a new file, then delete the old one."""
@@ -183,7 +187,7 @@ class OutboxFile:
         try:
             os.fsync(descriptor)  # outside the lock: no call waits for the disk
         except OSError as error:
-            _LOG.error("pending effects cannot be forced to the disk", reason=str(error))
+            _LOG.error("pending effects cannot be forced to the disk", reason=describe_disk_error(error))
         finally:
             os.close(descriptor)
 
@@ -197,7 +201,13 @@ def _encode_pending(pending: PendingEffect) -> bytes:
         field.name: getattr(pending.effect, field.name) for field in dataclasses.fields(Effect) if field.name != "payload"
     }
     return _encode_line(
-        {"effect": {**effect, "payload": {**pending.effect.payload}}, "at": pending.requested_at, "stage": pending.stage}
+        {
+            "effect": {**effect, "payload": {**pending.effect.payload}},
+            "at": pending.requested_at,
+            "boot": BOOT_ID,
+            "booted": BOOTED_AT,
+            "stage": pending.stage,
+        }
     )
 
 
@@ -211,12 +221,21 @@ def _read_pending(content: bytes) -> list[PendingEffect]:
     for record in _decode_lines(content):
         if "effect" in record:
             effect = Effect(**record["effect"])
-            pending[_identify_effect(effect)] = PendingEffect(effect, record["at"], record["stage"])
+            pending[_identify_effect(effect)] = PendingEffect(effect, _read_request_time(record), record["stage"])
         elif "done" in record:
             pending.pop(tuple(record["done"]), None)
         elif tuple(record["id"]) in pending:
             pending[tuple(record["id"])].stage = record["stage"]
     return [*pending.values()]
+
+
+def _read_request_time(record: dict[str, Any]) -> float:
+    """Return when an effect was requested, by the clock of this process: the clock may have been set since."""
+    if record["boot"] == BOOT_ID:
+        requested_at: float = record["at"] + (BOOTED_AT - record["booted"])
+        return requested_at
+    now = read_steady_time()
+    return record["at"] if EARLIEST_MOMENT <= record["at"] <= now else now
 
 
 def _decode_lines(content: bytes) -> Iterator[dict[str, Any]]:

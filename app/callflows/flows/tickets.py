@@ -19,9 +19,11 @@ import time
 from base64 import urlsafe_b64decode
 from binascii import b2a_base64
 from json.encoder import encode_basestring as quoted
+from time import clock_gettime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from callflows.atomic_files import create_private_file
+from callflows.boot_clock import BOOT_CLOCK_ID, BOOT_ID
 from callflows.errors import ExpiredTicketError, ForgedTicketError, SettingsError, TicketError
 from callflows.flows.entry_points import NodeEntry
 from callflows.telephony.phone_numbers import mark_region_codes, restore_region_codes
@@ -91,12 +93,13 @@ class TicketSigner:
                 )
                 if len(packed) > MAX_TICKET_STATE_BYTES:
                     raise TicketError(f"a ticket's state has {len(packed)} bytes, more than {MAX_TICKET_STATE_BYTES}")
-            content = (b"%x.%b" % (int(time.time()), b2a_base64(packed, newline=False))).translate(_URL_SAFE_ALPHABET, b"=")
+            since_start = (int(clock_gettime(BOOT_CLOCK_ID)) + _TICKET_CLOCK_START) & _TICKET_CLOCK_MASK
+            packed = b2a_base64(packed, newline=False)
+            content = (b"%x-%x.%b" % (int(time.time()), since_start, packed)).translate(_URL_SAFE_ALPHABET, b"=")
             mac = begun.copy()
             mac.update(content)
-            return (
-                b"%b.%b" % (content, b2a_base64(mac.digest(), newline=False).translate(_URL_SAFE_ALPHABET, b"="))
-            ).decode("ascii")
+            signature = b2a_base64(mac.digest(), newline=False).translate(_URL_SAFE_ALPHABET, b"=")
+            return str(b"%b.%b" % (content, signature), "ascii")
 
         return make_ticket
 
@@ -143,16 +146,31 @@ class TicketSigner:
         if not any(genuine):
             raise ForgedTicketError("the ticket was not signed here, or for another place")
         issued, _, state = content.partition(".")
-        age = time.time() - int(issued, 16)
-        if age > TICKET_LIFETIME_SECONDS:
-            raise ExpiredTicketError(f"the ticket is {int(age)} seconds old, more than {TICKET_LIFETIME_SECONDS}")
-        if age < -_MAX_CLOCK_SKEW_SECONDS:
-            raise ExpiredTicketError(f"the ticket was signed {int(-age)} seconds from now: is the clock right?")
+        _refuse_old_ticket(*issued.split("-"))
         unpacked = decode_ticket_state(state)
         if "x" in unpacked:
             hidden = decrypt_ticket_text(self._encryption_keys, target, unpacked["x"])
             unpacked = {**unpacked, "s": {**unpacked.get("s", {}), **json.loads(hidden)}}
         return {**unpacked, "s": restore_region_codes(unpacked["s"])} if "s" in unpacked else unpacked
+
+
+def _refuse_old_ticket(issued: str, booted: str) -> None:
+    """Raise ExpiredTicketError if a ticket is too old by the clock, and by the time since the start of this machine."""
+    age = time.time() - int(issued, 16)
+    if -_MAX_CLOCK_SKEW_SECONDS <= age <= TICKET_LIFETIME_SECONDS:
+        return
+    # The clock may have been set since: a call that is running goes on. (Another machine's number is above the limit.)
+    seconds = int(clock_gettime(BOOT_CLOCK_ID)) + _TICKET_CLOCK_START - int(booted, 16)
+    if seconds & _TICKET_CLOCK_MASK <= TICKET_LIFETIME_SECONDS:
+        return
+    if age < 0:
+        raise ExpiredTicketError(f"the ticket was signed {int(-age)} seconds from now: is the clock right?")
+    raise ExpiredTicketError(f"the ticket is {int(age)} seconds old, more than {TICKET_LIFETIME_SECONDS}")
+
+
+_TICKET_CLOCK_MASK: Final = 0xFFFF_FFFF
+_TICKET_CLOCK_START: Final = int(BOOT_ID, 16)
+"""Number of this start of the machine, which is added to the seconds since then: so starts are told apart."""
 
 
 def make_ticket_state(version: str, entry: NodeEntry) -> dict[str, Any]:

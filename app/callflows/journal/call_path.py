@@ -127,21 +127,21 @@ def _list_reached(
     began: float, places: Mapping[str, ElementPlace], reports: Iterable[tuple[str, JournalRow]]
 ) -> Iterator[ReachedElement]:
     """Yield the reached elements: the first, each reported one with all before it, and the one after it."""
-    order = [*places]
+    order = (*places,)
     reached: set[str] = set()
     for first in order[: 2 if "" in places else 1]:
         reached.add(first)
         yield ReachedElement(began, first, places[first])
     for path, event in reports:
-        for known in order:
-            if known not in reached and known != path and _is_passed_before(known, path):
+        for known in _list_passed_before(order, path):
+            if known not in reached:
                 reached.add(known)
                 yield ReachedElement(event["at"], known, places[known])
         reached.add(path)
         yield ReachedElement(event["at"], path, places[path], event)
         # What follows a menu is reached only if its branch does not end the call, which a report of its own says.
         is_branched = any(known.startswith(f"{path}.") for known in reached) or _enters_error_branch(path, event, places)
-        follower = "" if is_branched else _find_follower(path, places)
+        follower = "" if is_branched else _find_follower(order, path)
         if follower and follower not in reached:
             reached.add(follower)
             yield ReachedElement(event["at"], follower, places[follower])
@@ -161,7 +161,12 @@ def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     return (*((name, int(index.rstrip("]") or 0) if index.rstrip("]").isdecimal() else 0) for name, _, index in parts),)
 
 
-@functools.lru_cache(maxsize=20_000)  # calls of one flow have the same pairs of paths
+@functools.lru_cache(maxsize=500)  # calls of one flow have the same documents
+def _list_passed_before(order: tuple[str, ...], path: str) -> tuple[str, ...]:
+    """Return the paths of a document that every call passes before a path, in their order."""
+    return tuple(known for known in order if known != path and _is_passed_before(known, path))
+
+
 def _is_passed_before(known: str, path: str) -> bool:
     """Return True if every call passes an element before another: it is an ancestor, or stands before one of them."""
     if path.startswith(f"{known}."):
@@ -177,7 +182,8 @@ def _is_passed_before(known: str, path: str) -> bool:
     )
 
 
-def _find_follower(path: str, places: Mapping[str, ElementPlace]) -> str:
+@functools.lru_cache(maxsize=500)  # as above
+def _find_follower(order: tuple[str, ...], path: str) -> str:
     """Return the path of the command that follows a command; empty if none does, or if the command ends the document."""
     parent, _, last = path.rpartition(".")
     name, _, index = last.partition("[")
@@ -185,7 +191,7 @@ def _find_follower(path: str, places: Mapping[str, ElementPlace]) -> str:
         return ""
     next_index = f"[{int(index.rstrip(']')) + 1}]"
     begin = f"{parent}." if parent else ""
-    for known in places:
+    for known in order:
         rest = known[len(begin) :]
         if known.startswith(begin) and "." not in rest and rest.endswith(next_index):
             return "" if rest.partition("[")[0] in _BRANCH_NAMES else known

@@ -207,7 +207,7 @@ def _find_entry_time(row: JournalRow, *names: str) -> dict[str, Any]:
 
 def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterator[dict[str, Any]]:
     """Yield the entries of a turn: the request, each decision, the answer."""
-    request_fields = json.loads(turn["told"])
+    request_fields = json.loads(turn["request_fields"])
     query = f"?{turn['query']}" if turn["query"] else ""
     yield {
         "at": turn["at"],
@@ -216,7 +216,7 @@ def _build_turn_entries(number: int, turn: JournalRow, document: str) -> Iterato
         "method": turn["method"],
         "url": f"{turn['path']}{query}",
         "pressed": turn["pressed"] or "",
-        "told": request_fields,
+        "request_fields": request_fields,
     }
     for decision in json.loads(turn["trail"]):
         yield {"at": turn["at"], "what": "decided", "turn": number, **decision}

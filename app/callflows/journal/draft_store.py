@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 DRAFT_SECONDS: Final = 30 * 86_400.0
-"""Time after which a draft that nobody has touched is erased; sooner if calls are erased sooner."""
+"""Time after which a draft that nobody has touched is not shown any more; it is erased with the calls of its time."""
 MAX_DRAFTS_OF_PERSON: Final = 50
 """Number of drafts of one person; further ones replace the oldest."""
 NO_REPORT: Final = "{}"
@@ -41,12 +41,11 @@ class ListedDraft(NamedTuple):
 
 
 def store_draft(connection: Connection, draft: KeptDraft) -> None:
-    """Store the draft of a person instead of an earlier one of the same flow, and erase what is too old or too much."""
+    """Store the draft of a person instead of an earlier one of the same flow, and erase those that are too many."""
     table = DRAFTS_TABLE
     new = get_dialect_insert(connection.dialect.name)(table).values(**draft._asdict())
     values = {name: value for name, value in draft._asdict().items() if name not in ("flow", "who")}
     connection.execute(new.on_conflict_do_update(index_elements=["flow", "who"], set_=values))
-    connection.execute(delete(table).where(table.c.at < draft.at - DRAFT_SECONDS))
     mine = select(table.c.flow).where(table.c.who == draft.who).order_by(table.c.at.desc(), table.c.flow)
     for flow in connection.scalars(mine.offset(MAX_DRAFTS_OF_PERSON)).all():
         erase_draft(connection, flow, draft.who)

@@ -60,7 +60,7 @@ _DATED_TABLES: Final = (
 """Tables whose rows are erased by their own age, too."""
 _DERIVED_TABLES: Final = (VISITS_TABLE, ENDINGS_TABLE)
 """Tables whose rows follow from those of others, and are not counted for people."""
-_JSON_COLUMNS: Final = frozenset({"told", "trail", "raw", "payload", "elements", "report"})
+_JSON_COLUMNS: Final = frozenset({"request_fields", "trail", "raw", "payload", "elements", "report"})
 _PARENT_CALLS: Final = CALLS_TABLE.alias("parent")
 
 

@@ -318,9 +318,11 @@ def _find_call_of_thing(connection: Connection, kind: str, key: str) -> str | No
 
 
 def query_audit_rows(connection: Connection, actions: Sequence[str], key: str) -> list[JournalRow]:
-    """Return the changes of a thing with some actions, the newest first."""
-    mine = AUDIT_TABLE.c.action.in_(actions) & (AUDIT_TABLE.c.key == key)
-    return fetch_all_rows(connection, select(AUDIT_TABLE).where(mine).order_by(AUDIT_TABLE.c.at.desc(), AUDIT_TABLE.c.id))
+    """Return the changes of a thing (of every thing, if the key is empty) with some actions, the newest first."""
+    query = select(AUDIT_TABLE).where(AUDIT_TABLE.c.action.in_(actions))
+    if key:
+        query = query.where(AUDIT_TABLE.c.key == key)
+    return fetch_all_rows(connection, query.order_by(AUDIT_TABLE.c.at.desc(), AUDIT_TABLE.c.id))
 
 
 def add_audit_row(

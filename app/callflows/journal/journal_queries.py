@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from callflows.journal.api_tokens import TokenOwner
     from callflows.journal.call_count_store import CountedCall
     from callflows.journal.call_facts import CallFacts
+    from callflows.journal.call_search import FoundCalls
     from callflows.journal.draft_store import KeptDraft, ListedDraft
     from callflows.journal.inbox import InboxFilter, PersonChange
     from callflows.journal.sql_store import SqlStore
@@ -204,6 +205,10 @@ class JournalQueries:
         """List the calls of a filter with a limit, newest first. Raises JournalUnavailableError."""
         return await self._run_query(lambda: [*self._store.list_calls(call_filter)])
 
+    async def search_calls(self, call_filter: CallFilter, seconds: float) -> FoundCalls:
+        """Search calls as ``call_search.search_calls`` does. Raises JournalUnavailableError."""
+        return await self._run_query(self._store.search_calls, call_filter, seconds)
+
     async def list_ids_by_prefix(self, kind: str, prefix: str, limit: int) -> list[str]:
         """List ids as ``query_ids_by_prefix`` does. Raises JournalUnavailableError."""
         return await self._run_query(lambda: self._store.run_reading(inbox.query_ids_by_prefix, kind, prefix, limit))
@@ -270,7 +275,7 @@ class JournalQueries:
         return await self._run_query(self._store.run_reading, sql_queries.query_ending_reasons, call_ids, shortest)
 
     async def list_audit_rows(self, actions: Sequence[str], key: str) -> list[JournalRow]:
-        """List the changes of a thing with some actions, newest first. Raises JournalUnavailableError."""
+        """List changes as ``query_audit_rows`` does. Raises JournalUnavailableError."""
         return await self._run_query(self._store.run_reading, inbox.query_audit_rows, actions, key)
 
     async def list_versions(self, flow: str) -> list[JournalRow]:
@@ -341,7 +346,7 @@ _TRANSCRIBED_RECORD: Final = re.compile(rb'<Record\b[^<>]*\basr="true"')
 def _read_calls_today(turns: Iterable[JournalRow]) -> int:
     """Return the caller's number of calls that day, as counted for the first turn."""
     for turn in turns:
-        calls = json.loads(turn["told"]).get("calls", "")
+        calls = json.loads(turn["request_fields"]).get("calls", "")
         if str(calls).isdecimal():
             return int(calls)
     return 0

@@ -101,7 +101,7 @@ def build_turn_entries(
         "method": answer.method,
         "path": clean_text(answer.path)[:_MAX_COLUMN_CHARACTERS],
         "query": turn.query,
-        "told": dump_json({name: value for name, value in fields.items() if name != CALL_BEGAN_FIELD}),
+        "request_fields": dump_json({name: value for name, value in fields.items() if name != CALL_BEGAN_FIELD}),
         "pressed": next((fields[name] for name in DIGIT_FIELDS if fields.get(name)), None),
         "status": answer.status,
         "outcome": answer.kind,

@@ -15,7 +15,7 @@ from callflows.telephony.call_states import CALL_STATE_RANKS, FIRST_ENDED_RANK, 
 JOURNAL_METADATA: Final = MetaData()
 PROVISIONAL_BEGINS: Final = 1
 PROVISIONAL_CONTINUES: Final = 2
-SCHEMA_HEAD: Final = "0009"
+SCHEMA_HEAD: Final = "0010"
 """Revision of the newest migration."""
 
 
@@ -98,14 +98,14 @@ TURNS_TABLE: Final = Table(
     *_required_texts("call"),
     Column("at", Double, nullable=False),
     Column("seconds", Double, nullable=False),
-    *_required_texts("method", "path", "query", "told"),
+    *_required_texts("method", "path", "query", "request_fields"),
     Column("pressed", Text),
     Column("status", Integer, nullable=False),
     *_required_texts("outcome", "flow", "node", "version", "cause", "detail", "trail"),
     Column("document", LargeBinary, nullable=False),
     Column("places", Text),
 )
-"""A request and its answer. ``told`` and ``trail`` are JSON, ``document`` is compressed by zlib.
+"""A request and its answer. ``request_fields`` and ``trail`` are JSON, ``document`` is compressed by zlib.
 
 ``places`` is a key of PLACES_TABLE, or NULL if it is not known where the document comes from.
 """

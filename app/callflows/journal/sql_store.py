@@ -15,8 +15,9 @@ from sqlalchemy import create_engine, delete, event, make_url, select
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalRejectionError, JournalUnavailableError, SettingsError
-from callflows.journal import erasure, inbox, sql_queries
+from callflows.journal import call_search, erasure, inbox, sql_queries
 from callflows.journal.call_derivation import query_underived_calls, store_call_facts
 from callflows.journal.call_identity import merge_same_calls
 from callflows.journal.journal_tables import CLAIMS_TABLE, LEASES_TABLE, SHARED_TEXTS_TABLE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine
 
+    from callflows.journal.call_search import FoundCalls
     from callflows.journal.inbox import InboxFilter
     from callflows.journal.stored_rows import CallFilter, JournalEntry, JournalRow, StoredCall
 
@@ -78,8 +80,9 @@ class SqlStore:
 
     @property
     def display_name(self) -> str:
-        """The database's URL without the password, for messages."""
-        return self._url.render_as_string(hide_password=True)
+        """The file, or the database's URL without the password and our driver, for messages."""
+        shown = self._url.set(drivername=self._url.get_backend_name()).render_as_string(hide_password=True)
+        return str(self.sqlite_file) if self.sqlite_file is not None else shown
 
     @property
     def sqlite_file(self) -> pathlib.Path | None:
@@ -192,6 +195,11 @@ class SqlStore:
         """Yield matching calls, newest first, each with its ``ending``, and its number of ``turns`` and ``legs``."""
         with allow_slow_statements(), self._open_read_connection() as connection:
             yield from sql_queries.query_calls(connection, call_filter, self.shortest_message_seconds)
+
+    def search_calls(self, call_filter: CallFilter, seconds: float) -> FoundCalls:
+        """Return the calls of a filter with a limit; if it has a text, those that are found within some seconds."""
+        with allow_slow_statements(), self._open_read_connection() as connection:
+            return call_search.search_calls(connection, call_filter, self.shortest_message_seconds, seconds)
 
     def load_call(self, call_id: str) -> StoredCall | None:
         """Return a call with all its rows; None if the id is unknown."""
@@ -406,7 +414,7 @@ def _translate_database_errors() -> Iterator[None]:
 
 
 def _summarize_database_error(error: Exception) -> str:
-    """Return the first line of the database's message, at most 300 characters."""
+    """Return the first line of the database's or the disk's message, at most 300 characters."""
     # SQLAlchemy's own message would show the rows, which contain callers' numbers.
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    lines = describe_disk_error(getattr(error, "orig", None) or error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

@@ -43,7 +43,8 @@ def find_document_doubts(root: Element) -> Iterator[tuple[str, AttributeDoubt]]:
             for doubt in find_attribute_doubts(type(element), name, value):
                 yield path, doubt
         if isinstance(element, Say):
-            for doubt in find_text_doubts(str(element.attributes.get("text") or "")):
+            text = str(element.attributes.get("text") or "")
+            for doubt in (*find_text_doubts(text), *find_placeholder_doubts(text)):
                 yield path, doubt
         if isinstance(element, Gather):
             branches = [str(child.attributes["value"]) for child in element.children if isinstance(child, DTMF)]
@@ -57,6 +58,7 @@ _SSML_TAG: Final = re.compile(
     r"b|i|u|em|strong|br|div|span|font|h[1-6]|ul|ol|li|a|img|small|center)(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
+_ENTITY: Final = re.compile("&(?:amp|lt|gt|quot|apos|nbsp|[aeiouAEIOU](?:acute|grave|uml|circ)|#[0-9]{1,6});")
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
 _SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
 
@@ -67,12 +69,36 @@ def find_text_doubts(text: str) -> Iterator[AttributeDoubt]:
     if tag:
         message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
         yield AttributeDoubt("warning", "ssml", message, "take it out; a pause is a step of its own: pause: 1s")
+    entity = _ENTITY.search(text)
+    if entity:
+        message = f"{entity[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
+        yield AttributeDoubt("warning", "ssml", message, "write the sign itself, as & for &amp;")
     if _WHOLE_URL.fullmatch(text):
         message = "the text is a URL, which is read out letter by letter"
         yield AttributeDoubt("warning", "url-as-text", message, "a sound is played: play: https://…, also in a prompt")
     elif _SOUND_NAME.fullmatch(text):
         message = "the text is the name of a sound, which is read out letter by letter"
         yield AttributeDoubt("warning", "url-as-text", message, f"write play: {text.strip()}, also in a prompt")
+
+
+def find_placeholder_doubts(text: str) -> Iterator[AttributeDoubt]:
+    """Yield a doubt about a name that stands in a text as other template languages write values: ``{caller.name}``."""
+    found = _SINGLE_BRACES.search(text) or _OTHER_PLACEHOLDER.search(text)
+    if found is not None:
+        name = next(filter(None, found.groups()))
+        message = f"{found[0].strip()!r} is a text here, and reaches people as it is written"
+        yield AttributeDoubt("warning", "single-braces", message, f"a value stands in two braces: {{{{ {name} }}}}")
+
+
+_SINGLE_BRACES: Final = re.compile(
+    r"[$#%]?\{\s*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*(?:\s*\|[^{}]*)?)\s*\}", re.IGNORECASE
+)
+"""One pair of braces around a name, as other template languages write values."""
+_OTHER_PLACEHOLDER: Final = re.compile(
+    r"(?:[$%]\(?|(?<!\w)[<\[]|(?<![\w.@/{(-])(?=(?:caller\.(?:name|number)|now\.time|hours\.\w+\.\w+|call\.(?:id|to))\b))"
+    r"((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)(?:[>\]]|\)s?)?"
+)
+"""A name with a sign before it, as $caller.name, %(caller.name)s, [caller.name] and <caller.name>, or without any."""
 
 
 def find_element_doubts(cls: type[Element]) -> Iterator[AttributeDoubt]:

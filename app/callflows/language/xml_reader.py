@@ -132,6 +132,11 @@ _SYNTAX_ERROR_WORDS: Final = {
     "EntityRef: expecting ';'": "a & begins an entity, and this is none: write &amp; for it",
     "Entity '(.*?)' not defined": "there is no entity &{0}; in XML: write the character itself",
     "AttValue: . or ' expected": 'the value of an attribute stands in plain quotes, as length="1000"',
+    "invalid element name": "a < begins an element, and no name follows: write &lt; for the sign itself",
+    "Premature end of data in tag (\\S+)": "<{0}> is not closed: write </{0}> at its end",
+    "Unescaped '<' not allowed": "the value of an attribute is not closed before this <: a quote is missing",
+    "invalid xmlChar value": "no document may hold this character, written as a number or not: take it out",
+    "Attribute (\\S+) redefined": "the attribute {0} is given twice",
     "Extra content at the end of the document": "there is more than one element at the top: <Response> contains all others",
 }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+
+from callflows.boot_clock import read_boot_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +30,7 @@ class BackoffClock:
     """Time source: sleeping, monotonic seconds, UTC time, and a random fraction between 0 and 1."""
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = read_boot_seconds
     now: Callable[[], datetime] = get_utc_now
     random_fraction: Callable[[], float] = random.random
 

@@ -56,6 +56,8 @@ SUBSCRIPTION_CHECK_SECONDS: Final = 3600.0
 """Interval between two checks of the subscriptions."""
 STABLE_CONNECTION_SECONDS: Final = 10.0
 """A connection of this duration counts as good: the next one is opened without delay."""
+MAX_HALT_SECONDS: Final = 86_400.0
+"""Longest time in which a halted machine counts as one that has missed events; a longer one is a clock that was set."""
 _MAX_QUEUED_EVENTS: Final = 64
 """Events waiting for the consumer; at the limit the connection stops reading."""
 _BYTES_BETWEEN_WAITS: Final = 40_000
@@ -126,6 +128,7 @@ class EventStream:
         self._clock = clock or BackoffClock()
         self._timeouts = timeouts or ConnectionTimeouts()
         self._last_frame_at: datetime | None = None
+        self._last_frame_offset = self._missing_since_offset = self._read_clock_offset()
         self._opened_at = 0.0
         self._session_count = 0
         self._bytes_since_wait = 0
@@ -143,7 +146,22 @@ class EventStream:
     @property
     def complete_until(self) -> datetime | None:
         """The moment up to which all events were handled; None before the first connection without a start moment."""
-        return self.health.missing_since or self._last_frame_at
+        if self.health.missing_since is not None:
+            return self._correct_moment(self.health.missing_since, self._missing_since_offset)
+        if self._last_frame_at is not None:
+            return self._correct_moment(self._last_frame_at, self._last_frame_offset)
+        return None
+
+    def _read_clock_offset(self) -> float:
+        """Return the difference between the clock and the seconds since the start: it changes if the clock is set."""
+        return self._clock.now().timestamp() - self._clock.monotonic()
+
+    def _correct_moment(self, moment: datetime, offset: float) -> datetime:
+        """Return a moment by the clock as it is now; ``offset`` is that of its reading."""
+        step = self._read_clock_offset() - offset
+        # Set back, nothing would be found in what is the future now; set forward by years, too much would be. A small step
+        # forward may be the time in which the machine was halted.
+        return moment + timedelta(seconds=step if step < 0 else max(0.0, step - MAX_HALT_SECONDS))
 
     async def __aiter__(self) -> AsyncGenerator[PlatformEvent, None]:
         """Iterate over events forever.
@@ -241,7 +259,7 @@ class EventStream:
         A malformed frame is counted and logged, and returns no events.
         """
         frame = await receive_frame(socket)
-        self._last_frame_at = self._clock.now()
+        self._last_frame_at, self._last_frame_offset = self._clock.now(), self._read_clock_offset()
         await self._give_way(len(frame))
         try:
             events = parse_frame(frame, self._last_frame_at)
@@ -292,7 +310,7 @@ class EventStream:
     async def _backfill_gap(self, queue: _EventQueue) -> None:
         """Search for missed events until a search succeeds."""
         attempt = 0
-        while (since := self.health.missing_since) is not None:
+        while self.health.missing_since is not None and (since := self.complete_until) is not None:
             try:
                 async for event in self._backfill(since - BACKFILL_OVERLAP, self._clock.now() + BACKFILL_OVERLAP):
                     self.health.found += 1
@@ -308,7 +326,7 @@ class EventStream:
         now = self._clock.now()
         self._opened_at = self._clock.monotonic()
         self._session_count += 1
-        self._last_frame_at = now
+        self._last_frame_at, self._last_frame_offset = now, self._read_clock_offset()
         health = self.health
         health.connected, health.since, health.problem = True, now, ""
         health.reconnects = self._session_count - 1
@@ -318,7 +336,7 @@ class EventStream:
         health = self.health
         health.connected, health.since = False, self._clock.now()
         if health.missing_since is None:
-            health.missing_since = self._last_frame_at
+            health.missing_since, self._missing_since_offset = self._last_frame_at, self._last_frame_offset
             health.gaps += 1
 
     def _record_connection_problem(self, error: Exception) -> None:

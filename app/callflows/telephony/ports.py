@@ -198,11 +198,8 @@ class HoldingEffectSender(EffectSender, Protocol):
     def cancel_effect(self, effect: Effect, reason: str) -> None:
         """Report a held effect as ``cancelled``; it is never executed."""
 
-    def list_held_effects(self, call: str, before: float) -> list[Effect]:
-        """Return the held effects of a call, or of all calls if ``call`` is empty, that are older than ``before``.
-
-        ``before`` is in seconds since 1970.
-        """
+    def list_held_effects(self, call: str, min_seconds: float = 0.0) -> list[Effect]:
+        """Return the effects of a call, or of all calls if ``call`` is empty, that have been held for so many seconds."""
 
 
 class IdempotencyStore(Protocol):

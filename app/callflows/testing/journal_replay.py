@@ -52,7 +52,7 @@ def build_replay(story: Mapping[str, Any]) -> JournalReplay:
     call = story["call"]
     asked = [entry for entry in story["story"] if entry["what"] == "asked"]
     decided = [entry for entry in story["story"] if entry["what"] == "decided"]
-    calls = next((entry["told"].get("calls", "") for entry in asked), "")
+    calls = next((entry["request_fields"].get("calls", "") for entry in asked), "")
     actions, unknown = infer_keys(story)
     behaviours = {leg["to"]: _infer_callee_behaviour(leg) for leg in story["legs"]}
     rung = {
@@ -106,7 +106,7 @@ def read_recorded_call(stored: StoredCall) -> RecordedCall:
         raise UnknownCallError("the documents of the call are not kept")
     entries, legs = build_story_entries(stored), build_leg_rows(stored)
     decided = [entry for entry in entries if entry["what"] == "decided"]
-    request_fields = [json.loads(turn["told"]) for turn in stored.turns]
+    request_fields = [json.loads(turn["request_fields"]) for turn in stored.turns]
     calls = str(next((fields["calls"] for fields in request_fields if "calls" in fields), ""))
     looked_up = [entry for entry in decided if entry["step_key"] == LookupStep.step_key]
     facts = RecordedFacts(

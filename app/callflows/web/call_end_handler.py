@@ -7,6 +7,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Final
 
+from callflows.boot_clock import read_steady_time
 from callflows.errors import JournalError
 from callflows.log import get_logger
 from callflows.telephony.call_record import (
@@ -142,7 +143,7 @@ class CallEndHandler:
     async def _complete_call(self, finished_call: FinishedCall) -> None:
         held = [
             *finished_call.held_effects,
-            *self._effect_sender.list_held_effects(finished_call.record.uuid, time.time()),
+            *self._effect_sender.list_held_effects(finished_call.record.uuid),
         ]
         # A process that was killed may have left an effect on the disk and not in the journal, or the other way round.
         for effect in {effect.key: effect for effect in held}.values():
@@ -198,10 +199,11 @@ class CallEndHandler:
 
     async def _queue_overdue_effects(self) -> None:
         """Queue effects whose call's end was never reported. Raises JournalError."""
-        overdue = time.time() - LONGEST_CALL_SECONDS
+        # The clock may have been set forward: what was held a moment ago is not overdue.
+        overdue = min(time.time(), read_steady_time()) - LONGEST_CALL_SECONDS
         for effect in (
             *await self._journal.list_held_effects(overdue, _MAX_EFFECTS_PER_SWEEP),
-            *self._effect_sender.list_held_effects("", overdue),
+            *self._effect_sender.list_held_effects("", LONGEST_CALL_SECONDS),
         ):
             _LOG.warning("Opentact did not report the end of a call: the voicemail is reported without its recording")
             self._effect_sender.queue_effect(effect)

@@ -3,7 +3,7 @@
 Replays, scenarios and rehearsals of drafts use a processor for seconds or minutes. In a thread of the server they would
 make callers wait for Python's lock. A replay of many calls has the lowest priority, and gets only what the answers to
 callers leave. The other commands are short and a person waits for them: on a busy machine the lowest priority would get
-nothing for minutes. A process is killed when nobody waits for its result, or after a time limit.
+little for minutes. A process is killed when nobody waits for its result, or after a time limit.
 """
 
 from __future__ import annotations
@@ -91,8 +91,7 @@ class CommandProcesses:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - pipes, as asked above
         messages = asyncio.create_task(process.stderr.read())
         try:
-            with contextlib.suppress(ProcessLookupError):  # it may have ended already
-                os.setpriority(os.PRIO_PROCESS, process.pid, priority)
+            _lower_priority(process.pid, priority)
             has_output = False
             async with asyncio.timeout(MAX_PROCESS_SECONDS):
                 async for line in process.stdout:
@@ -122,6 +121,15 @@ class CommandProcesses:
             "CALLFLOWS_APOLOGY": settings.apology,
             "PYTHONIOENCODING": "utf-8",
         }
+
+
+def _lower_priority(pid: int, priority: int) -> None:
+    """Give a process a priority, unless it has ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, priority)
+        if priority == REPLAY_PRIORITY and sys.platform == "linux":
+            # A process that is only nice keeps its processor until its slice is over, although a caller waits.
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _write_draft(stack: contextlib.ExitStack, draft: TriedDraft) -> tuple[str, str]:

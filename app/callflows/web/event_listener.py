@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.boot_clock import EARLIEST_MOMENT
 from callflows.errors import JournalError
 from callflows.log import get_logger
 from callflows.opentact import EventStream
@@ -28,6 +29,8 @@ _LOG: Final = get_logger("events")
 EVENT_LEASE: Final = "events"
 _DATABASE_RETRY_SECONDS: Final = 1.0
 """Seconds between attempts to load the mark: a new database is made while the listener begins."""
+_MAX_CLOCK_DIFFERENCE_SECONDS: Final = 60.0
+"""Difference between the clocks of servers that is no sign of a wrong clock."""
 MAX_MARK_LAG_SECONDS: Final = 86_400.0
 """Maximum lag of the mark, in seconds, behind the present because of unfinished events."""
 
@@ -134,8 +137,10 @@ class EventListener:
                 lease = await self._journal.load_lease(EVENT_LEASE)
             except JournalError:
                 return False
-            at = lease.mark if lease is not None else None
-            self._complete_until = datetime.fromtimestamp(min(at or time.time(), time.time()), UTC)
+            at, now = (lease.mark if lease is not None else None), time.time()
+            if at is not None and not EARLIEST_MOMENT <= at <= now + _MAX_CLOCK_DIFFERENCE_SECONDS:
+                at = now - MAX_MARK_LAG_SECONDS  # the clock was wrong when it was stored: nobody knows when that was
+            self._complete_until = datetime.fromtimestamp(min(at or now, now), UTC)
         return True
 
     def _compute_mark(self) -> float | None:

@@ -11,6 +11,7 @@ from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import (
     CommandBusyError,
     CommandFailedError,
@@ -347,7 +348,7 @@ async def _run_list_work(work: Awaitable[Any]) -> Any:  # noqa: ANN401 - entries
     except ReadOnlyFlowsError as error:
         return create_problem_response(409, str(error), patch=error.patch)
     except (OSError, UnicodeDecodeError) as error:
-        raise HTTPException(409, f"the list was not changed: {error}") from None
+        raise HTTPException(409, f"the list was not changed: {describe_disk_error(error)}") from None
 
 
 def _add_version_routes(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from callflows.errors import Problem
 from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code
-from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
+from callflows.telephony.phone_numbers import is_impossible_number, lacks_country_code, parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -133,6 +133,8 @@ def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> l
 def _find_doubt(text: str) -> tuple[str, str]:
     if lacks_country_code(text):
         return MISSING_COUNTRY_CODE_MESSAGE.format(text), suggest_country_code(text)
+    if is_impossible_number(text):
+        return f"{text} is no number that exists in any country: it can never be rung", "write all of its digits"
     from callflows.flows.dial_policy.target_policy import find_number_doubt  # noqa: PLC0415 - a heavy import
 
     why = find_number_doubt(text)

@@ -22,7 +22,7 @@ from callflows.flows.source.number_values import check_number_values
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
-from callflows.telephony.truth_words import DOUBTFUL_WORDS
+from callflows.telephony.truth_words import reads_like_no
 from callflows.telephony.turn import MISSING, MissingValue, Variables
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class FlowSections:
             f"variables.{name}": value
             for values in (self.variables, *self._variables_by_number.values())
             for name, value in values.items()
-            if isinstance(value, str) and value.strip().lower() in DOUBTFUL_WORDS
+            if isinstance(value, str) and reads_like_no(value)
         }
 
     def _find_variables(self, number: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.language import Meta, Say
-from callflows.language.attribute_doubts import find_text_doubts
+from callflows.language.attribute_doubts import find_placeholder_doubts, find_text_doubts
 from callflows.language.value_kinds import URL_KIND
 
 if TYPE_CHECKING:
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 
 _JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _HOLE_MARK: Final = "\ufdd0"
-
-
-_SINGLE_BRACES: Final = re.compile(
-    r"[$#%]?\{\s*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*(?:\s*\|[^{}]*)?)\s*\}", re.IGNORECASE
-)
-"""One pair of braces around a name, as other template languages write values."""
-_OTHER_PLACEHOLDER: Final = re.compile(
-    r"(?:[$%]\(?|(?<!\w)[<\[]|(?<![\w.@/{(-])(?=(?:caller\.(?:name|number)|now\.time|hours\.\w+\.\w+|call\.(?:id|to))\b))"
-    r"((?:caller|call|now|hours|variables|lists|message)\.[a-z_]+(?:\.[a-z_]+)*)(?:[>\]]|\)s?)?"
-)
-"""A name with a sign before it, as $caller.name, %(caller.name)s, [caller.name] and <caller.name>, or without any."""
 
 
 _TRUTH_AS_TEXT: Final = re.compile(
@@ -93,6 +82,9 @@ class TextCompiler:
         """Warn about a value in a text for people that is true or false."""
         truth = _TRUTH_AS_TEXT.search(text)
         if truth is None:
+            if self.expression_compiler.reads_true_or_false(text):
+                fix = "choose words: {% if now.hour < 12 %}yes{% else %}no{% endif %}"
+                self._flow.report.warning(path, "truth-as-text", "a comparison in the text reads True or False", fix)
             return
         fix = f"choose words: {{% if {truth[1]} %}}yes{{% else %}}no{{% endif %}}"
         if truth[1].startswith("hours."):
@@ -179,11 +171,8 @@ class TextCompiler:
     def _warn_about_single_braces(self, source: str, path: SourcePath) -> None:
         """Warn about a value that is heard as written, because it has not two braces: ``{caller.name}``."""
         plain = _JINJA_EXPRESSION.sub(" ", source)
-        found = _SINGLE_BRACES.search(plain) or _OTHER_PLACEHOLDER.search(plain)
-        if found is not None:
-            name = next(filter(None, found.groups()))
-            message = f"{found[0].strip()!r} is a text here, and reaches people as it is written"
-            self._flow.report.warning(path, "single-braces", message, f"a value stands in two braces: {{{{ {name} }}}}")
+        for doubt in find_placeholder_doubts(plain):
+            self._flow.report.warning(path, doubt.rule, doubt.message, doubt.fix)
 
     def _check_spoken_language(self, source: str, path: SourcePath) -> None:
         """Warn if the filter spoken has no words in the language of a text."""

@@ -17,12 +17,14 @@ from callflows.flows.expressions.condition_outcomes import (
     find_condition_outcomes,
     possible_values_of,
 )
+from callflows.flows.hours.public_holidays import find_country_code
 from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
     is_impossible_number,
     lacks_country_code,
     list_regions,
+    parse_attestation,
     parse_caller_number,
     parse_e164,
 )
@@ -34,8 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
+_MONTH: Final = "(?:0[1-9]|1[0-2])"
+_DAY: Final = "(?:0[1-9]|[12][0-9]|3[01])"
 _VALUE_FORMATS: Final = {
-    "now.date": (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a date is written as 2026-12-24"),
+    "now.date": (re.compile(rf"[0-9]{{4}}-{_MONTH}-{_DAY}"), "a date is written as 2026-12-24"),
+    "digits": (re.compile("[0-9*#A-D]*"), 'it is the keys that were pressed, as "1"'),
     "caller.region": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "countries are two letters, as US or DE"),
     "number.region": (re.compile(rf"([A-Z]{{2}}|{UNKNOWN_VALUE})?"), "countries are two letters, as US or DE"),
     "message.keyword": (
@@ -63,12 +68,14 @@ _VALUE_HINTS: Final = {
     "now.hour": "it is a number from 0 to 23, without quotes",
     "now.day": "it is a number from 1 to 31, without quotes",
     "now.month": "it is a number from 1 to 12, without quotes",
+    "now.year": "it is a number with four digits, as 2026",
+    "caller.calls_today": "it is a number, and 1 for the first call of a day",
     "call.attestation": "it is A, B, C or unknown",
 }
 _ORDER_OPERATORS: Final = frozenset({"lt", "lteq", "gt", "gteq"})
 _ORDERED_FORMATS: Final = {
     "now.time": (re.compile("[0-9]{2}:[0-9]{2}(:[0-9]{2})?"), "write it with two digits each, as 09:00"),
-    "now.date": (re.compile("[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?"), "write it as 2026-12-24"),
+    "now.date": (re.compile(f"[0-9]{{4}}(-{_MONTH}(-{_DAY})?)?"), "write it as 2026-12-24"),
 }
 
 
@@ -194,7 +201,8 @@ def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool |
         return [*_lint_comparison(node)] or [*_lint_outcomes(node, accepted_outcome)]
     if isinstance(node, (nodes.And, nodes.Or)):
         inside = True if isinstance(node, nodes.And) else None
-        parts = [
+        lone = [*_lint_lone_text(node)] if is_condition else []
+        parts = lone or [
             doubt
             for side in (node.left, node.right)
             for doubt in _lint_node(side, is_condition=is_condition, accepted_outcome=inside)
@@ -212,6 +220,22 @@ def _lint_node(node: nodes.Node, *, is_condition: bool, accepted_outcome: bool |
     if isinstance(node, nodes.CondExpr):
         return _lint_node(node.test, is_condition=True)
     return [doubt for child in node.iter_child_nodes() for doubt in _lint_node(child, is_condition=False)]
+
+
+def _lint_lone_text(node: nodes.And | nodes.Or) -> Iterator[ConditionProblem]:
+    """Report the texts after ``or`` that belong to the comparison before: ``caller.region == "US" or "CA"``."""
+    texts: list[str] = []
+    side: nodes.Node = node
+    while isinstance(side, type(node)) and isinstance(side.right, nodes.Const) and isinstance(side.right.value, str):
+        texts.insert(0, side.right.value)
+        side = side.left
+    if not texts or not isinstance(side, nodes.Compare) or len(side.ops) != 1 or side.ops[0].op not in ("eq", "ne"):
+        return
+    name, first = dotted_name_of(side.expr), _constant_values(side.ops[0].expr)
+    if name and len(first) == 1 and all(texts):
+        asked = ", ".join(f'"{text}"' for text in (*first, *texts))
+        fix = f"ask all of them at once: {name} {'in' if side.ops[0].op == 'eq' else 'not in'} [{asked}]"
+        yield ConditionProblem("warning", "constant-condition", f"{texts[0]!r} alone is always true", fix)
 
 
 def _lint_constant(value: Any) -> ConditionProblem:  # noqa: ANN401 - any constant
@@ -258,6 +282,7 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
     name = dotted_name_of(one)
     if not name:
         yield from _lint_slice(one, op, other)
+        yield from _lint_letter_case(one, op, other)
         return
     if _suggest_field(name):
         in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
@@ -268,8 +293,31 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[Conditio
         return
     if op in ("in", "notin") and isinstance(other, nodes.Const):
         return  # a text, which _lint_memberships reports
+    if name == "now.date" and isinstance(other, nodes.Sub):
+        fix = 'a date is a text: write it in quotes, as "2026-12-24"'
+        yield ConditionProblem("warning", "comparison", "now.date is compared with the result of a subtraction", fix)
+    if op in ("eq", "ne") and isinstance(other, (nodes.List, nodes.Tuple)) and name.partition(".")[0] in _ROOTS_OF_TEXTS:
+        fix = f"write {name} {'in' if op == 'eq' else 'not in'} […]"
+        yield ConditionProblem("warning", "comparison", f"{name} never equals a list", fix)
+        return
     for value in _constant_values(other):
         yield from _lint_order(name, value) if op in _ORDER_OPERATORS else _lint_equality(name, op, value)
+
+
+_ROOTS_OF_TEXTS: Final = frozenset({"call", "caller", "digits", "language", "now", "number"})
+"""Names whose values, and whose fields, are never lists."""
+
+
+def _lint_letter_case(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
+    """Report a text with letters that the filter ``lower`` or ``upper`` leaves in no text."""
+    if not isinstance(one, nodes.Filter) or one.name not in ("lower", "upper") or op in _ORDER_OPERATORS:
+        return
+    is_part_of_text = isinstance(other, nodes.Const) and op in ("in", "notin")
+    for value in () if is_part_of_text else _constant_values(other):
+        if isinstance(value, str) and value != (value.lower() if one.name == "lower" else value.upper()):
+            right = value.lower() if one.name == "lower" else value.upper()
+            message = f"what {one.name} gives is never {value!r}"
+            yield ConditionProblem("warning", "comparison", message, f"write it as {right!r}")
 
 
 def _constant_values(node: nodes.Node) -> list[Any]:
@@ -309,7 +357,7 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
         yield ConditionProblem(
             "warning", "comparison", never, "no state or province has this code; there are NJ, ON and others"
         )
-    elif name == "caller.national" and isinstance(value, str) and _DIGITS_ONLY.fullmatch(value):
+    elif name == "caller.national" and isinstance(value, str) and _is_other_spelling(value):
         fix = 'it is written as people write it, as "(201) 555-0123": compare caller.number with "+12015550123"'
         yield ConditionProblem("warning", "comparison", never, fix)
     elif name in _TEXT_NAMES and _is_never_a_number(name, op, value):
@@ -325,6 +373,13 @@ def _lint_equality(name: str, op: str, value: Any) -> Iterator[ConditionProblem]
 _DIGITS_ONLY: Final = re.compile(r"\+?[0-9]{7,}")
 
 
+def _is_other_spelling(national: str) -> bool:
+    """Return True if a number is not written as ``caller.national`` has it: ``201-555-0123``, ``2015550123``."""
+    if _DIGITS_ONLY.fullmatch(national):
+        return True
+    return lacks_country_code(national) and not re.fullmatch(r"\([0-9]{3}\) [0-9]{3}-[0-9]{4}", national)
+
+
 def _suggest_code(name: str, value: str) -> str:
     """Return the code of a country or a state that is written in small letters, with another code, or as a name."""
     if name == "caller.state":
@@ -333,10 +388,15 @@ def _suggest_code(name: str, value: str) -> str:
         return Suggestion(code if code in STATE_CODES else names.get(value.casefold(), ""))
     if not name.endswith(".region"):
         return ""
-    code = {"USA": "US", "GBR": "GB", "CAN": "CA", "MEX": "MX", "DEU": "DE", "FRA": "FR", "ESP": "ES"}.get(
-        value.upper(), value
-    )
+    code = _find_code_of_country(value)
     return _REGION_FIXES.get(code.upper(), "") or Suggestion(code.upper() if code.upper() in list_regions() else "")
+
+
+def _find_code_of_country(text: str) -> str:
+    """Return the code of a country that is written with dots, with three letters or as a name; else the text."""
+    plain = text.upper().replace(".", "").strip()
+    plain = {"AMERICA": "US", "UNITED STATES OF AMERICA": "US", "ENGLAND": "GB", "GREAT BRITAIN": "GB"}.get(plain, plain)
+    return plain if len(plain) == len("US") else find_country_code(plain) or text
 
 
 def _lint_slice(one: nodes.Node, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
@@ -383,7 +443,7 @@ def _lint_phone_number(name: str, value: Any) -> Iterator[ConditionProblem]:  # 
             fix = "it is the number that was called, as +12015550123"
         elif not parse_caller_number(value):
             fix = "ask caller.anonymous"
-        else:
+        elif not value.lower().startswith("tel:"):
             return  # the login name of a SIP user
     yield ConditionProblem("warning", "comparison", f"{name} is never {value!r}", fix)
 
@@ -404,6 +464,8 @@ def _suggest_value(name: str, value: object, known: Sequence[Any]) -> str:
     """Suggest the value probably meant."""
     if isinstance(value, str) and name == "now.weekday" and value.lower()[:3] in WEEKDAY_NAMES:
         return f"did you mean {value.lower()[:3]!r}?"
+    if name == "call.attestation" and isinstance(value, str) and len(parse_attestation(value)) == 1:
+        return Suggestion(parse_attestation(value))
     if isinstance(value, str) and value.isdecimal() and isinstance(known, range):
         return f"write {int(value)} without quotes"
     texts = [one for one in known if isinstance(one, str)] if len(known) < len(ENUMERABLE_VALUES["now.minute"]) else []
@@ -446,9 +508,30 @@ def _lint_memberships(tree: nodes.Node, text_variables: AbstractSet[str]) -> Ite
             yield ConditionProblem("warning", "text-as-list", message, f"write a list: [{parts}]")
         elif name in _PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
             yield from _lint_part_of_number(str(left.value), op, name)
+        elif _find_listed_variable(right) in text_variables:
+            variable = f"variables.{_find_listed_variable(right)}"
+            fix = f"write {variable} as a list under variables:, as [+12015550123, +12015550124]"
+            message = f"{variable} is one text, and the filter list makes a list of its letters"
+            yield ConditionProblem("warning", "text-as-list", message, fix)
+        elif name in _NAMES_OF_ALL:
+            fix = f"name one of them, as {name}.NAME" if name == "variables" else f"ask caller in {name}.NAME"
+            yield ConditionProblem("warning", "text-as-list", f"{name} itself has no members to look for", fix)
+        elif name in _PHONE_NUMBER_NAMES and dotted_name_of(left).startswith("variables."):
+            message = f"in finds {dotted_name_of(left)} anywhere in {name}, in the middle, too"
+            fix = f"write it the other way round, with a list under variables: {name} in {dotted_name_of(left)}"
+            yield ConditionProblem("warning", "text-as-list", message, fix)
         elif not isinstance(left, nodes.Const) and _is_computed_text(right):
             message = "what stands after in is put together to one text, and in finds any part of it"
             yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
+
+
+_NAMES_OF_ALL: Final = frozenset({"lists", "variables"})
+
+
+def _find_listed_variable(node: nodes.Node) -> str:
+    """Return the name of a variable of which the filter ``list`` makes a list; "" for all else."""
+    name = dotted_name_of(node.node) if isinstance(node, nodes.Filter) and node.name == "list" and node.node else ""
+    return name.partition(".")[2] if name.startswith("variables.") else ""
 
 
 def _iterate_memberships(tree: nodes.Node) -> Iterator[tuple[nodes.Node, str, nodes.Node]]:

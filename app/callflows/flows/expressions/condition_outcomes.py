@@ -13,7 +13,7 @@ from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.telephony.phone_numbers import UNKNOWN_VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from callflows.telephony.turn import Turn
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BOOLEAN_VALUES: Final = (True, False)
 HOURS_STATUSES: Final = ("open", "closed")
 ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
+    "now.year": range(2000, 2101),
     "now.month": range(1, 13),
     "now.day": range(1, 32),
     "now.hour": range(24),
@@ -29,6 +30,7 @@ ENUMERABLE_VALUES: Final[Mapping[str, Sequence[Any]]] = {
     "now.weekday": WEEKDAY_NAMES,
     "now.time": [f"{hour:02}:{minute:02}" for hour in range(24) for minute in range(60)],
     "caller.anonymous": BOOLEAN_VALUES,
+    "caller.calls_today": range(1, 1001),
     **dict.fromkeys(("ended.answered", "ended.message", "ended.missed", "ended.rang"), BOOLEAN_VALUES),
     "call.attestation": ("A", "B", "C", UNKNOWN_VALUE),
 }
@@ -44,6 +46,8 @@ def find_condition_outcomes(node: nodes.Node) -> tuple[str, set[bool]] | None:
     names = _find_dotted_names(node)
     name = next(iter(names), "")
     values = _boundary_times(node) if name == "now.time" else possible_values_of(name) if names else (None,)
+    if values is None and name and name.partition(".")[0] not in NAMED_SCOPE_ROOTS:
+        values = _list_equality_values(node)
     evaluate = build_value_function(node) if values is not None and len(names) <= 1 else None
     return None if evaluate is None else (name, _evaluate_values(evaluate, name, values or ()))
 
@@ -80,6 +84,31 @@ def _boundary_times(node: nodes.Node) -> Sequence[str]:
     return [times[at] for at in sorted(marks)]
 
 
+def _list_equality_values(node: nodes.Node) -> Sequence[Any] | None:
+    """Return the texts that a value is compared with, and another one, if it is only asked whether it equals a text."""
+    compared = [node] if isinstance(node, nodes.Compare) else [*node.find_all(nodes.Compare)]
+    if any(operand.op not in _EQUALITY_OPERATORS for one in compared for operand in one.ops):
+        return None
+    if len(compared) != sum(1 for _ in _iterate_plain_names(node)):
+        return None  # the name itself is asked for its truth, too
+    constants = [constant.value for constant in node.find_all(nodes.Const)]
+    return [*dict.fromkeys(constants), _OTHER_TEXT] if all(isinstance(one, str) for one in constants) else None
+
+
+def _iterate_plain_names(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield each place at which a condition asks for a dotted name."""
+    if dotted_name_of(node):
+        yield node
+        return
+    for child in node.iter_child_nodes():
+        yield from _iterate_plain_names(child)
+
+
+_EQUALITY_OPERATORS: Final = frozenset({"eq", "ne", "in", "notin"})
+_OTHER_TEXT: Final = "\ufdd0"
+"""A text that no author compares with."""
+
+
 def _find_dotted_names(node: nodes.Node) -> list[str]:
     """Return the dotted names in a condition; includes "" if the condition contains filters, tests or other lookups."""
     name = dotted_name_of(node)
@@ -107,8 +136,12 @@ def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequenc
         if root in NAMED_SCOPE_ROOTS:
             known: dict[str, Any] = {root: {field.rpartition(".")[0]: _SimulatedHours(value)}}
         else:
-            known = {root: types.SimpleNamespace(**{field: value})} if name else {}
-        turn: Any = types.SimpleNamespace(**{"values": {}, **known})
+            known = {root: types.SimpleNamespace(**{field: value}) if field else value} if name else {}
+        # What is no part of the call itself, as data of a lookup, is read from the values of a turn.
+        data: Any = value
+        for key in reversed(field.split(".") if field else ()):
+            data = {key: data}
+        turn: Any = types.SimpleNamespace(**{"values": {root: data}, **known})
         try:
             outcomes.add(bool(evaluate(turn)))
         except TypeError:

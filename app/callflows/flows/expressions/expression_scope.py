@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from jinja2 import nodes
@@ -11,7 +12,7 @@ from callflows.errors import ExpressionError, UnknownNameError
 from callflows.flows.expressions.expression_functions import NAMED_SCOPE_ROOTS
 from callflows.flows.expressions.text_filters import PLAIN_FILTERS
 from callflows.telephony.calls import Caller, CurrentCall, LocalTime
-from callflows.text import Suggestion, format_known_words, format_suggestion
+from callflows.text import Suggestion, find_nearest, format_known_words, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -112,7 +113,7 @@ class ScopeChecker:
     def _require_name(self, name: nodes.Name, *, is_compared: bool = False) -> ScopeFields:
         """Return the fields of a name. Raises ExpressionError for an unknown name."""
         if name.name not in self._scope:
-            near = self._suggest_field(name.name) or format_suggestion(name.name, [*self._scope])
+            near = self._suggest_field(name.name) or self._suggest_name(name.name)
             quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
             error = UnknownNameError(
                 f"there is no {name.name!r}", near or f"{format_known_words(self._scope)}{quotes}", name.lineno
@@ -120,6 +121,16 @@ class ScopeChecker:
             error.missing_name = "" if near else name.name
             raise error
         return self._scope[name.name]
+
+    def _suggest_name(self, name: str) -> str:
+        """Suggest a known name for a misspelt one, with its field if both are one word, as ``callerName``."""
+        parts = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_", 1)
+        fields = self._scope.get(parts[0])
+        if fields and len(parts) > 1:
+            field = find_own_field(parts[1]) if find_own_field(parts[1]) in fields else find_nearest(parts[1], fields)
+            if field:
+                return Suggestion(f"{parts[0]}.{field}")
+        return format_suggestion(name, [*self._scope])
 
     def _suggest_field(self, name: str) -> str:
         """Suggest the name in full for a field that stands alone, as ``ended.missed`` for ``missed``."""
@@ -213,7 +224,11 @@ def _descend_into_field(fields_of_name: Mapping[str, ScopeFields], name: str, ke
     fields = f"it has {', '.join(sorted(fields_of_name))}"
     if key is None:
         raise ExpressionError(f"a field of {name} must be named", fields, line)
-    fix = format_suggestion(key, sorted(fields_of_name)) or fields
+    own_field = find_own_field(key)
+    fix: str = Suggestion(own_field if own_field in fields_of_name else "")
+    if name == "caller" and key.replace("_", "") == "areacode":
+        fix = Suggestion("number[2:5]")
+    fix = fix or format_suggestion(key, sorted(fields_of_name)) or fields
     if key == "closed" and "open" in fields_of_name:
         fix = f"write not {name}.open"
     error = UnknownNameError if name in NAMED_SCOPE_ROOTS else ExpressionError
@@ -245,6 +260,33 @@ _FIXES_OF_FUNCTIONS: Final = {
     "get": "name the field: customer.name; one that is missing is empty",
     "format": 'write it as a filter: "%05d" | format(…)',
 }
+_FIELDS_BY_OTHER_WORD: Final = {
+    "country": "region",
+    "country_code": "region",
+    "phone": "number",
+    "phone_number": "number",
+    "id": "number",
+    "province": "state",
+    "from": "from_",
+    "caller": "from_",
+    "dow": "weekday",
+    "day_of_week": "weekday",
+    "attest": "attestation",
+    "stir": "attestation",
+    "calls": "calls_today",
+    "private": "anonymous",
+    "withheld": "anonymous",
+    "hidden": "anonymous",
+    "body": "text",
+    "is_open": "open",
+}
+
+
+def find_own_field(word: str) -> str:
+    """Return the field for another word for it, as ``region`` for ``country``; "" if there is none."""
+    return _FIELDS_BY_OTHER_WORD.get(word.lower(), "")
+
+
 _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
 _NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})

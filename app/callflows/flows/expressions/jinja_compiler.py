@@ -127,9 +127,8 @@ class ExpressionCompiler:
             parser = Parser(self._environment, source, state="variable")
             tree = parser.parse_expression()
             if not parser.stream.eos:
-                raise ExpressionError(
-                    f"the expression ends before {parser.stream.current.value!r}", "did you forget and, or, ==?"
-                )
+                fix = _suggest_syntax(source) or "did you forget and, or, ==?"
+                raise ExpressionError(f"the expression ends before {parser.stream.current.value!r}", fix)
             tree.set_environment(self._environment)
         except TemplateSyntaxError as error:
             raise ExpressionError(error.message or "not an expression", _suggest_syntax(source)) from None
@@ -238,6 +237,16 @@ class ExpressionCompiler:
         except (TemplateError, RecursionError):
             return False
 
+    def reads_true_or_false(self, source: str) -> bool:
+        """Return True if a text has a value that is true or false, as a comparison has; False for an unreadable text."""
+        if "{" not in source:
+            return False
+        try:
+            outputs = self._parse_text(source).find_all(nodes.Output)
+        except (TemplateError, RecursionError):
+            return False
+        return any(_is_truth(part) for output in outputs for part in output.nodes)
+
     def is_condition_filled(self, source: str, is_filled: Callable[[str], bool]) -> bool:
         """Return True if the value of a bare expression is never empty; True for one that cannot be read."""
         try:
@@ -268,6 +277,13 @@ class ExpressionCompiler:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
 
 
+def _is_truth(node: nodes.Node) -> bool:
+    if isinstance(node, (nodes.And, nodes.Or)):
+        return _is_truth(node.left) and _is_truth(node.right)
+    is_constant = isinstance(node, nodes.Const) and isinstance(node.value, bool)
+    return is_constant or isinstance(node, (nodes.Compare, nodes.Not, nodes.Test))
+
+
 def _suggest_syntax(source: str) -> str:
     """Return the fix for signs and words of other languages in an expression, as ``&&`` or ``$caller``."""
     plain = _QUOTED_TEXT.sub("''", source)
@@ -283,14 +299,25 @@ _SYNTAX_FIXES: Final = {
     r"===|<>": "write == or !=",
     r"\$": "names stand without $, as caller.number",
     r"\bis\s+(?:not\s+)?''": "compare with == or !=",
-    r"[=~]~": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
-    r"[;?]": "an expression is one condition, with and, or, not",
+    r"[=~]~|~=|\b(?:matches|like)\b": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
+    r"(?<![=!<>~])=(?![=~])": "write ==",
+    r"\?\?": "write or",
+    r"\b(?:contains|includes)\b": 'write it the other way round, as "Ann" in caller.name',
+    r"\bbetween\b|\.\.": "write two comparisons, as 9 <= now.hour and now.hour < 17",
+    r"\b(?:AND|OR|NOT|IN|IS)\b": "write it in small letters: and, or, not, in",
+    r"\b[0-9]{1,2}:[0-9]{2}\b": 'a time is a text: compare now.time with "09:00", in quotes',
+    r"(?i:\b[0-9]{1,2}\s?(?:am|pm)\b)": 'write the hour on a clock of 24 hours, as now.hour < 17, or now.time < "17:30"',
+    r"(?<![\w.:])0[0-9]+\b(?!:)": "write a number without a zero before it, and a time in quotes: now.hour >= 9",
+    r"(?<!\?)[;?](?!\?)": "an expression is one condition, with and, or, not",
 }
 
 
 def _describe_text_error(error: TemplateSyntaxError, source: str) -> tuple[str, str]:
     """Return message and fix for a text whose braces cannot be read."""
     message = error.message or "not a template"
+    mistaken = _find_mistaken_value(source)
+    if mistaken is not None:
+        return mistaken
     is_open = source.rfind("{{") > source.rfind("}}")
     if is_open or "end of print statement" in message or message == "unexpected '}'":
         return "{{ is not closed by }}", "write the name between two braces on each side: {{ caller.name }}"
@@ -308,6 +335,34 @@ def _describe_text_error(error: TemplateSyntaxError, source: str) -> tuple[str, 
     if "{{{" in (error.source or ""):
         return "there are three braces", "write two on each side: {{ caller.name }}"
     return message, "a value stands in two braces, as {{ caller.name }}"
+
+
+def _find_mistaken_value(source: str) -> tuple[str, str] | None:
+    """Return message and fix for two braces around what is no value: two words, a statement, signs of other languages."""
+    for found in _CLOSED_BRACES.finditer(source):
+        words = found[1].strip(" -")
+        statement = _STATEMENT.match(words)
+        if statement:
+            is_loop = (statement[1] or "").lower() in ("for", "each", "endfor")
+            return f"{{{{ {words:.40} }}}} is no value", _FOR_FIX if is_loop else _IF_FIX
+        if _TWO_WORDS.fullmatch(words):
+            fix = f"a field stands after a dot, as caller.name; a word for a missing value after or: {_OR_EXAMPLE}"
+            return f"{{{{ {words:.40} }}}} has two words", fix
+        fix = _suggest_syntax(words)
+        if fix and _SIGNS_OF_OTHER_LANGUAGES.search(_QUOTED_TEXT.sub("''", words)):
+            return f"{{{{ {words:.40} }}}} cannot be read", fix
+    return None
+
+
+_CLOSED_BRACES: Final = re.compile(r"\{\{([^{}]*)\}\}")
+_STATEMENT: Final = re.compile(
+    r"[#/]?\s*(if|unless|else|elif|elsif|endif|end|for|each|endfor)\b(?!\s*[|.(])|[#/](\w*)", re.IGNORECASE
+)
+_TWO_WORDS: Final = re.compile(r"(?!not\b)[a-z_][\w.]*\s+(?!(?:or|and|if|in|is|not)\b)[a-z_][\w.]*", re.IGNORECASE)
+_SIGNS_OF_OTHER_LANGUAGES: Final = re.compile(r"&&|\|\||\?\?|[$;?]|!(?!=)")
+_OR_EXAMPLE: Final = "{{ caller.name or 'you' }}"
+_IF_FIX: Final = "it stands between {% and %}: {% if caller.name %}…{% else %}…{% endif %}"
+_FOR_FIX: Final = "it stands between {% and %}: {% for one in customer.orders %}{{ one }} {% endfor %}"
 
 
 def _take_truth(evaluate: ValueFunction) -> ValueFunction:

@@ -147,13 +147,50 @@ def _parse_days(text: str) -> Iterable[int] | None:
 def _suggest_day_fix(key: str, part: str) -> str:
     if _parse_window(key) is not None:
         return "in braces a comma ends the value: give the windows as a list, [09:00-12:30, 13:30-18:00]"
-    if parse_iso_date(key) is not None:
-        return f"dates stand under open or closed; several dates are a list, as closed: [2026-12-24, {key}]"
+    if parse_iso_date(key) is not None or (suggest_date(key) and not re.fullmatch("[1-7]-[1-7]", key)):
+        written = key if parse_iso_date(key) is not None else "2026-12-24"
+        return f"dates stand under open or closed, as open: {{{written}: 10:00-14:00}}, or closed: [{written}, …]"
     if part == "timezone":
         return "the time zone of all hours stands at the top level of the file, beside hours"
+    if part in ("lunch", "lunch break", "break", "breaks", "pause"):
+        return "a break is the time between two windows, as mon-fri: 09:00-12:30, 13:30-18:00"
     if part.removesuffix("s") in DAY_NUMBERS:
         return Suggestion(part.removesuffix("s"))
+    likely = _suggest_days(part)
+    if likely:
+        return Suggestion(likely)
     return format_suggestion(part, [*WEEKDAY_NAMES, *DAY_GROUPS, *SPECIAL_HOURS_KEYS, "mon-fri"]) or _DAYS_FIX
+
+
+def _suggest_days(text: str) -> str:
+    """Return the days that another notation or another language means, as ``mon,wed`` for ``mon/wed``; "" if unclear."""
+    if text.replace(" ", "").replace("-", "") in _WORDS_FOR_EVERY_DAY:
+        return "daily"
+    parts = [_translate_days(part) for part in _DAY_SEPARATOR.split(text) if part]
+    return ",".join(parts) if parts and all(_parse_days(part) is not None for part in parts) else ""
+
+
+def _translate_days(text: str) -> str:
+    ends = [_FOREIGN_DAYS.get(name, name) for name in _DAY_DASH.split(text.strip())]
+    return "-".join(name.removesuffix("s") if name.removesuffix("s") in DAY_NUMBERS else name for name in ends)
+
+
+_WORDS_FOR_EVERY_DAY: Final = frozenset({"all", "alldays", "alldaysweek", "any", "always", "everyday", "allweek", "7days"})
+_DAY_SEPARATOR: Final = re.compile(r"\s*(?:[/&+;]|\b(?:and|und|et|y)\b)\s*")
+_DAY_DASH: Final = re.compile(r"\s*(?:[-\u2013\u2014]|\b(?:to|till|until|through|thru|bis|au|a|\u00e0)\b)\s*")
+_FOREIGN_DAYS: Final = {
+    name: day
+    for names in (
+        "montag dienstag mittwoch donnerstag freitag samstag sonntag",
+        "mo di mi do fr sa so",
+        "lundi mardi mercredi jeudi vendredi samedi dimanche",
+        "lunes martes mi\u00e9rcoles jueves viernes s\u00e1bado domingo",
+        "lun mar mi\u00e9 jue vie s\u00e1b dom",
+        "lun mar mer jeu ven sam dim",
+    )
+    for name, day in zip(names.split(), WEEKDAY_NAMES, strict=True)
+}
+"""Names of days in German, French and Spanish."""
 
 
 def _check_midnight_overlaps(day_before: list[_PlacedWindow], windows: list[_PlacedWindow], report: ProblemReport) -> None:
@@ -307,7 +344,8 @@ _MISSING_COMMA: Final = re.compile(r"(?<=[0-9])\s*(?:\s|[;&/|+]|\band\b|\bund\b|
 
 def _suggest_window(text: str) -> str:
     """Suggest a window for an informal notation, as 9-17, 0900-1700, 9-5, 9am to 5pm; return "" if unclear."""
-    written = [_INFORMAL_TIME.fullmatch(_spell_time(part)) for part in _INFORMAL_DASH.split(text.strip().lower())]
+    plain = _WORDS_BESIDE_TIMES.sub("", text.strip().lower()).strip()
+    written = [_INFORMAL_TIME.fullmatch(_spell_time(part)) for part in _INFORMAL_DASH.split(plain)]
     if len(written) != 2 or written[0] is None or written[1] is None:  # noqa: PLR2004 - a begin and an end
         return ""
     begins, ends = _list_informal_readings(written[0]), _list_informal_readings(written[1])
@@ -319,6 +357,8 @@ def _suggest_window(text: str) -> str:
     else:
         begin = begins[0]
     end = min(ends, key=lambda one: (one - begin - 1) % MINUTES_PER_DAY)
+    if begin == end:
+        return "the whole day is 00:00-24:00"
     if _is_mistaken_night(begin, end):
         if written[1][3]:
             return ""
@@ -330,7 +370,8 @@ def _suggest_window(text: str) -> str:
 
 
 def _spell_time(text: str) -> str:
-    text = re.sub(r"([ap])\.\s?m\.?|\b([ap])$", lambda found: f"{found[1] or found[2]}m", text)
+    text = re.sub(r"(?<=:[0-9]{2}):00$", "", text.strip())
+    text = re.sub(r"([ap])\.\s?m\.?|(?<![a-z])([ap])$", lambda found: f"{found[1] or found[2]}m", text)
     return {"noon": "12pm", "midnight": "12am", "midday": "12pm"}.get(text.strip(), text.strip())
 
 
@@ -356,7 +397,15 @@ def _list_informal_readings(written: re.Match[str]) -> list[int]:
     )
 
 
-_INFORMAL_DASH: Final = re.compile(r"\s*(?:[-\u2013\u2014]|\b(?:to|until|till|bis)\b)\s*")
+_INFORMAL_DASH: Final = re.compile(
+    r"\s*(?:[-\u2013\u2014\u2212~]|\b(?:to|until|till|through|thru|bis|hasta|al|au)\b"
+    r"|(?<=[0-9hm]) (?:\u00e0|a) (?=[0-9]))\s*"
+)
+_WORDS_BESIDE_TIMES: Final = re.compile(
+    r"^(?:from|von|de|desde)\s+|\s*\b(?:uhr|hrs?|hours|o'?clock|heures|horas)\b"
+    r"|(?<=:[0-9]{2})h\b|\s*\b(?:[ecmp][sd]?t|gmt|utc|bst|cest)$"
+)
+"""Words that people write beside a time, and that say nothing more; also the zone, which stands elsewhere."""
 _INFORMAL_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2})|h)?\s*(am|pm)?")
 
 
@@ -385,6 +434,9 @@ def _read_holiday_places(value: object, path: SourcePath, report: ProblemReport,
             place = parse_holiday_place(text)
         except ValueError as error:
             message, fix = error.args
+            if _parse_window(text) is not None or _suggest_window(text):
+                message = f"{text} are opening hours, and holidays names the country whose holidays are closed"
+                fix = "write holidays: US, and the hours of single days under open, as open: {2026-12-24: 10:00-14:00}"
             report.error(where, "hours-holidays", f"holidays: {message}", fix)
             continue
         places[place] = None
@@ -396,9 +448,13 @@ def _read_holiday_places(value: object, path: SourcePath, report: ProblemReport,
 
 
 def _read_closed_dates(value: object, path: SourcePath, report: ProblemReport) -> Iterator[_PlacedDateRange]:
-    for key in value if isinstance(value, dict) else ():
+    for key, written in value.items() if isinstance(value, dict) else ():
         message = f"closed: {key} has windows, and a closed day has none"
-        report.error((*path, key), "hours-date", message, "closed takes dates; open takes dates with windows", key=True)
+        fix = "closed takes dates; open takes dates with windows"
+        if isinstance(written, str) and _parse_window(written) is None and not _suggest_window(written):
+            message = f"closed: {key} has a text, and closed is a list of dates"
+            fix = f"write closed: [{key}]; what the day is, stands in a comment: # …"
+        report.error((*path, key), "hours-date", message, fix, key=True)
     for text, where in () if isinstance(value, dict) else _split_texts(value, path, report):
         span = _read_date_range(text, where, report, key=False)
         if span is not None:

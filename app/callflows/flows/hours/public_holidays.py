@@ -51,6 +51,15 @@ def find_public_holidays(place: str, year: int) -> Mapping[date, str]:
     return _load_public_holidays(place, year)
 
 
+def find_country_code(text: str) -> str:
+    """Return the two-letter code of a country by a code or its English name, in any letter case; "" if unknown."""
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
+
+    word = text.strip().casefold()
+    names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
+    return names.get(word, "") or _find_country_code(word.upper())
+
+
 def find_last_holiday_year(place: str) -> int:
     """Return the last year with known holidays."""
     return int(getattr(_import_holidays(), place.partition("-")[0]).end_year)
@@ -79,10 +88,25 @@ def _find_country_code(code: str) -> str:
 def _suggest_country(text: str) -> str:
     from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
 
-    names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
+    spaced = re.fullmatch(r"([A-Za-z]{2,3})[ _/.]+(.{1,40})", text.strip())
+    if spaced:
+        try:
+            return f"did you mean {parse_holiday_place(f'{spaced[1]}-{spaced[2]}')}?"
+        except ValueError:
+            pass
     name = text.strip().casefold()
-    near = names.get(find_nearest(name, names, 0.75), "")
+    for country in _COUNTRIES_WITH_KNOWN_PARTS:
+        part = _find_subdivisions(country).get(name)
+        if part:
+            return f"did you mean {country}-{part}?"
+    # A name that only sounds alike is another country: Jersey is not New Jersey, and Greenland not England.
+    names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
+    near = names.get(find_nearest(name, names, 0.82), "")
     return f"did you mean {near}?" if near else ""
+
+
+_COUNTRIES_WITH_KNOWN_PARTS: Final = ("US", "GB", "CA", "AU", "DE", "CH", "AT", "ES", "IT")
+"""Countries whose parts people name without the country."""
 
 
 def _find_subdivisions(country: str) -> dict[str, str]:

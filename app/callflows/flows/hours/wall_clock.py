@@ -62,6 +62,15 @@ def parse_iso_date(text: str) -> date | None:
 def suggest_date(text: str) -> str:
     """Suggest the date that is meant by another notation, as ``24 Dec 2026``, ``12/24/2026``; both readings if unclear."""
     numbers = _NUMERIC_DATE.fullmatch(text.strip())
+    yearless = _YEARLESS_DATE.fullmatch(text.strip())
+    if yearless:
+        first, second = int(yearless["a"]), int(yearless["b"])
+        days = dict.fromkeys(
+            f"YYYY-{month:02}-{day:02}"
+            for month, day in ((first, second), (second, first))
+            if parse_iso_date(f"2024-{month:02}-{day:02}") is not None
+        )
+        return f"write it with its year, as {' or '.join(days)}" if days else ""
     if numbers:
         year = int(numbers["y"] or numbers["y2"] or numbers["y3"])
         if numbers["y2"]:
@@ -80,7 +89,7 @@ def suggest_date(text: str) -> str:
         year, readings = int(worded["year"]), [(month, day)]
     written = dict.fromkeys(f"{year:04}-{month:02}-{day:02}" for month, day in readings)
     valid = [one for one in written if parse_iso_date(one) is not None]
-    return f"did you mean {' or '.join(valid)}?" if valid else ""
+    return f"did you mean {' or '.join(valid)}?" if valid else "the month has no such day, or the year no such month"
 
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -89,6 +98,7 @@ _NUMERIC_DATE: Final = re.compile(
     r"|(?P<a>[0-9]{1,2})[-/. ](?P<b>[0-9]{1,2})[-/. ](?P<y2>[0-9]{4})"
     r"|(?P<y3>20[0-9]{2})(?P<m3>[01][0-9])(?P<d3>[0-3][0-9])"
 )
+_YEARLESS_DATE: Final = re.compile(r"(?:(?:\*|[yY]{4}|-)-)?(?P<a>[0-9]{1,2})[-/.](?P<b>[0-9]{1,2})\.?")
 _WORDED_DATE: Final = re.compile(
     r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,?\s+)?"
     r"(?:(?P<day>[0-9]{1,2})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<month>[a-z]{3,9})\.?"

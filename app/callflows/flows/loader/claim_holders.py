@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.atomic_files import replace_file_text
+from callflows.disk_errors import describe_disk_error
 from callflows.log import get_logger
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class ClaimHolders:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             replace_file_text(self._file, json.dumps({"numbers": dict(sorted(numbers.items())), "names": names}, indent=1))
         except OSError as error:
-            _LOG.warning("the holders of contested numbers are not stored", reason=str(error))
+            _LOG.warning("the holders of contested numbers are not stored", reason=describe_disk_error(error))
 
 
 def _read_stored_holders(file: Path | None) -> dict[str, Any]:

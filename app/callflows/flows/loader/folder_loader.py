@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -102,7 +103,8 @@ def list_override_files(folder: Path, options: CompilerOptions) -> list[Path]:
     """Return the files with the overrides of a folder: beside the flows, then in the data folder, which wins."""
     beside = folder / OVERRIDES_FILE_NAME
     apart = options.data_folder / OVERRIDES_FILE_NAME if options.data_folder is not None else beside
-    return [beside] if apart.resolve() == beside.resolve() else [beside, apart]
+    # realpath, not resolve: a link that leads to itself is a file that cannot be read, no end of the command
+    return [beside] if os.path.realpath(apart) == os.path.realpath(beside) else [beside, apart]
 
 
 def read_override_file(

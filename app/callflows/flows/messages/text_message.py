@@ -37,6 +37,8 @@ _IGNORED_CHARACTERS: Final = re.compile(
     # Invisible letters, and variation selectors.
     "\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
+_LETTERS_IN_BOXES: Final = re.compile("[\U0001f150-\U0001f169\U0001f170-\U0001f189]")
+"""Letters in black circles and squares, which have no compatibility forms: 26 of each, in order."""
 _LETTERLIKE_SYMBOLS: Final = re.compile("[\u2120\u2122\u3297\u3299\U0001f200-\U0001f2ff]|[\u2139\u24c2](?=\ufe0f)")
 """Symbols and emoji that Unicode's compatibility forms make letters, as the trade mark sign."""
 CarrierKeyword: TypeAlias = Literal["stop", "start", "help"]
@@ -53,18 +55,38 @@ def _split(text: str) -> frozenset[str]:
 
 _POLITE_WORDS: Final = _split("please pls plz plse now thanks thx ty kindly immediately asap bitte danke svp merci gracias")
 """Words allowed beside every word for STOP, as in ``please cancel``."""
-_POLITE_PHRASES: Final = {"thank you": "thanks", "at once": "now", "right now": "now", "por favor": "please"}
+_POLITE_PHRASES: Final = {
+    "thank you": "thanks",
+    "at once": "now",
+    "right now": "now",
+    "por favor": "please",
+    "i said": "please",
+    "i repeat": "please",
+    "no thanks": "thanks",
+    "not interested": "thanks",
+    "no thank": "thanks",
+    "thanks you": "thanks",
+    "i mean": "please",
+    "un subscribe": "unsubscribe",
+    "wrong person": "sorry",
+    "best regards": "thanks",
+    "kind regards": "thanks",
+}
 _TEXTING_WORDS: Final = _split(
     "text texts texting txt txts txting message messages messaging msg msgs sms mms sending receiving getting contacting"
 )
 """Words that say what is to stop: messages."""
 _STOP_COMPANIONS: Final = _split(
-    "alerts all any daily everything forever from hello hey hi it just list mailing marketing me notifications number of ok"
+    "alerts all already annoying any bothering daily enough harassing omg promo promos promotion promotions re reminder"
+    " reminders reply with"
+    " everything forever from hello hey hi it just list mailing marketing me notifications number of ok"
     " okay promotional promotions send sorry spam spamming thank that the these this those to updates us"
     " weekly yeah yes you"
 )
 """Words allowed beside STOP without a change of meaning, as in ``Please stop texting me``."""
-_WISHES: Final = _split("can could do get i id like my need phone receive subscription want wanna will wish would we your")
+_WISHES: Final = _split(
+    "can could do get i id im like my need phone receive subscription want wanna will wish would we your"
+)
 """Words of a wish, allowed beside an unambiguous word, or if the wish is about messages: ``I want to opt out``."""
 _DETERMINERS: Final = _split("the this that my your")
 """Words that make a following STOP a noun, as in ``from the stop``."""
@@ -81,9 +103,17 @@ _STOP_SENTENCE: Final = re.compile(
     "|stop(?: this is| you have)?(?: the| a)? wrong number"
     "|(?:(?:i|we|id|wed) (?:want|wish|would like|d like|like) to be )?removed"
     "(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
+    "|(?:delete|erase|lose) (?:this number|my number)(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
+    "|(?:i )?(?:revoke|withdraw) (?:my )?consent(?: to (?:these |your |any |all )?(?:texts?|messages?|sms|texting))?"
+    "|stop (?:it |this |texting |texting me |messaging me )?or (?:i|we|ill|well|im) (?:.{0,20} )?"
+    "(?:sue|report|block|complain|lawyer|police|fcc|legal)\\b.{0,60}"
     "|remove (?:me|us|this number|my number)(?: from (?:your|the|this) (?:mailing |text )?lists?)?"
 )
 """Whole texts that mean STOP without its word, apart from polite words."""
+_STOP_REQUEST: Final = re.compile("(?:can|could|would|will) (?:you|u) (?:just )?stop(?: it| this| that)?")
+"""Texts that mean STOP if a polite word stands with them: "can you stop" alone may be meant for a driver."""
+_START_COMPANIONS: Final = _TEXTING_WORDS | _split("again me us")
+"""Words allowed beside START without a change of meaning, as in ``Start texting me again``."""
 _SENT_FROM: Final = (
     "sent (?:from|via|with|using|by) |get outlook for |envoy\u00e9 (?:de|depuis|avec) |enviado (?:desde|de|do|con) |"
     "inviato da|von mein\\w* \\S+ gesendet|gesendet (?:von|mit) |verzonden (?:vanaf|met|van) |verstuurd vanaf |"
@@ -92,7 +122,9 @@ _SENT_FROM: Final = (
 _SIGNATURE: Final = re.compile(
     f"(?i:(?:^|[\n.!?,;\u2013\u2014-]) ?(?:{_SENT_FROM})|\\bsent from my )"  # a line of a mail program
     "|\n ?(?:--|[-\u2013\u2014~]+ ?(?=\\w)|>|_{3})"  # a dash before a name, or a quoted text
-    # Names after an empty line.
+    # A greeting on a line of its own, and names after an empty line.
+    "|\n+(?i:(?:(?:with )?(?:best|kind|warm|many)[ ,]*)?(?:regards|wishes|thanks)|best|sincerely(?: yours)?|cheers"
+    "|thank you|yours(?: truly)?|mit freundlichen gr\u00fc\u00dfen|viele gr\u00fc\u00dfe|cordialement|saludos)[ ,.!]*\n"
     "|\n\n(?=[A-Z\u00c0-\u00de][\\w.'\u2019-]*(?:[ ,\n]+[A-Z\u00c0-\u00de][\\w.'\u2019-]*){0,5}\\Z)",
 )
 """Matches the beginning of a signature under a text."""
@@ -188,13 +220,19 @@ def split_message_words(text: str) -> list[str]:
 
     ``Opt-out!`` is ``optout``.
     """
-    plain = _LETTERLIKE_SYMBOLS.sub(" ", text[:_MAX_TEXT_CHARACTERS])
+    plain = _LETTERS_IN_BOXES.sub(_read_letter_in_box, text[:_MAX_TEXT_CHARACTERS])
+    plain = _LETTERLIKE_SYMBOLS.sub(" ", plain)
     plain = unicodedata.normalize("NFKD", plain).casefold()
     plain = unicodedata.normalize("NFC", _IGNORED_CHARACTERS.sub("", plain))
     plain = "".join(char for char in plain if unicodedata.category(char) != "Cf")
     plain = _WORD_JOINERS.sub("", plain)
     between = "".join(" " if unicodedata.category(char)[0] in _SEPARATOR_CATEGORIES else char for char in plain)
     return between.split()[:_MAX_WORDS]
+
+
+def _read_letter_in_box(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(ord("a") + code - (0x1F170 if code >= 0x1F170 else 0x1F150))  # noqa: PLR2004 - the first of each kind
 
 
 def detect_carrier_keyword(
@@ -214,7 +252,9 @@ def detect_carrier_keyword(
         plain = " ".join(word for word in words if word not in _POLITE_WORDS)
         if _is_polite_stop(words, carrier_words) or _STOP_SENTENCE.fullmatch(plain):
             return "stop"
-        starts = {*words} - _POLITE_WORDS
+        if plain != " ".join(words) and _STOP_REQUEST.fullmatch(plain):
+            return "stop"
+        starts = {*words} - _POLITE_WORDS - _START_COMPANIONS
         if len(starts) == 1 and starts <= carrier_words.start & carrier_words.unambiguous:
             return "start"
     return None
@@ -276,11 +316,15 @@ _REACTION: Final = re.compile(
     "|message|memo|sticker|gif|attachment|link|location|contact|file|memoji|pdf|document|touch)s?)"
     # Android: 👍 to “Hi”, Reacted to “Hi” with 👍.
     f"|(?:[^\\w\\s]{{1,40}}|reacted) to {_QUOTED}(?: with [^\\w\\s]{{1,40}})?"
+    # Words, an emoji and a short word before the text, as in Reageerde met 👍 op “Hi”, A réagi 👍 à « Hi ».
+    f"|(?:\\w+ ){{1,3}}(?:[^\\w\\s]{{1,40}}) \\w{{1,3}} {_QUOTED}"
     # The words of Apple in other languages.
     "|(?:(?:a|n.a pas) (?:aimé|adoré|ri (?:de|à)|souligné|réagi .{1,40}? à)|a mis en évidence|s.est interrogée? sur|hat"
     "|gefällt|liebt|lacht über|betont|bezweifelt|(?:no )?le (?:gustó|encantó|dio risa|gusta|encanta)|se rió de|enfatizó"
     "|cuestionó|reaccionó .{1,40}? a|me (?:gusta|encanta)|(?:não )?gostou de|adorou|curtiu|amou|riu de|enfatizou|questionou"
-    f"|ha messo .{{1,40}}? a|non ha gradito|vond|vindt) {_QUOTED}(?: (?:geliked|geliebt|leuk|geweldig|grappig|markiert))?",
+    f"|ha messo .{{1,40}}? a|non ha gradito|vond|vindt|gillade|\u00e4lskade|likte|elsket|syntes godt om"
+    "|polubi\u0142(?:\\(a\\)|a)?|понравилось"
+    f") {_QUOTED}(?: (?:geliked|geliebt|leuk|geweldig|grappig|markiert))?",
     re.IGNORECASE | re.DOTALL,
 )
 """Matches the texts that phones send if somebody taps a reaction to a message."""

@@ -13,74 +13,98 @@ if TYPE_CHECKING:
 
 _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     # steps
-    ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, "
-    "agent, operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, "
-    "call forward, forward to, transfer to, send to, transfer call, reroute, divert, put through, put to, call someone",
-    ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto",
-    ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match",
-    ("pause",): "wait, sleep, delay, silence, wait for, wait exten",
+    ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, agent, "
+    "operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, call forward, forward to, "
+    "transfer to, send to, transfer call, reroute, divert, put through, put to, call someone, direct, extension "
+    "number, ext, receptionist, round robin, roundrobin, simulring, huntgroup, ringgroup, hunting, ring all, failover, "
+    "intercom, page, paging, call number, phone call, directory, directory search, dial by name, name directory",
+    ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto, notification mail, e mail message",
+    ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match, elsif, select, "
+    "day night, night, time, time check, check hours, check time",
+    ("pause",): "wait, sleep, delay, silence, wait for, wait exten, timer, timeout, delay seconds",
     ("sms",): "text, text message, message, send sms, send text, mms, reply, texting",
-    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack, "
-    "teams, discord, mattermost, chat, whatsapp",
-    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url, "
-    "api call, api request, http request, http call, rest, call api, fetch url",
-    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat, "
-    "loop, for, while, retry, return, goto if, else, otherwise, default",
-    ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, done",
-    ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu",
-    ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits",
-    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice, print, echo, output",
-    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording, background",
+    ("notify",): "webhook, hook, post, http, http post, callback url, send webhook, alert, event, slack, teams, discord, "
+    "mattermost, chat, whatsapp, notification, notifications, push, push notification, pager, log, event log, "
+    "telegram, zapier, zap, curl post",
+    ("lookup",): "fetch, api, get, http get, request, query, webservice, crm, dip, lookup url, api call, api request, "
+    "http request, http call, rest, call api, fetch url, db, database, sql, ajax, data dip, json, rest call, "
+    "webservice call, verify, auth, login, authenticate",
+    ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat, loop, for, while, retry, "
+    "return, goto if, else, otherwise, default, goto node, goto label, gotonode, go to node, subflow, sub flow, run, "
+    "run flow, call node, label, gosub, execute, exec, module, include flow, fallback to",
+    ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, "
+    "done, hangup call, end of call, stop call, close call, abort",
+    ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu, question, "
+    "choose option, multiple choice, survey, key press, dtmf menu",
+    ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits, "
+    "keypad, dtmf, password, passcode, read digits, ask digits, otp, enter digits, input digits, get input",
+    ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice, print, echo, "
+    "output, say text, speak text, say message, read out, read text, sentence",
+    ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording, background, play sound, "
+    "play music, play mp3, play recording",
     ("hold",): "music on hold, moh, park",
     ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
-    "answerphone, voice mail",
-    ("set",): "variable, var, let, assign, set variable, store, save, define",
-    ("reject",): "busy, block, decline, refuse",
+    "answerphone, voice mail, leave a message, voicemail box",
+    ("set",): "variable, var, let, assign, set variable, store, save, define, remember, def, tag call, keep, assign "
+    "variable, const",
+    ("reject",): "busy, block, decline, refuse, blocked, block caller, deny",
     ("answer",): "pickup, pick up, accept, answer call",
     ("opt_out",): "unsubscribe, dnc, do not call, optout, remove me, stop list",
     # keys of the file
-    ("hours",): "hour, business hour, opening hour, opening time, office hour, time condition, schedule, holiday, "
-    "closed, open",
-    ("lists",): "blacklist, whitelist, blocklist, allowlist, block list, allow list, spam, screening",
-    ("groups",): "hunt group, ring group, team, queue, agent",
-    ("variables",): "variable, var, vars, constant, settings",
+    ("hours",): "hour, business hour, opening hour, opening time, office hour, time condition, schedule, holiday, closed, "
+    "open, calendar, calendars, open hours, public holidays, date",
+    ("lists",): "blacklist, whitelist, blocklist, allowlist, block list, allow list, spam, screening, allow, deny",
+    ("groups",): "hunt group, ring group, team, queue, agent, contacts, contact, people, staff, targets, person",
+    ("variables",): "variable, var, vars, constant, settings, env, config, configuration, globals, parameters",
     ("languages",): "language, translation, locale",
-    ("ended",): "missed, missed call, text back, after call, call ended, on hangup",
-    ("messages",): "inbound sms, incoming message, sms, text, autoreply, auto reply",
-    ("fallback",): "on error, error handler, error, default",
+    ("ended",): "missed, missed call, text back, after call, call ended, on hangup, after, hangup, finally, on end",
+    ("messages",): "inbound sms, incoming message, sms, text, autoreply, auto reply, inbox, texting, incoming text, "
+    "incoming sms",
+    ("fallback",): "on error, error handler, error, default, failure, on failure, emergency",
     ("numbers",): "number, did, phone number, phone, tel",
     ("receives",): "param, parameter, input, argument, arg, accept, expect, take, from other flow",
     ("timezone",): "tz, zone",
     ("voice",): "tts, speaker",
-    ("nodes",): "step, flow, state, widget",
-    ("tests",): "scenario, testcase, test case",
+    ("nodes",): "step, flow, state, widget, callflow, scenario steps, states, dialplan",
+    ("tests",): "scenario, testcase, test case, examples, example, spec",
     # keys of steps
-    ("to",): "number, target, who, recipient, destination, group, member, phone, agent",
+    ("to",): "number, target, who, recipient, destination, group, member, phone, agent, dest, destinations, receiver, "
+    "call, dial",
     ("from",): "caller id, callerid, sender",
-    ("text",): "body, content, say, message, msg",
+    ("text",): "body, content, say, message, msg, html, template, content text",
     ("payload",): "data, body, json, content, field, fields",
     ("body",): "data, payload, json, content",
     ("url",): "uri, address, endpoint, webhook, href, link, to",
     ("into",): "save, save as, as, name, variable, var, store, result, output",
     ("prompt",): "say, text, question, message, greeting, intro, play",
     ("greeting",): "prompt, say, text, message, intro, play",
-    ("keys",): "option, choice, dtmf, branch, branches, case, input, digits",
-    ("attempts",): "retry, retries, try, tries, max attempts, max tries, repeat, loop",
+    ("keys",): "option, choice, dtmf, branch, branches, case, input, digits, star, hash, pound, mapping, menu",
+    ("attempts",): "retry, retries, try, tries, max attempts, max tries, repeat, loop, max retries, number of tries",
     ("no_input",): "silence, noinput, on silence, no key, on timeout, empty",
     ("no_match",): "invalid, nomatch, wrong, wrong key, error, on invalid, unknown",
-    ("no_answer",): "otherwise, unanswered, fallback, else, failover, on timeout, on no answer, voicemail",
-    ("otherwise",): "no answer, default, else, fallback, on fail, on error, fail",
-    ("digits",): "length, num digits, numdigits, max digits, count",
-    ("stop",): "finish on key, finishonkey, terminator, end key, finish key, submit",
-    ("timeout",): "wait, seconds, ring time, ring timeout, ring for, duration, delay",
+    ("no_answer",): "otherwise, unanswered, fallback, else, failover, on timeout, on no answer, voicemail, on unanswered",
+    ("otherwise",): "no answer, default, else, fallback, on fail, on error, fail, error, no match node, else goto, "
+    "failure, failed",
+    ("digits",): "length, num digits, numdigits, max digits, count, min, max, min digits",
+    ("stop",): "finish on key, finishonkey, terminator, end key, finish key, submit, finish, stop on, end on, hash key",
+    ("timeout",): "wait, seconds, ring time, ring timeout, ring for, duration, delay, ringtime, ring seconds, max ring "
+    "time",
     ("max",): "length, max length, maxlength, limit, max duration, duration, timeout, seconds",
     ("subject",): "title",
+    ("rounds",): "attempts, retries, retry, tries, times, repeat, loop",
+    ("ring",): "strategy, order, mode, method, sequential, simultaneous, how",
+    ("between",): "music, hold music, moh, audio",
+    ("answered",): "success, on answer, on answered, after call, ok, connected",
+    ("match",): "regex, regexp, pattern, validate, validation, format",
+    ("transcribe",): "transcript, asr, speech to text, stt",
+    ("attach",): "file, files, attachments",
     ("sound",): "file, path, filename, audio, src",
     ("regions",): "country, countries, region",
     ("gender",): "sex",
     ("keyword",): "match, word, contains, trigger, keywords, pattern, if",
     ("reply",): "answer, text, say, message, response, respond, sms, body",
-    ("secret",): "hidden, masked, private, sensitive",
+    ("headers",): "auth, token, authorization, header",
+    ("secret",): "hidden, masked, private, sensitive, mask",
 }
 """Own words with the other words for them. A word may have several meanings, of which the place tells the right one."""
 

@@ -188,6 +188,18 @@ def _report_unknown_key(
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
 
+def _suggest_list(name: str, value: object) -> str:
+    """Return the fix for a mapping in the place of a list."""
+    if not isinstance(value, dict):
+        return "begin each line with -"
+    glued = next((key for key in value if str(key).startswith("-")), "")
+    if glued:
+        return f"write a blank after the -, as - {glued.lstrip('-')}: …"
+    if isinstance(value.get("steps"), list):
+        return f"take the line steps: out: the steps stand right under {name}:"
+    return "begin each line with -"
+
+
 def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
     name = next((part for part in reversed(where) if isinstance(part, str)), "file")
     match error["type"]:
@@ -198,9 +210,7 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             report_error = report.unknown_name if name == "nodes" else report.error
             report_error(where[:-1], "missing-key", f"{name} is missing", fix)
         case "list_type":
-            value = error["input"]
-            glued = next((key for key in value if str(key).startswith("-")), "") if isinstance(value, dict) else ""
-            fix = f"write a blank after the -, as - {glued.lstrip('-')}: …" if glued else "begin each line with -"
+            fix = _suggest_list(name, error["input"])
             report.error(where, "shape", f"{name}: must be a list", fix)
         case "dict_type" | "model_type" | "model_attributes_type":
             fix = _MAPPING_EXAMPLES.get(name, "as key: value, without -")

@@ -144,7 +144,10 @@ _ZONES_OF_PLACES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("austria", "salzburg", "graz"), "Europe/Vienna"),
     "eest": "Europe/Athens",
     **dict.fromkeys(("msk", "russia", "saintpetersburg"), "Europe/Moscow"),
-    **dict.fromkeys(("ist", "india", "mumbai", "delhi", "newdelhi", "bangalore", "bengaluru", "chennai"), "Asia/Kolkata"),
+    **dict.fromkeys(
+        ("ist", "india", "mumbai", "bombay", "madras", "delhi", "newdelhi", "bangalore", "bengaluru", "chennai"),
+        "Asia/Kolkata",
+    ),
     **dict.fromkeys(("jst", "osaka"), "Asia/Tokyo"),
     **dict.fromkeys(("china", "beijing", "peking", "shenzhen", "guangzhou"), "Asia/Shanghai"),
     "sgt": "Asia/Singapore",
@@ -152,6 +155,11 @@ _ZONES_OF_PLACES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("nzst", "nzdt", "wellington", "newzealand"), "Pacific/Auckland"),
     **dict.fromkeys(("brazil", "rio", "riodejaneiro", "brasilia"), "America/Sao_Paulo"),
     "mexico": "America/Mexico_City",
+    "indiana": "America/Indiana/Indianapolis",
+    "kentucky": "America/Kentucky/Louisville",
+    "argentina": "America/Argentina/Buenos_Aires",
+    "northdakota": "America/Chicago",
+    **dict.fromkeys(("z", "zulu"), "UTC"),
 }  # fmt: skip
 """Zones of states, large cities, abbreviations and Windows names that the zone database does not have."""
 
@@ -163,6 +171,9 @@ def _suggest_timezone(name: str) -> str:
         minutes = (int(offset[2]) * 60 + int(offset[3] or 0)) * (-1 if offset[1] == "-" else 1)
         zone = _ZONES_BY_OFFSET.get(minutes, "")
         return f"an offset has no summer time: name the zone of a city{f', as {zone}' if zone else ''}"
+    name = _PARENTHESES.sub("", name)
+    if _fold(name) in ("usa", "us", "america", "unitedstates"):
+        return f"its states have several zones: {_EASTERN}, {_CENTRAL}, {_MOUNTAIN}, {_PACIFIC}"
     region, _, city = name.strip().rpartition("/")
     zones = sorted(
         available_timezones(), key=lambda zone: (_fold(zone.rpartition("/")[0]) != _fold(region), "/" not in zone, zone)
@@ -181,8 +192,11 @@ def _suggest_timezone(name: str) -> str:
             for spelled, zone in {**_ZONES_OF_PLACES, **cities}.items()
             if not near_region or _fold(zone.partition("/")[0]) == near_region
         }
-        found = nearby.get(find_nearest(_fold(city), nearby, 0.82 if region else 0.8), "")
+        found = nearby.get(find_nearest(_fold(city), nearby, 0.82 if region else 0.85), "")
     return f"did you mean {found!r}?" if found else ""
+
+
+_PARENTHESES: Final = re.compile(r"\([^)]*\)")
 
 
 def _fold(text: str) -> str:

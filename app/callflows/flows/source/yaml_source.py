@@ -108,7 +108,10 @@ def _report_lost_names(text: str, root: yaml.Node, report: ProblemReport) -> Non
     for mark, word in lost[:_MAX_LOST_KEYS]:
         report.positions["&", mark.index] = SourcePosition(mark.line + 1, mark.column + 1)
         message = f"YAML takes {word:.40} for a name of its own, and drops it from the text"
-        report.error(("&", mark.index), "yaml", message, f'quote the text: "{word:.40} …"')
+        fix = f'quote the text: "{word:.40} …"'
+        if word.startswith("!") and text[: mark.index].endswith("when: "):
+            fix = f"write not {word[1:]:.40}"
+        report.error(("&", mark.index), "yaml", message, fix)
 
 
 def _iterate_scalars(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
@@ -184,6 +187,7 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     fault = (
         _find_quote_fault(error, text)
         or _find_brace_fault(error, text)
+        or _find_plain_text_fault(error, text)
         or _find_open_bracket(error, text)
         or _find_text_after_end(error, text)
         or _find_missing_colon(error, text)
@@ -199,7 +203,7 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     lines = text.splitlines()
     if mark is not None and mark.line < len(lines) and _UNQUOTED_BRACES.search(lines[mark.line]):
         fix = _QUOTE_BRACES_FIX
-    elif mark is not None and "cannot start any token" in yaml_message and text[mark.index : mark.index + 1] in _TEXT_SIGNS:
+    elif mark is not None and _SIGN_ERROR.search(yaml_message) and text[mark.index : mark.index + 1] in _TEXT_SIGNS:
         sign = text[mark.index]
         problem, fix = f"no text begins with {sign} without quotes", f'quote the text, as "{sign}…"'
     words = next((words for known, words in _YAML_ERROR_WORDS.items() if known in yaml_message), problem)
@@ -208,6 +212,64 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     report.error((), "yaml", f"the file cannot be read here: {words}", fix)
 
 
+def _find_plain_text_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+    """Return the place where a text without quotes cannot go on, or where a line before it lacks its colon."""
+    mark: Any = getattr(error, "problem_mark", None)
+    if mark is None:
+        return None
+    problem, context = str(getattr(error, "problem", "")), str(getattr(error, "context", ""))
+    begin = text.rfind("\n", 0, mark.index) + 1
+    line, sign = text[begin:].partition("\n")[0], text[mark.index : mark.index + 1]
+    place = (mark.line + 1, mark.column + 1)
+    braces = _UNQUOTED_BRACES.search(line)
+    if braces is not None and "flow" not in context:
+        message = f"a text with {braces['braces']} is not quoted, and YAML takes the braces for its own"
+        fix = _QUOTE_BRACES_FIX if braces["braces"] == "{{" else 'a text that begins with {% must be quoted: "{% … %}"'
+        return mark.line + 1, braces.start("braces") + 1, message, fix
+    if "mapping values are not allowed" in problem:
+        curly = _CURLY_QUOTE.search(line)
+        if curly is not None and curly.end() <= mark.column:
+            message = f"{curly['quote']} is no quote of YAML, and the text is not quoted"
+            return mark.line + 1, curly.start("quote") + 1, message, 'write plain quotes: "…"'
+        return _find_line_without_colon(text[:begin], line, mark.line)
+    if "did not find expected ',' or '}'" in problem and sign in (":", "[", "{"):
+        key = _LAST_KEY.search(text[begin : mark.index])
+        word = key[1] if key else "key"
+        if sign == ":":
+            return (*place, "within braces a text with a colon is not quoted", f'quote the text: {word}: "…: …"')
+        message = f"within braces a text with {sign} is not quoted, and YAML takes the {sign} for its own"
+        fix = f'quote the text: {word}: \'… in ["US", "CA"]\'' if word == "when" else f'quote the text: {word}: "… {sign}…"'
+        return (*place, message, fix)
+    if "did not find expected node content" in problem and sign == "-":
+        return (*place, "within braces a list has no dashes", "write it in brackets: to: [+12015550188, +12015550190]")
+    found = _NAME_SIGN.search(line) if "alphabetic or numeric character" in problem else None
+    if found is not None:
+        fix = f'quote the text, as "{found["sign"]}…"'
+        if found["sign"] == "*":
+            fix = "write star for the * key" if line[found.end() :].startswith(":") else f"{fix}; the * key is star"
+        return mark.line + 1, found.start("sign") + 1, f"no text begins with {found['sign']} without quotes", fix
+    return None
+
+
+def _find_line_without_colon(before: str, line: str, number: int) -> _SourceFault | None:
+    """Return the key on the line before ``line`` that stands alone, or before an = sign; ``number``: how many are above."""
+    above = before.rstrip("\n").rpartition("\n")[2]
+    indentation = len(above) - len(above.lstrip(" -"))
+    word = above[indentation:].strip()
+    if len(line) - len(line.lstrip(" -")) < indentation or not word:
+        return None
+    key, _, value = (part.strip() for part in word.partition("="))
+    if value and _LONE_KEY.fullmatch(key):
+        return number, indentation + 1, f"a colon stands after {key}, and no =", f"write {key}: {value:.40}"
+    if _LONE_KEY.fullmatch(word):
+        return number, indentation + 1, f"a : is missing after {word!r}", f"write {word}:"
+    return None
+
+
+_CURLY_QUOTE: Final = re.compile("[:\\-] +(?P<quote>[\u2018\u2019\u201a\u201c\u201d\u201e\u00ab])")
+_NAME_SIGN: Final = re.compile(r"(?:^|[:\-,\[{]) *(?P<sign>[*&])")
+_LAST_KEY: Final = re.compile(r"([\w-]+): [^:]*$")
+_LONE_KEY: Final = re.compile(r"[A-Za-z][\w-]*")
 _SourceFault: TypeAlias = "tuple[int, int, str, str]"
 """Line, column, message and fix."""
 
@@ -309,6 +371,8 @@ def _find_text_after_end(error: yaml.YAMLError, text: str) -> _SourceFault | Non
         return (*place, f"the {sign} closes nothing", "take it out, or quote the text that it belongs to")
     if before in ("'", '"') and before:
         return (*place, f"the text ends at the {before}, and more follows", "put the quotes around the whole text")
+    if before == "}" and "{{" not in text[line_begin : mark.index]:
+        return (*place, "the braces end at the }, and more follows", "take a } out before it, or quote the text")
     if before == "]" and "{{" not in text[line_begin : mark.index]:
         return (*place, "the list ends at the ], and more follows", 'a text that begins with [ is quoted: "[…] …"')
     return None
@@ -320,11 +384,15 @@ def _find_missing_colon(error: yaml.YAMLError, text: str) -> _SourceFault | None
     if key is None or "could not find expected ':'" not in str(getattr(error, "problem", "")):
         return None
     word = text[key.index : key.index + _SHOWN_CHARACTERS].partition("\n")[0].strip()
+    if _BLOCK_BEGIN.search(text[: key.index]):
+        message = "the text that begins on the line before is not indented"
+        return key.line + 1, key.column + 1, message, "indent it further than the key of the | or >"
     fix = f"write {word}: if what follows belongs to it; a text of several lines stands in quotes"
     return key.line + 1, key.column + 1, f"a : is missing after {word[:40]!r}", fix
 
 
 _CLOSING_SIGNS: Final = {"[": "]", "{": "}"}
+_BLOCK_BEGIN: Final = re.compile(r"[|>][-+]?\s*\Z")
 _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
 _SHOWN_CHARACTERS: Final = 200
 _MAX_FAULT_LINES: Final = 1000
@@ -333,8 +401,9 @@ _QUOTED_PART: Final = re.compile(r""" "(?:[^"\\]|\\.)*" | '[^']*' """, re.VERBOS
 _VALUE_BRACES: Final = re.compile(r"(?P<braces>\{\{|\{%)")
 _LINE_BEGINNING: Final = re.compile(r"^[ \t]*(?:[-?:][ \t]+)*", re.MULTILINE)
 """Everything before the first word of a line: a block collection can only begin inside this text or right after."""
-_TEXT_SIGNS: Final = frozenset("@`%")
-_UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *\{[{%]")
+_TEXT_SIGNS: Final = frozenset("@`%?")
+_SIGN_ERROR: Final = re.compile("cannot start any token|mapping keys are not allowed")
+_UNQUOTED_BRACES: Final = re.compile(r"[:\-,\[{] *(?P<braces>\{[{%])")
 _QUOTE_BRACES_FIX: Final = 'a text that begins with {{ must be quoted: "{{ … }}"'
 _QUOTE_HASH_FIX: Final = "a # begins a comment: write hash for the # key; quote texts with special characters"
 _YAML_ERROR_WORDS: Final = {
@@ -342,6 +411,10 @@ _YAML_ERROR_WORDS: Final = {
     "did not find expected key": "the line begins further left or right than those to which it belongs",
     "did not find expected '-' indicator": "a line of a list does not begin with -",
     "another document": "another file begins in it",
+    "block sequence entries are not allowed": "a - begins a list, and none can begin here",
+    "comment or line break": "a text stands on the same line as its > or |",
+    "undefined alias": "a * stands for a part that is marked with &, and nothing is marked so",
+    "expected <document start>": "the file has ended before this line",
 }
 """What PyYAML says of frequent mistakes, in words for people."""
 _YAML_ERROR_FIXES: Final = {
@@ -359,7 +432,7 @@ _YAML_ERROR_FIXES: Final = {
     "did not find expected '-' indicator": "begin each step with - , and indent alike what belongs together",
     "comment or line break": "a text after > or | begins on the next line; one that begins with > or | must be quoted",
     "unknown escape character": "within \"…\" a backslash is written twice; or put the text in '…'",
-    "expected <document start>": "a flow file is YAML: numbers: +12015550123",
+    "expected <document start>": "take the line ... above it out; a flow file is YAML: numbers: +12015550123",
     "while scanning a quoted scalar": "a quote is not closed",
     "special characters are not allowed": "take the control character out",
 }

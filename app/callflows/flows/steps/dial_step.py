@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import re
+import unicodedata
 from html import escape
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -42,7 +43,7 @@ from callflows.telephony.phone_numbers import (
     mask_number,
     parse_e164,
 )
-from callflows.text import format_suggestion, suggest_list
+from callflows.text import Suggestion, format_suggestion, suggest_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -410,7 +411,7 @@ class DialStep(FlowStep):
             literal_target = LiteralTarget(To(_replace_international_prefix(target.strip())))
         except VerbBuildError as error:
             near = (
-                suggest_list(target, lambda part: parse_e164(part) or "@" in part)
+                suggest_list(target, lambda part: parse_e164(part) or "@" in part, lambda part: parse_e164(part) or part)
                 or _suggest_number(target)
                 or format_suggestion(target.removeprefix("groups."), context.flow.groups)
                 or _TARGET_FIX
@@ -535,9 +536,30 @@ def _replace_international_prefix(target: str) -> str:
 
 def _suggest_number(target: str) -> str:
     """Suggest the number that is meant by a number with punctuation; never the number of another country."""
-    if lacks_country_code(target):
-        return suggest_country_code(target)
-    return f"did you mean {parse_e164(target)!r}?" if parse_e164(target) else ""
+    plain = unicodedata.normalize("NFKC", "".join(sign for sign in target if unicodedata.category(sign) != "Cf")).strip()
+    if lacks_country_code(plain):
+        return suggest_country_code(plain)
+    named = _NAMED_ADDRESS.fullmatch(plain)
+    if named:
+        return Suggestion(named[1])
+    extension = _EXTENSION.fullmatch(plain)
+    if extension and parse_e164(extension[1]):
+        return f"no extension can be dialled: {Suggestion(parse_e164(extension[1]))}"
+    plain = _DOUBLE_PLUS.sub("+", plain)
+    letters = _VANITY_NUMBER.fullmatch(plain)
+    if letters:
+        plain = "".join(str(_KEYS_OF_LETTERS[sign]) if sign in _KEYS_OF_LETTERS else sign for sign in plain.upper())
+    return Suggestion(parse_e164(plain))
+
+
+_DOUBLE_PLUS: Final = re.compile(r"^\+[ +]*")
+_NAMED_ADDRESS: Final = re.compile(r"[^<>]+<\s*(?:sips?:)?([^<>\s]+@[^<>\s]+)\s*>")
+_EXTENSION: Final = re.compile(r"([+0-9][0-9 ()./\-]+?)\s*(?:,+|x|ext\.?|extension|#)\s*[0-9]{1,6}", re.IGNORECASE)
+_VANITY_NUMBER: Final = re.compile(r"\+?1[ -]?\(?[2-9][0-9]{2}\)?[ -]?[A-Za-z0-9-]*[A-Za-z]{3,}[A-Za-z0-9-]*")
+_KEYS_OF_LETTERS: Final = {
+    sign: key for key, signs in enumerate(["ABC", "DEF", "GHI", "JKL", "MNO", "PQRS", "TUV", "WXYZ"], 2) for sign in signs
+}
+"""The keys of a telephone by their letters, as in 1-800-FLOWERS."""
 
 
 def check_hunt_group(name: str, context: StepContext) -> None:

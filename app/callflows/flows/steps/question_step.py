@@ -142,7 +142,8 @@ class QuestionStep(SpokenStep):
             pairs = [pair for pair in itertools.pairwise(texts) if not any(map(context.flow.is_node, pair))]
             if any(_is_cut(text, following, is_one_line=is_one_line) for text, following in pairs):
                 message = f"{key}: a comma in brackets cut the sentence: only {texts[0]!r} is said at the first attempt"
-                fix = f'quote it: {key}: "{", ".join(texts)}"; if each is a text of its own, end it with a full stop'
+                whole = _DIGITS_WITH_COMMA.sub(",", ", ".join(texts))
+                fix = f'quote it: {key}: "{whole}"; if each is a text of its own, end it with a full stop'
                 context.report.warning((*path, key), "text-cut", message, fix)
 
     def prompts_by_key(self) -> dict[str, list[Prompt]]:
@@ -171,6 +172,10 @@ def describe_missing_exit(path: SourcePath) -> str:
 def _list_texts(value: object) -> list[str]:
     """Return a text or the texts of a list of the file."""
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+
+
+_DIGITS_WITH_COMMA: Final = re.compile(r"(?<=[0-9]), (?=[0-9]{3}(?![0-9]))")
+"""The comma of a thousand, whose blank YAML has not kept."""
 
 
 def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:

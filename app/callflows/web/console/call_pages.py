@@ -19,6 +19,7 @@ from callflows.journal.call_story import (
     format_moment,
     name_story_parties,
 )
+from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, name_version
 from callflows.journal.inbox import CALL_KIND
 from callflows.journal.story_words import describe_story_entry, indent_document, skip_repeated_entries
 from callflows.web.console.flow_picture import DrawnFlow, count_ways, draw_flow, light_picture
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from callflows.journal.flow_history import VersionName
+    from callflows.journal.stored_rows import JournalRow
     from callflows.web.console.console_frame import Console
     from callflows.web.console.console_sessions import ConsoleSession
 
@@ -53,6 +56,8 @@ PERIODS: Final = {
 }
 """Periods of the list of calls, each with its label."""
 _PERIOD_DAYS: Final = {"yesterday": 1, "7d": 7, "30d": 30}
+SEARCH_SECONDS: Final = 0.12
+"""Seconds that a page looks for a part of a number or name among the newest calls; it offers to look further."""
 _FILTER_FIELDS: Final = ("q", "number", "from", "flow", "outcome", "node", "period", "since", "until")
 STORY_VIEWS: Final = {"heard": "As heard", "why": "Why", "reports": "Opentact's reports", "documents": "Documents"}
 
@@ -75,7 +80,8 @@ class _CallPages:
 
     async def show_calls(self, request: Request, session: ConsoleSession) -> Response:
         query = self._read_query(request.query_params, DEFAULT_LISTED_ROWS)
-        calls = await ask_journal(self._journal.list_calls(build_call_filter(query)))
+        found = await ask_journal(self._journal.search_calls(build_call_filter(query), SEARCH_SECONDS))
+        calls = found.calls
         has_more = len(calls) > DEFAULT_LISTED_ROWS
         shown = calls[:DEFAULT_LISTED_ROWS]
         paths = await ask_journal(self._journal.list_paths([call["id"] for call in shown]))
@@ -87,6 +93,9 @@ class _CallPages:
         fields = {name: request.query_params.get(name, "") for name in _FILTER_FIELDS}
         chosen = {name: value for name, value in fields.items() if value}
         cursor = write_page_cursor((shown[-1]["started"], shown[-1]["id"])) if has_more else ""
+        looked_back_to = found.looked_back_to if not has_more else None
+        if looked_back_to is not None:
+            cursor = write_page_cursor((looked_back_to, ""))
         return await self._console.render(
             request,
             session,
@@ -96,11 +105,13 @@ class _CallPages:
             is_filtered=bool(chosen),
             query=urlencode(chosen),
             more=urlencode({**chosen, "cursor": cursor}) if cursor else "",
+            looked_back_to=format_moment(looked_back_to),
             is_first="cursor" not in request.query_params,
             flows=sorted(self._console.sources.get_loaded_flows().book.flows),
             endings=ENDING_WORDS,
             periods=PERIODS,
             zone_of=self._console.find_zone_name,
+            zone=str(self._console.find_midnight(fields["flow"]).tzinfo),
         )
 
     def _read_query(self, values: Mapping[str, str], limit: int) -> CallQuery:
@@ -143,7 +154,8 @@ class _CallPages:
             raise HTTPException(404, "There is no such view of a call.")
         story = await self._load_story(request.path_params["call"])
         call, path = story["call"], story["path"]
-        drawn = await self._draw_flow_of_call(path)
+        stored = await self._load_version_of_call(path)
+        drawn = await self._draw_version(stored) if stored is not None else None
         visited, ways = count_ways([visit["node"] for visit in path])
         picture = None
         if drawn is not None:
@@ -163,6 +175,7 @@ class _CallPages:
             view=view,
             views=STORY_VIEWS,
             picture=picture,
+            version=await self._name_version(stored) if stored is not None else None,
             boxes=drawn.diagram.boxes if drawn is not None else (),
             visited=visited,
             path=[*_time_path(path, call)],
@@ -172,15 +185,21 @@ class _CallPages:
             zone=self._console.find_zone_name(call["flow"]),
         )
 
-    async def _draw_flow_of_call(self, path: Sequence[Mapping[str, Any]]) -> DrawnFlow | None:
-        """Draw the version of the flow that the call met; None if it is not stored."""
+    async def _load_version_of_call(self, path: Sequence[Mapping[str, Any]]) -> JournalRow | None:
+        """Return the version of the flow that the call met; None if it is not stored."""
         if not path:
             return None
-        stored = await ask_journal(self._journal.load_version(path[-1]["flow"], path[-1]["version"]))
-        if stored is None or not stored["source"]:
+        stored: JournalRow | None = await ask_journal(self._journal.load_version(path[-1]["flow"], path[-1]["version"]))
+        return stored
+
+    async def _draw_version(self, stored: JournalRow) -> DrawnFlow | None:
+        if not stored["source"]:
             return None
         file = self._console.sources.flows_folder / (stored["file"] or "")
         return await asyncio.to_thread(draw_flow, stored["flow"], file, stored["source"].encode())
+
+    async def _name_version(self, stored: JournalRow) -> VersionName:
+        return name_version(stored, await ask_journal(self._journal.list_audit_rows(FLOW_CHANGE_ACTIONS, stored["flow"])))
 
     async def add_note(self, request: Request, session: ConsoleSession) -> Response:
         fields = await self._console.access.read_form(request, session)

@@ -7,6 +7,7 @@ again: neither the way back in the browser nor the menu loses anything.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -24,6 +25,7 @@ from callflows.errors import (
 from callflows.flows.authoring.scenario_edits import add_scenario
 from callflows.journal.call_story import format_moment
 from callflows.web.console.draft_form import apply_form_values, build_value_form, read_draft_text
+from callflows.web.console.filled_values import explain_filled_values
 from callflows.web.console.impact_trials import BUSY_REFUSAL, ImpactTrials, begin_report, is_lost
 from callflows.web.console.kept_drafts import KeptDrafts
 from callflows.web.console.page_rendering import format_clock
@@ -32,7 +34,7 @@ from callflows.web.console.text_changes import compare_lines, list_value_changes
 from callflows.web.journal_lists import ask_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from callflows.journal.draft_store import KeptDraft
     from callflows.web.console.console_frame import Console
     from callflows.web.console.console_sessions import ConsoleSession
+    from callflows.web.console.filled_values import FilledValue
     from callflows.web.console.kept_drafts import OpenDraft
     from callflows.web.flow_workshop import FlowWorkshop
 
@@ -97,6 +100,11 @@ class _ChangePages:
             found |= {"refusal": "You have changed nothing yet: your text is the live one."}
         if not opened.is_changed and "discarded" in request.query_params:
             found |= {"notice": "Your draft is discarded. This is the live text."}
+        live = self._console.sources.get_loaded_flows().book.flows.get(flow)
+
+        def explain(text: str) -> Sequence[FilledValue]:
+            return explain_filled_values(text, opened.text, live, datetime.now(UTC))
+
         return await self._console.render(
             request,
             session,
@@ -107,7 +115,7 @@ class _ChangePages:
             zone=self._console.find_zone_name(flow),
             changes=compare_lines(opened.current.text, opened.text) if opened.has_conflict else (),
             problems=problems,
-            values=build_value_form(opened.text, problems),
+            values=await asyncio.to_thread(build_value_form, opened.text, problems, explain),
             opens_values=not has_errors,
             **found,
         )

@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from callflows.atomic_files import lock_file, replace_file_text
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import SettingsError
 from callflows.settings import MAX_PASSWORD_CHARACTERS, MIN_PASSWORD_CHARACTERS
 
@@ -57,7 +58,7 @@ def read_console_users(file: Path) -> dict[str, StoredUser]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: cannot be read: {error}") from None
+        raise SettingsError(f"{file} cannot be read: {describe_disk_error(error)}") from None
     users: dict[str, StoredUser] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):

@@ -13,11 +13,12 @@ from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 from callflows.text import has_crlf_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from callflows.errors import Problem
     from callflows.flows.authoring.value_edits import EditableValue
+    from callflows.web.console.filled_values import FilledValue
 
     ValuePath = tuple[str | int, ...]
 
@@ -63,8 +64,13 @@ def read_draft_text(fields: Mapping[str, str], original: str) -> str:
     return text.replace("\n", "\r\n") if has_crlf_lines(original) else text
 
 
-def build_value_form(text: str, problems: Sequence[Problem] = ()) -> list[dict[str, Any]]:
-    """Return the values of a flow file for a form: each with its fields, with those for new items, and its problems."""
+def build_value_form(
+    text: str, problems: Sequence[Problem], explain: Callable[[str], Sequence[FilledValue]]
+) -> list[dict[str, Any]]:
+    """Return the values of a flow file for a form: each with its fields, with those for new items, and its problems.
+
+    ``explain`` tells with which values the braces of a text are filled.
+    """
     values = list_editable_values(text)
     nodes = list_node_names(text)
     known = {value.path for value in values}
@@ -74,15 +80,16 @@ def build_value_form(text: str, problems: Sequence[Problem] = ()) -> list[dict[s
             menus.setdefault(value.path[:-1], []).append(value)
     rows: list[dict[str, Any]] = []
     anchored: set[str] = set()
-    told: set[int] = set()
+    mentioned_lines: set[int] = set()
     for value, following in zip(values, [*values[1:], None], strict=True):
         keys = menus.pop(value.path[:-1], []) if value.kind == "key" else [value]
         if not keys:
             continue  # the menu has its row already
         row = _build_menu_row(keys, nodes) if value.kind == "key" else _build_row(value)
-        lines = {one.line for one in keys} - told
+        row["filled_values"] = explain(str(value.value)) if value.kind == "text" else ()
+        lines = {one.line for one in keys} - mentioned_lines
         row["problems"] = [problem for problem in problems if problem.line in lines]
-        told |= lines
+        mentioned_lines |= lines
         anchor = find_value_anchor(value.path)
         row["anchor"] = anchor if anchor not in anchored else ""
         anchored.add(anchor)
@@ -132,7 +139,6 @@ def _build_row(value: EditableValue) -> dict[str, Any]:
     items = items or [(value.path, str(value.value))]
     can_remove = value.kind in _ADDED_KINDS or value.kind == "key" or _is_dated(value.path)
     return {
-        "has_braces": value.kind == "text" and any(mark in str(value.value) for mark in ("{{", "{%")),
         "kind": value.kind,
         "label": describe_value_path(value.path),
         "line": value.line,

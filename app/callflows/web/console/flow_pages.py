@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 
 from callflows.flows.authoring.flow_drafts import hash_flow_text
 from callflows.flows.source.included_files import read_own_source
+from callflows.journal.call_derivation import group_rows
 from callflows.journal.call_ending import ENDING_WORDS
 from callflows.journal.call_story import format_moment
-from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions
+from callflows.journal.flow_history import FLOW_CHANGE_ACTIONS, describe_flow_versions, find_live_since, name_version
 from callflows.web.console.console_frame import COUNT_WAIT_SECONDS
 from callflows.web.console.counts_cache import CountsCache
 from callflows.web.console.draft_form import list_changeable_nodes
@@ -26,12 +27,13 @@ from callflows.web.journal_lists import ask_journal
 from callflows.web.operator_api import describe_flow_state, list_answered_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from callflows.flows.flow import Flow
+    from callflows.journal.flow_history import VersionName
     from callflows.journal.stored_rows import JournalRow
     from callflows.web.console.console_frame import Console
     from callflows.web.console.console_sessions import ConsoleSession
@@ -77,11 +79,21 @@ class _FlowPages:
             session,
             "flows.html",
             flows=flows,
+            live_since=await self._list_live_since(loaded.book.flows.values()),
             unread=unread,
             drafts=drafts,
             me=name_author(session.user),
             zone_of=self._console.find_zone_name,
         )
+
+    async def _list_live_since(self, flows: Iterable[Flow]) -> dict[str, VersionName | None]:
+        """Return since when each flow is live as it is, and by whom."""
+        versions = group_rows(await ask_journal(self._journal.list_versions("")), column="flow")
+        changes = group_rows(await ask_journal(self._journal.list_audit_rows(FLOW_CHANGE_ACTIONS, "")), column="key")
+        return {
+            flow.name: find_live_since(versions.get(flow.name, ()), changes.get(flow.name, ()), flow.version)
+            for flow in flows
+        }
 
     async def show_flow(self, request: Request, session: ConsoleSession) -> Response:
         name = request.path_params["flow"]
@@ -103,6 +115,11 @@ class _FlowPages:
             session,
             "flow.html",
             flow=describe_flow_state(name, loaded),
+            live_since=find_live_since(
+                await ask_journal(self._journal.list_versions(name)),
+                await ask_journal(self._journal.list_audit_rows(FLOW_CHANGE_ACTIONS, name)),
+                flow.version,
+            ),
             problems=problems,
             hours=flow.hours_names,
             view=view,
@@ -133,6 +150,7 @@ class _FlowPages:
             undone = last["before"] if last["before"] in texts else ""
         return {
             "versions": describe_flow_versions(rows, changes, flow.version),
+            "names": {row["version"]: name_version(row, changes) for row in rows},
             "summaries": await asyncio.to_thread(_summarize_versions, sources),
             "undone": undone,
             "undo_summary": summarize_changes(texts[undone], texts.get(flow.version, "")) if undone else "",
@@ -190,6 +208,7 @@ class _FlowPages:
         if stored is None:
             raise HTTPException(404, "There is no such version. It may have been erased with its calls.")
         rows = await ask_journal(self._journal.list_versions(name))
+        changes = await ask_journal(self._journal.list_audit_rows(FLOW_CHANGE_ACTIONS, name))
         earlier = [row for row in rows if (row["since"] or 0.0) < (stored["since"] or 0.0)]
         before = await ask_journal(self._journal.load_version(name, earlier[0]["version"])) if earlier else None
         live = self._console.sources.get_loaded_flows().book.flows.get(name)
@@ -203,7 +222,8 @@ class _FlowPages:
             from_live=compare_lines(live_text, read_own_source(stored["source"] or "")),
             flow=name,
             stored=_describe_moments(stored),
-            before=before["version"] if before is not None else "",
+            name=name_version(stored, changes),
+            before=name_version(before, changes) if before is not None else None,
             changes=compare_lines(before["source"] or "", stored["source"] or "") if before is not None else [],
             lines=(stored["source"] or "").splitlines(),
             zone=self._console.find_zone_name(name),

@@ -7,6 +7,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.disk_errors import describe_disk_error
 from callflows.journal.call_story import build_named_row
 from callflows.journal.stored_rows import CallFilter
 from callflows.web.journal_lists import ask_journal
@@ -69,5 +70,5 @@ class _HealthPage:
         try:
             usage = shutil.disk_usage(folder)
         except OSError as error:
-            return {"problem": str(error)}
+            return {"problem": describe_disk_error(error)}
         return {"free": usage.free, "share": usage.free / usage.total if usage.total else 0.0}

@@ -38,7 +38,7 @@ class HoursPreview(NamedTuple):
 
 def preview_hours(flow: Flow, name: str, moment: datetime, supposed: HoursOverride | None = None) -> HoursPreview:
     """Return hours at a moment, with one more override if ``supposed`` is given."""
-    turn = _build_turn(flow, moment)
+    turn = build_preview_turn(flow, moment)
     view = turn.hours[name]
     opening = view.opening
     if supposed is not None:
@@ -52,7 +52,8 @@ def preview_hours(flow: Flow, name: str, moment: datetime, supposed: HoursOverri
     return HoursPreview(flow.name, name, opening.open, opening.reason, changes_at, opening.active_override, words)
 
 
-def _build_turn(flow: Flow, moment: datetime) -> Turn:
+def build_preview_turn(flow: Flow, moment: datetime) -> Turn:
+    """Return the first request of a call that comes at a moment."""
     number = next((claim.number for claim in flow.claims if claim.number[-1].isdigit()), "+12015550123")
     fields = {"from": _EXAMPLE_CALLER, "to": number}
     turn = Turn(fields, get_base_url=lambda: "https://preview.invalid", clock=moment.timestamp())

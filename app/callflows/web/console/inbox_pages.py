@@ -19,7 +19,7 @@ from callflows.text import MAX_SMS_CHARACTERS, clean_text
 from callflows.web.console.console_access import choose_next_path
 from callflows.web.console.page_rendering import format_caller
 from callflows.web.console.recording_audio import RecordingFetcher
-from callflows.web.journal_lists import DEFAULT_LISTED_ROWS, ask_journal, read_page_cursor, write_page_cursor
+from callflows.web.journal_lists import ask_journal, read_page_cursor, write_page_cursor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,9 +32,18 @@ if TYPE_CHECKING:
 _BOXES: Final = {"voicemails": "Voicemails", "texts": "Texts", "missed": "Missed calls"}
 _MISSED_ENDINGS: Final = ("nobody-answered", "no-message", "hung-up-in-menu", "hung-up", "fallback")
 _MISSED_DAYS: Final = 7
+_ROWS_OF_A_PAGE: Final = 25
+"""Number of voicemails or texts of a page: each has a player or a text, and why the call came there."""
 _MAX_CONVERSATION: Final = 200
 _SECONDS_PER_DAY: Final = 86_400
 _NOTE: Final = "note"
+_REPLY_REFUSALS: Final = {
+    "account": "This server has no account of Opentact: it cannot send texts.",
+    "numbers": "A text goes from a number of your flows to a phone number.",
+    "length": f"A text has 1 to {MAX_SMS_CHARACTERS} characters.",
+    "stop": "This number has sent STOP: no more texts may be sent to it.",
+}
+"""Reasons why a text is not sent; the address of the page has the key."""
 
 
 def add_inbox_pages(console: Console) -> None:
@@ -63,7 +72,7 @@ class _InboxPages:
             flow=request.query_params.get("flow", "") if box == "voicemails" else "",
             state=state,
             after=cursor,
-            limit=DEFAULT_LISTED_ROWS + 1,
+            limit=_ROWS_OF_A_PAGE + 1,
         )
         rows: list[dict[str, Any]]
         if box == "voicemails":
@@ -72,8 +81,8 @@ class _InboxPages:
             rows = await ask_journal(self._journal.list_messages(inbox_filter._replace(direction="in")))
         else:
             rows = await self._list_missed()
-        shown, more = rows[:DEFAULT_LISTED_ROWS], ""
-        if len(rows) > DEFAULT_LISTED_ROWS and box != "missed":
+        shown, more = rows[:_ROWS_OF_A_PAGE], ""
+        if len(rows) > _ROWS_OF_A_PAGE and box != "missed":
             more = urlencode({"box": box, "state": state, "cursor": write_page_cursor(shown[-1]["cursor"])})
         return await self._console.render(
             request,
@@ -115,17 +124,12 @@ class _InboxPages:
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
         since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
-        call_filter = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
+        call_filter = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=_ROWS_OF_A_PAGE)
         calls = await ask_journal(self._journal.list_calls(call_filter))
         return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls]
 
     async def show_conversation(self, request: Request, session: ConsoleSession) -> Response:
         ours, other = request.path_params["ours"], request.path_params["other"]
-        return await self._render_conversation(request, session, ours, other)
-
-    async def _render_conversation(
-        self, request: Request, session: ConsoleSession, ours: str, other: str, refusal: str = "", text: str = ""
-    ) -> Response:
         rows = await ask_journal(
             self._journal.list_messages(InboxFilter(number=ours, party=other, limit=_MAX_CONVERSATION))
         )
@@ -138,8 +142,7 @@ class _InboxPages:
             ours=ours,
             other=other,
             rows=rows[::-1],
-            refusal=refusal,
-            text=text,
+            refusal=_REPLY_REFUSALS.get(request.query_params.get("refused", ""), ""),
             is_sent="sent" in request.query_params,
             has_stopped=await ask_journal(self._journal.is_opted_out(ours, other)),
             can_send=self._console.sources.send_effect is not None,
@@ -148,32 +151,31 @@ class _InboxPages:
         )
 
     async def send_reply(self, request: Request, session: ConsoleSession) -> Response:
+        """Send a text, or tell on the page of the conversation why it was refused: a page that can be loaded again."""
         fields = await self._console.access.read_form(request, session)
         ours, other = request.path_params["ours"], request.path_params["other"]
         text = clean_text(fields.get("text", "")).strip()
         if not await ask_journal(self._journal.list_messages(InboxFilter(number=ours, party=other, limit=1))):
             raise HTTPException(404, "There is no conversation between these numbers.")
-        refusal = await self._explain_refused_reply(ours, other, text)
-        send = self._console.sources.send_effect
+        page, send = f"/texts/{quote(ours)}/{quote(other)}", self._console.sources.send_effect
+        refusal = await self._find_reply_refusal(ours, other, text)
         if refusal or send is None:
-            return await self._render_conversation(request, session, ours, other, refusal, text)
+            return self._console.redirect(f"{page}?refused={refusal}")
         change = self._console.access.build_person_change(request, session.user)
         await self._console.access.record_change(change, "text", f"text {ours} {other}", "", text)
         send(Effect("sms", f"console/{uuid.uuid4().hex}", {"from": ours, "to": other, "text": text}))
-        return self._console.redirect(f"/texts/{quote(ours)}/{quote(other)}?sent")
+        return self._console.redirect(f"{page}?sent")
 
-    async def _explain_refused_reply(self, ours: str, other: str, text: str) -> str:
-        """Return the reason why a text may not be sent; empty if it may."""
+    async def _find_reply_refusal(self, ours: str, other: str, text: str) -> str:
+        """Return why a text may not be sent, as a key of ``_REPLY_REFUSALS``; empty if it may."""
         book = self._console.sources.get_loaded_flows().book
         if self._console.sources.send_effect is None:
-            return "This server has no account of Opentact: it cannot send texts."
+            return "account"
         if not parse_e164(ours) or not parse_e164(other) or book.find_answering_flow(ours) is None:
-            return "A text goes from a number of your flows to a phone number."
+            return "numbers"
         if not text or len(text) > MAX_SMS_CHARACTERS:
-            return f"A text has 1 to {MAX_SMS_CHARACTERS} characters."
-        if await ask_journal(self._journal.is_opted_out(ours, other)):
-            return "This number has sent STOP: no more texts may be sent to it."
-        return ""
+            return "length"
+        return "stop" if await ask_journal(self._journal.is_opted_out(ours, other)) else ""
 
     async def play_recording(self, request: Request, _session: ConsoleSession) -> Response:
         url = await ask_journal(self._journal.find_recording_url(request.path_params["recording"]))
@@ -199,8 +201,8 @@ class _InboxPages:
         if action == _NOTE:
             return self._console.redirect(page, f"note-{id_}")
         await ask_journal(self._journal.set_handled(kind, id_, change, handled=action == "handled"))
-        told = urlencode({"changed": f"{kind} {id_}", **({"noted": "yes"} if text else {})})
-        return self._console.redirect(f"{page}{'&' if '?' in page else '?'}{told}")
+        changed_query = urlencode({"changed": f"{kind} {id_}", **({"noted": "yes"} if text else {})})
+        return self._console.redirect(f"{page}{'&' if '?' in page else '?'}{changed_query}")
 
     async def _require_thing(self, request: Request) -> tuple[str, str]:
         kind, id_ = request.path_params["kind"], request.path_params["id"]

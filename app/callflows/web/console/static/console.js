@@ -86,7 +86,7 @@ document.addEventListener("DOMContentLoaded", () => {
 function tick() {
   for (const part of document.querySelectorAll("[data-since]")) {
     const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(part.dataset.since)) / 1000));
-    part.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    part.textContent = `for ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   }
 }
 let knownCalls = null, announcedAt = 0;
