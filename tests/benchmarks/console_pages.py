@@ -26,8 +26,8 @@ from callflows.journal.journal_tables import EVENTS_TABLE, TURNS_TABLE  # noqa: 
 from callflows.web.console.console_sessions import SESSION_COOKIE  # noqa: E402 - as above
 
 PAGES = (
-    "/", "/calls", "/calls?q=555", "/calls?q=nobody", "/calls?outcome=voicemail&period=30d", "/calls?node=sales",
-    "/calls?node=closed", "/calls?q=nobody&node=sales", "/calls?flow=front-desk&outcome=refused",
+    "/", "/calls", "/calls?q=555", "/calls?q=nobody", "/calls?q=99999", "/calls?outcome=voicemail&period=30d",
+    "/calls?node=sales", "/calls?node=closed", "/calls?q=nobody&node=sales", "/calls?flow=front-desk&outcome=refused",
     "/calls/CALL", "/flows", "/flows/front-desk", "/inbox", "/inbox?box=texts", "/inbox?box=missed", "/numbers", "/health",
     "/phone?flow=front-desk&acts=1", "/flows/front-desk/edit",
 )  # fmt: skip

@@ -355,6 +355,7 @@ CLOSED_CALLS = {
     "derive_calls": lambda store: store.derive_calls(),
     "mark_underived_calls": lambda store: store.mark_underived_calls(0),
     "list_calls": lambda store: [*store.list_calls(CallFilter())],
+    "search_calls": lambda store: store.search_calls(CallFilter(), 1.0),
     "load_call": lambda store: store.load_call("a"),
     "load_calls": lambda store: store.load_calls([]),
     "list_voicemails": lambda store: [*store.list_voicemails(InboxFilter())],

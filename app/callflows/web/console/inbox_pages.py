@@ -19,7 +19,7 @@ from callflows.text import MAX_SMS_CHARACTERS, clean_text
 from callflows.web.console.console_access import choose_next_path
 from callflows.web.console.page_rendering import format_caller
 from callflows.web.console.recording_audio import RecordingFetcher
-from callflows.web.journal_lists import DEFAULT_LISTED_ROWS, ask_journal, read_page_cursor, write_page_cursor
+from callflows.web.journal_lists import ask_journal, read_page_cursor, write_page_cursor
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _BOXES: Final = {"voicemails": "Voicemails", "texts": "Texts", "missed": "Missed calls"}
 _MISSED_ENDINGS: Final = ("nobody-answered", "no-message", "hung-up-in-menu", "hung-up", "fallback")
 _MISSED_DAYS: Final = 7
+_ROWS_OF_A_PAGE: Final = 25
+"""Number of voicemails or texts of a page: each has a player or a text, and why the call came there."""
 _MAX_CONVERSATION: Final = 200
 _SECONDS_PER_DAY: Final = 86_400
 _NOTE: Final = "note"
@@ -70,7 +72,7 @@ class _InboxPages:
             flow=request.query_params.get("flow", "") if box == "voicemails" else "",
             state=state,
             after=cursor,
-            limit=DEFAULT_LISTED_ROWS + 1,
+            limit=_ROWS_OF_A_PAGE + 1,
         )
         rows: list[dict[str, Any]]
         if box == "voicemails":
@@ -79,8 +81,8 @@ class _InboxPages:
             rows = await ask_journal(self._journal.list_messages(inbox_filter._replace(direction="in")))
         else:
             rows = await self._list_missed()
-        shown, more = rows[:DEFAULT_LISTED_ROWS], ""
-        if len(rows) > DEFAULT_LISTED_ROWS and box != "missed":
+        shown, more = rows[:_ROWS_OF_A_PAGE], ""
+        if len(rows) > _ROWS_OF_A_PAGE and box != "missed":
             more = urlencode({"box": box, "state": state, "cursor": write_page_cursor(shown[-1]["cursor"])})
         return await self._console.render(
             request,
@@ -122,7 +124,7 @@ class _InboxPages:
     async def _list_missed(self) -> list[dict[str, Any]]:
         """Return the calls of the last days that nobody took and that left no message, the newest first."""
         since, outlines = time.time() - _MISSED_DAYS * _SECONDS_PER_DAY, self._console.get_outlines()
-        call_filter = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=DEFAULT_LISTED_ROWS)
+        call_filter = CallFilter(final_endings=_MISSED_ENDINGS, since=since, limit=_ROWS_OF_A_PAGE)
         calls = await ask_journal(self._journal.list_calls(call_filter))
         return [{**build_named_row(call, outlines), "name": call["name"] or ""} for call in calls]
 
