@@ -141,6 +141,7 @@ async def dialler(stack, tmp_path, flow=CONFIRM, people=PEOPLE, **settings):
     server = await stack.enter_async_context(ours(tmp_path, flow, notify_key=()))
     client = await stack.enter_async_context(Opentact.from_settings(server.settings))
     made = Dialler(server, client, **settings)
+    stack.callback(made.store.close)
     await made.prepare(people)
     return made
 

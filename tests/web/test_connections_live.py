@@ -7,6 +7,8 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -19,7 +21,7 @@ from callflows.outbound_http import get_tls_context
 from callflows.web import http_protocol
 from callflows.web.bounded_bodies import BODY_SECONDS
 from command_process import find_free_port
-from waiting import wait_until
+from waiting import kill_process, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,42 @@ def test_workers_end_with_their_parent_even_if_it_is_killed(tmp_path):
         workers = [int(pid) for pid in children.read_text().split()]
         os.kill(served.process.pid, signal.SIGKILL)
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the end of the workers")
+
+
+HANGING_WORKER = """
+import multiprocessing, os, signal, time
+from callflows import server
+
+def hang():
+    server.WORKER_END_SECONDS = 0.1
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    server.end_with_parent_process()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+multiprocessing.get_context("fork").Process(target=hang).start()
+time.sleep(600)
+"""
+
+
+def test_a_worker_that_hangs_ends_with_its_parent_too():
+    command = [sys.executable, "-c", HANGING_WORKER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603 - the lines above
+        worker = int(parent.stdout.readline())
+        kill_process(parent)
+        try:
+            wait_until(lambda: not is_process_alive(worker), "the end of the worker")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+
+def is_process_alive(pid):
+    """A process that has ended and that nobody has asked for its result counts as ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_public_server_without_a_token_does_not_start(tmp_path):
