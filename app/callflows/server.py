@@ -85,6 +85,7 @@ from callflows.web.webhook_routes import create_webhook_router
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from fastapi import APIRouter
     from starlette.types import ASGIApp
 
     from callflows.flows.flow import Flow
@@ -131,16 +132,18 @@ def create_app(
         openapi_url=None,
     )
     install_problem_handlers(app)
-    app.include_router(create_api_router(app, installation.trust))
-    app.include_router(
+    _add_routes(app, create_api_router(app, installation.trust))
+    _add_routes(
+        app,
         create_status_router(
             lambda: installation.library.loaded_flows,
             installation.get_status,
             installation.trust,
             installation.answer_metrics,
-        )
+        ),
     )
-    app.include_router(
+    _add_routes(
+        app,
         create_operator_router(
             installation.journal,
             installation.trust,
@@ -148,17 +151,22 @@ def create_app(
             installation.get_status,
             installation.workshop,
             needs_token=bool(settings.token),
-        )
+        ),
     )
     if settings.console_address is None:
         app.add_route(CONSOLE_PATH, redirect_to_console)
         app.mount(CONSOLE_PATH, installation.create_console())
-    app.include_router(create_sound_router(settings.flows, BEEP_URL_PATH))
-    app.include_router(create_recording_router(installation.journal, create_ticket_signer(settings)))
-    app.include_router(
-        create_webhook_router(installation.trust, installation.event_intake.take_from_webhook, settings.deadline_ms / 1000)
-    )
+    _add_routes(app, create_sound_router(settings.flows, BEEP_URL_PATH))
+    _add_routes(app, create_recording_router(installation.journal, create_ticket_signer(settings)))
+    take_webhook = installation.event_intake.take_from_webhook
+    _add_routes(app, create_webhook_router(installation.trust, take_webhook, settings.deadline_ms / 1000))
     return CallEndpoint(app, installation.engine, installation.trust)
+
+
+def _add_routes(app: FastAPI, router: APIRouter) -> None:
+    """Add the routes of a router to an app."""
+    # FastAPI's own include_router has each route analysed once more, while the first request waits.
+    app.router.routes.extend(router.routes)
 
 
 WORKER_END_SECONDS: Final = 30.0

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from console_world import HOSTILE_NAME, PASSWORD
 
+from callflows.web.console.console_sessions import SESSION_COOKIE
 from callflows.web.console.counts_cache import CountsCache
+from callflows.web.console.number_routes import NumberRoutes, RoutesAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 
 def test_a_person_signs_in_and_out(visit):
@@ -182,6 +188,29 @@ def test_numbers_say_what_they_are_for_and_what_opentact_does_with_their_calls(v
             break
         page.reload()
     assert "belongs to the app 'desk'" in page.get_by_role("table").inner_text()
+
+
+def test_a_number_does_not_come_here_before_opentact_has_said_so(world, monkeypatch):
+    """Its answer may come while the page is made."""
+    known: list[NumberRoutes] = []
+
+    async def read_late(work: Awaitable[Any]) -> Any:
+        rows = await work
+        known[0].answer = RoutesAnswer(0.0, {})
+        return rows
+
+    cookies = {SESSION_COOKIE: world.sign_cookie("vera")}
+    with httpx.Client(base_url=world.url, cookies=cookies, trust_env=False) as browser, monkeypatch.context() as patch:
+        patch.setattr(NumberRoutes, "refresh_soon", lambda routes: known.append(routes))  # noqa: PLW0108 - a method needs a function
+        browser.get("/console/numbers")
+        before, known[0].answer = known[0].answer, None
+        try:
+            patch.setattr("callflows.web.console.flow_pages.ask_journal", read_late)
+            page = browser.get("/console/numbers").text
+        finally:
+            known[0].answer = before
+    assert "is being asked" in page
+    assert "comes here" not in page
 
 
 def test_the_phone_rings_at_another_time_too(visit):

@@ -150,9 +150,9 @@ def _select_calls(call_filter: CallFilter, limit: int | None) -> Select[Any]:
     ending = [ended[name].label(f"ending_{name}") for name in CallEnding._fields]
     is_own = ended.call == calls.id
     conditions = [*_build_call_conditions(call_filter)]
+    every_call = select(CALLS_TABLE, *ending).join(ENDINGS_TABLE, is_own, isouter=True).where(*conditions)
     if not call_filter.ending or _is_outcome(call_filter.ending):
-        every_call = select(CALLS_TABLE, *ending).join(ENDINGS_TABLE, is_own, isouter=True)
-        matching = every_call.where(*conditions, *_build_moment_conditions(call_filter, calls.started, calls.id))
+        matching = every_call.where(*_build_moment_conditions(call_filter, calls.started, calls.id))
         return matching.order_by(calls.started.desc(), calls.id.desc()).limit(limit)
     # "No ending, or this one" would read every call if few have this ending. The calls with this ending stand in the index
     # endings_kind in the wanted order; those without an ending are open, or of the last hours.
@@ -170,22 +170,23 @@ def _select_calls(call_filter: CallFilter, limit: int | None) -> Select[Any]:
     )
     recently = time.time() - LONGEST_CALL_SECONDS
     lately = call_filter._replace(since=max(call_filter.since or 0.0, recently))
-    # The kinds are named, since the index of the endings begins with them: else all endings are read for those of hours.
-    is_recent = is_own & ended.kind.in_([*ENDING_WORDS]) & (ended.at >= lately.since)
+    # Nearly all calls of the last hours have an ending. All of their ids are compared at once: a join would look up each.
+    every = [*_build_moment_conditions(lately, calls.started, calls.id)]
+    # The kinds are named, since the index of the endings begins with them.
+    stored = select(ended.call).where(ended.kind.in_([*ENDING_WORDS]), ended.at >= lately.since)
+    is_open = calls.id.in_(select(calls.id).where(calls.parent.is_(None), *every).except_(stored))
     periods = [
-        (call_filter, IS_BELOW_LAST_STATE, is_own),
-        (lately, calls.state.is_(None) | not_(IS_BELOW_LAST_STATE), is_recent),
+        (call_filter, IS_BELOW_LAST_STATE),
+        (lately, is_open & (calls.state.is_(None) | not_(IS_BELOW_LAST_STATE))),
     ]
     if call_filter.ending == UNREPORTED:
         earlier = call_filter._replace(until=min(call_filter.until or recently, recently))
-        periods.append((earlier, calls.state.is_(None), is_own))
+        periods.append((earlier, calls.state.is_(None)))
     without_ending = (
-        select(CALLS_TABLE, *ending)
-        .join(ENDINGS_TABLE, has_ending, isouter=True)
-        .where(*conditions, ended.call.is_(None), state, *_build_moment_conditions(period, calls.started, calls.id))
+        every_call.where(ended.call.is_(None), state, *_build_moment_conditions(period, calls.started, calls.id))
         .order_by(calls.started.desc(), calls.id.desc())
         .limit(limit)
-        for period, state, has_ending in periods
+        for period, state in periods
     )
     found = union_all(*(select(query.subquery()) for query in (*with_ending, *without_ending))).subquery()
     return select(found).order_by(found.c.started.desc(), found.c.id.desc()).limit(limit)

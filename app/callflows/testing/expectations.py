@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from callflows.flows.compiler.other_flows import split_other_node
+from callflows.flows.source.foreign_words import suggest_own_word
 from callflows.flows.source.scenario_shape import (
     CALL_OUTCOMES,
     CALLER_HUNG_UP,
@@ -240,7 +241,7 @@ def _parse_word(entry: object, path: SourcePath, report: ProblemReport, *, texts
     word, value = next(iter(entry.items()))
     if word not in EXPECTATION_WORDS and word not in WHOLE_CALL_WORDS:
         known = [*EXPECTATION_WORDS, *WHOLE_CALL_WORDS]
-        near = format_suggestion(str(word), known) or f"there are {', '.join(known)}"
+        near = suggest_own_word(str(word), known) or format_suggestion(str(word), known) or f"there are {', '.join(known)}"
         report.error((*path, word), "unknown-key", f"expect: there is no {word!r}", near, key=True)
         return "", None
     if texts and word not in ("not", *WORDS_OF_TEXTS):
@@ -271,7 +272,10 @@ def _build_matchers(
     fields = value if isinstance(value, dict) else {word_spec.plain_field: value} if value not in ("", None) else {}
     for field, expected in fields.items():
         here = (*path, field) if isinstance(value, dict) else path
-        if field not in word_spec.fields:
+        if not field:
+            fix = f"write {word} alone, or with a key: {', '.join(word_spec.fields)}"
+            report.error(here, "shape", f"{word}: takes no plain value", fix)
+        elif field not in word_spec.fields:
             near = format_suggestion(str(field), word_spec.fields) or f"it has {', '.join(word_spec.fields)}"
             report.error(here, "unknown-key", f"{word}: there is no {field!r}", near, key=True)
         elif field == "to" and word_spec.verb == "Dial":

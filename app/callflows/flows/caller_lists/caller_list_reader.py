@@ -42,6 +42,7 @@ INVISIBLE_LIST_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
 _PLAIN_ROW_TEMPLATE: Final = rb"(?:\+?(1[2-9][0-9]{9})|\+([2-9][0-9]{6,14}))((?:%b[^\"\r\n]*)?)\r?\n?"
 _NUMBER_PREFIX: Final = re.compile(r"\+?(?:00[ ().\-]*)?([1-9][0-9 ().\-]{0,30})\*")
+_OTHER_SEPARATOR: Final = re.compile(r"\s*[|\t#]\s*")
 _ROUNDED_NUMBER: Final = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 _AREA_CODE_DIGITS: Final = 3
 _ONLY_LETTERS: Final = re.compile(r"^[^0-9]*[a-z][^0-9]*$", re.IGNORECASE)
@@ -291,6 +292,9 @@ class _CallerListReader:
                 f"{ANONYMOUS_LIST_ENTRY} for withheld numbers"
             )
             fix = suggest_written_number(cell, fix)
+            parts = _OTHER_SEPARATOR.split(cell, maxsplit=1)
+            if len(parts) > 1 and parse_e164_digits(parts[0]):
+                fix = f"a comma stands between the number and the reason: {parts[0]},{parts[1]:.30}"
             if _ROUNDED_NUMBER.fullmatch(cell):
                 fix = "a spreadsheet has rounded it: make the column text there"
             self._report_problem("error", "list-row", cell, f"{cell!r:.60} is not a number", fix)

@@ -462,8 +462,8 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Take it out, or write a text under no_input or no_match, after which the caller is asked again.",
     ),
     "ssml": CheckRule(
-        "A text has tags of SSML or HTML, or an entity as &amp;, which Opentact does not know: callers hear them.",
-        "Take them out, and write & for &amp;. A pause is a step: pause: 1s. The language and the voice are keys of say.",
+        "A text has tags of SSML or HTML, or an entity such as `&amp;`, which Opentact does not know: callers hear them.",
+        "Take them out, and write `&` for `&amp;`. A pause is a step: pause: 1s. Language and voice are keys of say.",
     ),
     "truth-as-text": CheckRule(
         "A text has a value that is true or false, as a comparison: people hear or read True or False.",

@@ -39,7 +39,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("collect",): "ask, input, enter, digits, get digits, prompt, read, pin, getdigits, gather digits, collect digits, "
     "keypad, dtmf, password, passcode, read digits, ask digits, otp, enter digits, input digits, get input",
     ("say",): "speak, tell, announce, tts, greeting, greet, announcement, text to speech, talk, voice, print, echo, "
-    "output, say text, speak text, say message, read out, read text, sentence",
+    "output, say text, speak text, say message, read out, read text, sentence, hear, hears, said",
     ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording, background, play sound, "
     "play music, play mp3, play recording",
     ("hold",): "music on hold, moh, park",
@@ -70,7 +70,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     # keys of steps
     ("to",): "number, target, who, recipient, destination, group, member, phone, agent, dest, destinations, receiver, "
     "call, dial",
-    ("from",): "caller id, callerid, sender",
+    ("from",): "caller id, callerid, sender, caller, calling",
     ("text",): "body, content, say, message, msg, html, template, content text",
     ("payload",): "data, body, json, content, field, fields",
     ("body",): "data, payload, json, content",
