@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -244,11 +245,11 @@ def test_the_hooks_run_commands_that_there_are():
 # Backup
 
 
-def test_a_backup_that_is_restored_has_every_call_and_the_key_of_running_calls(tmp_path):
+def test_a_backup_that_is_restored_has_every_call_and_the_key_of_running_calls(tmp_path, request):
     blocks = dict(re.findall(r'```sh title="(\w+)\.sh"\n(.*?)```', (ROOT / "docs/how-to/backup.md").read_text(), re.DOTALL))
     data, flows = tmp_path / "data", tmp_path / "flows"
     shutil.copytree(ROOT / "callflows", flows)
-    remember_call(data)
+    request.addfinalizer(remember_call(data).close)
     (data / "secret-key").write_text("k" * 43)
     (data / "effects-1.outbox").write_text("{}\n")
     before = read_files(data) | read_files(flows)
@@ -281,18 +282,18 @@ def open_store(data: Path):
     return store
 
 
-def remember_call(data: Path) -> None:
+def remember_call(data: Path):
     from callflows.journal.journal_tables import CALLS_TABLE  # noqa: PLC0415 - as above
 
     data.mkdir()
     store = open_store(data)
     with store._engine.begin() as connection:  # noqa: SLF001 - a row as it is, without a call
         connection.execute(CALLS_TABLE.insert().values(id="a call of before", started=1.0))
-    # The store stays open: a backup is made while the server runs.
+    return store  # it stays open: a backup is made while the server runs
 
 
 def list_calls(data: Path) -> list[str]:
     from callflows.journal.stored_rows import CallFilter  # noqa: PLC0415 - as above
 
-    store = open_store(data)
-    return [row["id"] for row in store.list_calls(CallFilter(limit=10))]
+    with contextlib.closing(open_store(data)) as store:
+        return [row["id"] for row in store.list_calls(CallFilter(limit=10))]

@@ -118,7 +118,7 @@ def test_others_are_answered_while_many_are_stuck(http):
         while not all(one.done() for one in stuck):
             assert list_spoken_texts(read_document(rung(http, "12015550123")))[0] == "Hello  from +12015550999."
             templates += list_spoken_texts(read_document(rung(http, "+12015550177")))
-        assert templates.count("+12015550999<&>") > len(templates) * 0.8, "a busy machine may be late for one"
+        assert "+12015550999<&>" in templates, "a busy machine is late for some, but not for all"
         assert all("is sorry." in list_spoken_texts(read_document(one.result()))[-1] for one in stuck)
     counted = http.get("/metrics", params={"token": TOKEN}).text
     replaced = next(

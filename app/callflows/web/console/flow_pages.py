@@ -231,7 +231,7 @@ class _FlowPages:
 
     async def show_numbers(self, request: Request, session: ConsoleSession) -> Response:
         self._routes.refresh_soon()
-        misrouted = self._routes.misrouted
+        routes = self._routes.answer
         loaded = self._console.sources.get_loaded_flows()
         numbers = list_answered_numbers(loaded.book)
         shown = numbers[:_MAX_NUMBERS]
@@ -244,7 +244,7 @@ class _FlowPages:
                 "is_broken": bool(loaded.book.flows[flow].problems),
                 "last": format_moment(last.get(number)),
                 "description": read_first_comment(loaded.book.flows[flow].source),
-                "route": misrouted.get(number) if misrouted is not None else None,
+                "route": routes.misrouted.get(number) if routes is not None else None,
             }
             for number, flow in shown
         ]
@@ -257,7 +257,7 @@ class _FlowPages:
             left=len(numbers) - len(shown),
             conflicts=conflicts,
             has_account=self._console.sources.find_misrouted_numbers is not None,
-            routes_known=format_moment(self._routes.checked_at),
+            routes_known=format_moment(routes.checked_at if routes is not None else None),
             zone_of=self._console.find_zone_name,
         )
 
