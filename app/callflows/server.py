@@ -50,6 +50,7 @@ from callflows.settings import Settings, check_token_of_public_server, find_unkn
 from callflows.telephony.call_traces import create_call_traces
 from callflows.telephony.events import LiveFlowVersion
 from callflows.telephony.phone_numbers import NumberMask
+from callflows.text import format_address
 from callflows.web.answer_engine import AnswerEngine
 from callflows.web.answer_metrics import AnswerMetrics
 from callflows.web.answering_thread import tune_interpreter
@@ -519,7 +520,7 @@ class Installation:
         loaded = self.library.loaded_flows
         _LOG.info(
             "callflows serves",
-            address=f"{settings.host}:{settings.port}",
+            address=format_address(settings.host, settings.port),
             flows=sum(not flow.problems for flow in loaded.book.flows.values()),
             folder=str(settings.flows),
         )

@@ -296,6 +296,12 @@ class Settings(BaseSettings):
     )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
 
+    @field_validator("host", "console_host")
+    @classmethod
+    def _take_brackets_away(cls, host: str) -> str:
+        """Return an IPv6 address as it is bound, also if it is written as in a URL."""
+        return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, url: str) -> str:

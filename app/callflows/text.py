@@ -76,6 +76,16 @@ class Suggestion(str):
         return (self.word,)
 
 
+def format_host(host: str) -> str:
+    """Format a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if host.count(":") > 1 else host
+
+
+def format_address(host: str, port: int) -> str:
+    """Format the address of a server: 127.0.0.1:8000, [::1]:8000."""
+    return f"{format_host(host)}:{port}"
+
+
 def format_suggestion(word: str, candidates: Iterable[str]) -> Suggestion:
     """Return ``did you mean 'sales'?`` if a candidate is similar, or is a part of the word (max of max_length)."""
     known = [*itertools.islice(candidates, _MAX_CANDIDATES)]

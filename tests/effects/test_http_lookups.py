@@ -154,9 +154,26 @@ def test_a_status_that_is_not_fine_is_a_failure(status):
     assert (result.ok, result.value, result.status) == (status == 299, {"vip": True} if status == 299 else None, status)
 
 
-@each_case("body", ["NaN", "[Infinity]", '{"a": -Infinity}', "{", "<html>", "[1,]", "'a'", b"\xff"])
+@each_case("body", ["NaN", "[Infinity]", '{"a": -Infinity}', "{", "<html>", "[1,]", "'a'"])
 def test_what_says_that_it_is_json_and_is_none_is_a_failure(body):
     assert reason(format_answer(body, content_type="application/json")) == "the answer is not JSON"
+
+
+@each_case("body", [b"\xff", '{"name": "Zoë"}'.encode("latin-1"), '{"name": "Ann"}'.encode("utf-16")])
+def test_json_in_other_characters_than_utf_8_is_a_failure_that_says_so(body):
+    kind = "application/json; charset=iso-8859-1"
+    assert reason(format_answer(body, content_type=kind)) == "the answer is not JSON: its characters are not UTF-8"
+
+
+@each_case("body", ["", " ", "\r\n\t"])
+def test_json_of_blanks_only_is_an_empty_answer(body):
+    assert reason(format_answer(body, content_type="application/json")) == "the answer is empty"
+
+
+@each_case("kind", ["application/xml", "text/xml; charset=utf-8", "application/soap+xml"])
+def test_xml_is_no_data_and_never_spoken(kind):
+    body = "<customer><name>Ann</name></customer>"
+    assert reason(format_answer(body, content_type=kind)) == "the answer is XML instead of data"
 
 
 @each_case(

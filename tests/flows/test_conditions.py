@@ -320,7 +320,7 @@ def test_a_file_that_uses_time_without_a_zone_gets_utc_and_a_warning():
     for steps in (
         "- when: now.hour < 9\n  hangup:\n- say: Good day.",
         "- say: It is {{ now.time }}.",
-        "- say: '{{ now }}'",
+        "- say: '{{ now | spoken }}'",
     ):
         made = compile_text(make_flow_text(steps))
         assert made.flow is not None

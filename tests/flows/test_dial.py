@@ -210,11 +210,19 @@ def test_a_wrong_voicemail_is_an_error_that_says_what_is_wrong(text, said):
     assert problems[0].line == 5
 
 
-@pytest.mark.parametrize("following", ["goto: there", "voicemail: Please leave a message."])
+@pytest.mark.parametrize(
+    "following",
+    [
+        "goto: there",
+        "choose: [goto: there]",
+        "voicemail: Please leave a message.",
+        "dial: {to: +12015550189, goes_on: true}",
+    ],
+)
 def test_a_step_that_is_meant_after_a_conversation_too_is_not_warned_of(following):
     nodes = "  there: [say: Thank you for your call.]\n"
     for dial, rules in (("{to: +12015550188}", ["dial-then-goto"]), ("{to: +12015550188, goes_on: true}", [])):
-        made = compile_text(make_flow_text(f"- dial: {dial}\n- {following}") + (nodes if "goto" in following else ""))
+        made = compile_text(make_flow_text(f"- dial: {dial}\n- {following}") + (nodes if "there" in following else ""))
         assert [rule for rule in made.rules if rule == "dial-then-goto"] == rules
         assert made.flow is not None
 

@@ -15,6 +15,8 @@ import pytest
 from in_process_server import CALL_FIELDS, DESK, is_fallback, list_callback_urls, list_spoken_texts, read_document
 
 from callflows.outbound_http import get_tls_context
+from callflows.settings import Settings
+from callflows.text import format_address
 from command_process import CommandProcess, build_environment, find_free_port, run_callflows, run_serve
 from waiting import wait_for_exit, wait_until
 
@@ -181,6 +183,19 @@ def test_a_port_that_another_program_uses_is_said_before_anything_else(tmp_path)
     assert "Traceback" not in done.stderr
     assert "remote call control URL" not in done.stderr
     assert json.loads(done.stderr)["level"] == "error", "a program reads the log, as it is JSON by default"
+
+
+def test_an_address_that_the_machine_has_not_is_said_with_what_to_write(tmp_path):
+    for host in ("192.0.2.1", "127.0.0.1:8000", "http://localhost"):
+        done = run_callflows("serve", "--host", host, "--port", "1", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "this machine has no such address" in done.stderr
+        assert "give --host a host alone, as 127.0.0.1" in done.stderr
+
+
+def test_the_address_of_a_server_is_written_as_in_a_url_and_read_so():
+    assert Settings(host="[::1]").host == "::1"
+    assert [format_address(host, 8000) for host in ("::1", "127.0.0.1")] == ["[::1]:8000", "127.0.0.1:8000"]
 
 
 def test_its_log_is_lines_of_json_that_name_nobody(served):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,10 +18,9 @@ from callflows.cli.cli_options import (
     show_progress,
     write_notices_as_json,
 )
+from callflows.text import format_address, format_host
 
 if TYPE_CHECKING:
-    import socket
-
     from callflows.flows.loader.folder_loader import LoadedFlows
     from callflows.settings import Settings
     from callflows.web.call_endpoint import CallEndpoint
@@ -91,7 +91,9 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         reason = error.strerror or str(error)
         if error.errno == errno.EADDRINUSE:
             reason = f"another program uses this port: stop that program, or choose another port with {setting}"
-        exit_with_notice(f"callflows: cannot listen on {host}:{port}: {reason}", 2)
+        elif error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+            reason = f"this machine has no such address ({reason}): give --host a host alone, as 127.0.0.1, 0.0.0.0 or ::1"
+        exit_with_notice(f"callflows: cannot listen on {format_address(host, port)}: {reason}", 2)
 
 
 def _load_server(settings: Settings) -> CallEndpoint:
@@ -118,7 +120,7 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
     number = next((claim.number for flow in flows for claim in flow.claims if claim.number[-1].isdigit()), "")
     token = "token=$CALLFLOWS_TOKEN&" if settings.token else ""
     served = f"{sum(not flow.problems for flow in flows)} flow(s)" if loaded else "the flows"
-    print_notice(f"callflows serves {served} of {settings.flows}/ on {settings.host}:{settings.port}")
+    print_notice(f"callflows serves {served} of {settings.flows}/ on {format_address(settings.host, settings.port)}")
     print_notice(f"  remote call control URL: {url}/call")
     if settings.token:
         print_notice("    and after it ?token= with the value of CALLFLOWS_TOKEN")
@@ -150,4 +152,4 @@ def _print_console_link(settings: Settings) -> None:
 
 def _name_reachable_host(host: str) -> str:
     """Return the host for URLs on this machine: its own if the server listens on all addresses."""
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 - asked, not bound
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else format_host(host)  # noqa: S104 - asked, not bound

@@ -57,6 +57,7 @@ _CONNECTION_HEADERS: Final = frozenset(
 )
 """Headers controlled by the connection, not by the author of the flow."""
 _SUPPORTED_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
+_XML_TYPE_PATTERN: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?xml\b", re.IGNORECASE)
 _JSON_TYPE_PATTERN: Final = re.compile(r"application/([^;]*\+)?json\b|text/json\b", re.IGNORECASE)
 _CHARSET_PATTERN: Final = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
 
@@ -173,8 +174,10 @@ def _parse_answer(answer: HTTPAnswer) -> object:
     kind = answer.headers.get("content-type", "")
     if kind.lower().startswith(("text/html", "application/xhtml")):
         raise OutboundRequestError("the answer is a web page (HTML) instead of data")
+    if _XML_TYPE_PATTERN.match(kind):
+        raise OutboundRequestError("the answer is XML instead of data")
     says_json = bool(_JSON_TYPE_PATTERN.search(kind))
-    if says_json and answer.body:
+    if says_json and answer.body.strip():
         return _parse_json(answer.body)
     if answer.body.lstrip()[:1] in {b"{", b"["}:
         try:
@@ -221,11 +224,14 @@ def _parse_json(body: bytes) -> object:
         )
     except RecursionError:
         raise OutboundRequestError(_TOO_DEEP_MESSAGE) from None
+    except UnicodeDecodeError:
+        raise _InvalidJSONError(_NOT_UTF_8_MESSAGE) from None
     except ValueError:
         raise _InvalidJSONError("the answer is not JSON") from None
     return _clean_json(value, MAX_LOOKUP_ANSWER_DEPTH)
 
 
+_NOT_UTF_8_MESSAGE: Final = "the answer is not JSON: its characters are not UTF-8"
 _TOO_DEEP_MESSAGE: Final = f"the answer is deeper than {MAX_LOOKUP_ANSWER_DEPTH} lists and objects"
 
 

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 
 class PlausibleDuration(NamedTuple):
-    """The shortest and the longest plausible duration and a usual one, in milliseconds; 0 is always plausible."""
+    """The shortest and the longest plausible duration and a usual one, in milliseconds.
+
+    0 is plausible in a document, where it may stand for "none"; ``zero_effect`` says what it does in a flow file.
+    """
 
     shortest: int
     longest: int
     usual: int
+    zero_effect: str = ""
 
     def contains(self, milliseconds: int) -> bool:
         return milliseconds == 0 or self.shortest <= milliseconds <= self.longest
@@ -46,8 +50,8 @@ _RATHER_MILLISECONDS_FROM: Final = 200
 _SECOND: Final = 1000
 _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
-RINGING_DURATION: Final = PlausibleDuration(5 * _SECOND, 5 * _MINUTE, 25 * _SECOND)
-MESSAGE_DURATION: Final = PlausibleDuration(5 * _SECOND, 30 * _MINUTE, 2 * _MINUTE)
+RINGING_DURATION: Final = PlausibleDuration(5 * _SECOND, 5 * _MINUTE, 25 * _SECOND, "nobody can answer")
+MESSAGE_DURATION: Final = PlausibleDuration(5 * _SECOND, 30 * _MINUTE, 2 * _MINUTE, "nothing is recorded")
 INPUT_DURATION: Final = PlausibleDuration(_SECOND, 2 * _MINUTE, 5 * _SECOND)
 LOOKUP_DURATION: Final = PlausibleDuration(100, 5 * _SECOND, 800)
 _REQUEST_DURATION: Final = PlausibleDuration(200, _MINUTE, 3 * _SECOND)
@@ -59,7 +63,7 @@ PLAUSIBLE_ATTRIBUTE_DURATIONS: Final[Mapping[tuple[str, str], PlausibleDuration]
     ("Dial", "timeout"): RINGING_DURATION,
     ("Gather", "timeout"): INPUT_DURATION,
     ("Hold", "timeout"): PlausibleDuration(_SECOND, 2 * _HOUR, 5 * _MINUTE),
-    ("Pause", "length"): PlausibleDuration(100, 30 * _MINUTE, _SECOND),
+    ("Pause", "length"): PlausibleDuration(100, 30 * _MINUTE, _SECOND, "there is no pause"),
     ("Record", "timeout"): PlausibleDuration(_SECOND, 4 * _HOUR, 2 * _MINUTE),
     ("Tone", "don"): _CADENCE_DURATION,
     ("Tone", "doff"): _CADENCE_DURATION,

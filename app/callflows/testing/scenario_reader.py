@@ -17,7 +17,8 @@ from callflows.flows.source.source_values import parse_plain_data
 from callflows.flows.suppositions import Suppositions, normalize_list_entry
 from callflows.rehearsal.rehearsed_call import DEFAULT_REHEARSAL_CALLER, Rehearsal, RehearsedText
 from callflows.rehearsal.scripted_parties import ScriptedCallees, ScriptedCaller, parse_caller_script
-from callflows.telephony.phone_numbers import parse_e164
+from callflows.rehearsal.simulated_outside import FAILED_LOOKUP_ANSWER
+from callflows.telephony.phone_numbers import normalize_target, parse_e164
 from callflows.testing.expectations import Expectations, parse_expectations
 from callflows.testing.flow_names import collect_flow_names
 from callflows.testing.phone_arguments import explain_invalid_caller
@@ -147,6 +148,8 @@ def build_scenario_case(
         ScriptedCallees(callee)
     except ScenarioError as error:
         report.error((*path, "callee"), "test-script", error.message, error.fix)
+    for one in scenario.callee if isinstance(scenario.callee, list) else [scenario.callee]:
+        _check_callee_names(one, path, report, flow_names)
     wrong = explain_invalid_caller(scenario.from_) if scenario.from_ else ""
     if wrong:
         report.error((*path, "from"), "number", f"from: {wrong}")
@@ -233,6 +236,30 @@ def _check_lookup_names(scenario: Scenario, path: SourcePath, report: ProblemRep
             )
             message = f"lookups: no lookup of the flow has into: {name}"
             report.error((*path, "lookups", name), "unknown-key", message, near, key=True)
+    for name, answer in scenario.lookups.items():
+        if isinstance(answer, str) and answer.strip().lower() in _FAILURE_WORDS:
+            message = f"lookups: {name} finds the text {answer!r}"
+            report.error(
+                (*path, "lookups", name),
+                "test-script",
+                message,
+                f"write {FAILED_LOOKUP_ANSWER} for a server that gives no answer",
+            )
+
+
+_FAILURE_WORDS: Final = frozenset({"fail", "failed", "failing", "failure"})
+"""Texts that no lookup finds, and that are meant as the word for a lookup without an answer."""
+
+
+def _check_callee_names(callee: object, path: SourcePath, report: ProblemReport, flow_names: FlowNames) -> None:
+    """Report names in ``callee`` that are neither groups nor anything that can be rung."""
+    for name in map(str, callee) if isinstance(callee, dict) else ():
+        is_target = parse_e164(normalize_target(name)) or "@" in name or name.startswith("sip:")
+        if name == "else" or name in flow_names.groups or is_target:
+            continue
+        known = [*flow_names.groups, *(member for members in flow_names.groups.values() for member in members)]
+        fix = format_suggestion(name, known) or "name a group, a number or an address, or else for all others"
+        report.error((*path, "callee"), "test-script", f"callee: nobody is rung as {name!r}", fix)
 
 
 def _expand_callee_groups(callee: Any, flow_names: FlowNames) -> Any:  # noqa: ANN401 - as for ScriptedCallees

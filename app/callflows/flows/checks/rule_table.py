@@ -469,6 +469,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text has a value that is true or false, as a comparison: people hear or read True or False.",
         "Choose words: {% if hours.office.open %}open{% else %}closed{% endif %}, or write {{ hours.office.status }}.",
     ),
+    "time-as-text": CheckRule(
+        "A text has a time as machines write it: people hear or read 2026-11-24T09:00:00-05:00.",
+        "Put it into words: {{ hours.office.next_opening | spoken }}; or take a part, as hours.office.next_opening.time.",
+    ),
     "url-as-text": CheckRule(
         "A text that is spoken is nothing but a URL, or the name of a sound: callers hear it letter by letter.",
         "Play it: prompt: [play: welcome.wav]; a sound of another server with play: https://….",

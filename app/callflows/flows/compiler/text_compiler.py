@@ -31,6 +31,8 @@ _TRUTH_AS_TEXT: Final = re.compile(
     r"\{\{-?\s*(caller\.anonymous|hours\.[A-Za-z0-9_]+\.open|ended\.(?:answered|message|missed|rang))\s*-?\}\}"
 )
 """A value in a text that is true or false."""
+_TIME_AS_TEXT: Final = re.compile(r"\{\{-?\s*(hours\.[A-Za-z0-9_]+\.next_(?:opening|closing)|call\.started|now)\s*-?\}\}")
+"""A value in a text that is a time."""
 _SPOKEN_FILTER: Final = re.compile(r"\|\s*spoken\b")
 
 
@@ -79,7 +81,11 @@ class TextCompiler:
         self._flow.report.warning(path, "text-may-be-empty", f"the text may be empty: {effect}", fix)
 
     def check_truth_in_text(self, text: str, path: SourcePath) -> None:
-        """Warn about a value in a text for people that is true or false."""
+        """Warn about a value in a text for people that is true or false, or a time as machines write it."""
+        time = _TIME_AS_TEXT.search(text)
+        if time is not None:
+            message = f"{time[0]} reads as machines write a time: 2026-11-24T09:00:00-05:00"
+            self._flow.report.warning(path, "time-as-text", message, f"put it into words: {{{{ {time[1]} | spoken }}}}")
         truth = _TRUTH_AS_TEXT.search(text)
         if truth is None:
             if self.expression_compiler.reads_true_or_false(text):

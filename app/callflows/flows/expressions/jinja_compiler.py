@@ -122,16 +122,22 @@ class ExpressionCompiler:
         if not source.strip():
             raise ExpressionError("there is no expression", "as caller.anonymous")
         if "{{" in source or "{%" in source:
-            raise ExpressionError("when takes a bare expression, without braces", "leave the braces out")
+            message = (
+                "a value is an expression, without braces" if is_value else "when takes a bare expression, without braces"
+            )
+            raise ExpressionError(message, _suggest_without_braces(source))
         try:
             parser = Parser(self._environment, source, state="variable")
             tree = parser.parse_expression()
             if not parser.stream.eos:
-                fix = _suggest_syntax(source) or "did you forget and, or, ==?"
+                quotes = _suggest_quotes(source) if is_value else ""
+                fix = (quotes if _NO_EXPRESSION.match(source) else "") or _suggest_syntax(source) or quotes
+                fix = fix or "did you forget and, or, ==?"
                 raise ExpressionError(f"the expression ends before {parser.stream.current.value!r}", fix)
             tree.set_environment(self._environment)
         except TemplateSyntaxError as error:
-            raise ExpressionError(error.message or "not an expression", _suggest_syntax(source)) from None
+            fix = _suggest_syntax(source) or (_suggest_quotes(source) if is_value else "")
+            raise ExpressionError(error.message or "not an expression", fix) from None
         uses = self._scope_checker.check_names(tree, is_condition=not is_value)
         holds = build_value_function(tree, self._lang) or self._compile_worker_value(
             tree, "value", source, uses, self._lang
@@ -291,9 +297,29 @@ def _suggest_syntax(source: str) -> str:
     return found[min(found)] if found else ""
 
 
+def _suggest_without_braces(source: str) -> str:
+    """Return the fix for an expression with braces: the value itself, or a text that is joined of parts."""
+    words = _CLOSED_BRACES.split(source.strip())
+    if "{%" in source or len(words) == 1:
+        return "leave the braces out"
+    parts = [part.strip() if at % 2 else f'"{part}"' for at, part in enumerate(words) if part]
+    return "leave the braces out" if len(parts) == 1 else f"write texts in quotes, and ~ between: {' ~ '.join(parts)}"
+
+
+def _suggest_quotes(source: str) -> str:
+    """Return the fix for a text that stands where an expression is read; an empty text if it looks like an expression."""
+    if _CALL_FIELD.search(source) or '"' in source:
+        return ""
+    escaped = source.strip().replace("'", "''")
+    return f"a text stands in quotes of its own: '\"{escaped}\"'"
+
+
+_CALL_FIELD: Final = re.compile(r"\b(?:caller|call|now|hours|variables|lists|digits|number)\b")
+_NO_EXPRESSION: Final = re.compile(r"[a-z]+:\S|\S+@\S|\d{1,2}:\d\d$", re.IGNORECASE)
+"""A URL, a telephone number with its scheme, an address or a time."""
 _QUOTED_TEXT: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
 _SYNTAX_FIXES: Final = {
-    r"&&": "write and",
+    r"&&?": "write and",
     r"\|\|": "write or",
     r"!(?!=)": "write not",
     r"===|<>": "write == or !=",

@@ -124,6 +124,16 @@ def _index_words() -> dict[str, list[str]]:
 _MEANINGS_BY_WORD: Final = _index_words()
 
 
+def is_word_for_condition(word: str) -> bool:
+    """Return True for ``when`` and for words such as ``if`` that people write for it."""
+    return word == "when" or "when" in _MEANINGS_BY_WORD.get(_fold_word(word), ())
+
+
+def suggest_condition(step: str) -> str:
+    """Return the fix for a condition among the keys of a step: it belongs to the step as a whole."""
+    return f"a condition stands beside the step, in a line of its own: - when: … and below, as far to the right, {step}: …"
+
+
 def suggest_own_word(word: str, known: Collection[str]) -> str:
     """Return ``did you mean 'dial'?`` for another word for steps or keys among ``known``, else an empty text."""
     folded = _fold_word(word)

@@ -88,7 +88,8 @@ def check_prompt(value: Any, place: SourcePath = ()) -> Prompt:  # noqa: ANN401 
         raise ValueError("must not be empty")
     if len(value) > 1 and all(isinstance(part, str) for part in value):
         # a comma in brackets may have cut one text in two
-        raise ValueError(f"must be {_PROMPT_DESCRIPTION}, not a list of texts")
+        fix = "write one text in quotes, or a step for each: [say: …, say: …]"
+        raise ValueError(f"must be {_PROMPT_DESCRIPTION}, not a list of texts", fix)
     return Prompt([_check_part(part) for part in value], place)
 
 

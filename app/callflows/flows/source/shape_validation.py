@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
-from callflows.flows.source.foreign_words import suggest_own_word
+from callflows.flows.source.foreign_words import is_word_for_condition, suggest_condition, suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
@@ -47,6 +47,9 @@ def warn_about_duration(
 ) -> None:
     """Warn about a duration that is much too short or too long for its key, as 25000s of ringing."""
     found = DURATION_PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is not None and not milliseconds and plausible.zero_effect:
+        message = f"{name}: {found[0]} is no time: {plausible.zero_effect}"
+        report.warning(path, "duration-doubtful", message, plausible.describe_usual())
     if found is None or plausible.contains(milliseconds):
         return
     extent = "short" if milliseconds < plausible.shortest else "long"
@@ -183,8 +186,11 @@ def _report_unknown_key(
     if model.__name__ == "FlowFile" and name in _KEYS_ABOUT_FILE:
         report.error(where, "unknown-key", f"there is no key {name!r} here", about_file, key=True)
         return
+    if is_word_for_condition(str(name)) and hasattr(model, "step_key") and "when" not in known:
+        report.error(where, "unknown-key", f"there is no key {name!r} here", suggest_condition(model.step_key), key=True)
+        return
     near = Suggestion(missing_key) or suggest_own_word(str(name), known) or format_suggestion(str(name), known)
-    fix = near or f"there are {', '.join(known)}"
+    fix = near or f"there {'is only' if len(known) == 1 else 'are'} {', '.join(known)}"
     report.error(where, "unknown-key", f"there is no key {name!r} here", fix, key=True)
 
 

@@ -28,6 +28,7 @@ from callflows.flows.source.source_values import (
     schema_reference,
 )
 from callflows.flows.steps.attribute_values import note_undocumented_attribute
+from callflows.flows.steps.choose_step import ChooseStep
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.menu_step import MenuStep
 from callflows.flows.steps.step_base import FlowStep, mapping_of
@@ -174,7 +175,7 @@ class DialStep(FlowStep):
             and not self.goes_on
             and not self.answered
             and not context.is_static
-            and context.next_step_key in (GotoStep.step_key, VoicemailStep.step_key)
+            and context.next_step_key in (GotoStep.step_key, ChooseStep.step_key, self.step_key, VoicemailStep.step_key)
         ):
             message = (
                 f"the {context.next_step_key} after this dial runs when a conversation is over, and when nobody answers"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import VerbBuildError
 from callflows.flows.coverage_points import CONDITION_POINT
-from callflows.flows.source.foreign_words import suggest_own_word
+from callflows.flows.source.foreign_words import is_word_for_condition, suggest_condition, suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
 from callflows.flows.source.sound_library import is_sound_name
@@ -249,6 +249,8 @@ def _read_attribute(
     else:
         known = _list_attribute_keys(cls)
         near = suggest_own_word(key, known) or format_suggestion(key, known) or f"it has {', '.join(known)}"
+        if is_word_for_condition(key):
+            near = suggest_condition(str(path[-2]))
         context.report.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
 
 
