@@ -234,7 +234,8 @@ def test_the_trail_says_which_rules_were_tried_and_on_what_they_looked():
         "Leave me alone!", "I'd like to be removed from your list", "Removed please", "Yes, stop",
         "Please stop\n> On Monday we wrote:\n> Sale!",
         "could you please stop", "I'm opting out", "un subscribe", "I revoke my consent", "revoke consent to texts",
-        "delete my number", "Lose my number!", "STOP\n\nBest regards,\nJohn", "Stop.\nKind regards\nAnn Miller, Acme",
+        "delete my number", "stop - John", "Stop \u2014 Mary Ann Lee", "STOP Thanks, Ann", "Stop, regards, J. Smith",
+        "Lose my number!", "STOP\n\nBest regards,\nJohn", "Stop.\nKind regards\nAnn Miller, Acme",
         "\U0001f182\U0001f183\U0001f17e\U0001f17f", "\U0001f162\U0001f163\U0001f15e\U0001f15f", "Re: STOP", "Reply STOP",
         "I said STOP!", "STOP!!! I mean it", "just stop already", "STOP NOW OR I WILL SUE", "stop or i'll report you",
         "stop bothering me", "Stop with the texts", "enough, stop", "Not interested. STOP", "No thank you, stop",
@@ -258,7 +259,8 @@ def test_a_text_says_stop(text):
         "stop\nby tomorrow", "Sent from my phone", "\u2764\ufe0f", "please don't opt out", "never stop texting me",
         "Liked \u201cReply STOP to end\u201d", "Stop\nthe delivery, it was sent by mistake", "you end",
         "could you stop", "stop or I will miss the bus", "delete my number 4 order", "lose my number plate", "no stop",
-        "not stop", "I revoke my offer", "stop subscription", "cancel my reminder", "best regards",
+        "not stop", "Cancel - Tuesday", "STOP - see you at five", "Stop the car - Ann",
+        "I revoke my offer", "stop subscription", "cancel my reminder", "best regards",
     ],
 )  # fmt: skip
 def test_a_text_that_has_the_word_and_means_something_else_is_no_stop(text):

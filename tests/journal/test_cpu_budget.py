@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 import types
+
+import pytest
 
 from callflows.journal.cpu_budget import (
     BUSY_CHECK_SECONDS,
     TURNS_BEFORE_SPOOLING,
     TURNS_BEFORE_SPOOLING_WHEN_BUSY,
     CpuBudget,
+    read_main_thread_seconds,
 )
 from waiting import join_thread
 
@@ -96,3 +100,15 @@ def test_a_thread_that_has_ended_answers_nobody():
     thread.start()
     join_thread(thread)
     assert found[0].has_budget()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_the_work_of_another_process_is_seen_and_that_of_one_that_has_ended_is_none():
+    spin = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True)\ninput()"
+    command = [sys.executable, "-c", spin]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 - as above
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert read_main_thread_seconds(process.pid) >= 0.3
+        process.communicate(b"\n")
+    assert read_main_thread_seconds(process.pid) == 0.0

@@ -16,6 +16,7 @@ from callflows.errors import JournalError, JournalUnavailableError
 from callflows.journal import cpu_budget, waiting_items
 from callflows.journal.cpu_budget import TURNS_BEFORE_SPOOLING
 from callflows.journal.journal import Journal
+from callflows.journal.journal_writer import MAX_JOURNAL_BATCH
 from callflows.journal.spool import Spool
 from callflows.journal.sql_store import SqlStore
 from waiting import run_bounded, wait_until
@@ -184,6 +185,19 @@ def test_what_the_disk_refuses_is_not_acknowledged_and_waits_in_memory_until_the
     written(journal, 1)
     journal.stop()
     assert len(Spool(folder).list_segments()) == 1
+
+
+def test_whoever_waits_for_a_write_hears_at_once_that_no_disk_takes_it_however_much_waits(away, tmp_path):
+    away.take_away()
+    journal = Journal(SqlStore(away.url), Spool(tmp_path / "spool", max_bytes=100))
+    for number in range(3 * MAX_JOURNAL_BATCH):
+        journal.record_soon(build_answered_request(START + number, call=f"waits-{number}"))
+    journal.start()
+    until(lambda: len(journal._writer.batch) == MAX_JOURNAL_BATCH)  # noqa: SLF001 - no other item would come into it
+    with pytest.raises(JournalError, match="more than 100 bytes"):  # and not that the time is over
+        run_bounded(journal.record_now(*generate_platform_events(1)))
+    assert journal.get_status()["waiting"] == 3 * MAX_JOURNAL_BATCH
+    journal.stop()
 
 
 def test_what_does_not_fit_is_dropped_counted_and_said(away, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from rehearsed_journal import MONDAY, REPLAY_FLOW, SUNDAY, ReplayHarness, build_call
 from sqlalchemy import text
 
+from callflows.journal.cpu_budget import CpuBudget
 from callflows.testing.replay_runner import NO_REPORTS
 
 
@@ -54,6 +55,14 @@ def test_exactly_the_calls_that_pressed_a_changed_key_go_elsewhere(journal):
     example = next(one for one in group["examples"] if "(a key without a meaning)" not in one["was"])
     assert example["was"][:5] == ["acme:", "start", "menu", "(key 2)", "support"]
     assert example["now"] == ["acme:", "start", "menu", "(key 2)", "voicemail", "records a message", "hangs up"]
+
+
+def test_a_replay_waits_as_often_as_callers_need_the_processor_and_leaves_no_call_out(journal, monkeypatch):
+    has_room = [False, False, True, False, True]
+    monkeypatch.setattr(CpuBudget, "has_budget", lambda _budget: has_room.pop(0) if has_room else True)
+    journal.record(describe_mix())
+    assert journal.replay(REPLAY_FLOW)["calls"] == 12
+    assert not has_room
 
 
 def get_group(report):

@@ -231,6 +231,18 @@ def test_several_processes_answer_one_call(tmp_path):
                 assert another.get(f"{served.console_url}/console/login").status_code == 200
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_can_keep_no_key_says_so_once_and_does_not_start(workers, tmp_path):
+    (tmp_path / "callflows").mkdir()
+    (tmp_path / "data").write_text("a file, and no folder", encoding="utf-8")
+    options = ["--workers", workers, "--port", str(find_free_port())]
+    done = run_callflows("serve", *options, cwd=tmp_path, env=build_environment(data=str(tmp_path / "data")))
+    assert done.returncode == 2
+    assert "callflows: CALLFLOWS_SECRET_KEYS is not set and no key can be kept in " in done.stderr, done.stderr
+    assert "a file is where a folder must be" in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
 def test_every_worker_gives_the_counts_of_all(tmp_path):
     def read_counts(served: Served) -> dict[str, float]:
         with httpx.Client(base_url=served.http.base_url, trust_env=False, verify=get_tls_context()) as another:

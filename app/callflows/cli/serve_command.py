@@ -40,6 +40,7 @@ def serve(
     import uvicorn
 
     from callflows.cli.worker_processes import share_loaded_modules, stop_listening_before_workers
+    from callflows.flows.tickets import load_or_create_secret_key
     from callflows.settings import check_token_of_public_server, load_log_format
     from callflows.web.call_protocol import choose_http_protocol
     from callflows.web.http_protocol import raise_open_files_limit
@@ -71,6 +72,8 @@ def serve(
     if server is not None:
         uvicorn.Server(uvicorn.Config(server, **options)).run(sockets=[listening])
         return
+    if not settings.secret_keys:
+        load_or_create_secret_key(settings.data)  # a key that cannot be kept is told once, and not by each worker
     configure_logging(sys.stderr, settings.log_format)
     log_uncaught_errors()
     remove_old_counts(settings.data)

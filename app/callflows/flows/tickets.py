@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from callflows.atomic_files import create_private_file
 from callflows.boot_clock import BOOT_CLOCK_ID, BOOT_ID
+from callflows.disk_errors import explain_disk_error
 from callflows.errors import ExpiredTicketError, ForgedTicketError, SettingsError, TicketError
 from callflows.flows.entry_points import NodeEntry
 from callflows.telephony.phone_numbers import mark_region_codes, restore_region_codes
@@ -253,7 +254,7 @@ def load_or_create_secret_key(folder: Path) -> bytes:
         key = path.read_bytes().strip()
     except OSError as error:
         raise SettingsError(
-            f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {error.strerror or error}"
+            f"CALLFLOWS_SECRET_KEYS is not set and no key can be kept in {folder}: {explain_disk_error(error)}"
         ) from None
     if len(key) < MIN_SECRET_KEY_CHARACTERS:
         raise SettingsError(f"{path} holds no key that is long enough: remove it, and another is made")

@@ -1,4 +1,4 @@
-"""The rules by which the journal shares the processor with the answers to callers.
+"""The rules by which the journal, and a replay of the journal's calls, share the processor with the answers to callers.
 
 - Answering is busy if it wants more than ``BUSY_ANSWERING_CPU_SHARE`` of a processor; waiting for the processor counts.
 - While it is not busy, everything is written to the database at once.
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -100,16 +101,29 @@ def _create_thread_clock() -> Callable[[], float]:
     if sys.platform != "linux":  # other systems have no such clock, so the thread never counts as busy
         return lambda: 0.0
     clock = time.pthread_getcpuclockid(threading.get_ident())
-    # Nanoseconds on a processor, and of waiting for one because of other programs. Some kernels lack the file.
-    scheduled = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+    process_id, thread_id = os.getpid(), threading.get_native_id()
 
     def read_thread_seconds() -> float:
         with contextlib.suppress(OSError, ValueError):
-            running, waiting, *_ = map(int, scheduled.read_bytes().split())
-            return (running + waiting) / 1e9
+            return _read_wanted_seconds(process_id, thread_id)
         try:
             return time.clock_gettime(clock)
         except OSError:  # the thread has ended
             return 0.0
 
     return read_thread_seconds
+
+
+def read_main_thread_seconds(process_id: int) -> float:
+    """Return for how long the main thread of a process had or wanted a processor; 0 if the system does not tell."""
+    try:
+        return _read_wanted_seconds(process_id, process_id)
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _read_wanted_seconds(process_id: int, thread_id: int) -> float:
+    """Return the seconds on a processor, and of waiting for one because of other programs. Some kernels lack the file."""
+    scheduled = Path(f"/proc/{process_id}/task/{thread_id}/schedstat")
+    running, waiting, *_ = map(int, scheduled.read_bytes().split())
+    return (running + waiting) / 1e9

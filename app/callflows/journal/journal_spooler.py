@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from callflows.background_work import BackgroundThread
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalError
 from callflows.journal.journal_writer import JOURNAL_PAUSE_SECONDS, MAX_JOURNAL_BATCH
 from callflows.log import get_logger
@@ -63,7 +64,7 @@ class JournalSpooler(BackgroundThread):
         try:
             self._spool.append([entry for pending in batch.pending for entry in pending.entries], batch.packed_turns)
         except (OSError, JournalError) as error:
-            self._health.log_error("the spool cannot be written; entries stay in memory", reason=str(error))
+            self._health.log_error("the spool cannot be written; entries stay in memory", reason=describe_disk_error(error))
             return False
         self._batch = None
         self._health.add_results("spooled", batch.item_count)

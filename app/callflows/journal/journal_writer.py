@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from callflows.background_work import BackgroundThread
+from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
 from callflows.journal.store_opener import StoreOpener
 from callflows.log import get_logger
@@ -174,10 +175,14 @@ class JournalWriter(BackgroundThread):
     def _fail_waiting_callers(self, error: Exception) -> bool:
         """Notify waiting callers that neither database nor disk works; keep the other items for a retry."""
         batch, self.batch = self.batch, [pending for pending in self.batch if pending.completion is None]
+        reason = describe_disk_error(error)
+        refusal = JournalError(f"neither the database nor the disk takes it: {reason}")
         for pending in batch:
-            pending.settle(JournalError(f"neither the database nor the disk takes it: {error}"))
+            pending.settle(refusal)
+        # The batch may be full of items that nobody waits for, so that no other would come into it.
+        self._items.refuse_awaited_items(refusal)
         self._health.log_error(
-            "nothing can be written: what happens waits in memory", reason=str(error), waiting=self._items.event_count
+            "nothing can be written: what happens waits in memory", reason=reason, waiting=self._items.event_count
         )
         return False
 
@@ -249,6 +254,6 @@ class JournalWriter(BackgroundThread):
         self._retry_at = time.monotonic() + _RETRY_SECONDS
         if not self.outage_reason or not self._health.has_logged_error:
             self._health.log_error(
-                "the database is gone: what happens waits in files, calls are answered", reason=str(error)
+                "the database is gone: what happens waits in files, calls are answered", reason=describe_disk_error(error)
             )
         self.outage_reason = str(error) or type(error).__name__

@@ -104,6 +104,15 @@ class WaitingItems:
                     self._refuse_item(error)
         return SpoolBatch(writes, [pack_turns(redacted, redactor.texts)] if redacted else [], len(writes) + len(turns))
 
+    def refuse_awaited_items(self, error: JournalError) -> None:
+        """Tell all callers that wait for an item that it cannot be written; the items of the others stay."""
+        with self._take_lock:
+            for item, completion in self._events.take(len(self._events)):
+                if completion is None:
+                    self._events.add((item, None))
+                else:
+                    _settle_completion(completion, error)
+
     def report_dropped_items(self) -> None:
         """Count and log the items dropped since the last report."""
         lost = self._events.take_dropped_count() + self._turns.take_dropped_count()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,6 +18,7 @@ from callflows.errors import FlowFileError, UnknownCallError
 from callflows.flows.loader.folder_loader import list_flow_files, load_flow_files, load_folder_options
 from callflows.flows.suppositions import Suppositions
 from callflows.journal.call_story import format_moment
+from callflows.journal.cpu_budget import BUSY_CHECK_SECONDS, CpuBudget, read_main_thread_seconds
 from callflows.rehearsal.simulated_outside import CallFixture, activate_fixture
 from callflows.telephony.phone_numbers import parse_e164
 from callflows.testing.call_route import (
@@ -53,6 +56,9 @@ if TYPE_CHECKING:
 
 _CALLS_AT_ONCE: Final = 100
 """Number of calls that are loaded together."""
+_CPU_SHARE_BESIDE_CALLERS: Final = 0.2
+"""Share of a processor while the server that replays is busy with answers; nobody but the author waits for a replay."""
+_CPU_BURST_SECONDS: Final = 0.05
 _MAX_GROUP_EXAMPLES: Final = 5
 _MAX_REASON_EXAMPLES: Final = 5
 NO_REPORTS: Final = "Opentact reported no steps: compared as if the caller had stayed on the line"
@@ -199,13 +205,23 @@ async def replay_calls(
     """Replay the calls of a filter, newest first, and return the report (see ``ReplayReport.build_report``)."""
     calls = [*store.list_calls(call_filter)]
     report = ReplayReport()
+    # A server replays in a process of its own, and is the parent of it; of a shell, nobody waits for an answer.
+    budget = CpuBudget(
+        _CPU_SHARE_BESIDE_CALLERS,
+        _CPU_BURST_SECONDS,
+        read_used_seconds=time.process_time,
+        read_answering_seconds=functools.partial(read_main_thread_seconds, os.getppid()),
+    )
     async with open_call_replayer(folder, settings) as replayer:
         for start in range(0, len(calls), _CALLS_AT_ONCE):
             for stored in store.load_calls(calls[start : start + _CALLS_AT_ONCE]):
-                report.add_call(await _replay_safely(replayer, stored))
+                with budget:
+                    report.add_call(await _replay_safely(replayer, stored))
                 if on_progress is not None:
                     on_progress(report.count, len(calls))
                 await asyncio.sleep(0)
+                while not budget.has_budget():  # noqa: ASYNC110 - time passes, and nothing happens, until there is some
+                    await asyncio.sleep(BUSY_CHECK_SECONDS)
     return report.build_report()
 
 

@@ -1,9 +1,10 @@
 """Runs commands of callflows beside the server, each in a process of its own.
 
 Replays, scenarios and rehearsals of drafts use a processor for seconds or minutes. In a thread of the server they would
-make callers wait for Python's lock. A replay of many calls has the lowest priority, and gets only what the answers to
-callers leave. The other commands are short and a person waits for them: on a busy machine the lowest priority would get
-little for minutes. A process is killed when nobody waits for its result, or after a time limit.
+make callers wait for Python's lock. A replay of many calls has the lowest priority, gets only what the answers to callers
+leave, and takes little of that while there are many (``replay_calls``). The other commands are short and a person waits for
+them: on a busy machine the lowest priority would get little for minutes. A process is killed when nobody waits for its
+result, or after a time limit.
 """
 
 from __future__ import annotations
