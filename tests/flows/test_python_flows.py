@@ -86,7 +86,7 @@ def test_a_file_that_never_ends_is_stopped(monkeypatch):
         ("Dial('a@b.example', timeout=20_000)", ""),
         ("Dial('a@b.example', timeout=20 * 1000)", ""),
         ("Pause(length=timedelta(seconds=2))", ""),
-        ("Pause(length=0)", ""),
+        ("Pause(length=0)", "0 is no time"),
         ("Other(timeout=2)", ""),
         ("Pause(length=len(turn.digits))", ""),
     ],

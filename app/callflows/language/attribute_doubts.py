@@ -64,7 +64,7 @@ _SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
 
 
 def find_text_doubts(text: str) -> Iterator[AttributeDoubt]:
-    """Yield the doubts about a text that is to be spoken: tags, a URL, the name of a sound."""
+    """Yield the doubts about a text that is to be spoken: tags, a word for yes or no, a URL, the name of a sound."""
     tag = _SSML_TAG.search(text)
     if tag:
         message = f"{tag[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
@@ -73,6 +73,8 @@ def find_text_doubts(text: str) -> Iterator[AttributeDoubt]:
     if entity:
         message = f"{entity[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
         yield AttributeDoubt("warning", "ssml", message, "write the sign itself, as & for &amp;")
+    if text in {"true", "false"}:
+        yield AttributeDoubt("warning", "truth-as-text", f"callers hear the word {text}", "write the words that they hear")
     if _WHOLE_URL.fullmatch(text):
         message = "the text is a URL, which is read out letter by letter"
         yield AttributeDoubt("warning", "url-as-text", message, "a sound is played: play: https://…, also in a prompt")
@@ -115,6 +117,9 @@ def find_attribute_doubts(cls: type[Element], name: str, value: object) -> Itera
         note = f"the {name} of <{cls.spec.name}> is not documented, its unit is presumed"
         yield AttributeDoubt("note", "undocumented", note)
     plausible = PLAUSIBLE_ATTRIBUTE_DURATIONS.get((cls.spec.name, name))
+    if plausible is not None and plausible.zero_effect and value == 0 and not isinstance(value, bool):
+        message = f"{name}: 0 is no time: {plausible.zero_effect}"
+        yield AttributeDoubt("warning", "duration-doubtful", message, plausible.describe_usual())
     if plausible is not None and isinstance(value, int) and not plausible.contains(value):
         message, fix = describe_doubtful_milliseconds(name, value, plausible)
         yield AttributeDoubt("warning", "duration-doubtful", message, fix)

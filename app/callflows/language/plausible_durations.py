@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class PlausibleDuration(NamedTuple):
     """The shortest and the longest plausible duration and a usual one, in milliseconds.
 
-    0 is plausible in a document, where it may stand for "none"; ``zero_effect`` says what it does in a flow file.
+    0 is plausible, as it may stand for "none", unless ``zero_effect`` says what it does.
     """
 
     shortest: int

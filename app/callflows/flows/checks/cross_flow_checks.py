@@ -116,7 +116,7 @@ def _check_own_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[P
         return []
     whose = "this flow itself" if answering is flow else f"the flow {answering.name!r}"
     message = f"{number} is answered by {whose}"
-    fix = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+    fix = "name the number of a person, or go on at a node: a call or text to it is paid for, and may go round"
     return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-own", message, fix)]
 
 

@@ -429,7 +429,7 @@ class DialStep(FlowStep):
     ) -> Iterator[LiteralTarget | ComputedTarget]:
         text = context.texts.compile_text(target, where)
         if _OWN_NUMBER.fullmatch(target.strip()):
-            fix = "ring somebody, or go on at a node: a call to it is paid for, and may go round"
+            fix = "name the number of a person, or go on at a node: a call or text to it is paid for, and may go round"
             context.report.warning(where, "dial-own", f"to: {target} is the number that was called: this flow", fix)
         found = _ONE_VARIABLE.fullmatch(target.strip())
         values = context.flow.sections.find_constant_values(found[1]) if found and not context.is_static else {}
