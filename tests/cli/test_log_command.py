@@ -164,6 +164,8 @@ def test_nothing_that_a_caller_brought_controls_the_terminal(form):
         (["--flow", "desk", "--limit", "2"], ["three", "two"]),
         (["--outcome", "fallback"], []),
         (["--outcome", "ended"], ["one"]),
+        (["--outcome", "Ended without a conversation"], ["one"]),
+        (["--outcome", "end not reported", "--limit", "1"], ["three"]),
         (["--outcome", "unreported", "--limit", "1"], ["three"]),
         (["--state", "destroyed"], ["one"]),
         (["--since", "1h"], ["three"]),

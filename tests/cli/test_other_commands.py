@@ -206,6 +206,24 @@ def test_a_key_of_the_file_has_its_page_too(key):
     assert f"{key}:" in page.out
 
 
+@pytest.mark.parametrize("command", ["words", "verbs"])
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("queue", "Opentact has no queue"),
+        ("fax", "Opentact takes no faxes"),
+        ("holiday", "did you mean the key 'hours' of the file?"),
+        ("spam", "did you mean the key 'lists' of the file?"),
+        ("beep", "did you mean 'tone'?"),
+        ("forwarding", "did you mean 'dial'?"),
+    ],
+)
+def test_a_word_of_other_phone_systems_leads_to_what_there_is_or_is_said_to_be_lacking(command, word, said):
+    done = run_command(command, word)
+    assert done.code == 2
+    assert said in done.err
+
+
 def test_several_words_have_their_pages_and_an_unknown_one_a_suggestion():
     pages = run_command("words", "ended", "mail").out
     assert ("# ended\n" in pages, "# mail" in pages) == (True, True)

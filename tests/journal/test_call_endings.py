@@ -13,7 +13,7 @@ from callflows.journal.inbox import InboxFilter
 from callflows.journal.sql_queries import query_ending_counts
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
-from callflows.journal.story_words import describe_story_entry
+from callflows.journal.story_words import describe_story_entry, skip_repeated_entries
 from callflows.telephony.call_entity import CallEntity
 from callflows.telephony.events import AnswerOutcome, EffectResult, PlatformEvent
 
@@ -185,5 +185,23 @@ def test_the_text_after_a_missed_call_is_in_the_story_of_the_call_with_its_resul
     write_items(store, build_answered_request(BEGAN, call="one"), ended(), result)
     (effect,) = [entry for entry in load_call_story(store, "one")["story"] if entry["what"] == "caused"]
     assert (effect["kind"], effect["result"], effect["reason"]) == ("sms", "failed", "Opentact said no")
-    assert describe_story_entry(effect) == "sms, failed: Opentact said no"
+    assert describe_story_entry(effect) == "sms to +12015550177: A call was missed., failed: Opentact said no"
     assert effect["payload"] == payload
+
+
+def test_every_text_and_webhook_of_one_answer_is_told_with_who_gets_it_and_no_path_of_a_url(store):
+    effects = [
+        ("sms", {"to": "+12015550177", "text": "Hello."}),
+        ("sms", {"to": "+12015550177", "text": "Hello."}),
+        ("sms", {"to": "+12015550188", "text": "Hello."}),
+        ("notify", {"url": "https://hooks.example.com/T0/secret"}),
+    ]
+    results = [EffectResult(kind, f"k{at}", BEGAN, "sent", "", "one", sent) for at, (kind, sent) in enumerate(effects)]
+    write_items(store, build_answered_request(BEGAN, call="one"), *results)
+    story = skip_repeated_entries(load_call_story(store, "one")["story"])
+    assert sorted(describe_story_entry(entry) for entry in story if entry["what"] == "caused") == [
+        "notify to hooks.example.com, sent",
+        "sms to +12015550177: Hello., sent",
+        "sms to +12015550177: Hello., sent",
+        "sms to +12015550188: Hello., sent",
+    ]

@@ -280,6 +280,13 @@ def test_odd_percent_signs_and_pluses_are_decoded_as_everywhere_else(value):
     assert parse_query_fields(f"tag={value}".encode())["tag"] == "".join(c for c in decoded if c == "\n" or ord(c) >= 32)
 
 
+@pytest.mark.parametrize(
+    ("query", "call"), [("uuid=a-1", "a-1"), ("call=a-1", "a-1"), ("uuid=b&call=a-1", "a-1"), ("uuid=a%2D1&x=+", "a-1")]
+)
+def test_the_id_of_a_call_is_read_under_the_name_that_a_posted_call_has_too(query, call):
+    assert parse_query_fields(query.encode()) == {"call": call}
+
+
 @given(st.binary(max_size=200))
 def test_no_query_and_no_body_can_raise(octets):
     parse_query_fields(octets)

@@ -40,15 +40,19 @@ def verbs(
 
 
 def _refuse_word_of_flows(verb: str) -> None:
-    """Exit with the command that explains a word, if the word is a step of flow files and no verb of Opentact."""
-    from callflows.flows.steps.step_table import FLOW_STEPS, suggest_field_step
+    """Exit with what a word of flow files or of other phone systems leads to, if it is no verb of Opentact."""
+    from callflows.flows.source.platform_limits import find_platform_limit
+    from callflows.flows.steps.step_table import FLOW_STEPS, suggest_field_step, suggest_file_key
     from callflows.language.verb_reference import is_verb_name
 
     if is_verb_name(verb):
         return
     if verb.strip().casefold() in FLOW_STEPS:
         exit_with_notice(f"{verb!r} is a step of flow files, not a verb of Opentact: callflows words {verb} explains it", 2)
-    meant = suggest_field_step(verb)
+    limit = find_platform_limit(verb)
+    if limit is not None:
+        exit_with_notice(f"{limit.message} ({limit.fix})", 2)
+    meant = suggest_field_step(verb) or suggest_file_key(verb)
     if meant:
         exit_with_notice(f"there is no verb {verb!r}; {meant} callflows words NAME explains a step of flow files", 2)
 

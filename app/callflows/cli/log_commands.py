@@ -75,7 +75,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     is named; in JSON and CSV they are UTC.
     """
     from callflows.flows.authoring.flow_outline import FlowOutlines
-    from callflows.journal.call_ending import ENDING_WORDS
+    from callflows.journal.call_ending import ENDING_WORDS, find_ending
     from callflows.journal.call_story import CALL_LOG_FIELDS, build_named_row
     from callflows.journal.stored_rows import CallFilter
     from callflows.telephony.call_states import CALL_STATE_RANKS
@@ -83,6 +83,7 @@ def log(  # noqa: PLR0913, PLR0917 - an option each
     if mask:
         _print_masked_number(mask)
         return
+    outcome = find_ending(outcome)
     require_known_value(outcome, ENDING_WORDS, "--outcome")
     require_known_value(state, CALL_STATE_RANKS, "--state")
     if scenario and call is None:

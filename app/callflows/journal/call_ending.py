@@ -54,6 +54,12 @@ ENDING_WORDS: Final = {
 """The endings of a call, each with its words. The call log shows the ending as ``outcome``."""
 
 
+def find_ending(text: str) -> str:
+    """Return the ending that a text names: an ending in any spelling, or its words; any other text stays."""
+    folded = "-".join(text.casefold().replace("_", "-").split())
+    return next((ending for ending, words in ENDING_WORDS.items() if folded in (ending, words.replace(" ", "-"))), text)
+
+
 VOICEMAIL_ENDING: Final = "voicemail"
 FALLBACK_ENDING: Final = "fallback"
 _ROUNDED_SECONDS: Final = 1.0

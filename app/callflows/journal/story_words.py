@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -25,6 +26,8 @@ def skip_repeated_entries(story: Iterable[dict[str, Any]]) -> Iterator[dict[str,
     for entry in story:
         kind = entry.get("kind", "") if entry["what"] == "reported" else ""
         identity: tuple[Any, ...] = (entry["at"], entry["what"], describe_story_entry(entry))
+        if entry["what"] == "caused":
+            identity = ("caused", entry["key"])  # two equal texts of one answer are two
         if kind == "call_state":
             identity = (kind, entry["call"], entry["state"] or entry["message"])
         if identity not in printed_entries and not any(word in kind for word in elsewhere):
@@ -48,9 +51,18 @@ def describe_story_entry(entry: Mapping[str, Any]) -> str:
         "recorded": lambda: entry["url"] or entry["id"],
         "transcribed": lambda: entry["text"] or entry["id"],
         "given-up": lambda: f"{entry['kind']}: {entry['reason']}",
-        "caused": lambda: f"{entry['kind']}, {entry['result']}{': ' if entry['reason'] else ''}{entry['reason']}",
+        "caused": lambda: f"{_describe_effect(entry)}, {entry['result']}{': ' if entry['reason'] else ''}{entry['reason']}",
     }
     return " ".join(says[entry["what"]]().split())
+
+
+def _describe_effect(entry: Mapping[str, Any]) -> str:
+    """Describe an effect with who gets it: a number, an address, or a server; its URL may hold a secret."""
+    payload = entry["payload"]
+    to = payload.get("to") or urlsplit(str(payload.get("url", ""))).hostname or ""
+    to = ", ".join(map(str, to)) if isinstance(to, list) else str(to)
+    text = f": {payload['text']}" if entry["kind"] == "sms" and payload.get("text") else ""
+    return f"{entry['kind']}{' to ' if to else ''}{to}{text}"
 
 
 def _describe_decision(entry: Mapping[str, Any]) -> str:

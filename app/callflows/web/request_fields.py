@@ -16,7 +16,7 @@ from callflows.text import MAX_FIELD_CHARACTERS, clean_text
 MAX_REQUEST_BODY_BYTES: Final = 256_000
 """Maximum size of a body in bytes; Opentact's bodies have a few thousand."""
 _FIND_QUERY_FIELDS: Final = re.compile(
-    "(?:^|&)(from|to|tn|call|sca|dtmf|code|success|tag|state|token|ticket)=([^&]*)"
+    "(?:^|&)(from|to|tn|call|uuid|sca|dtmf|code|success|tag|state|token|ticket)=([^&]*)"
 ).findall
 _CREDENTIAL_FIELDS: Final = frozenset({"token", "ticket"})
 
@@ -27,8 +27,13 @@ def parse_query_fields(raw: bytes) -> dict[str, str]:
     text = raw.decode("latin-1")
     read = text.replace("=%2B", "=+")
     if "%" not in read and "+" not in text and len(text) <= MAX_FIELD_CHARACTERS and text.isprintable():
-        return dict(reversed(_FIND_QUERY_FIELDS(read)))
-    return {name: _decode_field(name, value) for name, value in reversed(_FIND_QUERY_FIELDS(text))}
+        fields = dict(reversed(_FIND_QUERY_FIELDS(read)))
+    else:
+        fields = {name: _decode_field(name, value) for name, value in reversed(_FIND_QUERY_FIELDS(text))}
+    if "uuid" in fields:  # the name that a posted call has for its id
+        identity = fields.pop("uuid")
+        fields.setdefault("call", identity)
+    return fields
 
 
 def _decode_field(name: str, value: str) -> str:

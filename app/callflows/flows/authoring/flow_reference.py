@@ -18,6 +18,7 @@ from callflows.flows.messages.message_rules import MessageRule
 from callflows.flows.source.directory_entry import DirectoryEntry
 from callflows.flows.source.flow_file import FlowFile
 from callflows.flows.source.hunt_group import HuntGroup
+from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.scenario_shape import Scenario
 from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS, step_key_of_element, suggest_step
 from callflows.flows.steps.verb_steps import CHILD_KEYS, find_plain_attribute
@@ -179,6 +180,9 @@ def render_step_page(name: str) -> str:
         owners = _find_owners(key)
         if owners:
             raise LookupError(f"{name!r} is a key of {', '.join(owners)}: callflows words {owners[0]}")
+        limit = find_platform_limit(name)
+        if limit is not None:
+            raise LookupError(f"{limit.message} ({limit.fix})")
         near = suggest_step(name) or format_suggestion(name, FlowFile.model_fields)
         raise LookupError(
             f"there is no step or key {name!r}; {near or format_known_words([*FlowFile.model_fields, *STEP_COMPILERS])}"

@@ -15,7 +15,8 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     # steps
     ("dial",): "transfer, connect, forward, ring, phone, bridge, hunt, hunt group, ring group, route, number, agent, "
     "operator, staff, team, people, reception, desk, callee, extension, sip, blind transfer, call forward, forward to, "
-    "transfer to, send to, transfer call, reroute, divert, put through, put to, call someone, direct, extension "
+    "transfer to, send to, transfer call, forwarding, handoff, hand off, "
+    "escalate, tel, reroute, divert, put through, put to, call someone, direct, extension "
     "number, ext, receptionist, round robin, roundrobin, simulring, huntgroup, ringgroup, hunting, ring all, failover, "
     "intercom, page, paging, call number, phone call, directory, directory search, dial by name, name directory",
     ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto, notification mail, e mail message",
@@ -42,6 +43,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     "output, say text, speak text, say message, read out, read text, sentence, hear, hears, said",
     ("play",): "audio, sound, music, mp3, wav, play audio, playback, play file, media, recording, background, play sound, "
     "play music, play mp3, play recording",
+    ("tone",): "beep, signal, ringback",
     ("hold",): "music on hold, moh, park",
     ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
     "answerphone, voice mail, leave a message, voicemail box",
@@ -52,7 +54,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("opt_out",): "unsubscribe, dnc, do not call, optout, remove me, stop list",
     # keys of the file
     ("hours",): "hour, business hour, opening hour, opening time, office hour, time condition, schedule, holiday, closed, "
-    "open, calendar, calendars, open hours, public holidays, date",
+    "open, calendar, calendars, after hours, lunch, lunch break, open hours, public holidays, date",
     ("lists",): "blacklist, whitelist, blocklist, allowlist, block list, allow list, spam, screening, allow, deny",
     ("groups",): "hunt group, ring group, team, queue, agent, contacts, contact, people, staff, targets, person",
     ("variables",): "variable, var, vars, constant, settings, env, config, configuration, globals, parameters",

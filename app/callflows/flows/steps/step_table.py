@@ -148,14 +148,19 @@ def suggest_field_step(word: str) -> str:
     return suggest_own_word(word, ("when", *STEP_COMPILERS))
 
 
-def suggest_step(word: str) -> str:
-    """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
+def suggest_file_key(word: str) -> str:
+    """Return ``did you mean the key 'hours' of the file?`` for a word that means a key of the file, else an empty text."""
     file_keys = FlowFile.model_fields
     key = Suggestion(word) if word in file_keys else suggest_own_word(word, file_keys)
+    return key and f"{key.removesuffix('?').replace('mean', 'mean the key', 1)} of the file?"
+
+
+def suggest_step(word: str) -> str:
+    """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
     return (
         suggest_field_step(word)
         or Suggestion(find_misspelt_word(word, STEP_COMPILERS))
-        or (key and f"{key.removesuffix('?').replace('mean', 'mean the key', 1)} of the file?")
+        or suggest_file_key(word)
         or format_suggestion(word, STEP_COMPILERS)
     )
 
