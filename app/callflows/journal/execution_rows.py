@@ -31,19 +31,46 @@ def merge_stored_log(events: Sequence[JournalRow]) -> Sequence[JournalRow]:
 def merge_execution_rows(events: Iterable[JournalRow], execution_rows: Iterable[JournalRow]) -> list[JournalRow]:
     """Return events with the rows of an execution log.
 
-    If an event of the same step exists, only the step's path is added to that event.
+    If an event of the same step exists, only the step's path is added to that event: an event of about the same time, or
+    of any time if as many events as rows are left of such steps, since a busy platform reports late, but in order.
     """
     reported = [*events]
-    added = []
     keys = {event["key"] for event in reported}
+    added: list[JournalRow] = []
     for row in (row for row in execution_rows if row["key"] not in keys):
-        step = extract_executed_step(json.loads(row["raw"]))
+        step = _read_step(row)
         same = next((n for n, event in enumerate(reported) if _is_event_of_step(event, row["at"], step)), None)
         if same is None:
             added.append(row)
         else:
             reported[same] = {**reported[same], "path": str(step.get("path") or "")}
-    return sorted([*reported, *added], key=lambda event: (event["at"], event["arrived"] or 0.0))
+    unplaced = sorted(filter(_is_unplaced_step, reported), key=_get_moment)
+    for identity in {_identify_step(row) for row in added}:
+        rows = [row for row in sorted(added, key=_get_moment) if _identify_step(row) == identity]
+        late = [event for event in unplaced if _identify_step(event) == identity]
+        if len(rows) == len(late):
+            for row, event in zip(rows, late, strict=True):
+                reported[reported.index(event)] = {**event, "path": _read_step(row).get("path") or ""}
+                added.remove(row)
+    return sorted([*reported, *added], key=_get_moment)
+
+
+def _read_step(event: JournalRow) -> Mapping[str, object]:
+    return extract_executed_step(json.loads(event["raw"]))
+
+
+def _is_unplaced_step(event: JournalRow) -> bool:
+    """Return True if an event is about an executed step whose place in the document is not known."""
+    return event["kind"] == "call_flow" and "path" not in event and not _read_step(event).get("path")
+
+
+def _identify_step(event: JournalRow) -> tuple[object, object]:
+    step = _read_step(event)
+    return step.get("name"), step.get("success")
+
+
+def _get_moment(event: JournalRow) -> tuple[float, float]:
+    return event["at"], event["arrived"] or 0.0
 
 
 def has_stored_log(events: Iterable[JournalRow]) -> bool:
@@ -61,7 +88,7 @@ def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, object]) 
     """Return True if an event without a path is about an executed step."""
     if event["kind"] != "call_flow" or "path" in event or abs(event["at"] - at) > MAX_CLOCK_SKEW_SECONDS:
         return False
-    reported_step = extract_executed_step(json.loads(event["raw"]))
+    reported_step = _read_step(event)
     paths = {str(known["path"]) for known in (reported_step, step) if known.get("path")}
     is_same_result = all(reported_step.get(name) == step.get(name) for name in ("name", "success"))
     return is_same_result and len(paths) <= 1
