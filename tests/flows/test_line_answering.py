@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+import types
+
 import pytest
 from flow_harness import (
     APOLOGY,
@@ -170,10 +174,15 @@ def test_a_template_is_answered_for_as_its_file_says(tmp_path):
     assert answer_as_xml(template_flow(tmp_path, SAY, "dialect: classic")) == SAY
 
 
-def test_a_template_that_is_asked_again_before_the_line_is_answered_answers_then(tmp_path):
-    back = '<Callback url="{{ here }}"/>'
+@pytest.mark.parametrize("more", ["", "&amp;again=1"])
+def test_a_template_that_is_asked_again_before_the_line_is_answered_answers_then(tmp_path, monkeypatch, more):
+    """Also if a second passes while it is rendered: each ticket is of another one here."""
+    seconds = itertools.count(int(time.time()))
+    monkeypatch.setattr("callflows.flows.tickets.time", types.SimpleNamespace(time=lambda: next(seconds)))
+    back = f'<Callback url="{{{{ here }}}}{more}"/>'
     content = f"{RING.format(f'<Error>{back}</Error>')}<Gather><Error>{back}</Error></Gather>"
-    entries = [entry for _, entry in find_signed_targets(answer_as_xml(template_flow(tmp_path, content)))]
+    document = answer_as_xml(template_flow(tmp_path, content)).replace(more, "")
+    entries = [entry for _, entry in find_signed_targets(document)]
     assert entries == [NodeEntry(), NodeEntry(line_answered=True)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
@@ -186,8 +186,12 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
         content = render_template(turn)
         if not answers.is_needed(turn):
             return content
-        urls = {links[1](turn): links[0](turn)} if links else {}
-        return answers.answer_in_content(content, lambda url: urls.get(url, url))
+        if not links:
+            return answers.answer_in_content(content)
+        # The ticket in the content may be of an earlier second, when the template was given to its process.
+        path = links[1](turn).partition(_TICKET_PARAMETER)[0]
+        own_url = re.compile(rf"{re.escape(path)}{re.escape(_TICKET_PARAMETER)}[\w.-]+")
+        return answers.answer_in_content(content, partial(own_url.sub, lambda _found: links[0](turn)))
 
     return {START_NODE: dict(zip(entries, ((render_unanswered,), (render_template,)), strict=True))}
 
@@ -213,6 +217,7 @@ def _load_template(source: str) -> Any:  # noqa: ANN401 - Jinja's
     return environment.from_string(tree)
 
 
+_TICKET_PARAMETER: Final = "?ticket="
 _URL_VALUE_FILTER: Final = "a value within a URL"
 """The name is no identifier, so authors cannot use the filter."""
 _VALUE_MARK: Final = "\ufdd0"
