@@ -52,7 +52,8 @@ def test_a_warning_is_said_and_zero_unless_it_is_strict(flows):
 
 def test_what_opentact_does_not_document_is_one_note_that_fails_nothing(flows):
     dial = "{to: +12015550188, timeout: 25s}"
-    (flows / "rings.yaml").write_text(f"numbers: +12015550126\nnodes: {{start: [dial: {dial}, dial: {dial}, hangup]}}\n")
+    nodes = f"{{start: [{{when: caller.anonymous, goto: other}}, dial: {dial}, hangup], other: [dial: {dial}, hangup]}}"
+    (flows / "rings.yaml").write_text(f"numbers: +12015550126\nnodes: {nodes}\n")
     (flows / "document.xml").write_text('<Response><Dial timeout="25000"><To>+12015550188</To></Dial></Response>')
     done = run_command("check", "--strict")
     assert (done.code, done.out) == (0, "")
