@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callflows.flows.caller_lists import caller_list_reader
@@ -456,6 +456,7 @@ def test_no_file_breaks_us(tmp_path_factory, content):
     assert len(made) <= content.count(b"\n") + content.count(b"\r") + 1
 
 
+@example("3122000000")
 @given(st.from_regex(r"\+?[1-9][0-9]{5,15}", fullmatch=True))
 def test_a_row_is_read_as_the_same_number_as_a_caller(written):
     from callflows.telephony.phone_numbers import parse_e164  # noqa: PLC0415 - the oracle

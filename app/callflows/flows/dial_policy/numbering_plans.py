@@ -152,13 +152,18 @@ def _sample_regions(digits: str) -> Iterable[str]:
 # Fast parsing
 
 
+_NANP_DIGITS: Final = 10
+"""Length of a number of North America without its country code."""
+
+
 def parse_e164_digits(text: str) -> str:
     """Return the digits of a number in E.164, as ``parse_e164`` does; "" if invalid.
 
     Numbers already in E.164, the usual case, skip the slow parser of phonenumbers.
     """
     found = E164_DIGITS_PATTERN.fullmatch(text)
-    if found and _is_international_number(found[1]):
+    # Ten digits alone may be of North America, without its country code.
+    if found and len(text) != _NANP_DIGITS and _is_international_number(found[1]):
         return found[1]
     return parse_e164(text)[1:]
 
