@@ -82,12 +82,11 @@ def find_trusted_time(store: SqlStore, now: float) -> float | None:
     """
     before = store.load_shared_text(_CLOCK_TEXT) or ""
     look = _ClockLook(**json.loads(before)) if before else _ClockLook(now)
-    if now - look.trusted <= MAX_LOOK_PAUSE_SECONDS:
-        look = _ClockLook(now)  # it goes on as it did, or was set back
-    elif look.doubted and 0 <= now - look.seen <= MAX_LOOK_PAUSE_SECONDS and now - look.doubted >= CLOCK_DOUBT_SECONDS:
+    is_same_doubt = look.doubted > 0 and 0 <= now - look.seen <= MAX_LOOK_PAUSE_SECONDS
+    is_plausible = now - look.trusted <= MAX_LOOK_PAUSE_SECONDS  # it goes on as it did, or was set back
+    if is_plausible or (is_same_doubt and now - look.doubted >= CLOCK_DOUBT_SECONDS):
         look = _ClockLook(now)
     else:
-        is_same_doubt = look.doubted and 0 <= now - look.seen <= MAX_LOOK_PAUSE_SECONDS
         look = _ClockLook(look.trusted, look.doubted if is_same_doubt else now, now)
     if not store.replace_shared_text(_CLOCK_TEXT, before, json.dumps(look._asdict())):
         return None  # another server looks at the same moment: the next look is in an hour

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
@@ -170,6 +170,7 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     hosts = find_url_hosts(source)
     guard = TargetGuard(flow.dial_policy, literal_targets, hosts, dialect, extensions)
 
+    own_ticket = re.compile(rf"(?<={re.escape(f'/call/{flow.name}/{START_NODE}{_TICKET_PARAMETER}')})[\w.-]+")
     answers = AnswerInserter(dialect, extensions, flow.flow_file.auto_answer)
 
     def render_template(turn: Turn) -> str:
@@ -189,9 +190,10 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
         if not links:
             return answers.answer_in_content(content)
         # The ticket in the content may be of an earlier second, when the template was given to its process.
-        path = links[1](turn).partition(_TICKET_PARAMETER)[0]
-        own_url = re.compile(rf"{re.escape(path)}{re.escape(_TICKET_PARAMETER)}[\w.-]+")
-        return answers.answer_in_content(content, partial(own_url.sub, lambda _found: links[0](turn)))
+        base_url, ticket = f"{turn.base_url}/", links[0](turn).partition(_TICKET_PARAMETER)[2]
+        return answers.answer_in_content(
+            content, lambda url: own_ticket.sub(ticket, url) if url.startswith(base_url) else url
+        )
 
     return {START_NODE: dict(zip(entries, ((render_unanswered,), (render_template,)), strict=True))}
 

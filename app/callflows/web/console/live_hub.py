@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import StreamingResponse
 
+from callflows.journal.cpu_budget import BUSY_ANSWERING_CPU_SHARE
 from callflows.log import get_logger
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ MAX_WATCHERS: Final = 50
 """Watchers of one process; further ones are told to come again."""
 _LOOK_PAUSE_SECONDS: Final = 1.0
 _BUSY_LOOK_PAUSE_SECONDS: Final = 4.0
-_BUSY_CPU_SHARE: Final = 0.25
-"""Share of a processor that this process uses while it is busy."""
 _HEARTBEAT_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 60.0
 """Seconds after which the session of a watcher is looked at again."""
@@ -38,7 +37,7 @@ _STREAM_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"
 
 def choose_look_pause(look_seconds: float, cpu_share: float) -> float:
     """Return the seconds until the next look, after one that took some seconds in a process that uses so much CPU."""
-    return max(_LOOK_PAUSE_SECONDS if cpu_share < _BUSY_CPU_SHARE else _BUSY_LOOK_PAUSE_SECONDS, 3 * look_seconds)
+    return max(_LOOK_PAUSE_SECONDS if cpu_share < BUSY_ANSWERING_CPU_SHARE else _BUSY_LOOK_PAUSE_SECONDS, 3 * look_seconds)
 
 
 class LiveHub:
