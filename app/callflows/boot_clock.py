@@ -22,9 +22,9 @@ def _find_boot_id() -> str:
 
 
 BOOT_ID: Final = _find_boot_id()
-"""What processes have in common whose seconds since the start of the machine can be compared."""
+"""Name of this start of the machine. Processes with the same name can compare their seconds since the start."""
 BOOT_CLOCK_ID: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""The first of them counts the time in which the machine was suspended, too."""
+"""The clock of ``read_boot_seconds``. CLOCK_BOOTTIME also counts the time in which the machine was suspended."""
 
 
 def read_boot_seconds() -> float:

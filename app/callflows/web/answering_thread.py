@@ -27,7 +27,10 @@ _RESET_ON_FORK: Final = 1
 
 
 def tune_interpreter() -> None:
-    """Set the interpreter for a server; call this in the thread that answers, after everything is loaded."""
+    """Set the interpreter, and the scheduling of this thread, for a server.
+
+    Call this in the thread that answers calls, after everything is loaded.
+    """
     sys.setswitchinterval(SWITCH_SECONDS)
     request_short_slice()
     # A search before would delay the first answer by a tenth of a second: imports and compiled flows leave no garbage.
