@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from callflows.journal.execution_rows import merge_execution_rows
+from callflows.journal.execution_rows import has_stored_log, merge_execution_rows, merge_stored_log, tells_every_place
 
 
 def build_report(at, name, *, success=True):
@@ -48,3 +48,27 @@ def test_a_late_report_of_which_nobody_knows_the_step_gets_no_place():
 def test_a_step_that_failed_is_not_the_one_that_went_well():
     found = list_places(merge_execution_rows([build_report(62.0, "Hangup", success=False)], LOG[2:]))
     assert found == [("row at 30.0", None), ("event at 62.0", None)]
+
+
+FOUND = [{**row, "source": "search"} for row in LOG]
+REPORTS = [build_report(10.5, "Say"), build_report(20.5, "Say"), build_report(30.5, "Hangup")]
+
+
+def test_rows_that_a_search_found_before_the_log_was_fetched_give_places_too():
+    """The rows of the log are then known already, and stay those of the search."""
+    stored = merge_stored_log([*FOUND, *REPORTS])
+    assert [place for _key, place in list_places(stored)] == ["Say[0]", "Say[1]", "Hangup[2]"]
+    assert tells_every_place(stored)
+
+
+def test_a_search_that_found_a_part_of_the_log_does_not_stand_for_the_log():
+    stored = merge_stored_log([*FOUND[:1], *REPORTS])
+    assert [place for _key, place in list_places(stored)] == ["Say[0]", None, None]
+    assert not has_stored_log(stored)
+    assert not tells_every_place(stored)
+    assert has_stored_log(merge_stored_log([*FOUND[:1], *LOG[1:], *REPORTS]))
+
+
+def test_a_log_that_is_fetched_after_a_search_tells_no_step_twice():
+    stored = merge_stored_log([*FOUND[:1], *REPORTS])
+    assert [place for _key, place in list_places(merge_execution_rows(stored, LOG))] == ["Say[0]", "Say[1]", "Hangup[2]"]

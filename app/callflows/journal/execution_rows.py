@@ -20,11 +20,13 @@ def add_execution_log(stored: StoredCall, execution_rows: Iterable[JournalRow]) 
 
 
 def merge_stored_log(events: Sequence[JournalRow]) -> Sequence[JournalRow]:
-    """Return the events of a call, with those of a stored execution log merged into the reported ones."""
-    if not any(event["source"] == EXECUTION_LOG_SOURCE for event in events):
-        return events
-    # The log is complete, so what a search found of the same call is in it.
+    """Return the events of a call, with the stored rows of its execution log merged into the reported ones.
+
+    A search that came before the log may have found any of its rows; those are stored as found by the search.
+    """
     logged = [event for event in events if event["kind"] == "call_flow" and event["source"] in SEARCH_SOURCES]
+    if not logged:
+        return events
     return merge_execution_rows((event for event in events if event not in logged), logged)
 
 
@@ -35,7 +37,7 @@ def merge_execution_rows(events: Iterable[JournalRow], execution_rows: Iterable[
     of any time if as many events as rows are left of such steps, since a busy platform reports late, but in order.
     """
     reported = [*events]
-    keys = {event["key"] for event in reported}
+    keys = {row["key"] for event in reported for row in (event, event.get("placed_by", event))}
     added: list[JournalRow] = []
     for row in (row for row in execution_rows if row["key"] not in keys):
         step = _read_step(row)
@@ -43,16 +45,21 @@ def merge_execution_rows(events: Iterable[JournalRow], execution_rows: Iterable[
         if same is None:
             added.append(row)
         else:
-            reported[same] = {**reported[same], "path": str(step.get("path") or "")}
+            reported[same] = _place_event(reported[same], row)
     unplaced = sorted(filter(_is_unplaced_step, reported), key=_get_moment)
     for identity in {_identify_step(row) for row in added}:
         rows = [row for row in sorted(added, key=_get_moment) if _identify_step(row) == identity]
         late = [event for event in unplaced if _identify_step(event) == identity]
         if len(rows) == len(late):
             for row, event in zip(rows, late, strict=True):
-                reported[reported.index(event)] = {**event, "path": _read_step(row).get("path") or ""}
+                reported[reported.index(event)] = _place_event(event, row)
                 added.remove(row)
     return sorted([*reported, *added], key=_get_moment)
+
+
+def _place_event(event: JournalRow, row: JournalRow) -> JournalRow:
+    """Return an event with the place of its element, and the row of the execution log that told the place."""
+    return {**event, "path": str(_read_step(row).get("path") or ""), "placed_by": row}
 
 
 def _read_step(event: JournalRow) -> Mapping[str, object]:
@@ -75,13 +82,15 @@ def _get_moment(event: JournalRow) -> tuple[float, float]:
 
 def has_stored_log(events: Iterable[JournalRow]) -> bool:
     """Return True if the events of a stored call include its execution log."""
-    return any("path" in event or event["source"] == EXECUTION_LOG_SOURCE for event in events)
+    return any(event.get("placed_by", event)["source"] == EXECUTION_LOG_SOURCE for event in events)
 
 
 def tells_every_place(events: Iterable[JournalRow]) -> bool:
     """Return True if every report of an executed element has the place of the element; False without a report."""
     reports = [event for event in events if event["kind"] == "call_flow" and event["source"] not in SEARCH_SOURCES]
-    return bool(reports) and all(extract_executed_step(json.loads(event["raw"] or "{}")).get("path") for event in reports)
+    return bool(reports) and all(
+        event.get("path") or extract_executed_step(json.loads(event["raw"] or "{}")).get("path") for event in reports
+    )
 
 
 def _is_event_of_step(event: JournalRow, at: float, step: Mapping[str, object]) -> bool:
