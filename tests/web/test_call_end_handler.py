@@ -64,6 +64,13 @@ class Ours:
             await happens()
         await asyncio.sleep(0.02)
 
+    async def sleep_until_completed(self, seconds):
+        """Like a replica in time: however busy the machine is, half a minute is enough for the other one to be done."""
+        await self._sleep(seconds)
+        if seconds == TAKEOVER_SECONDS:
+            completed = functools.partial(self.journal.is_claimed, "completed", END.call.uuid)
+            await wait_until_async(completed, "the completion by the other replica")
+
     def texts(self):
         return [effect.payload["text"] for effect in self.outside.effects]
 
@@ -178,14 +185,8 @@ async def over(*endings):
 
 def test_the_end_of_a_call_is_acted_on_once_for_all_replicas(ours):
     async def work():
-        async def sleep(seconds):
-            await ours._sleep(seconds)  # noqa: SLF001 - its own
-            if seconds == TAKEOVER_SECONDS:  # however busy the machine is: half a minute is enough for the other one
-                completed = functools.partial(ours.journal.is_claimed, "completed", END.call.uuid)
-                await wait_until_async(completed, "the completion by the other replica")
-
         await known(ours)
-        replicas = [ours.replica(sleep), ours.replica(sleep)]
+        replicas = [ours.replica(ours.sleep_until_completed) for _ in range(2)]
         for replica in (*replicas, replicas[0]):
             await replica.handle_event(END)
         assert [replica.find_oldest_unfinished() for replica in replicas] == [END.occurred_at] * 2
@@ -230,7 +231,7 @@ def test_a_call_whose_end_only_a_killed_process_knew_is_completed_once_unless_it
 
     async def work():
         await known(ours)
-        replicas = [ours.replica(receives_events=False) for _ in range(2)]
+        replicas = [ours.replica(ours.sleep_until_completed, receives_events=False) for _ in range(2)]
         for replica in replicas:
             replica.start()
         await wait_until_async(lambda: ours.waited.count(600.0) >= 4 and len(ours.texts()) == len(texts), "two sweeps each")
