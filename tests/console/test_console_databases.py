@@ -11,6 +11,7 @@ import pytest
 from console_world import DATABASE_KINDS, create_console_database, open_world
 
 from callflows.web.console.console_sessions import SESSION_COOKIE
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,8 @@ def test_calls_are_searched_and_filtered(author):
     assert author.list_calls("q=%2B4420") == ["+442079460018"]
     assert author.list_calls("q=nobody+at+all") == []
     assert {BO} < {*author.list_calls("outcome=voicemail&period=7d")}
-    assert BO in author.list_calls("node=support&flow=front-desk")
+    # The way within a document is known once Opentact's execution log is read, some seconds after the call.
+    wait_until(lambda: BO in author.list_calls("node=support&flow=front-desk"), "the execution log")
     assert author.list_calls("node=closed") == []
     assert len(author.list_calls("q=Bo&node=message&outcome=voicemail")) == 1
 
