@@ -179,3 +179,49 @@ def test_a_template_that_changes_is_another_version(tmp_path):
     assert two is not None
     assert same is not None
     assert one.version != two.version == same.version
+
+
+DIAL = "<Dial><To>12015550188</To></Dial>"
+MENU = '<Gather dtmf_length="1"><DTMF value="1">{}</DTMF></Gather>'
+
+
+def list_silent_dials(folder, content: str, dialect: str = "reference") -> list[tuple[int, int]]:
+    """The places of the dials that are warned of."""
+    problems = compiled(folder, f"<Response><Say>Hi.</Say>\n{content}</Response>", dialect).problems
+    return [(problem.line, problem.column) for problem in problems if problem.rule == "no-way-out"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        DIAL,
+        MENU.format(DIAL),
+        "{% if caller.name %}" + DIAL + "{% else %}<Hangup/>{% endif %}",
+        "{% for number in variables.desk %}" + DIAL + "{% endfor %}",
+        "<!-- <Dial> -->" + DIAL.replace("</Dial>", "<Error><Hangup/></Error></Dial>") + DIAL,
+    ],
+)
+def test_a_dial_of_a_template_after_which_nothing_comes_is_warned_of(tmp_path, content):
+    assert list_silent_dials(tmp_path, content) == [(2, content.rindex("<Dial>") + 1)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        DIAL + "<Say>Nobody is there.</Say>",
+        DIAL + "<Hangup/>",
+        DIAL.replace("</Dial>", "<Error><Say>Nobody.</Say></Error></Dial>"),
+        MENU.format(DIAL) + "<Say>Nobody is there.</Say>",
+        "{% if caller.name %}" + DIAL + "{% endif %}<Say>Nobody is there.</Say>",
+        DIAL + "{% if caller.name %}<Say>Nobody is there.</Say>{% else %}<Hangup/>{% endif %}",
+        "<!-- " + DIAL + " --><Hangup/>",
+    ],
+)
+def test_a_dial_of_a_template_with_a_way_out_is_not_warned_of(tmp_path, content):
+    assert list_silent_dials(tmp_path, content) == []
+
+
+def test_a_dial_in_a_branch_of_the_classic_dialect_is_warned_of(tmp_path):
+    content = f'<Gather numDigits="1"><Switch><DTMF value="1">{DIAL}</DTMF><Default><Hangup/></Default></Switch></Gather>'
+    assert list_silent_dials(tmp_path, content, "classic") == [(2, content.index("<Dial>") + 1)]
+    assert list_silent_dials(tmp_path, content + "<Hangup/>", "classic") == []

@@ -6,14 +6,16 @@ The template is written out several times with a sample for each value, each tim
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import nodes
 
-from callflows.errors import Problem
+from callflows.errors import DocumentReadError, Problem
 from callflows.flows.twiml.twiml_recognition import TWIML_MESSAGE, is_twiml
 from callflows.language import find_document_errors
 from callflows.language.dialects import TAG_MEANINGS
+from callflows.language.verbs import DTMF, Default, Dial, Error, Meta, To
+from callflows.language.xml_reader import parse_safe_document
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ _MISMATCHED_TAG: Final = re.compile(r"not well-formed: Opening and ending tag mi
 _ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not allowed in ")
 """Errors that hold whatever the values are."""
 
+_DIAL: Final = Dial.spec.name
+_SILENT_DIAL: Final = (
+    "a caller whom nobody answers is hung up on without a word",
+    "write what they hear in an <Error> of the <Dial>, or after it; a <Hangup/> after it says that it is meant",
+)
+"""Message and fix."""
+_OPENING_DIAL: Final = re.compile(rf"<{_DIAL}\b")
+_PARTS_OF_COMMANDS: Final = frozenset(element.spec.name for element in (DTMF, Default, Error, Meta, To))
+"""Elements that do not run after the command that stands before them: they belong to the command around them."""
+
 
 class _Part(NamedTuple):
     text: str
@@ -43,7 +55,10 @@ class _Part(NamedTuple):
 
 
 def find_template_errors(source: str, template: nodes.Template, file: Path, extensions: Extensions) -> list[Problem]:
-    """Return the errors that the document has for every caller, or on one way through the template, with their places."""
+    """Return the errors that the document has for every caller, or on one way through the template, with their places.
+
+    A document without an error is also searched for dials without a way out.
+    """
     source = source.replace("\r\n", "\n").replace("\r", "\n")  # as Jinja reads it
     offsets = _find_data_offsets(source, template)
     found = dict.fromkeys(_find_ampersands(template, offsets))
@@ -51,11 +66,15 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         found |= dict.fromkeys(_find_unknown_tags(template, offsets))
     else:
         found |= dict.fromkeys(_find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found)))
+    if not found:
+        return [
+            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *_SILENT_DIAL)
+            for offset in sorted(_find_dials_without_way_out(template, offsets))
+        ]
     problems = [
         Problem(
             str(file),
-            source.count("\n", 0, offset) + 1,
-            offset - source.rfind("\n", 0, offset),
+            *_locate(source, offset),
             "error",
             "document",
             reason,
@@ -63,10 +82,15 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         )
         for offset, reason in sorted(found)
     ]
-    if problems and is_twiml(source.encode()):
+    if is_twiml(source.encode()):
         fix = "an app that answers with TwiML is a flow by twiml: URL; a document is made a flow file by callflows import"
         problems.insert(0, Problem(str(file), 1, 1, "error", "document", TWIML_MESSAGE, fix))
     return problems
+
+
+def _locate(source: str, offset: int) -> tuple[int, int]:
+    """Return line and column of an offset."""
+    return source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset)
 
 
 def _find_data_offsets(source: str, template: nodes.Template) -> dict[int, int]:
@@ -96,14 +120,40 @@ def _find_unknown_tags(template: nodes.Template, offsets: dict[int, int]) -> Ite
                 yield offsets[id(data)] + match.start(), f"unknown element <{match[1]}>{f' ({near})' if near else ''}"
 
 
+def _find_dials_without_way_out(template: nodes.Template, offsets: dict[int, int]) -> set[int]:
+    """Return the offsets of those dials after which nothing comes, in any sample, for a caller whom nobody answers."""
+    if any(True for _ in template.find_all(_MARKUP_NODES)):
+        return set()
+    without, with_way_out = set[int](), set[int]()
+    for parts in _write_samples(template, offsets):
+        text = "".join(part.text for part in parts)
+        skipped = len(text) - len(text.lstrip())
+        document = text.strip()
+        try:
+            dials = [*parse_safe_document(document.encode("utf-8", "replace")).iter(_DIAL)]
+        except DocumentReadError:
+            continue  # a sample in which one branch opens what another closes
+        plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), document)
+        for tag, dial in zip(_OPENING_DIAL.finditer(plain), dials, strict=True):
+            offset = _find_source_offset(parts, tag.start() + skipped)
+            (with_way_out if _has_way_out(dial) else without).add(offset)
+    return without - with_way_out
+
+
+def _has_way_out(dial: Any) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if a dial has an error branch, or if a command follows the dial or an element around it."""
+    if dial.find(Error.spec.name) is not None:
+        return True
+    around = [dial, *dial.iterancestors()]
+    following = (sibling for element in around for sibling in element.itersiblings(tag="*"))
+    return any(sibling.tag not in _PARTS_OF_COMMANDS for sibling in following)
+
+
 def _find_errors_of_samples(
     template: nodes.Template, offsets: dict[int, int], extensions: Extensions, *, has_ampersand: bool
 ) -> Iterator[tuple[int, str]]:
     """Yield offset and reason of the errors that a sample has, unless another sample shows that the place can be right."""
-    branches = [2 + len(choice.elif_) for choice in template.find_all(nodes.If)]
-    samples = [
-        [*_write_sample(template.body, choice, offsets)] for choice in range(min(max(branches, default=1), _MAX_SAMPLES))
-    ]
+    samples = _write_samples(template, offsets)
     errors = [[*_read_sample(parts, extensions)] for parts in samples]
     for number, found in enumerate(errors):
         for offset, reason, is_syntax in found:
@@ -116,6 +166,14 @@ def _find_errors_of_samples(
                 (offset, reason, False) in errors[other] or not _contains_offset(samples[other], offset) for other in others
             ):
                 yield offset, reason
+
+
+def _write_samples(template: nodes.Template, offsets: dict[int, int]) -> list[list[_Part]]:
+    """Write the template out several times, each time with other branches of its conditions."""
+    branches = [2 + len(choice.elif_) for choice in template.find_all(nodes.If)]
+    return [
+        [*_write_sample(template.body, choice, offsets)] for choice in range(min(max(branches, default=1), _MAX_SAMPLES))
+    ]
 
 
 def _contains_offset(parts: list[_Part], offset: int) -> bool:
