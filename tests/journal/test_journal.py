@@ -57,6 +57,14 @@ def there(away):
     store.close()
 
 
+def list_stored_ids(store: SqlStore) -> list[str]:
+    """The ids of the calls that are stored; none while a busy machine has not created the tables yet."""
+    try:
+        return list_ids(store)
+    except JournalUnavailableError:
+        return []
+
+
 def written(journal: Journal, count: int) -> None:
     until(lambda: journal.count_results()["written"] + journal.count_results()["spooled"] >= count)
 
@@ -66,7 +74,7 @@ def test_what_is_remembered_is_written_soon(journal, there):
     for happened in generate_platform_events(10):
         journal.record_soon(happened)
     written(journal, 11)
-    until(lambda: set(list_ids(there)) == {"a", "call-0", "call-1"})  # a busy machine writes to the disk first
+    until(lambda: set(list_stored_ids(there)) == {"a", "call-0", "call-1"})  # a busy machine writes to the disk first
 
 
 def test_what_is_recorded_is_on_the_disk_when_that_returns(journal, there):
@@ -74,7 +82,7 @@ def test_what_is_recorded_is_on_the_disk_when_that_returns(journal, there):
         await journal.record_now(*generate_platform_events(5))
 
     run_bounded(record())
-    until(lambda: list_ids(there) == ["call-0"])  # a busy machine acknowledges what is on the disk
+    until(lambda: list_stored_ids(there) == ["call-0"])  # a busy machine acknowledges what is on the disk
 
 
 def test_many_who_record_at_once_share_a_transaction(journal, there):
@@ -82,7 +90,7 @@ def test_many_who_record_at_once_share_a_transaction(journal, there):
         await asyncio.gather(*(journal.record_now(happened) for happened in generate_platform_events(500)))
 
     run_bounded(record())
-    until(lambda: len(list_ids(there)) == 100)  # acknowledged on a slow machine is what waits on the disk
+    until(lambda: len(list_stored_ids(there)) == 100)  # acknowledged on a slow machine is what waits on the disk
 
 
 def test_a_finished_call_is_asked_for_without_waiting_in_the_loop(journal):
@@ -231,7 +239,7 @@ def test_one_thing_that_cannot_be_kept_keeps_nothing_else_from_it(journal, there
     with pytest.raises(JournalError):
         run_bounded(journal.record_now(broken._replace(raw=lambda: None, call=5)))
     written(journal, 1)
-    until(lambda: list_ids(there) == ["call-0"])
+    until(lambda: list_stored_ids(there) == ["call-0"])
     assert journal.count_results()["refused"] == 2
 
 
