@@ -38,7 +38,7 @@ from command_process import build_environment, find_free_port  # noqa: E402
 from waiting import join_thread, run_bounded, stop_process, wait_for_server  # noqa: E402
 
 PAIRS, SECONDS, CALLERS, RECORDED_CALLS = 60, 0.5, 4, 1_000
-PAIRS_WITH_PAGES, SECONDS_WITH_PAGES = 12, 4.0
+PAIRS_WITH_PAGES, SECONDS_WITH_PAGES = 8, 4.0
 PATH = "/call?from=%2B12015550999&to=12015550123"
 
 
