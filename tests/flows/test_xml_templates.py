@@ -225,3 +225,10 @@ def test_a_dial_in_a_branch_of_the_classic_dialect_is_warned_of(tmp_path):
     content = f'<Gather numDigits="1"><Switch><DTMF value="1">{DIAL}</DTMF><Default><Hangup/></Default></Switch></Gather>'
     assert list_silent_dials(tmp_path, content, "classic") == [(2, content.index("<Dial>") + 1)]
     assert list_silent_dials(tmp_path, content + "<Hangup/>", "classic") == []
+
+
+def test_a_template_with_a_namespace_is_read_like_any_other(tmp_path):
+    template = f'<Response xmlns="https://a.example/"><Say>Hi.</Say>{DIAL}</Response>'
+    assert "document" in {problem.rule for problem in compiled(tmp_path, template).problems}
+    template = "<Response><Say>Hi.</Say>" + DIAL.replace("<Dial>", '<Dial xmlns="https://a.example/">') + "</Response>"
+    assert compiled(tmp_path, template).problems

@@ -58,7 +58,7 @@ def merge_execution_rows(events: Iterable[JournalRow], execution_rows: Iterable[
 
 
 def _place_event(event: JournalRow, row: JournalRow) -> JournalRow:
-    """Return an event with the place of its element, and the row of the execution log that told the place."""
+    """Return an event with the place of its element, and with the row that gives the place as ``placed_by``."""
     return {**event, "path": str(_read_step(row).get("path") or ""), "placed_by": row}
 
 

@@ -43,7 +43,7 @@ _SILENT_DIAL: Final = (
     "write what they hear in an <Error> of the <Dial>, or after it; a <Hangup/> after it says that it is meant",
 )
 """Message and fix."""
-_OPENING_DIAL: Final = re.compile(rf"<{_DIAL}\b")
+_OPENING_DIAL: Final = re.compile(rf"<{_DIAL}(?=[\s/>])")
 _PARTS_OF_COMMANDS: Final = frozenset(element.spec.name for element in (DTMF, Default, Error, Meta, To))
 """Elements that do not run after the command that stands before them: they belong to the command around them."""
 
@@ -134,7 +134,10 @@ def _find_dials_without_way_out(template: nodes.Template, offsets: dict[int, int
         except DocumentReadError:
             continue  # a sample in which one branch opens what another closes
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), document)
-        for tag, dial in zip(_OPENING_DIAL.finditer(plain), dials, strict=True):
+        tags = [*_OPENING_DIAL.finditer(plain)]
+        if len(tags) != len(dials):
+            continue  # the document has a namespace, so these are other elements
+        for tag, dial in zip(tags, dials, strict=True):
             offset = _find_source_offset(parts, tag.start() + skipped)
             (with_way_out if _has_way_out(dial) else without).add(offset)
     return without - with_way_out
@@ -142,7 +145,7 @@ def _find_dials_without_way_out(template: nodes.Template, offsets: dict[int, int
 
 def _has_way_out(dial: Any) -> bool:  # noqa: ANN401 - lxml's element
     """Return True if a dial has an error branch, or if a command follows the dial or an element around it."""
-    if dial.find(Error.spec.name) is not None:
+    if dial.find(f".//{Error.spec.name}") is not None:  # the classic dialect may have it in a Switch
         return True
     around = [dial, *dial.iterancestors()]
     following = (sibling for element in around for sibling in element.itersiblings(tag="*"))
