@@ -1,7 +1,8 @@
 """Live parts of pages by Server-Sent Events: one look at the journal for all watchers of this process.
 
 A look takes some milliseconds in which callers wait. A look a second is nothing while few call; while the process is busy,
-a look every four seconds delays less than one answer in a hundred.
+a look every four seconds delays less than one answer in a hundred. Watchers who come together, as after a restart, share a
+look; and what a look found is sent to a few watchers at a time, so that callers are answered in between.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ MAX_WATCHERS: Final = 50
 """Watchers of one process; further ones are told to come again."""
 _LOOK_PAUSE_SECONDS: Final = 1.0
 _BUSY_LOOK_PAUSE_SECONDS: Final = 4.0
+_WATCHERS_AT_ONCE: Final = 5
 _HEARTBEAT_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 60.0
 """Seconds after which the session of a watcher is looked at again."""
@@ -51,6 +53,8 @@ class LiveHub:
         self._task: asyncio.Task[None] | None = None
         self._last = b""
         """The newest part, as it is sent to every watcher."""
+        self._looking = asyncio.Lock()
+        self._looks_begun = 0
 
     def watch(self, is_session_valid: Callable[[], Awaitable[bool]]) -> Response:
         """Answer with the stream of changes."""
@@ -62,16 +66,16 @@ class LiveHub:
         # A slow browser misses changes in between, and gets the newest.
         queue: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._queues.add(queue)
-        if self._last:
-            # The page may be newer than the last look, after an action of its person, or older.
-            await self._look()
-            if queue.empty():
-                queue.put_nowait(self._last)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look_while_watched())
         checked = time.monotonic()
         try:
             yield b"retry: 2000\n\n"
+            if self._last:
+                # The page may be newer than the last look, after an action of its person, or older.
+                await self._look()
+                if queue.empty():
+                    queue.put_nowait(self._last)
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._look_while_watched())
             while True:
                 try:
                     async with asyncio.timeout(_HEARTBEAT_SECONDS):
@@ -99,18 +103,28 @@ class LiveHub:
         self._last = b""
 
     async def _look(self) -> None:
-        """Render the part, and send it to all watchers if it has changed."""
-        try:
-            part = _format_event(self._event, await self._render())
-        except Exception as error:  # noqa: BLE001 - watchers wait until the database is back
-            _LOG.warning("the live part of the console was not made", error=type(error).__name__)
-            return
-        if part != self._last:
-            self._last = part
-            for queue in self._queues:
-                with contextlib.suppress(asyncio.QueueEmpty):
-                    queue.get_nowait()
-                queue.put_nowait(part)
+        """Render the part, and send it to all watchers if it has changed. Looks that are asked for during a look are one."""
+        looks_begun = self._looks_begun
+        async with self._looking:
+            if self._looks_begun > looks_begun:
+                return  # a look that began later than this call has just ended
+            self._looks_begun += 1
+            try:
+                part = _format_event(self._event, await self._render())
+            except Exception as error:  # noqa: BLE001 - watchers wait until the database is back
+                _LOG.warning("the live part of the console was not made", error=type(error).__name__)
+                return
+            if part != self._last:
+                self._last = part
+                await self._send_to_all(part)
+
+    async def _send_to_all(self, part: bytes) -> None:
+        for number, queue in enumerate([*self._queues], 1):
+            with contextlib.suppress(asyncio.QueueEmpty):
+                queue.get_nowait()
+            queue.put_nowait(part)
+            if number % _WATCHERS_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
 
 def _format_event(name: str, data: str) -> bytes:
