@@ -1,9 +1,11 @@
 """The answers to callers while the server replays past calls, beside the same without a replay.
 
-Run as ``python tests/benchmarks/replay_beside_calls.py [CALLS]``; needs Linux. A server with so many recorded calls (1,000)
-answers four callers who ask without a pause, and replays all its calls over the HTTP API, again and again. The process of
-the replay is stopped in every other of many short slices, so that both kinds of slices meet the same machine. The medians
-of paired ratios are printed: of answers a second, and of the 99th percentile. Loopback only; ends by itself.
+Run as ``python tests/benchmarks/replay_beside_calls.py [CALLS] [--live-pages]``; needs Linux. A server with so many
+recorded calls (1,000) answers four callers who ask without a pause, and replays all its calls over the HTTP API, again
+and again. The process of the replay is stopped in every other of many short slices, so that both kinds of slices meet
+the same machine. The medians of paired ratios are printed: of answers a second, and of the 99th percentile. With
+``--live-pages`` fifty people watch the live page of the console during the replay, and the slices are so long that each
+has the page rendered. Loopback only; ends by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "testing"), str(ROOT / "tests")]
 
+from live_pages import PAGES, PASSWORD, open_live_pages, sign_cookie  # noqa: E402
 from rehearsed_journal import write_rehearsed_calls  # noqa: E402
 from replay import build_rehearsals  # noqa: E402
 
@@ -35,13 +38,14 @@ from command_process import build_environment, find_free_port  # noqa: E402
 from waiting import join_thread, run_bounded, stop_process, wait_for_server  # noqa: E402
 
 PAIRS, SECONDS, CALLERS, RECORDED_CALLS = 60, 0.5, 4, 1_000
+PAIRS_WITH_PAGES, SECONDS_WITH_PAGES = 8, 4.0
 PATH = "/call?from=%2B12015550999&to=12015550123"
 
 
-def measure_answers(port: int) -> tuple[float, float]:
+def measure_answers(port: int, seconds: float) -> tuple[float, float]:
     """Answers a second, and the 99th percentile in milliseconds."""
     took: list[float] = []
-    end = time.perf_counter() + SECONDS
+    end = time.perf_counter() + seconds
 
     def call_again() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -57,7 +61,7 @@ def measure_answers(port: int) -> tuple[float, float]:
         thread.start()
     for thread in threads:
         join_thread(thread)
-    return len(took) / SECONDS, statistics.quantiles(took, n=100)[98] * 1000
+    return len(took) / seconds, statistics.quantiles(took, n=100)[98] * 1000
 
 
 class Replay(threading.Thread):
@@ -130,7 +134,11 @@ class Replays:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("calls", nargs="?", type=int, default=RECORDED_CALLS)
-    calls = parser.parse_args().calls
+    parser.add_argument("--live-pages", action="store_true", help=f"with {PAGES} open live pages beside the replay")
+    arguments = parser.parse_args()
+    calls: int = arguments.calls
+    pages = PAGES if arguments.live_pages else 0
+    pairs, seconds = (PAIRS_WITH_PAGES, SECONDS_WITH_PAGES) if pages else (PAIRS, SECONDS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "flows").mkdir()
@@ -140,22 +148,27 @@ def main() -> None:
         run_bounded(write_rehearsed_calls(store, folder / "flows", build_rehearsals("+12015550123", calls)), 1800)
         store.close()
         port = find_free_port()
-        environment = build_environment(data=name, flows=str(folder / "flows"))
+        people = folder / "people"
+        cookie = sign_cookie(people)
+        console = {"console_password": PASSWORD, "console_users": str(people), "secret_keys": "benchmark"}
+        environment = build_environment(data=name, flows=str(folder / "flows"), **console)
         command = [sys.executable, "-m", "callflows", "serve", "--port", str(port)]
         server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for_server(server, f"http://127.0.0.1:{port}/healthz")
-            measure_answers(port)
+            measure_answers(port, seconds)
             replays = Replays(server.pid, port, calls)
             rates, delays = [], []
-            for number in range(PAIRS):
+            for number in range(pairs):
                 measured = {}
                 for is_beside in (True, False) if number % 2 else (False, True):
                     (replays.go_on if is_beside else replays.pause)()
-                    measured[is_beside] = measure_answers(port)
+                    # Also without pages the machine is given the time that opening them takes.
+                    with open_live_pages(port, pages if is_beside else 0, cookie) if pages else contextlib.nullcontext():
+                        measured[is_beside] = measure_answers(port, seconds)
                 rates.append(measured[True][0] / measured[False][0])
                 delays.append(measured[True][1] / measured[False][1])
-            print(f"{replays.replayed:,} calls were replayed in {PAIRS * SECONDS:.0f} s beside the callers")
+            print(f"{replays.replayed:,} calls were replayed in {pairs * seconds:.0f} s beside the callers")
             replays.go_on()
         finally:
             stop_process(server, 20)
