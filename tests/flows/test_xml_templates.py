@@ -182,12 +182,14 @@ def test_a_template_that_changes_is_another_version(tmp_path):
 
 
 DIAL = "<Dial><To>12015550188</To></Dial>"
-MENU = '<Gather dtmf_length="1"><DTMF value="1">{}</DTMF></Gather>'
+SILENT = "<Default><Hangup/></Default><Error><Hangup/></Error>"
+MENU = f'<Gather dtmf_length="1"><DTMF value="1">{{}}</DTMF>{SILENT}</Gather>'
 
 
-def list_silent_dials(folder, content: str, dialect: str = "reference") -> list[tuple[int, int]]:
-    """The places of the dials that are warned of."""
+def list_silent_ends(folder, content: str, dialect: str = "reference") -> list[tuple[int, int]]:
+    """The places of the dials and menus that are warned of."""
     problems = compiled(folder, f"<Response><Say>Hi.</Say>\n{content}</Response>", dialect).problems
+    assert not [problem for problem in problems if problem.severity == "error"]
     return [(problem.line, problem.column) for problem in problems if problem.rule == "no-way-out"]
 
 
@@ -202,7 +204,7 @@ def list_silent_dials(folder, content: str, dialect: str = "reference") -> list[
     ],
 )
 def test_a_dial_of_a_template_after_which_nothing_comes_is_warned_of(tmp_path, content):
-    assert list_silent_dials(tmp_path, content) == [(2, content.rindex("<Dial>") + 1)]
+    assert list_silent_ends(tmp_path, content) == [(2, content.rindex("<Dial>") + 1)]
 
 
 @pytest.mark.parametrize(
@@ -218,13 +220,53 @@ def test_a_dial_of_a_template_after_which_nothing_comes_is_warned_of(tmp_path, c
     ],
 )
 def test_a_dial_of_a_template_with_a_way_out_is_not_warned_of(tmp_path, content):
-    assert list_silent_dials(tmp_path, content) == []
+    assert list_silent_ends(tmp_path, content) == []
 
 
 def test_a_dial_in_a_branch_of_the_classic_dialect_is_warned_of(tmp_path):
-    content = f'<Gather numDigits="1"><Switch><DTMF value="1">{DIAL}</DTMF><Default><Hangup/></Default></Switch></Gather>'
-    assert list_silent_dials(tmp_path, content, "classic") == [(2, content.index("<Dial>") + 1)]
-    assert list_silent_dials(tmp_path, content + "<Hangup/>", "classic") == []
+    content = f'<Gather numDigits="1"><Switch><DTMF value="1">{DIAL}</DTMF>{SILENT}</Switch></Gather>'
+    assert list_silent_ends(tmp_path, content, "classic") == [(2, content.index("<Dial>") + 1)]
+    assert list_silent_ends(tmp_path, content + "<Hangup/>", "classic") == []
+
+
+SAID = "<Say>Nothing was pressed.</Say>"
+KEY = '<DTMF value="1"><Dial><To>12015550188</To><Error><Hangup/></Error></Dial></DTMF>'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'<Gather dtmf_length="1">{KEY}</Gather>',
+        f"<Gather dtmf_length='1'>{KEY}<Default>{SAID}</Default></Gather>",
+        f'<Gather dtmf_length="1">{KEY}<Default>{SAID}</Default><Error/></Gather>',
+        f'<Gather dtmf_length="1">{KEY}<Error>{SAID}</Error></Gather>',
+        '<Gather dtmf_length="4"/>',
+        f'{{% for key in [1, 2] %}}<Gather dtmf_length="1">{KEY}</Gather>{{% endfor %}}',
+    ],
+)
+def test_a_menu_of_a_template_after_which_nothing_comes_is_warned_of(tmp_path, content):
+    assert list_silent_ends(tmp_path, content) == [(2, content.index("<Gather") + 1)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'<Gather dtmf_length="1">{KEY}</Gather>{SAID}',
+        f'<Gather dtmf_length="1">{KEY}</Gather><Hangup/>',
+        f'<Gather dtmf_length="1">{KEY}<Default>{SAID}</Default><Error>{SAID}</Error></Gather>',
+        f'<Gather dtmf_length="1">{KEY}<Default>{SAID}</Default><Error play="true"/></Gather>',
+        '<Gather dtmf_length="4" url="https://a.example/keys?caller={{ caller.number }}"/>',
+        f'<Gather dtmf_length="1">{KEY}{{% if caller.name %}}<Default/>{{% endif %}}</Gather>{SAID}',
+    ],
+)
+def test_a_menu_of_a_template_with_a_way_out_is_not_warned_of(tmp_path, content):
+    assert list_silent_ends(tmp_path, content) == []
+
+
+def test_a_menu_of_the_classic_dialect_without_a_branch_for_silent_callers_is_warned_of(tmp_path):
+    content = f'<Gather numDigits="1"><Say>Press 1.</Say><Switch>{KEY}<Default><Hangup/></Default></Switch></Gather>'
+    assert list_silent_ends(tmp_path, content, "classic") == [(2, 1)]
+    assert list_silent_ends(tmp_path, content.replace("</Switch>", f"<Error>{SAID}</Error></Switch>"), "classic") == []
 
 
 def test_a_template_with_a_namespace_is_read_like_any_other(tmp_path):

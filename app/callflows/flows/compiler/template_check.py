@@ -14,7 +14,7 @@ from callflows.errors import DocumentReadError, Problem
 from callflows.flows.twiml.twiml_recognition import TWIML_MESSAGE, is_twiml
 from callflows.language import find_document_errors
 from callflows.language.dialects import TAG_MEANINGS
-from callflows.language.verbs import DTMF, Default, Dial, Error, Meta, To
+from callflows.language.verbs import DTMF, Default, Dial, Error, Gather, Meta, To
 from callflows.language.xml_reader import parse_safe_document
 from callflows.text import format_suggestion
 
@@ -38,12 +38,19 @@ _ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not all
 """Errors that hold whatever the values are."""
 
 _DIAL: Final = Dial.spec.name
-_SILENT_DIAL: Final = (
-    "a caller whom nobody answers is hung up on without a word",
-    "write what they hear in an <Error> of the <Dial>, or after it; a <Hangup/> after it says that it is meant",
-)
-"""Message and fix."""
-_OPENING_DIAL: Final = re.compile(rf"<{_DIAL}(?=[\s/>])")
+_GATHER: Final = Gather.spec.name
+_SILENT_ENDS: Final = {
+    _DIAL: (
+        "a caller whom nobody answers is hung up on without a word",
+        "write what they hear in an <Error> of the <Dial>, or after it; a <Hangup/> after it says that it is meant",
+    ),
+    _GATHER: (
+        "a caller who presses nothing, or another key, is hung up on without a word",
+        "write what they hear in an <Error> and a <Default>, or after it; a <Hangup/> after it says that it is meant",
+    ),
+}
+"""Message and fix, by the name of the command."""
+_OPENING_TAG_OF_WAIT: Final = re.compile(rf"<(?:{'|'.join(_SILENT_ENDS)})(?=[\s/>])")
 _PARTS_OF_COMMANDS: Final = frozenset(element.spec.name for element in (DTMF, Default, Error, Meta, To))
 """Elements that do not run after the command that stands before them: they belong to the command around them."""
 
@@ -57,7 +64,7 @@ class _Part(NamedTuple):
 def find_template_errors(source: str, template: nodes.Template, file: Path, extensions: Extensions) -> list[Problem]:
     """Return the errors that the document has for every caller, or on one way through the template, with their places.
 
-    A document without an error is also searched for dials without a way out.
+    A document without an error is also searched for dials and menus without a way out.
     """
     source = source.replace("\r\n", "\n").replace("\r", "\n")  # as Jinja reads it
     offsets = _find_data_offsets(source, template)
@@ -68,8 +75,8 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         found |= dict.fromkeys(_find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found)))
     if not found:
         return [
-            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *_SILENT_DIAL)
-            for offset in sorted(_find_dials_without_way_out(template, offsets))
+            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *_SILENT_ENDS[name])
+            for offset, name in sorted(_find_silent_ends(template, offsets))
         ]
     problems = [
         Problem(
@@ -120,36 +127,43 @@ def _find_unknown_tags(template: nodes.Template, offsets: dict[int, int]) -> Ite
                 yield offsets[id(data)] + match.start(), f"unknown element <{match[1]}>{f' ({near})' if near else ''}"
 
 
-def _find_dials_without_way_out(template: nodes.Template, offsets: dict[int, int]) -> set[int]:
-    """Return the offsets of those dials after which nothing comes, in any sample, for a caller whom nobody answers."""
+def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[tuple[int, str]]:
+    """Return offset and name of those dials and menus after which nothing comes, in any sample, for a caller in vain."""
     if any(True for _ in template.find_all(_MARKUP_NODES)):
         return set()
-    without, with_way_out = set[int](), set[int]()
+    without, with_way_out = set[tuple[int, str]](), set[tuple[int, str]]()
     for parts in _write_samples(template, offsets):
         text = "".join(part.text for part in parts)
         skipped = len(text) - len(text.lstrip())
         document = text.strip()
         try:
-            dials = [*parse_safe_document(document.encode("utf-8", "replace")).iter(_DIAL)]
+            waits = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*_SILENT_ENDS)]
         except DocumentReadError:
             continue  # a sample in which one branch opens what another closes
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), document)
-        tags = [*_OPENING_DIAL.finditer(plain)]
-        if len(tags) != len(dials):
+        tags = [*_OPENING_TAG_OF_WAIT.finditer(plain)]
+        if len(tags) != len(waits):
             continue  # the document has a namespace, so these are other elements
-        for tag, dial in zip(tags, dials, strict=True):
-            offset = _find_source_offset(parts, tag.start() + skipped)
-            (with_way_out if _has_way_out(dial) else without).add(offset)
+        for tag, wait in zip(tags, waits, strict=True):
+            place = (_find_source_offset(parts, tag.start() + skipped), wait.tag)
+            (with_way_out if _has_way_out(wait) else without).add(place)
     return without - with_way_out
 
 
-def _has_way_out(dial: Any) -> bool:  # noqa: ANN401 - lxml's element
-    """Return True if a dial has an error branch, or if a command follows the dial or an element around it."""
-    if dial.find(f".//{Error.spec.name}") is not None:  # the classic dialect may have it in a Switch
+def _has_way_out(wait: Any) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if a caller in vain goes on: by a branch, another document, or a command after it or around it."""
+    branches = [Error] if wait.tag == _DIAL else [Error, Default]
+    if all(_has_branch(wait, branch.spec.name) for branch in branches) or wait.get("url") or wait.get("callback"):
         return True
-    around = [dial, *dial.iterancestors()]
+    around = [wait, *wait.iterancestors()]
     following = (sibling for element in around for sibling in element.itersiblings(tag="*"))
     return any(sibling.tag not in _PARTS_OF_COMMANDS for sibling in following)
+
+
+def _has_branch(wait: Any, name: str) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if a branch has a command, or speaks the reason."""
+    branches = [*wait.iterchildren(name), *wait.iterfind(f"Switch/{name}")]  # the classic dialect has them in a Switch
+    return any(len(branch) or branch.attrib for branch in branches)
 
 
 def _find_errors_of_samples(

@@ -103,7 +103,7 @@ class LiveHub:
         self._last = b""
 
     async def _look(self) -> None:
-        """Render the part, and send it to all watchers if it has changed. Looks that are asked for during a look are one."""
+        """Render the part, and send it to all watchers if it has changed. Looks asked for during a look are one."""
         looks_begun = self._looks_begun
         async with self._looking:
             if self._looks_begun > looks_begun:
