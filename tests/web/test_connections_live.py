@@ -188,6 +188,28 @@ def test_a_body_that_comes_in_drops_does_not_hold_up_the_end_of_the_server(tmp_p
             wait_until(lambda: is_refused(connection), "the end of the connection", seconds=BODY_SECONDS / 2)
 
 
+def test_a_body_in_drops_whose_headers_come_after_the_signal_does_not_hold_up_the_end_of_the_server(tmp_path):
+    with serving(tmp_path, token=TOKEN, console_password=PASSWORD) as served:
+        head = f"Origin: http://127.0.0.1:{served.port}\r\nContent-Length: 9999\r\n\r\n".encode()
+        begin = f"POST /console/login HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n".encode()
+        with contextlib.closing(connect_halfway(served.port, begin)) as connection:
+            for _ in range(2):
+                assert served.http.get("/call", params=ASKED).status_code == 200  # so that the server has read the half
+            served.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: is_port_closed(served.port), "the shutdown")
+            connection.sendall(head)
+            # The headers are given two seconds from the signal on, and so is the body from the headers on.
+            wait_until(lambda: is_refused(connection), "the end of the connection", seconds=BODY_SECONDS / 2)
+
+
+def is_port_closed(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return True
+    return False
+
+
 def test_workers_end_with_their_parent_even_if_it_is_killed(tmp_path):
     with serving(tmp_path, token=TOKEN, workers="2") as served:
         children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children")

@@ -143,6 +143,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _await_body(self, seconds: float) -> None:
         if self._is_in_body and not self.transport.is_closing():
+            if self._is_last_request:
+                seconds = min(seconds, DRAIN_SECONDS)
             self._body_timer = self.loop.call_later(seconds, self.close_incomplete)
             self._waiting[self] = None
 
