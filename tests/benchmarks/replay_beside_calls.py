@@ -38,8 +38,10 @@ from command_process import build_environment, find_free_port  # noqa: E402
 from waiting import join_thread, run_bounded, stop_process, wait_for_server  # noqa: E402
 
 PAIRS, SECONDS, CALLERS, RECORDED_CALLS = 60, 0.5, 4, 1_000
-PAIRS_WITH_PAGES, SECONDS_WITH_PAGES = 8, 4.0
-PATH = "/call?from=%2B12015550999&to=12015550123"
+PAIRS_WITH_PAGES, SECONDS_WITH_PAGES = 8, 9.0
+PATH = "/call?from=%2B1201{:07}&to=12015550123"
+CALLERS_SO_FAR = itertools.count()
+"""Each request is another caller's: those of one caller within a moment are one call, which had thousands of turns."""
 
 
 def measure_answers(port: int, seconds: float) -> tuple[float, float]:
@@ -51,7 +53,7 @@ def measure_answers(port: int, seconds: float) -> tuple[float, float]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         while time.perf_counter() < end:
             began = time.perf_counter()
-            connection.request("GET", PATH)
+            connection.request("GET", PATH.format(next(CALLERS_SO_FAR)))
             connection.getresponse().read()
             took.append(time.perf_counter() - began)
         connection.close()

@@ -57,3 +57,25 @@ def test_a_page_waits_a_moment_for_the_first_count_and_has_it_later():
         return [first, await counts.get("new", count_slowly)]
 
     assert run_bounded(work()) == [None, 7]
+
+
+def test_what_takes_long_to_count_is_counted_less_often():
+    async def work() -> tuple[int, int]:
+        counts, computed = CountsCache[int](0.0, 60), []
+
+        async def count(seconds: float) -> int:
+            await asyncio.sleep(seconds)
+            computed.append(1)
+            return 7
+
+        for _ in range(3):
+            await counts.get("slow", lambda: count(0.2))
+        slow = len(computed)
+        for _ in range(3):
+            await counts.get("quick", lambda: count(0.0))
+            await asyncio.sleep(0.1)
+        return slow, len(computed) - slow
+
+    slow, quick = run_bounded(work())
+    assert slow == 1
+    assert quick > 1

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 _CALLS_AT_ONCE: Final = 100
 """Number of calls that are loaded together."""
-_CPU_SHARE_BESIDE_CALLERS: Final = 0.1
+_CPU_SHARE_BESIDE_CALLERS: Final = 0.05
 """Share of a processor while the server that replays is busy with answers; nobody but the author waits for a replay."""
 _CPU_BURST_SECONDS: Final = 0.005
 """About two calls: a longer burst takes a core from callers for as long as many of their answers last."""

@@ -39,6 +39,8 @@ _ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not all
 
 _DIAL: Final = Dial.spec.name
 _GATHER: Final = Gather.spec.name
+_DEFAULT: Final = Default.spec.name
+_ERROR: Final = Error.spec.name
 _SILENT_ENDS: Final = {
     _DIAL: (
         "a caller whom nobody answers is hung up on without a word",
@@ -152,8 +154,8 @@ def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[
 
 def _has_way_out(wait: Any) -> bool:  # noqa: ANN401 - lxml's element
     """Return True if a caller in vain goes on: by a branch, another document, or a command after it or around it."""
-    branches = [Error] if wait.tag == _DIAL else [Error, Default]
-    if all(_has_branch(wait, branch.spec.name) for branch in branches) or wait.get("url") or wait.get("callback"):
+    branches = [_ERROR] if wait.tag == _DIAL else [_ERROR, _DEFAULT]
+    if all(_has_branch(wait, branch) for branch in branches) or wait.get("url") or wait.get("callback"):
         return True
     around = [wait, *wait.iterancestors()]
     following = (sibling for element in around for sibling in element.itersiblings(tag="*"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -18,22 +18,28 @@ _LOG = get_logger("console")
 _CountsT = TypeVar("_CountsT")
 
 
+_MAX_COMPUTING_SHARE: Final = 0.02
+"""Share of the time in which a value is computed: counts of a long day take seconds, beside answers to callers."""
+
+
 class CountsCache(Generic[_CountsT]):
     """Keeps counts by key. An old value is shown once more while a new one is computed; a very old one is not."""
 
     def __init__(self, fresh_seconds: float, shown_seconds: float) -> None:
+        """A value that took long to compute is fresh for longer than ``fresh_seconds``, but not than ``shown_seconds``."""
         self._fresh_seconds = fresh_seconds
         self._shown_seconds = shown_seconds
-        self._values: dict[str, tuple[float, _CountsT]] = {}
+        self._values: dict[str, tuple[float, float, _CountsT]] = {}
+        """By key: when it was computed, for how long it is fresh, and the value."""
         self._tasks: dict[str, asyncio.Task[_CountsT]] = {}
         """The computations by key whose values count; those that began before ``forget`` stand in ``_running`` alone."""
         self._running: set[asyncio.Task[_CountsT]] = set()
 
     async def get(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
         """Return the value of a key. Raises what ``compute`` raises, if there is no value that can be shown."""
-        computed_at, value = self._values.get(key, (float("-inf"), None))
+        computed_at, fresh_seconds, value = self._values.get(key, (float("-inf"), 0.0, None))
         age = time.monotonic() - computed_at
-        if value is not None and age <= self._fresh_seconds:
+        if value is not None and age <= fresh_seconds:
             return value
         task = self._tasks.get(key)
         if task is None:
@@ -57,9 +63,12 @@ class CountsCache(Generic[_CountsT]):
             return None
 
     async def _compute(self, key: str, compute: Callable[[], Awaitable[_CountsT]]) -> _CountsT:
+        began = time.monotonic()
         value = await compute()
+        now = time.monotonic()
+        fresh_seconds = min(max(self._fresh_seconds, (now - began) / _MAX_COMPUTING_SHARE), self._shown_seconds)
         if self._tasks.get(key) is asyncio.current_task():
-            self._values[key] = time.monotonic(), value
+            self._values[key] = now, fresh_seconds, value
         return value
 
     def _finish(self, key: str, task: asyncio.Task[_CountsT]) -> None:

@@ -1,7 +1,7 @@
 """Live parts of pages by Server-Sent Events: one look at the journal for all watchers of this process.
 
 A look takes some milliseconds in which callers wait. A look a second is nothing while few call; while the process is busy,
-a look every four seconds delays less than one answer in a hundred. Watchers who come together, as after a restart, share a
+a look every eight seconds delays less than one answer in a hundred. Watchers who come together, as after a restart, share a
 look; and what a look found is sent to a few watchers at a time, so that callers are answered in between.
 """
 
@@ -27,7 +27,7 @@ _LOG: Final = get_logger("console")
 MAX_WATCHERS: Final = 50
 """Watchers of one process; further ones are told to come again."""
 _LOOK_PAUSE_SECONDS: Final = 1.0
-_BUSY_LOOK_PAUSE_SECONDS: Final = 4.0
+_BUSY_LOOK_PAUSE_SECONDS: Final = 8.0
 _WATCHERS_AT_ONCE: Final = 5
 _HEARTBEAT_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 60.0
