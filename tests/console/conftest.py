@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
+import types
 from typing import TYPE_CHECKING
 
 import pytest
 from console_world import CHROMIUM_OPTIONS, open_world
 
+from callflows.web.console import console_access
 from callflows.web.console.console_sessions import SESSION_COOKIE
 
 if TYPE_CHECKING:
@@ -26,6 +29,13 @@ def _replays_get_their_share() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("callflows.web.flow_workshop.REPLAY_PRIORITY", 0)
         yield
+
+
+@pytest.fixture
+def _one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts to sign in are counted by the minutes of the clock, and a busy machine may need two of them."""
+    now = time.time()
+    monkeypatch.setattr(console_access, "time", types.SimpleNamespace(time=lambda: now))
 
 
 @pytest.fixture(scope="module")

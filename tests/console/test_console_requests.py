@@ -149,6 +149,7 @@ def test_a_cookie_does_not_let_its_holder_guess_the_password(open_installation):
     assert not SessionSigner(keys).has_current_stamp(signed, user._replace(stamp="of another password"))
 
 
+@pytest.mark.usefixtures("_one_minute")
 def test_attempts_are_limited_also_with_the_right_password_and_for_all_processes(open_installation):
     installation = open_installation(console_password=SecretStr(PASSWORD))
     browser = Browser(installation.app)

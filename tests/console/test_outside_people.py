@@ -144,6 +144,7 @@ def test_a_person_who_is_named_like_a_group_has_no_role_of_the_group_and_no_name
     assert [who for who, *_ in installation.list_audit()] == ["phone-admins", "group:phone-admins", "4711"]
 
 
+@pytest.mark.usefixtures("_one_minute")
 def test_attempts_at_the_provider_are_limited_as_those_with_a_password(installation):
     answers = [Browser(installation.app).ask("/console/login/openid") for _ in range(ATTEMPTS_PER_MINUTE + 1)]
     assert [answer.status_code for answer in answers] == [303] * ATTEMPTS_PER_MINUTE + [429]
