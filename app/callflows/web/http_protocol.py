@@ -28,7 +28,8 @@ DRAIN_SECONDS: Final = 2.0
 MAX_WAITING_CONNECTIONS: Final = 512
 """Number of connections without a complete request; beyond it the oldest is closed, because a caller comes complete.
 
-If the process may open few files, the number is a quarter of them, and as many connections may be idle or unread.
+If the process may open few files, the number is a quarter of them. As many connections as a quarter may be idle or unread,
+and as many may wait for answers.
 """
 _FEW_CONNECTIONS: Final = 64
 """So many connections are never too many, and nothing is counted."""
@@ -43,6 +44,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """Connections without a complete request, the oldest first."""
     _idle: ClassVar[dict[BoundedHttpProtocol, None]] = {}
     """Connections that wait for another request, or for their answer to be read, the oldest first."""
+    _serving: ClassVar[dict[BoundedHttpProtocol, None]] = {}
+    """Connections that wait for an answer which is not given at once, the oldest first; a client may send many requests."""
     _header_timer: asyncio.TimerHandle | None = None
     _is_in_headers = False
     """True from the first byte of a request until its headers are complete."""
@@ -101,8 +104,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         self._is_in_body = True
         super().on_headers_complete()
-        if self._is_last_request and self.cycle is not None:
-            self.cycle.keep_alive = False
+        if self.cycle is not None:
+            self._serving[self] = None
+            if self._is_last_request:
+                self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
@@ -135,6 +140,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._await_reader()
         if self.cycle is None or not self.cycle.response_complete:
             return
+        self._serving.pop(self, None)
         if self._is_in_body and self.cycle.more_body:
             self._stop_body_timer()
             self._await_body(LINGER_SECONDS)
@@ -172,9 +178,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._waiting[self] = None
 
     def _close_oldest_connections(self) -> None:
-        """Close the oldest of too many connections that wait for their client."""
+        """Close the oldest of too many connections that wait for their client, or keep the server busy."""
         limit = find_idle_limit()
-        for connections, most in ((self._waiting, min(MAX_WAITING_CONNECTIONS, limit)), (self._idle, limit)):
+        limits = ((self._waiting, min(MAX_WAITING_CONNECTIONS, limit)), (self._idle, limit), (self._serving, limit))
+        for connections, most in limits:
             while len(connections) > most:
                 oldest = next(iter(connections))
                 oldest._forget_waiting()  # noqa: SLF001 - of the same class
@@ -188,6 +195,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_body_timer()
         self._stop_write_timer()
         self._idle.pop(self, None)
+        self._serving.pop(self, None)
 
     def _stop_waiting(self) -> None:
         self._is_in_headers = False
