@@ -104,7 +104,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         self._is_in_body = True
         super().on_headers_complete()
-        if self.cycle is not None:
+        if self.cycle is not None and not self.cycle.response_complete:  # no upgrade, which has no cycle of its own
             self._serving[self] = None
             if self._is_last_request:
                 self.cycle.keep_alive = False
