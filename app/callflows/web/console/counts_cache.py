@@ -20,13 +20,15 @@ _CountsT = TypeVar("_CountsT")
 
 _MAX_COMPUTING_SHARE: Final = 0.02
 """Share of the time in which a value is computed: counts of a long day take seconds, beside answers to callers."""
+_MAX_SLOW_SECONDS: Final = 60.0
+"""A value that took long, perhaps because the database was slow for once, is not kept for longer."""
 
 
 class CountsCache(Generic[_CountsT]):
     """Keeps counts by key. An old value is shown once more while a new one is computed; a very old one is not."""
 
     def __init__(self, fresh_seconds: float, shown_seconds: float) -> None:
-        """A value that took long to compute is fresh for longer than ``fresh_seconds``, but not than ``shown_seconds``."""
+        """A value that took long to compute is fresh for longer than ``fresh_seconds``, up to a minute."""
         self._fresh_seconds = fresh_seconds
         self._shown_seconds = shown_seconds
         self._values: dict[str, tuple[float, float, _CountsT]] = {}
@@ -66,7 +68,7 @@ class CountsCache(Generic[_CountsT]):
         began = time.monotonic()
         value = await compute()
         now = time.monotonic()
-        fresh_seconds = min(max(self._fresh_seconds, (now - began) / _MAX_COMPUTING_SHARE), self._shown_seconds)
+        fresh_seconds = max(self._fresh_seconds, min((now - began) / _MAX_COMPUTING_SHARE, _MAX_SLOW_SECONDS))
         if self._tasks.get(key) is asyncio.current_task():
             self._values[key] = now, fresh_seconds, value
         return value
