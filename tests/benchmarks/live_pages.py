@@ -67,6 +67,8 @@ def open_live_pages(port: int, count: int, cookie: str) -> Iterator[None]:
         stack.callback(closing.set)
         time.sleep(1)
         yield
+        # A page that is one too many gets status 200, too, and ends at once.
+        assert len(pages.get_map()) == count, "the server has ended live pages: these would be numbers without them"
 
 
 def main() -> None:

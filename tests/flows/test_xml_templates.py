@@ -240,6 +240,7 @@ KEY = '<DTMF value="1"><Dial><To>12015550188</To><Error><Hangup/></Error></Dial>
         f"<Gather dtmf_length='1'>{KEY}<Default>{SAID}</Default></Gather>",
         f'<Gather dtmf_length="1">{KEY}<Default>{SAID}</Default><Error/></Gather>',
         f'<Gather dtmf_length="1">{KEY}<Error>{SAID}</Error></Gather>',
+        f'<Gather dtmf_length="1">{KEY}<Default>{SAID}</Default><Error tag="silent"/></Gather>',
         '<Gather dtmf_length="4"/>',
         f'{{% for key in [1, 2] %}}<Gather dtmf_length="1">{KEY}</Gather>{{% endfor %}}',
     ],

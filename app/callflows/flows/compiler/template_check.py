@@ -52,7 +52,7 @@ _SILENT_ENDS: Final = {
     ),
 }
 """Message and fix, by the name of the command."""
-_OPENING_TAG_OF_WAIT: Final = re.compile(rf"<(?:{'|'.join(_SILENT_ENDS)})(?=[\s/>])")
+_OPENING_DIAL_OR_GATHER: Final = re.compile(rf"<(?:{'|'.join(_SILENT_ENDS)})(?=[\s/>])")
 _PARTS_OF_COMMANDS: Final = frozenset(element.spec.name for element in (DTMF, Default, Error, Meta, To))
 """Elements that do not run after the command that stands before them: they belong to the command around them."""
 
@@ -130,7 +130,10 @@ def _find_unknown_tags(template: nodes.Template, offsets: dict[int, int]) -> Ite
 
 
 def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[tuple[int, str]]:
-    """Return offset and name of those dials and menus after which nothing comes, in any sample, for a caller in vain."""
+    """Return offset and name of those dials and menus that hang up without a word, in every sample.
+
+    The caller is one whom nobody answers, or who presses nothing or another key.
+    """
     if any(True for _ in template.find_all(_MARKUP_NODES)):
         return set()
     without, with_way_out = set[tuple[int, str]](), set[tuple[int, str]]()
@@ -139,33 +142,34 @@ def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[
         skipped = len(text) - len(text.lstrip())
         document = text.strip()
         try:
-            waits = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*_SILENT_ENDS)]
+            commands = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*_SILENT_ENDS)]
         except DocumentReadError:
             continue  # a sample in which one branch opens what another closes
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), document)
-        tags = [*_OPENING_TAG_OF_WAIT.finditer(plain)]
-        if len(tags) != len(waits):
+        tags = [*_OPENING_DIAL_OR_GATHER.finditer(plain)]
+        if len(tags) != len(commands):
             continue  # the document has a namespace, so these are other elements
-        for tag, wait in zip(tags, waits, strict=True):
-            place = (_find_source_offset(parts, tag.start() + skipped), wait.tag)
-            (with_way_out if _has_way_out(wait) else without).add(place)
+        for tag, command in zip(tags, commands, strict=True):
+            place = (_find_source_offset(parts, tag.start() + skipped), command.tag)
+            (with_way_out if _has_way_out(command) else without).add(place)
     return without - with_way_out
 
 
-def _has_way_out(wait: Any) -> bool:  # noqa: ANN401 - lxml's element
-    """Return True if a caller in vain goes on: by a branch, another document, or a command after it or around it."""
-    branches = [_ERROR] if wait.tag == _DIAL else [_ERROR, _DEFAULT]
-    if all(_has_branch(wait, branch) for branch in branches) or wait.get("url") or wait.get("callback"):
+def _has_way_out(command: Any) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if a dial or menu has branches for failure, asks a URL, or is followed by a command."""
+    branches = [_ERROR] if command.tag == _DIAL else [_ERROR, _DEFAULT]
+    if all(_has_branch(command, branch) for branch in branches) or command.get("url") or command.get("callback"):
         return True
-    around = [wait, *wait.iterancestors()]
+    around = [command, *command.iterancestors()]
     following = (sibling for element in around for sibling in element.itersiblings(tag="*"))
     return any(sibling.tag not in _PARTS_OF_COMMANDS for sibling in following)
 
 
-def _has_branch(wait: Any, name: str) -> bool:  # noqa: ANN401 - lxml's element
-    """Return True if a branch has a command, or speaks the reason."""
-    branches = [*wait.iterchildren(name), *wait.iterfind(f"Switch/{name}")]  # the classic dialect has them in a Switch
-    return any(len(branch) or branch.attrib for branch in branches)
+def _has_branch(command: Any, name: str) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if a branch of this name has a command, or speaks the reason."""
+    # The classic dialect has the branches in a Switch.
+    branches = [*command.iterchildren(name), *command.iterfind(f"Switch/{name}")]
+    return any(len(branch) or branch.get("play", branch.get("say", "false")) != "false" for branch in branches)
 
 
 def _find_errors_of_samples(

@@ -20,8 +20,8 @@ _CountsT = TypeVar("_CountsT")
 
 _MAX_COMPUTING_SHARE: Final = 0.02
 """Share of the time in which a value is computed: counts of a long day take seconds, beside answers to callers."""
-_MAX_SLOW_SECONDS: Final = 60.0
-"""A value that took long, perhaps because the database was slow for once, is not kept for longer."""
+_MAX_EXTENDED_SECONDS: Final = 60.0
+"""Longest time for which a value is fresh because it took long to compute: the database may have been slow for once."""
 
 
 class CountsCache(Generic[_CountsT]):
@@ -68,7 +68,7 @@ class CountsCache(Generic[_CountsT]):
         began = time.monotonic()
         value = await compute()
         now = time.monotonic()
-        fresh_seconds = max(self._fresh_seconds, min((now - began) / _MAX_COMPUTING_SHARE, _MAX_SLOW_SECONDS))
+        fresh_seconds = max(self._fresh_seconds, min((now - began) / _MAX_COMPUTING_SHARE, _MAX_EXTENDED_SECONDS))
         if self._tasks.get(key) is asyncio.current_task():
             self._values[key] = now, fresh_seconds, value
         return value

@@ -29,6 +29,7 @@ MAX_WATCHERS: Final = 50
 _LOOK_PAUSE_SECONDS: Final = 1.0
 _BUSY_LOOK_PAUSE_SECONDS: Final = 8.0
 _WATCHERS_AT_ONCE: Final = 5
+"""Number of watchers to whom a change is sent before callers are answered again."""
 _HEARTBEAT_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 60.0
 """Seconds after which the session of a watcher is looked at again."""
@@ -55,6 +56,7 @@ class LiveHub:
         """The newest part, as it is sent to every watcher."""
         self._looking = asyncio.Lock()
         self._looks_begun = 0
+        """Number of looks so far, by which those who waited for a look know that it began after they came."""
 
     def watch(self, is_session_valid: Callable[[], Awaitable[bool]]) -> Response:
         """Answer with the stream of changes."""
