@@ -17,6 +17,7 @@ CallflowsError
 ├── CampaignError                 a list of people cannot be called: the list, the settings, or Opentact
 ├── PythonFlowError               a Python flow is written wrongly
 ├── TwimlError                    an app's answer in TwiML cannot be had, or cannot be translated
+├── ValueTooLongError             a flow computes a value that is longer than any use of it
 ├── ExpressionError               a condition or a text cannot be evaluated
 │   └── UnknownNameError          it has a name that the flow does not define
 
@@ -164,6 +165,10 @@ class PythonFlowError(CallflowsError):
 
 class TwimlError(CallflowsError):
     """The answer of an app in TwiML cannot be had, or has something at this place that Opentact has nothing for."""
+
+
+class ValueTooLongError(CallflowsError):
+    """A flow computes a value that is longer than any use of it."""
 
 
 class ExpressionError(CallflowsError):

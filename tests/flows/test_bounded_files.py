@@ -8,13 +8,16 @@ import os
 import sys
 import threading
 import time
+import tracemalloc
 
 import pytest
-from flow_harness import SIGNER, compile_text, compile_valid_flow
+from flow_harness import SIGNER, compile_text, compile_valid_flow, make_flow_text, request_document
 
+from callflows.errors import LanguageError, ValueTooLongError
 from callflows.flows import flow_compilation
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.flow_graph import FlowGraph, StepEdge, StoredValueEstimate
+from callflows.flows.expressions.plain_values import MAX_VALUE_CHARACTERS
 from callflows.flows.loader import folder_watcher
 from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.flow_library import FlowLibrary
@@ -97,6 +100,68 @@ def test_a_mapping_merged_many_times_is_still_merged():
     )
     dials = "".join(f"    - dial: a{n}\n" for n in range(26))
     compile_valid_flow(f"numbers: rest\n{groups}nodes:\n  start:\n{dials}")
+
+
+GROWING_VALUES = {
+    "a text joined with itself": ("caller.number", "x ~ x ~ x ~ x"),
+    "a text added to itself": ("caller.number", "x + x"),
+    "a list added to itself": ("[1, 2]", "x + x"),
+    "a list in a list": ("[1, 2]", "[x, x]"),
+    "a list of texts as a text": ("caller.number", "[x, x, x] | join(', ')"),
+    "a text between the characters of itself": ("caller.number", "x | join(x)"),
+    "a repeated text": ("caller.name", "x * 5"),
+    "a text replaced by more": ("caller.number", "x | replace('1', x)"),
+    "a text in a text": ("caller.number", "'%s%s' | format(x, x)"),
+    "blanks around a text": ("caller.number", "(x ~ x) | center(999999999)"),
+    "blanks before lines": ("'a\\nb'", "x | indent(999999999)"),
+    "a text before lines": ("'a\\nb'", "(x ~ x) | indent(x)"),
+    "lines of one character": ("caller.number", "x | wordwrap(1, true, x)"),
+    "lists of nothing": ("caller.number", "x | slice(999999999) | list"),
+    "a list that is filled up": ("caller.number", "x | batch(999999999, '0') | list"),
+    "data as JSON": ("caller.number", "[x, x] | tojson"),
+}
+
+
+@pytest.mark.parametrize(("first", "next_value"), GROWING_VALUES.values(), ids=GROWING_VALUES)
+def test_a_value_that_grows_from_step_to_step_ends_the_document_before_it_fills_the_memory(first, next_value):
+    growth = f'- set: {{x: "{next_value}"}}\n' * 20
+    flow = compile_valid_flow(make_flow_text(f"- set: {{x: \"{first}\"}}\n{growth}- say: Hello.\n  when: x == '1'\n"))
+    began = time.thread_time()
+    with pytest.raises(ValueTooLongError, match="longer than"):
+        request_document(flow, name="Ann")
+    assert time.thread_time() - began < 5
+
+
+def _grow_to_most(steps: str) -> str:
+    """Steps that use ``x``, which has nearly as many characters as a value may have."""
+    doubled = '- set: {x: "x ~ x"}\n' * 12
+    return make_flow_text(f"- set: {{x: caller.number}}\n{doubled}{steps}")
+
+
+def test_a_value_of_nearly_the_most_characters_is_used():
+    xml = request_document(compile_valid_flow(_grow_to_most('- say: "{{ x }}"\n')))
+    assert MAX_VALUE_CHARACTERS / 2 < len(xml) < MAX_VALUE_CHARACTERS
+
+
+REPEATED_VALUES = {
+    "in texts": "".join(f'- say: "{{{{ x }}}} {n}"\n' for n in range(200)),
+    "in equal texts": '- say: "{{ x }}"\n' * 200,
+    "in one text": f'- say: "{"{{ x }}" * 100}"\n',
+    "in one long text": f'- say: "{"{{ x }}" * 1000}"\n',
+    "in branches": "".join(f'- say: "{{{{ x }}}} {n}"\n  when: caller.name != "{n}"\n' for n in range(200)),
+}
+
+
+@pytest.mark.parametrize("steps", REPEATED_VALUES.values(), ids=REPEATED_VALUES)
+def test_a_document_that_repeats_a_long_value_is_given_up_before_it_fills_the_memory(steps):
+    flow = compile_valid_flow(_grow_to_most(steps))
+    tracemalloc.start()
+    try:
+        with pytest.raises((LanguageError, ValueTooLongError)):
+            request_document(flow)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def _find_nodes_by_every_path(edges: set[tuple[str, StepEdge]], stores: set[tuple[str, int]]) -> set[str]:

@@ -117,6 +117,41 @@ def test_a_template_makes_no_markup_of_what_a_caller_brings(tmp_path):
     assert "autoescape has no place in a flow" in compiled.problems[0].message
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        '{{ ("a\nb"|e) | indent(caller.name) }}',
+        '{{ ("a\nb"|e) | indent(width=caller.name) }}',
+        '{{ ("a\nb"|e) | indent(caller.name, true, true) }}',
+        "{% filter indent(caller.name) %}a\nb{% endfilter %}",
+        "{% set x %}a\nb{% endset %}{{ x | indent(caller.name) }}",
+        '{{ ("a"|e) | replace("a", caller.name) }}',
+        '{{ [("a"|e), ("b"|e)] | join(caller.name) }}',
+        '{{ ("%s"|e) | format(caller.name) }}',
+        '{{ ("a b c d e f"|e) | truncate(5, true, caller.name) }}',
+        '{{ ("a b c d"|e) | wordwrap(1, true, caller.name) }}',
+        '{{ [("a"|e)] | sum(start=caller.name) }}',
+        '{{ ("a"|e) ~ caller.name }}',
+        '{{ ("a"|e) + caller.name }}',
+        '{{ {"a": 1} | tojson(indent=caller.name) }}',
+        "{{ caller.name | tojson }}",
+        '{{ [("a"|e)] | batch(2, caller.name) | first | last }}',
+    ],
+)
+def test_no_filter_makes_markup_of_an_argument_that_a_caller_brings(tmp_path, expression):
+    flow = compile_template(tmp_path, f"<Response><Say>{expression}</Say></Response>").flow
+    assert flow is not None
+    for name in ("</Say><Dial><To>+19005551234</To></Dial><Say>", '"><Dial/>'):
+        document = answer_node(flow, "start", make_turn(name=name)).decode()
+        assert "<Dial" not in document
+
+
+def test_lines_of_markup_are_indented_by_a_number_or_a_text(tmp_path):
+    template = '<Response><Say>{{ ("a\nb"|e) | indent(1) }}{{ ("a\nb"|e) | indent("&") }}</Say></Response>'
+    document, _ = answer(compile_template(tmp_path, template).flow, "1")
+    assert "a\n ba\n&amp;b" in document
+
+
 @pytest.mark.parametrize("written", ["+12015550188@evil.example.com", "12015550188@evil.example.com"])
 def test_the_authors_number_at_another_host_is_another_target(tmp_path, written):
     template = "<Response><Dial><To>+12015550188</To></Dial><Dial><To>{{ digits }}</To></Dial></Response>"

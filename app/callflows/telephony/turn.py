@@ -45,7 +45,7 @@ class Turn:
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
 
     Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute beside the answer,
-    ``document_parts`` the texts of the rendered document.
+    ``document_parts`` the texts of the rendered document, ``rendered_characters`` their length so far.
     """
 
     __slots__ = (
@@ -66,6 +66,7 @@ class Turn:
         "now",
         "number",
         "owns_number",
+        "rendered_characters",
         "request_fields",
         "resolve",
         "results_used",
@@ -129,6 +130,7 @@ class Turn:
         self.trail: list[tuple[Any, ...]] = []
         self.effects: list[Any] = []
         self.document_parts: Sequence[str] = ()
+        self.rendered_characters = 0
 
     def __getattr__(self, name: str) -> object:
         """Create rarely used attributes on first access; each is a plain attribute afterwards."""

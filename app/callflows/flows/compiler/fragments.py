@@ -6,14 +6,16 @@ InterpolatedFragment, so that rendering takes few steps for a document of any le
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import re
 from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from callflows.errors import LanguageError
 from callflows.flows.decisions import DecisionOrigin
-from callflows.language.xml_writer import XML_DECLARATION
+from callflows.language.xml_writer import MAX_DOCUMENT_BYTES, XML_DECLARATION
 from callflows.telephony.turn import Turn
 
 if TYPE_CHECKING:
@@ -123,17 +125,23 @@ class InterpolatedFragment:
         holes = [*dict.fromkeys(piece for piece in row if not isinstance(piece, str))]
         parts: list[Fragment] = [*texts, *holes]
         self._texts = tuple(texts)
-        self._holes: tuple[Any, ...] = tuple(holes)
+        times = collections.Counter(piece for piece in row if not isinstance(piece, str))
+        self._holes: tuple[tuple[Any, int], ...] = tuple((hole, times[hole]) for hole in holes)
         order = [parts.index(piece) for piece in row] if len(row) > 1 else [slice(1)]
         self._select_parts: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
 
     def render(self, turn: Turn, out: list[str]) -> None:
+        """Append the texts and the filled holes. Raises LanguageError if the document becomes too long, and any error."""
         rendered: list[str] = []
         try:
-            for hole in self._holes:
-                rendered.append(hole(turn))  # noqa: PERF401 - the number of rendered holes tells which hole failed
+            for hole, times in self._holes:
+                text = hole(turn)
+                rendered += (text,)
+                turn.rendered_characters += times * len(text)
+                if turn.rendered_characters > MAX_DOCUMENT_BYTES:
+                    raise LanguageError(f"the document has more than {MAX_DOCUMENT_BYTES} characters")  # noqa: TRY301 - names the step
         except Exception as error:
-            _add_place(error, self._places.get(self._holes[len(rendered)]))
+            _add_place(error, self._places.get(hole))
             raise
         out += self._select_parts((*self._texts, *rendered))
 

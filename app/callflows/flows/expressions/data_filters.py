@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Undefined
 from jinja2.exceptions import FilterArgumentError
+from markupsafe import escape
 
 from callflows.flows.expressions.plain_values import (
+    check_value_length,
     convert_numeric_text,
     format_plain_value,
     is_missing,
@@ -65,6 +67,21 @@ _DIRECTIVE_PATTERN: Final = re.compile(
 """A directive of the filter ``format``, as ``%02d``."""
 
 
+_NEW_LENGTHS: Final[Mapping[str, Callable[..., int]]] = {
+    "batch": lambda _value, line_count=0, *_, **__: line_count,
+    "center": lambda _value, width=80: width,
+    "indent": lambda value, width=4, *_, **__: len(value.splitlines()) * _measure_width(width),
+    "replace": lambda value, old, new, *_, **__: str(value).count(str(old)) * len(str(new)),
+    "slice": lambda _value, slices=0, *_, **__: slices,
+    "wordwrap": lambda value, _width=79, _breaks=True, between="\n", *_, **__: len(value) * len(str(between)),
+}
+"""Characters or items that a filter adds at most, for filters that can make much of little, by Jinja's arguments."""
+
+
+def _measure_width(width: Any) -> int:  # noqa: ANN401 - a number, or a text
+    return len(width) if isinstance(width, str) else int(width)
+
+
 def make_data_filters(filters: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
     """Return Jinja's filters, each bound to plain values."""
     return {name: _guard_filter(name, apply_filter) for name, apply_filter in filters.items()} | {"format": _format_filter}
@@ -80,13 +97,21 @@ def _guard_filter(name: str, apply_filter: Callable[..., Any]) -> Callable[..., 
         if is_missing(value):
             return _RESULTS_FOR_MISSING.get(name, MISSING)
         named = {key: _to_argument(argument) for key, argument in kwargs.items()}
+        if name == "indent" and hasattr(value, "__html__"):
+            # Jinja takes any text to indent by for markup beside markup, also one that a caller has brought.
+            others, named = [*map(_escape_text, others)], {key: _escape_text(part) for key, part in named.items()}
 
         def filter_value(value: Any) -> Any:  # noqa: ANN401 - plain values
             try:
-                filtered = apply_filter(*args[:value_index], _prepare_value(name, value), *others, **named)
+                prepared = _prepare_value(name, value)
+                if name in _NEW_LENGTHS:
+                    check_value_length(_NEW_LENGTHS[name](prepared, *others, **named))
+                filtered = apply_filter(*args[:value_index], prepared, *others, **named)
                 filtered = [*filtered] if isinstance(filtered, Iterator) else filtered
             except _DATA_ERRORS:
                 return MISSING
+            if isinstance(filtered, (str, list)):
+                check_value_length(len(filtered))
             return MISSING if isinstance(filtered, Undefined) else filtered
 
         filtered = filter_value(value)
@@ -95,6 +120,10 @@ def _guard_filter(name: str, apply_filter: Callable[..., Any]) -> Callable[..., 
         return keep_truth(value, filtered) if isinstance(filtered, str) else filtered
 
     return apply_to_plain_values
+
+
+def _escape_text(value: Any) -> Any:  # noqa: ANN401 - plain values
+    return escape(value) if isinstance(value, str) else value
 
 
 def _to_argument(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - plain values

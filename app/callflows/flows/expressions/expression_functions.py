@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _TURN_ARGUMENT: Final = "turn"
+_MAX_TEXT_OPERATIONS: Final = 200
+"""More operations that make texts of texts, each as long as a value may be, need a process with a limit of memory."""
 NAMED_SCOPE_ROOTS: Final = frozenset({"hours", "lists", "variables"})
 """Attributes of a Turn that are mappings by name: ``hours.office``."""
 _OBJECT_SCOPE_ROOTS: Final = frozenset({"call", "caller", "number", "now"})
@@ -66,6 +68,8 @@ def build_text_function(
 
 
 def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) -> Callable[[Turn], Any]:
+    if sum(isinstance(part, ast.Name) and _makes_text(part.id) for part in ast.walk(body)) > _MAX_TEXT_OPERATIONS:
+        raise _UnsupportedForm
     arguments = ast.arguments(posonlyargs=[], args=[ast.arg(_TURN_ARGUMENT)], kwonlyargs=[], kw_defaults=[], defaults=[])
     tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     known: dict[str, Any] = {
@@ -84,6 +88,10 @@ def _build_function(body: ast.expr, show: Callable[[object], str], lang: str) ->
         compile(tree, "<a flow's expression>", "eval"), {"__builtins__": {}, **known}
     )
     return function
+
+
+def _makes_text(function_name: str) -> bool:
+    return function_name in ("show", "joined", "reckoned") or function_name.startswith("filter_")
 
 
 _FILTER_FUNCTIONS: Final = {f"filter_{name}": made for name, made in {**PLAIN_FILTERS, **CONTEXT_FILTERS}.items()}

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, unquote
 
 from callflows.flows.expressions.jinja_sandbox import make_jinja_environment
-from callflows.flows.expressions.plain_values import format_plain_value, to_plain_data
+from callflows.flows.expressions.plain_values import (
+    MAX_VALUE_CHARACTERS,
+    check_value_length,
+    format_plain_value,
+    to_plain_data,
+)
 from callflows.telephony.phone_numbers import mark_region_codes
 from callflows.text import clean_text
 
@@ -34,10 +39,33 @@ class JinjaRenderJob:
     def run(self) -> Any:  # noqa: ANN401 - a text, or plain data
         """Render the text or expression, without a time limit. Raises every error of the rendering."""
         if self.kind != "value":
-            text = clean_text(_load_jinja_template(self.kind, self.source).render(self.scope_values))
+            parts: list[str] = []
+            length = 0
+            for part in _load_jinja_template(self.kind, self.source).generate(self.scope_values):
+                length += len(part)
+                check_value_length(length)
+                parts.append(part)
+            text = clean_text("".join(parts))
             return disarm_dot_segments(text) if self.kind == "url" else text
         # The result comes back to the server as JSON.
-        return mark_region_codes(to_plain_data(_compile_jinja_expression(self.source)(self.scope_values)))
+        result = to_plain_data(_compile_jinja_expression(self.source)(self.scope_values))
+        check_value_length(_measure_plain_data(result))
+        return mark_region_codes(result)
+
+
+def _measure_plain_data(value: object) -> int:
+    """Return the characters and items of plain data, or more than allowed as soon as there are more."""
+    size, left = 0, [value]
+    while left and size <= MAX_VALUE_CHARACTERS:
+        part = left.pop()
+        size += 1 if not isinstance(part, str) else len(part)
+        if isinstance(part, list):
+            size += len(part)
+            left += part[:MAX_VALUE_CHARACTERS]
+        elif isinstance(part, dict):
+            size += sum(map(len, part))
+            left += part.values()
+    return size
 
 
 def format_url_value(value: object) -> str:

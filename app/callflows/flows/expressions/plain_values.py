@@ -9,15 +9,19 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.errors import ValueTooLongError
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.phone_numbers import RegionCode, UnknownText
 from callflows.telephony.truth_words import TRUE_WORDS, says_no
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
+MAX_VALUE_CHARACTERS: Final = 65_536
+"""Characters of a text, and items of a list, that an expression may compute: a few steps that double a value fill any
+memory. A document is read aloud, and a text message has 918 characters."""
 _MAX_DATA_DEPTH: Final = 20
 
 
@@ -73,10 +77,30 @@ def format_plain_value(value: object) -> str:
     if isinstance(value, (str, bool, int, float, LocalTime)):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(format_plain_value, to_plain_data(value)))
+        return _join_bounded_texts(map(format_plain_value, to_plain_data(value)), ", ")
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {format_plain_value(part)}" for key, part in to_plain_data(value).items())
+        return _join_bounded_texts(
+            (f"{key}: {format_plain_value(part)}" for key, part in to_plain_data(value).items()), ", "
+        )
     return ""
+
+
+def check_value_length(characters: int) -> None:
+    """Raise ValueTooLongError if a computed value has, or will have, too many characters or items."""
+    if characters > MAX_VALUE_CHARACTERS:
+        raise ValueTooLongError(f"a value is longer than {MAX_VALUE_CHARACTERS:,} characters: does a step make it grow?")
+
+
+def _join_bounded_texts(parts: Iterable[str], between: str) -> str:
+    """Join texts one by one, so that a result that is too long is never in memory."""
+    texts: list[str] = []
+    length = 0
+    for text in parts:
+        length += len(text) + len(between)
+        if length - len(between) > MAX_VALUE_CHARACTERS:
+            check_value_length(length)
+        texts.append(text)
+    return between.join(texts)
 
 
 def keep_truth(value: object, text: str) -> str:
@@ -90,8 +114,11 @@ def change_text(value: object, change: Callable[[str], str]) -> str:
 
 
 def join_plain_values(parts: Sequence[object], between: str = "") -> str:
-    """Return the texts of values, one after the other. If no part is known, the result is unknown, too."""
-    text = between.join(map(format_plain_value, parts))
+    """Return the texts of values, one after the other. If no part is known, the result is unknown, too.
+
+    Raises ValueTooLongError.
+    """
+    text = _join_bounded_texts(map(format_plain_value, parts), between)
     known_parts = [part for part in parts if not isinstance(part, UnknownText)]
     is_unknown = len(known_parts) < len(parts) and not any(map(format_plain_value, known_parts))
     return UnknownText(text) if is_unknown else text
@@ -174,12 +201,14 @@ def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN4
     """Calculate with two values. Numeric text counts as a number, a missing value and an empty text as 0.
 
     ``+`` joins texts, also a text and a number, and lists; a missing operand is then empty. ``*`` repeats a text. A
-    division by a missing value gives MISSING. Raises TypeError if a value is not a number, and Python's arithmetic errors.
+    division by a missing value gives MISSING. Raises TypeError if a value is not a number, ValueTooLongError, and Python's
+    arithmetic errors.
     """
     if op == "+" and isinstance(left, str | list | tuple) | isinstance(right, str | list | tuple):
         return _concatenate(left, right)
     repeats_text = isinstance(left, str) and not _is_blank(left) and is_missing(convert_numeric_text(left))
     if op == "*" and repeats_text and isinstance(right, int):
+        check_value_length(len(left) * right)
         return keep_truth(left, left * right)
     if op in _DIVISIONS and _is_blank(right):
         return MISSING
@@ -189,8 +218,9 @@ def calculate_plain_values(op: str, left: Any, right: Any) -> Any:  # noqa: ANN4
 def _concatenate(left: Any, right: Any) -> Any:  # noqa: ANN401 - plain values
     if isinstance(left, str) or isinstance(right, str):
         return join_plain_values([left, right])
-    parts = [[] if is_missing(part) else part for part in (left, right)]
-    return [*_require_list(parts[0]), *_require_list(parts[1])]
+    parts = [_require_list([] if is_missing(part) else part) for part in (left, right)]
+    check_value_length(sum(map(len, parts)))
+    return [*parts[0], *parts[1]]
 
 
 def _require_list(value: Any) -> Any:  # noqa: ANN401 - a plain value
