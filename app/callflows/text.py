@@ -111,7 +111,7 @@ def suggest_list(text: str, is_item: Callable[[str], object], written: Callable[
     return ""
 
 
-_LIST_SEPARATOR: Final = re.compile(r"\s*[,;/|&]\s*|\s+(?:and|or)\s+")
+_LIST_SEPARATOR: Final = re.compile(r"(?:(?<!\s)\s++)?[,;/|&]\s*|(?<!\s)\s++(?:and|or)\s+")
 _SPACES: Final = re.compile(r"\s+")
 _SURE_SIMILARITY: Final = 0.8
 """A less similar word is less probable than one that is a whole part of the word: goto_node is rather goto than tone."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from flow_harness import SIGNER, compile_text, compile_valid_flow, make_flow_text, request_document
@@ -162,6 +163,42 @@ def test_a_document_that_repeats_a_long_value_is_given_up_before_it_fills_the_me
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
+
+
+SLOW_TEXTS = {
+    "a URL of many expressions": f'- say: "https://x.example/{"{{digits}}" * 22} for you"',
+    "a number of many letters": f'- dial: {{to: "1201{"A" * 1000}!"}}',
+    "an extension after many blanks": f'- dial: {{to: "1{" " * 8000}x"}}',
+    "an address of many signs": f'- dial: {{to: "a<{"@" * 12_000}"}}',
+    "many braces in a raw text": f'- say: "{{% raw %}}{"{{" * 15_000}{{% endraw %}}"',
+    "a repeated word": (
+        f'- say: hello\n  when: caller.name != "{"attestation " * 40_000}"\n- {{hangup: , when: call.attestation == "A"}}'
+    ),
+    "an expression of blanks": f'- say: "{{{{{" " * 4000}"',
+}
+
+
+@pytest.mark.parametrize("steps", SLOW_TEXTS.values(), ids=SLOW_TEXTS)
+def test_a_text_that_nearly_matches_is_read_as_fast_as_any_other(steps):
+    began = time.thread_time()
+    compile_text(make_flow_text(steps))
+    assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize("window", [f"9:00{' ' * 20_000}x", f"{' ' * 20_000}".join("9x5"), f"9-{' ' * 20_000}5"])
+def test_hours_with_many_blanks_are_read_as_fast_as_any_other(window):
+    began = time.thread_time()
+    compile_text(
+        f'timezone: UTC\nhours: {{office: {{"mon-fri": "{window}", "mon{" " * 20_000}x": "9:00-17:00"}}}}\n{START}'
+    )
+    assert time.thread_time() - began < 1
+
+
+def test_no_pattern_takes_more_than_linear_time_for_a_text_made_to_slow_it_down():
+    attacks = Path(__file__).with_name("pattern_attacks.py")
+    *slow, count = run_process([sys.executable, str(attacks)], seconds=120).stdout.splitlines()
+    assert slow == []
+    assert int(count.split()[0]) > 350
 
 
 def _find_nodes_by_every_path(edges: set[tuple[str, StepEdge]], stores: set[tuple[str, int]]) -> set[str]:

@@ -289,7 +289,7 @@ def is_url(text: str) -> bool:
     return URL_KIND.accepts(text) and text.isprintable()
 
 
-_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?(?:-->|\Z)", re.DOTALL)
 _OPENING_BRACES: Final = re.compile(r"\{(?=[{%#])")
 
 

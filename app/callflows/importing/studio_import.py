@@ -454,7 +454,7 @@ class _StudioReader:
 
 
 _DIAL_STATUS: Final = re.compile(r"widgets\.([A-Za-z0-9_-]+)\.DialCallStatus")
-_VALUE: Final = re.compile(r"(\{\{.*?\}\})")
+_VALUE: Final = re.compile(r"(\{\{.*?(?:\}\}|\Z))", re.DOTALL)
 _CALL_FIELDS: Final[Mapping[str, str]] = {
     "From": "caller.number",
     "Caller": "caller.number",

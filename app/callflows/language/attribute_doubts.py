@@ -59,7 +59,7 @@ _SSML_TAG: Final = re.compile(
     re.IGNORECASE,
 )
 _ENTITY: Final = re.compile("&(?:amp|lt|gt|quot|apos|nbsp|[aeiouAEIOU](?:acute|grave|uml|circ)|#[0-9]{1,6});")
-_WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
+_WHOLE_URL: Final = re.compile(r"\s*https?://(?>\{\{[^{}]*\}\}|\S)++\s*", re.IGNORECASE)
 _SOUND_NAME: Final = re.compile(r"\s*[^\s{}]+\.(?:wav|mp3)\s*", re.IGNORECASE)
 
 
@@ -87,13 +87,13 @@ def find_placeholder_doubts(text: str) -> Iterator[AttributeDoubt]:
     """Yield a doubt about a name that stands in a text as other template languages write values: ``{caller.name}``."""
     found = _SINGLE_BRACES.search(text) or _OTHER_PLACEHOLDER.search(text)
     if found is not None:
-        name = next(filter(None, found.groups()))
+        name = next(filter(None, found.groups())).strip()
         message = f"{found[0].strip()!r} is a text here, and reaches people as it is written"
         yield AttributeDoubt("warning", "single-braces", message, f"a value stands in two braces: {{{{ {name} }}}}")
 
 
 _SINGLE_BRACES: Final = re.compile(
-    r"[$#%]?\{\s*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*(?:\s*\|[^{}]*)?)\s*\}", re.IGNORECASE
+    r"[$#%]?\{\s*([a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*(?:\s*\|[^{}]*+)?)\s*\}", re.IGNORECASE
 )
 """One pair of braces around a name, as other template languages write values."""
 _OTHER_PLACEHOLDER: Final = re.compile(

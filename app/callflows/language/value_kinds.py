@@ -355,7 +355,7 @@ def _find_unit(word: str) -> str:
 
 _CLOCK_DURATION: Final = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,2})(?::|\s*m(?:in)?\.?\s*)([0-5][0-9])")
 _DURATION_PART: Final = re.compile(
-    r"([0-9]{1,6}(?:[.,][0-9]{1,3})?)\s*-?\s*"
+    r"([0-9]{1,6}(?:[.,][0-9]{1,3})?)\s*+(?:-\s*+)?"
     r"(milliseconds?|millis|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)(?![a-z])"
 )
 _AMOUNT_WORDS: Final = {

@@ -42,14 +42,14 @@ INVISIBLE_LIST_CHARACTERS: Final = " \t\xa0\u200b\u200e\u200f\u202a\u202c\u202d\
 _NANP_NUMBER: Final = re.compile(r"\+?(1[2-9][0-9]{9})")
 _PLAIN_ROW_TEMPLATE: Final = rb"(?:\+?(1[2-9][0-9]{9})|\+([2-9][0-9]{6,14}))((?:%b[^\"\r\n]*)?)\r?\n?"
 _NUMBER_PREFIX: Final = re.compile(r"\+?(?:00[ ().\-]*)?([1-9][0-9 ().\-]{0,30})\*")
-_OTHER_SEPARATOR: Final = re.compile(r"\s*[|\t#]\s*")
+_OTHER_SEPARATOR: Final = re.compile(r"(?:(?<![^\S\t])[^\S\t]++)?[|\t#]\s*")
 _ROUNDED_NUMBER: Final = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 _AREA_CODE_DIGITS: Final = 3
 _ONLY_LETTERS: Final = re.compile(r"^[^0-9]*[a-z][^0-9]*$", re.IGNORECASE)
 _MAX_KNOWN_ENDS: Final = 10_000
 """Ends of rows (reason and date) that are read once."""
 _MAX_SHARED_ROWS: Final = 10_000
-_DELIMITER: Final = re.compile(r'[ ]*(?:"[^"]*"|[^",;\t]*)[ ]*([,;\t])')
+_DELIMITER: Final = re.compile(r'[ ]*+(?:"[^"]*+"[ ]*+|[^",;\t]*+)([,;\t])')
 _EXPIRY: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]+[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )

@@ -108,7 +108,7 @@ class FilledElementFragment:
             out.append(element)
 
 
-_EMPTY_ELEMENT: Final = re.compile(r"<(\w+)[^<>]*>(?:<!--(?:(?!-->).)*-->)*(?:<Error>.*)?(?:</\1>)?", re.DOTALL)
+_EMPTY_ELEMENT: Final = re.compile(r"<(\w++)[^<>]*>(?:<!--(?:(?!-->).)*-->)*(?:<Error>.*)?(?:</\1>)?", re.DOTALL)
 """An element without commands; its Error stands last."""
 
 

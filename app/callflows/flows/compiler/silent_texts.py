@@ -96,6 +96,6 @@ _AUDIBLE_TAGS: Final = frozenset(
 EMPTY_SAY_PATTERN: Final = re.compile(r"<Say(?:\s[^<>]*)?(?:/>|>[^\w<&]*</Say>)")
 """A Say of which nothing is spoken: no letter and no digit."""
 _TAG: Final = re.compile(
-    rf"<!--.*?-->|(?P<empty>{EMPTY_SAY_PATTERN.pattern})|<(?P<closing>/?)(?P<name>[A-Za-z]+)(?:\s[^<>]*?)?(?P<alone>/?)>",
+    rf"<!--.*?(?:-->|\Z)|(?P<empty>{EMPTY_SAY_PATTERN.pattern})|<(?P<closing>/?)(?P<name>[A-Za-z]+)(?:\s[^<>]*?)?(?P<alone>/?)>",
     re.DOTALL,
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from callflows.flows.source.positions import SourcePath
 
 
-_JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_JINJA_EXPRESSION: Final = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 _HOLE_MARK: Final = "\ufdd0"
 
 

@@ -47,8 +47,10 @@ DAY_NUMBERS: Final = {
     "thurs": 3,
 }
 """Words for one day, 0 for Monday; a dash between two words makes a range."""
-_RANGE_DASH: Final = re.compile(r"\s*[-\u2013\u2014]\s*")
-_DATE_RANGE_SEPARATOR: Final = re.compile(r"\s*(?:[-\u2013\u2014/]|\.\.|\bto\b)\s*(?=[0-9]{4}-)")
+_BLANKS_BEFORE: Final = r"(?:(?<!\s)\s++)?"
+"""Blanks before a sign to split at: all of them or none, so that a long row of blanks is read once."""
+_RANGE_DASH: Final = re.compile(rf"{_BLANKS_BEFORE}[-\u2013\u2014]\s*")
+_DATE_RANGE_SEPARATOR: Final = re.compile(rf"{_BLANKS_BEFORE}(?:[-\u2013\u2014/]|\.\.|\bto\b)\s*(?=[0-9]{{4}}-)")
 _DAYS_FIX: Final = "days are mon, mon-fri, sat,sun or daily; beside them stand holidays, closed and open"
 _WINDOW_FIX: Final = "as 09:00-12:30, 13:30-18:00, on a clock of 24 hours"
 _DATE_FIX: Final = "as 2026-12-24, or 2026-12-24 - 2027-01-02"
@@ -176,8 +178,8 @@ def _translate_days(text: str) -> str:
 
 
 _WORDS_FOR_EVERY_DAY: Final = frozenset({"all", "alldays", "alldaysweek", "any", "always", "everyday", "allweek", "7days"})
-_DAY_SEPARATOR: Final = re.compile(r"\s*(?:[/&+;]|\b(?:and|und|et|y)\b)\s*")
-_DAY_DASH: Final = re.compile(r"\s*(?:[-\u2013\u2014]|\b(?:to|till|until|through|thru|bis|au|a|\u00e0)\b)\s*")
+_DAY_SEPARATOR: Final = re.compile(rf"{_BLANKS_BEFORE}(?:[/&+;]|\b(?:and|und|et|y)\b)\s*")
+_DAY_DASH: Final = re.compile(rf"{_BLANKS_BEFORE}(?:[-\u2013\u2014]|\b(?:to|till|until|through|thru|bis|au|a|\u00e0)\b)\s*")
 _FOREIGN_DAYS: Final = {
     name: day
     for names in (
@@ -339,7 +341,9 @@ def _suggest_windows(text: str) -> str:
 _WORDS_FOR_WHOLE_DAY: Final = frozenset(
     {"24h", "24hours", "247", "24hrs", "24", "allday", "always", "open", "wholeday", "day"}
 )
-_MISSING_COMMA: Final = re.compile(r"(?<=[0-9])\s*(?:\s|[;&/|+]|\band\b|\bund\b|\by\b)\s*(?=[0-9])", re.IGNORECASE)
+_MISSING_COMMA: Final = re.compile(
+    r"(?<=[0-9])(?=[\s;&/|+])\s*+(?:(?:[;&/|+]|\band\b|\bund\b|\by\b)\s*+)?(?=[0-9])", re.IGNORECASE
+)
 
 
 def _suggest_window(text: str) -> str:
@@ -398,12 +402,12 @@ def _list_informal_readings(written: re.Match[str]) -> list[int]:
 
 
 _INFORMAL_DASH: Final = re.compile(
-    r"\s*(?:[-\u2013\u2014\u2212~]|\b(?:to|until|till|through|thru|bis|hasta|al|au)\b"
-    r"|(?<=[0-9hm]) (?:\u00e0|a) (?=[0-9]))\s*"
+    rf"{_BLANKS_BEFORE}(?:[-\u2013\u2014\u2212~]|\b(?:to|until|till|through|thru|bis|hasta|al|au)\b)\s*"
+    r"|(?<=[0-9hm]) (?:\u00e0|a) (?=[0-9])"
 )
 _WORDS_BESIDE_TIMES: Final = re.compile(
-    r"^(?:from|von|de|desde)\s+|\s*\b(?:uhr|hrs?|hours|o'?clock|heures|horas)\b"
-    r"|(?<=:[0-9]{2})h\b|\s*\b(?:[ecmp][sd]?t|gmt|utc|bst|cest)$"
+    rf"^(?:from|von|de|desde)\s+|{_BLANKS_BEFORE}\b(?:uhr|hrs?|hours|o'?clock|heures|horas)\b"
+    rf"|(?<=:[0-9]{{2}})h\b|{_BLANKS_BEFORE}\b(?:[ecmp][sd]?t|gmt|utc|bst|cest)$"
 )
 """Words that people write beside a time, and that say nothing more; also the zone, which stands elsewhere."""
 _INFORMAL_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2})|h)?\s*(am|pm)?")

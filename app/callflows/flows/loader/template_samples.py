@@ -57,7 +57,7 @@ _RENDER_SECONDS: Final = 2
 _PROCESS_SECONDS: Final = 60.0
 _MEMORY_BYTES: Final = 512_000_000
 _TAG_NAME: Final = re.compile(r"<([A-Za-z]+)")
-_SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?:\{\{.*?\}\}|\{%.*?%\}|[^\w<&{])*</Say>", re.DOTALL)
+_SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?>\{\{[^{}]*\}\}|\{%[^{}]*%\}|[^\w<&{])*+</Say>", re.DOTALL)
 """A Say in a template whose text has no words of the author."""
 _SILENT_VERBS: Final = (Answer, Pause, Meta)
 _SAMPLE_BASE_URL: Final = "https://calls.example.com"

@@ -127,7 +127,7 @@ _SIGNATURE: Final = re.compile(
     "|thank you|yours(?: truly)?|mit freundlichen gr\u00fc\u00dfen|viele gr\u00fc\u00dfe|cordialement|saludos)[ ,.!]*\n"
     "|\n\n(?=[A-Z\u00c0-\u00de][\\w.'\u2019-]*(?:[ ,\n]+[A-Z\u00c0-\u00de][\\w.'\u2019-]*){0,5}\\Z)"
     # A name at the end of the line, after a dash or a word of thanks. A day is none: "Cancel - Tuesday".
-    "|[ ,.!]+(?:[-\u2013\u2014~]+ ?|(?i:thanks|thank you|thx|regards|cheers)[,.! ]+)"
+    "|(?<![ ,.!])[ ,.!]++(?:[-\u2013\u2014~]+ ?|(?i:thanks|thank you|thx|regards|cheers)[,.! ]+)"
     "(?!(?i:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?"
     "|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|today|tomorrow|the|my|this)\\b)"
     "(?=[A-Z\u00c0-\u00de][^\\W\\d_.'\u2019-]*[.]?(?: [A-Z\u00c0-\u00de][^\\W\\d_]*[.]?){0,2}\\Z)",

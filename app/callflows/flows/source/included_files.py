@@ -35,7 +35,7 @@ _SECTIONS_IN_EXPRESSIONS: Final = ("hours", "lists", "variables")
 _PREFIXED_SECTIONS: Final = ("nodes", "groups", *_SECTIONS_IN_EXPRESSIONS)
 """Sections whose names get the prefix: an extension of the directory is a number that callers press."""
 _PREFIX_PATTERN: Final = re.compile("[A-Za-z][A-Za-z0-9_]{0,31}")
-_BRACES: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_BRACES: Final = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)", re.DOTALL)
 _MAX_INCLUDED_FILES: Final = 20
 
 

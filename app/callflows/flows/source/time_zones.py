@@ -196,7 +196,7 @@ def _suggest_timezone(name: str) -> str:
     return f"did you mean {found!r}?" if found else ""
 
 
-_PARENTHESES: Final = re.compile(r"\([^)]*\)")
+_PARENTHESES: Final = re.compile(r"\([^()]*\)")
 
 
 def _fold(text: str) -> str:

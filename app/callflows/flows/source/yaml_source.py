@@ -268,7 +268,7 @@ def _find_line_without_colon(before: str, line: str, number: int) -> _SourceFaul
 
 _CURLY_QUOTE: Final = re.compile("[:\\-] +(?P<quote>[\u2018\u2019\u201a\u201c\u201d\u201e\u00ab])")
 _NAME_SIGN: Final = re.compile(r"(?:^|[:\-,\[{]) *(?P<sign>[*&])")
-_LAST_KEY: Final = re.compile(r"([\w-]+): [^:]*$")
+_LAST_KEY: Final = re.compile(r"(?<![\w-])([\w-]++): [^:]*$")
 _LONE_KEY: Final = re.compile(r"[A-Za-z][\w-]*")
 _SourceFault: TypeAlias = "tuple[int, int, str, str]"
 """Line, column, message and fix."""

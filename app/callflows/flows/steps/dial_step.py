@@ -554,9 +554,9 @@ def _suggest_number(target: str) -> str:
 
 
 _DOUBLE_PLUS: Final = re.compile(r"^\+[ +]*")
-_NAMED_ADDRESS: Final = re.compile(r"[^<>]+<\s*(?:sips?:)?([^<>\s]+@[^<>\s]+)\s*>")
-_EXTENSION: Final = re.compile(r"([+0-9][0-9 ()./\-]+?)\s*(?:,+|x|ext\.?|extension|#)\s*[0-9]{1,6}", re.IGNORECASE)
-_VANITY_NUMBER: Final = re.compile(r"\+?1[ -]?\(?[2-9][0-9]{2}\)?[ -]?[A-Za-z0-9-]*[A-Za-z]{3,}[A-Za-z0-9-]*")
+_NAMED_ADDRESS: Final = re.compile(r"[^<>]+<\s*(?:sips?:)?([^<>\s@]+@[^<>\s]++)\s*>")
+_EXTENSION: Final = re.compile(r"([+0-9](?: *[0-9()./\-])++)\s*(?:,++|x|ext\.?|extension|#)\s*[0-9]{1,6}", re.IGNORECASE)
+_VANITY_NUMBER: Final = re.compile(r"\+?1[ -]?\(?[2-9][0-9]{2}\)?[ -]?(?=[A-Za-z0-9-]*?[A-Za-z]{3})[A-Za-z0-9-]+")
 _KEYS_OF_LETTERS: Final = {
     sign: key for key, signs in enumerate(["ABC", "DEF", "GHI", "JKL", "MNO", "PQRS", "TUV", "WXYZ"], 2) for sign in signs
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FIXED_LANGUAGE: Final = "-"
 """Stands for the language if a step names its own voice."""
-_EXPRESSIONS: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_EXPRESSIONS: Final = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
 

@@ -128,8 +128,9 @@ def _compile_patterns(language: str) -> _KeyPatterns:
     )
 
 
+_SENTENCE_END: Final = re.compile("[.!?]")
 _STOP_NOT_NEEDED: Final = re.compile(
-    rf"(?:\b(?:{'|'.join(words.negation for words in _KEY_WORDS.values())}|no)\b|n['\u2019]t)[^.!?]*$", re.IGNORECASE
+    rf"(?:\b(?:{'|'.join(words.negation for words in _KEY_WORDS.values())}|no)\b|n['\u2019]t)", re.IGNORECASE
 )
 
 
@@ -182,7 +183,7 @@ def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart],
     words = _compile_stop_words(stop)
     for text, place, _lang in parts:
         found = words.search(text) if words is not None else None
-        if found and not _STOP_NOT_NEEDED.search(text[: found.start()]):
+        if found and not _STOP_NOT_NEEDED.search(_SENTENCE_END.split(text[: found.start()])[-1]):
             reason = f"the input ends with digit {length}, and the next question gets the key"
             message = f"prompt: it asks for the {found[0].split()[-1]} key, but {reason}"
             fix = f"leave the key out of the prompt, or take several lengths, as digits: {max(length - 1, 1)}-{length + 1}"

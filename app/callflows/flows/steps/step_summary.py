@@ -12,8 +12,14 @@ from callflows.text import clean_text
 
 _MAX_TEXT_CHARACTERS: Final = 400
 """Longer texts are cut."""
-_EXPRESSION_PATTERN: Final = re.compile(r"\{%.*?%\}|\{\{\s*(.*?)\s*(?:\|.*?)?\}\}", re.DOTALL)
+_EXPRESSION_PATTERN: Final = re.compile(r"\{%.*?(?:%\}|\Z)|\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
 """Expressions are shown by name. Tags of conditions are left out; the words between the tags stay."""
+
+
+def _name_expression(expression: re.Match[str]) -> str:
+    """Return the expression in angle quotes, without its filters; "" for a tag of a condition."""
+    name = (expression[1] or "").partition("|")[0].strip()
+    return f"\u2039{name}\u203a" if name else ""
 
 
 class StepWay(NamedTuple):
@@ -33,9 +39,7 @@ def summarize_value(value: object) -> str:
     """Format a value as one line of text; lists and mappings give an empty text."""
     if value is None or isinstance(value, (dict, list)):
         return ""
-    text = " ".join(
-        _EXPRESSION_PATTERN.sub(lambda match: f"\u2039{match[1]}\u203a" if match[1] else "", clean_text(str(value))).split()
-    )
+    text = " ".join(_EXPRESSION_PATTERN.sub(_name_expression, clean_text(str(value))).split())
     return text if len(text) <= _MAX_TEXT_CHARACTERS else f"{text[:_MAX_TEXT_CHARACTERS].rstrip()}…"
 
 

@@ -25,8 +25,8 @@ class FilledValue(NamedTuple):
     example: str = ""
 
 
-_EXPRESSION: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
-_CONDITION: Final = re.compile(r"\{%-?\s*if\s.*?%\}", re.DOTALL)
+_EXPRESSION: Final = re.compile(r"\{\{-?((?:(?!-?\}\}).)*+)(?:-?\}\}|\Z)", re.DOTALL)
+_CONDITION: Final = re.compile(r"\{%-?\s*if\s.*?(?:%\}|\Z)", re.DOTALL)
 _HOURS_VALUE: Final = re.compile(r"hours\.(\w+)\.(next_opening|next_closing|status)")
 _HOURS_WORDS: Final = {
     "next_opening": "when {} opens next",
