@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.flow_compilation import compile_flow
 from each_case import each_case
+from waiting import wait_until
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
@@ -36,6 +38,8 @@ def test_a_right_program_is_a_flow():
         "print('loud', end='')",
         "import sys; sys.stdout.buffer.write(b'\\xff\\n{}')",
         "import sys; sys.stderr.write('x' * 99999)",
+        "import atexit; atexit.register(print, '\\n{}', end='')",
+        "import subprocess; subprocess.Popen(['sleep', '30'])",
     ],
 )
 def test_what_a_program_prints_is_not_taken_for_what_it_is(noise):
@@ -72,6 +76,41 @@ def test_a_file_that_never_ends_is_stopped(monkeypatch):
     monkeypatch.setattr(python_flow, "DESCRIBE_TIMEOUT_SECONDS", 1.5)
     made = program("while True:\n    pass\n")
     assert re.search("does not come to its end", made.problems[0].message)
+
+
+def test_a_file_that_prints_without_end_is_stopped_before_it_fills_the_memory(monkeypatch):
+    monkeypatch.setattr(python_flow, "DESCRIBE_TIMEOUT_SECONDS", 15)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    made = program(f"{HEAD}for _ in range(6000):\n    print('x' * 100_000)\n{NODE}")
+    assert "prints more than 4,194,304 bytes" in made.problems[0].message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_file_that_takes_all_memory_is_an_error():
+    assert "MemoryError" in program(f"{HEAD}x = [b'x' * 100_000_000 for _ in range(100)]\n{NODE}").problems[0].message
+
+
+def test_processes_that_a_file_has_started_end_with_its_description(tmp_path, monkeypatch):
+    monkeypatch.setattr(python_flow, "DESCRIBE_TIMEOUT_SECONDS", 1.5)
+    for ending in ("while True: pass", ""):
+        note = tmp_path / f"child{len(ending)}"
+        start = "import subprocess\nstarted = subprocess.Popen(['sleep', '600'])\n"
+        program(f"{HEAD}{start}open('{note}', 'w').write(str(started.pid))\n{ending}\n{NODE}")
+        wait_until(lambda note=note: not _is_running(int(note.read_text())), "the process to end")
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"error": 1}', '{"name": 5}', "5", "[" * 5000])
+def test_a_file_that_forges_its_description_is_an_error(text):
+    made = program(f"{HEAD}import json\njson.dumps = lambda *_: {text!r}\n{NODE}")
+    assert made.flow is None
+    assert re.search("cannot be read|ends Python", made.problems[0].message)
 
 
 @each_case(

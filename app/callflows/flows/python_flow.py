@@ -1,18 +1,25 @@
 """Python flows: the API for authors, and the job that runs one node outside the server process.
 
-``describe_python_flow`` runs a file once to read the declarations, in a separate process with a time limit.
+``describe_python_flow`` runs a file once to read the declarations, in a separate process with limits of time, memory and
+output.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import json
 import linecache
+import os
 import re
 import secrets
+import selectors
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import traceback
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +28,12 @@ from zoneinfo import ZoneInfo
 
 from callflows.errors import PythonFlowError
 from callflows.language import Extensions, Response, to_xml
-from callflows.sandbox.sandbox_pool import make_sandbox_command, make_sandbox_environment
+from callflows.sandbox.sandbox_child import MAX_FRAME_BYTES
+from callflows.sandbox.sandbox_pool import (
+    DEFAULT_SANDBOX_MEMORY_BYTES,
+    make_sandbox_command,
+    make_sandbox_environment,
+)
 from callflows.telephony.turn import Turn, Variables
 
 if TYPE_CHECKING:
@@ -34,6 +46,11 @@ if TYPE_CHECKING:
 
 DESCRIBE_TIMEOUT_SECONDS: Final = 20.0
 """A file that takes longer to describe itself is refused."""
+MAX_DESCRIPTION_BYTES: Final = MAX_FRAME_BYTES
+"""A file that prints more while it describes itself is refused."""
+_OUTPUT_CHUNK_BYTES: Final = 65_536
+_OUTPUT_LOOK_SECONDS: Final = 0.1
+"""Time without output after which a look at the process shows if it has ended."""
 _NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -165,28 +182,84 @@ def load_python_flow(file: str, source: str) -> PythonFlow:
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     """Return ``name, numbers, timezone, dialect, nodes, fallback`` of a file, or ``error, line`` if the file fails."""
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
-    command = make_sandbox_command("from callflows.flows.python_flow import describe_main; describe_main()")
     try:
-        done = subprocess.run(  # noqa: S603 - runs this Python and our own module
+        status, output, errors = _run_description(asked)
+    except TimeoutError:
+        return {"error": f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds", "line": 1}
+    except BufferError:
+        return {"error": f"the file prints more than {MAX_DESCRIPTION_BYTES:,} bytes when it is loaded", "line": 1}
+    try:
+        description = json.loads(output.rpartition("\n")[2])
+    except (ValueError, RecursionError):
+        error_lines = errors.strip().splitlines()
+        return {"error": f"the file ends Python: {error_lines[-1] if error_lines else f'exit code {status}'}", "line": 1}
+    if not _is_description(description):
+        return {"error": "the file changes what Python itself writes and reads: its flow cannot be read", "line": 1}
+    return description  # type: ignore[no-any-return] # checked above
+
+
+def _run_description(asked: str) -> tuple[int, str, str]:
+    """Run the separate process; return its exit status and what it wrote to standard output and standard error.
+
+    Processes that the file has started are ended, too. Raises TimeoutError, and BufferError for too much output.
+    """
+    command = make_sandbox_command(
+        "from callflows.sandbox.sandbox_child import limit_resources;"
+        f" limit_resources({DEFAULT_SANDBOX_MEMORY_BYTES});"
+        " from callflows.flows.python_flow import describe_main; describe_main()"
+    )
+    with tempfile.TemporaryFile() as request:
+        request.write(asked.encode("utf-8", "replace"))
+        request.seek(0)
+        process = subprocess.Popen(  # noqa: S603 - runs this Python and our own module
             command,
             env=make_sandbox_environment(),
-            input=asked,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=DESCRIBE_TIMEOUT_SECONDS,
-            check=False,
+            stdin=request,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # so that a kill also ends processes that the file has started
         )
-        description: dict[str, Any] = json.loads(done.stdout.rpartition("\n")[2])
-    except subprocess.TimeoutExpired:
-        return {"error": f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds", "line": 1}
-    except ValueError:
-        error_lines = done.stderr.strip().splitlines()
-        return {
-            "error": f"the file ends Python: {error_lines[-1] if error_lines else f'exit code {done.returncode}'}",
-            "line": 1,
-        }
-    return description
+    with process:
+        try:
+            output, errors = _read_bounded_output(process)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+
+
+def _read_bounded_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Read both outputs until the process has ended, even if a process that it started holds them open."""
+    deadline = time.monotonic() + DESCRIBE_TIMEOUT_SECONDS
+    texts = (bytearray(), bytearray())
+    with selectors.DefaultSelector() as selector:
+        for pipe, text in zip((process.stdout, process.stderr), texts, strict=True):
+            selector.register(pipe, selectors.EVENT_READ, text)  # type: ignore[arg-type] # both are pipes
+        while selector.get_map():
+            ready = selector.select(_OUTPUT_LOOK_SECONDS)
+            for key, _ in ready:
+                part = os.read(key.fd, _OUTPUT_CHUNK_BYTES)
+                key.data.extend(part)
+                if not part:
+                    selector.unregister(key.fileobj)
+            if sum(map(len, texts)) > MAX_DESCRIPTION_BYTES:
+                raise BufferError
+            if not ready and process.poll() is not None:
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    process.wait(max(0.0, deadline - time.monotonic()) + _OUTPUT_LOOK_SECONDS)
+    return bytes(texts[0]), bytes(texts[1])
+
+
+def _is_description(found: Any) -> bool:  # noqa: ANN401 - JSON
+    """Return True if the separate process wrote what ``_describe_source`` returns; a file may print, and change Python."""
+    if not isinstance(found, dict):
+        return False
+    if "error" in found:
+        return isinstance(found["error"], str) and isinstance(found.get("line"), int)
+    kinds = {"name": str, "numbers": list, "timezone": str, "dialect": str | None, "dial_policy": dict, "nodes": dict}
+    return all(name in found and isinstance(found[name], kind) for name, kind in {**kinds, "fallback": str}.items())
 
 
 def _name_extension_kinds(extensions: Extensions) -> dict[str, dict[str, str]]:
@@ -226,3 +299,5 @@ def describe_main() -> None:
     description = _describe_source(json.load(sys.stdin))
     # the author's file may print too: the server reads only the last line
     sys.stdout.write(f"\n{json.dumps(description)}")
+    sys.stdout.flush()
+    os._exit(0)  # functions that the file has registered for the end would write after it
