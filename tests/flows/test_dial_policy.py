@@ -76,7 +76,7 @@ ADVERSARY = [
     ("+80812345678", "belongs to no country", "belongs to no country"),
     ("+80012345678", "belongs to no country", "belongs to no country"),
     ("+878101234567890", "belongs to no country", "belongs to no country"),
-    ("+8881234567", INVALID, INVALID),
+    ("+8881234567", "belongs to no country", "belongs to no country"),
     ("+252612345678", "is in SO", "is in SO"),
     ("911", SHORT, SHORT),
     ("112", SHORT, SHORT),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from flow_harness import APOLOGY, SIGNER, answer_node, compile_valid_flow, make_flow_text, make_turn
 
-from callflows.errors import DocumentReadError
+from callflows.errors import DocumentReadError, VerbBuildError
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.flow import Flow
 from callflows.flows.flow_compilation import FlowCompilation, compile_flow
+from each_case import each_case
 
 FILE = "numbers: +12015550123\ntemplate: acme.xml.j2\nfallback: [say: Sorry.]\n"
 US_ONLY = "dial_policy: {regions: [US]}\n"
@@ -199,6 +200,34 @@ def test_no_document_comes_from_a_host_that_a_caller_has_chosen(tmp_path):
         answer(compile_program("return Response(Callback(turn.entered_digits))"), "https://Evil.example.com/x")
 
 
+@each_case(
+    ("url", "name", "is_asked"),
+    [
+        ('f"https://{turn.caller.name}/x"', "evil.example", False),
+        ('f"https://{turn.caller.name}:8443/x"', "evil.example", False),
+        ('f"https://api.{turn.caller.name}/x"', "evil.example", False),
+        ('f"https://api.{turn.caller.name}/x"', "EVIL.example/q", False),
+        ('f"https://api.{turn.caller.name}/x"', "a@evil.example", False),
+        ('f"https://api.{turn.caller.name}/x"', "evil.example:1", False),
+        ('f"https://user@{turn.caller.name}/x"', "evil.example", False),
+        ('f"https://{turn.caller.name}.acme.example/x"', "evil", False),
+        ('f"https://{turn.caller.name}/x"', "[::1", False),
+        ('f"https://flows.acme.{turn.caller.name[:3]}/x"', "org", True),
+        ("f\"https://{'flows.acme.example'}/x\"", "Ann", True),
+        ('"https://flows.acme.example/x"', "acme", True),
+        ('f"https://flows.acme.example/{turn.caller.name}"', "acme", False),
+    ],
+)
+def test_a_program_asks_no_host_for_a_document_that_a_caller_chooses_even_in_part(url, name, is_asked):
+    flow = compile_program(f"return Response(Callback(url={url}))")
+    turn = make_turn(name=name)
+    if is_asked:
+        assert b"<Callback" in answer_node(flow, "start", turn)
+    else:
+        with pytest.raises((DocumentReadError, VerbBuildError)):
+            answer_node(flow, "start", turn)
+
+
 def test_documents_of_hosts_that_the_author_wrote_out_are_fetched(tmp_path):
     variable = f"{US_ONLY}variables: {{crm: https://crm.example.com/a}}\n"
     for url in ("https://acme.example.com/{{ digits }}", "{{ variables.crm }}/b", "{{ here }}"):
@@ -284,7 +313,17 @@ def test_a_faulty_policy_of_a_program_is_an_error(policy):
 
 
 @pytest.mark.parametrize(
-    ("caller", "is_sent"), [("19005551234", False), ("881612345678", False), ("447911123456", True), ("12015550100", True)]
+    ("caller", "is_sent"),
+    [
+        ("19005551234", False),
+        ("19000001234", False),
+        ("881612345678", False),
+        ("+8835100012345", False),
+        ("+882991234567", False),
+        ("+99912345678", False),
+        ("447911123456", True),
+        ("12015550100", True),
+    ],
 )
 def test_no_text_goes_to_a_caller_whose_pretended_number_costs_money(caller, is_sent):
     flow = compile_valid_flow(make_flow_text("- sms: Thanks.\n- hangup"))

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-_TARGET_ELEMENT: Final = re.compile(r"<(To|Number|Sip|Dial)\b[^<>]*>\s*([^<>\s][^<>]*?)\s*</\1\s*>")
+_TARGET_ELEMENT: Final = re.compile(r"<(To|Number|Sip|Dial)\b[^<>]*+>\s*([^<>\s]++(?:\s++[^<>\s]++)*+)\s*</\1\s*>")
 _TARGET_END: Final = re.compile(r"</(?:To|Number|Sip)\s*>")
 _IGNORED_MARKUP: Final = re.compile(r"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)", re.DOTALL)
 _URL_HOST: Final = re.compile(r"https?://([^\s/?#\"'<>{}\\]+)", re.IGNORECASE)
+_HOST_SEPARATOR: Final = re.compile(r"[^\w.\-]+")
+_MIN_HOST_PART_CHARACTERS: Final = 4
+"""Shorter parts of names and numbers stand in many hosts by chance."""
 _JUDGED_ELEMENTS: Final = re.compile("<(?:Dial|Callback|Gather) ?")
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 
@@ -51,11 +54,13 @@ class TargetGuard:
     ) -> None:
         """``literal_targets`` are the targets that the author wrote out, ``url_hosts`` the hosts of documents.
 
-        If ``url_hosts`` is None, only hosts that the caller has brought are refused.
+        If ``url_hosts`` is None, only hosts that the caller has brought, wholly or in part, are refused.
         """
+        self._literal_texts = tuple(literal_targets)
         self._policy = policy
-        self._literal_targets = frozenset(map(policy.make_comparison_key, literal_targets))
+        self._literal_targets = frozenset(map(policy.make_comparison_key, self._literal_texts))
         self._url_hosts = url_hosts
+        self._written_hosts = frozenset(host for text in self._literal_texts for host in find_url_hosts(text))
         self._dialect = dialect
         self._extensions = extensions
 
@@ -122,13 +127,23 @@ class TargetGuard:
         """Raise DocumentReadError if the next document would come from a host that the author did not choose."""
         if not url or url.startswith(f"{turn.base_url}/"):
             return
-        host = urlsplit(url).netloc.lower()
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise DocumentReadError(1, 1, "the next document would come from a URL without a valid host") from None
+        host = parts.netloc.lower()
         if self._url_hosts is not None:
             is_chosen = host in self._url_hosts or host in find_url_hosts(str(turn.variables))
         else:
-            is_chosen = not any(host in str(value).lower() for value in turn.request_fields.values())
+            is_chosen = host in self._written_hosts or not _is_host_of_request(parts.hostname or "", turn)
         if not is_chosen:
             raise DocumentReadError(1, 1, "the next document would come from a host that is not written out")
+
+
+def _is_host_of_request(host: str, turn: Turn) -> bool:
+    """Return True if a host contains a part of a request's field, or is contained in one."""
+    parts = [part for value in turn.request_fields.values() for part in _HOST_SEPARATOR.split(str(value).lower())]
+    return any(host in part or (len(part) >= _MIN_HOST_PART_CHARACTERS and part in host) for part in parts)
 
 
 def find_targets_in_template(template: jinja_nodes.Template) -> dict[str, int]:

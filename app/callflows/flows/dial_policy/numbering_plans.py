@@ -34,6 +34,8 @@ _NUMBER_TYPE_NAMES: Final = {kind: name for name, kind in NUMBER_TYPES.items()}
 E164_DIGITS_PATTERN: Final = re.compile(r"\+?([1-9][0-9]{6,14})")
 _NANP_COUNTRY_CODE: Final = 1
 _INVALID_NUMBER: Final = "is not a valid number"
+NO_COUNTRY: Final = "no country"
+"""The region of digits that begin with no country code."""
 _UNKNOWN_TYPE: Final = "is of no known type"
 HARMLESS_BLOCK_REASONS: Final = frozenset({_INVALID_NUMBER, _UNKNOWN_TYPE})
 """Reasons to call nobody there that cost nothing if they are wrong: the tables of numbers are older than some numbers."""
@@ -65,7 +67,7 @@ def classify_number(digits: str) -> ClassifiedNumber:
     try:
         parsed = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException:
-        return ClassifiedNumber(f"+{digits}", "no country", frozenset(), "unknown", _INVALID_NUMBER)
+        return ClassifiedNumber(f"+{digits}", NO_COUNTRY, frozenset(), "unknown", _INVALID_NUMBER)
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     region = phonenumbers.region_code_for_number(parsed) or ""
     kind = _NUMBER_TYPE_NAMES[phonenumbers.number_type(parsed)]
@@ -82,12 +84,15 @@ def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: st
     """Return the reason to refuse a number under every policy; "" if none."""
     if parsed.country_code in _SATELLITE_COUNTRY_CODES or number[1:].startswith(_SATELLITE_PREFIXES):
         return "is a satellite number"
-    if not phonenumbers.is_valid_number(parsed):
-        return _INVALID_NUMBER
-    if region in _NON_COUNTRY_REGIONS:
+    is_valid = phonenumbers.is_valid_number(parsed)
+    # Before the validity, which is no reason against a text to a caller: a forged one may be invalid, too.
+    code_region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    if code_region in _NON_COUNTRY_REGIONS or (is_valid and region in _NON_COUNTRY_REGIONS):
         return f"has the code +{parsed.country_code}, which belongs to no country"
     if parsed.country_code == _NANP_COUNTRY_CODE and _is_costly(str(parsed.national_number)):
         return "is a premium-rate number"
+    if not is_valid:
+        return _INVALID_NUMBER
     return {
         "premium_rate": "is a premium-rate number",
         "shared_cost": "is a shared-cost number",
@@ -96,8 +101,8 @@ def _find_block_reason(number: str, parsed: phonenumbers.PhoneNumber, region: st
 
 
 def _is_costly(national: str) -> bool:
-    """Return True if a North American number is costly beyond its area code: 976 exchanges, directory assistance."""
-    return national[3:6] == "976" or national[3:] == "5551212"
+    """Return True if a North American number is costly: area code 900, 976 exchanges, directory assistance."""
+    return national[:3] == "900" or national[3:6] == "976" or national[3:] == "5551212"
 
 
 def find_regions(numbers: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:

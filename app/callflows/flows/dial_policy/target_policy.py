@@ -16,6 +16,7 @@ import pydantic
 from callflows.flows.dial_policy.numbering_plans import (
     E164_DIGITS_PATTERN,
     HARMLESS_BLOCK_REASONS,
+    NO_COUNTRY,
     NUMBER_TYPES,
     classify_number,
     find_regions,
@@ -140,9 +141,13 @@ class DialPolicy:
         A caller from abroad gets an answer; a number that costs its caller money gets none.
         """
         found = E164_DIGITS_PATTERN.fullmatch(number)
-        reason = classify_number(found[1]).block_reason if found else ""
-        if reason and reason not in HARMLESS_BLOCK_REASONS:
-            return f"{mask_number(number)} {reason}"
+        what = classify_number(found[1]) if found else None
+        if (
+            what is not None
+            and what.block_reason
+            and (what.region == NO_COUNTRY or what.block_reason not in HARMLESS_BLOCK_REASONS)
+        ):
+            return f"{mask_number(number)} {what.block_reason}"
         return f"{mask_number(number)} is denied by dial_policy" if any(one.matches(number) for one in self.deny) else ""
 
     def find_refusal(self, target: str) -> str:
