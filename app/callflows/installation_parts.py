@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -29,10 +30,16 @@ STOP_GRACE_SECONDS: Final = 5.0
 """Seconds that pending effects get to finish when the server stops."""
 
 
-def create_sandbox_pool(settings: Settings, report_output: Callable[[str], None] | None = None) -> SandboxPool:
+def _write_output_line(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def create_sandbox_pool(settings: Settings, report_output: Callable[[str], None] = _write_output_line) -> SandboxPool:
     """Create the pool for templates, Python flows and slow expressions; no process runs before ``start``.
 
-    ``report_output`` is called with each line that their code prints; without it, the lines go to standard error.
+    ``report_output`` is called with each line that their code prints, without characters that control a terminal; by
+    default, the lines go to standard error.
     """
     return SandboxPool(
         "callflows.sandbox.job_runner:run_pickled_job",

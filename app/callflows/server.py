@@ -225,7 +225,7 @@ class Installation:
         self._log_writer = log_writer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._live_effects = create_live_effects(settings, self.opentact, self.journal, self._traces)
-        pool = create_sandbox_pool(settings, log_author_output if settings.log_format == "json" else None)
+        pool = create_sandbox_pool(settings, log_author_output)
         self._job_runner = JobRunner(self._live_effects, pool)
         self._call_end_handler = CallEndHandler(
             self._flow_versions,

@@ -247,6 +247,18 @@ def test_what_is_printed_is_reported_line_by_line_to_whoever_wants_it(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_is_printed_controls_no_terminal():
+    printed = []
+
+    async def story():
+        async with workers(report_output=printed.append) as pool:
+            await asked(pool, "shout \x1b[2Ja\x9bb\u202ec\rd")
+            await until(lambda: len(printed) == 2)
+
+    run_bounded(story())
+    assert sorted(printed) == ["printed  [2Ja b c d", "written  [2Ja b c d"]
+
+
 @LINUX
 def test_a_worker_reads_nothing():
     async def story():

@@ -32,6 +32,7 @@ from callflows.sandbox.sandbox_child import (
     encode_frame,
     read_frame,
 )
+from callflows.text import replace_unprintable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -216,11 +217,11 @@ class _SandboxProcess:
                 if len(line) > _OUTPUT_CHUNK_BYTES:
                     lines, line = [*lines, line], b""
                 for complete in lines:
-                    report_output(complete.decode("utf-8", "replace"))
+                    report_output(_clean_output(complete))
                 if len(part) == _OUTPUT_CHUNK_BYTES:
                     await asyncio.sleep(_OUTPUT_PAUSE_SECONDS)
             if line:
-                report_output(line.decode("utf-8", "replace"))
+                report_output(_clean_output(line))
         finally:
             transport.close()
 
@@ -254,7 +255,7 @@ class SandboxPool:
     ``entry_point`` is ``module:function``: an async function from a request to its reply, both bytes of at most 4 MB.
     ``preload`` names modules that a process imports before its first job, so that no caller waits for them. There are at
     most ``max_processes``, each with ``memory_bytes`` of memory. ``report_output`` is called with each line that a job
-    prints; without it, the lines go to standard error.
+    prints, cleaned; without it, the lines go to standard error as they are.
     """
 
     def __init__(
@@ -466,6 +467,11 @@ class SandboxPool:
             for job in queue:
                 job.fail(error)
         self._queues.clear()
+
+
+def _clean_output(line: bytes) -> str:
+    """Return a printed line without characters that control a terminal: programs print what callers are called."""
+    return replace_unprintable(line.decode("utf-8", "replace"), allowed="\t")
 
 
 def _decode_error(body: bytes) -> AuthorCodeError:
