@@ -34,6 +34,9 @@ fallback:
 RAISES = {
     "a text is taken from": "when: (caller.number ~ 'x') - 7\n      say: Hello.",
     "a text is taken from a number": """say: "{% if now.hour - (caller.number ~ 'x') %}a{% endif %}\"""",
+    "a value doubles with every step": (
+        "set: {x: caller.number}\n" + '    - set: {x: "x ~ x ~ x ~ x"}\n' * 14 + "    - {say: Never., when: x == '1'}"
+    ),
     "a text is divided by nothing": "say: '{{ 1 / (now.hour - now.hour) }}'",
 }
 
@@ -73,6 +76,15 @@ def test_a_flow_that_raises_does_not_touch_the_others(tmp_path):
 def test_a_document_that_would_be_too_long_to_read_is_not_sent(tmp_path):
     long = ACME.replace("{step}", "say: \"{{ 'x' * (now.year * 600) }}\"")
     assert is_fallback(InProcessServer(tmp_path, long).send_request())
+
+
+def test_a_value_that_is_too_long_is_logged_with_its_step_and_without_a_trace(tmp_path):
+    door = InProcessServer(tmp_path, ACME.replace("{step}", RAISES["a value doubles with every step"]))
+    assert is_fallback(door.send_request())
+    (line,) = (line for line in door.read_log_lines() if line.get("cause") == "ValueTooLongError")
+    assert "longer than 65,536 characters" in line["detail"]
+    assert "(set) of node start" in line["detail"]
+    assert not line.get("trace")
 
 
 def test_a_clock_that_raises_costs_only_who_asks_it(tmp_path):

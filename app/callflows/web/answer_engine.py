@@ -22,6 +22,7 @@ from callflows.errors import (
     SandboxTimeoutError,
     TooManyJobsError,
     TwimlError,
+    ValueTooLongError,
 )
 from callflows.flows.entry_points import FIRST_ENTRY, START_NODE, NodeEntry, find_root_node
 from callflows.flows.flow import render_apology
@@ -59,7 +60,7 @@ _MAX_ERROR_CHARACTERS: Final = 300
 """Maximum length of a logged error message."""
 _EXPECTED_ERRORS: Final = (
     *(CallLimitError, ExpiredTicketError, NodeGoneError, OpentactError, TwimlError),
-    *(SandboxTimeoutError, TooManyJobsError, TimeoutError),
+    *(SandboxTimeoutError, TooManyJobsError, TimeoutError, ValueTooLongError),
 )
 """Errors whose place is known without a stack trace."""
 CallReply: TypeAlias = "tuple[int, bytes, AnswerOutcome, Turn | None]"
