@@ -149,6 +149,9 @@ REPEATED_VALUES = {
     "in equal texts": '- say: "{{ x }}"\n' * 200,
     "in one text": f'- say: "{"{{ x }}" * 100}"\n',
     "in one long text": f'- say: "{"{{ x }}" * 1000}"\n',
+    "in a webhook": (
+        f'- notify: {{url: "https://x.example/", payload: {{t: "{"{{ x }}" * 100}"}}}}\n- say: Hello.\n- hangup\n'
+    ),
     "in branches": "".join(f'- say: "{{{{ x }}}} {n}"\n  when: caller.name != "{n}"\n' for n in range(200)),
 }
 

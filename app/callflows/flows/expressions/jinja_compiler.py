@@ -34,7 +34,7 @@ from callflows.flows.expressions.jinja_rendering import (
     format_url_value,
 )
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, get_parsing_environment
-from callflows.flows.expressions.plain_values import format_plain_value, is_true_value
+from callflows.flows.expressions.plain_values import check_value_length, format_plain_value, is_true_value
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.phone_numbers import restore_region_codes
@@ -201,6 +201,8 @@ class ExpressionCompiler:
             tree = self._parse_text(source)
             uses = self._scope_checker.check_names(tree)
             unescaped = build_text_function(tree.body, str, format_url_value if url else format_plain_text, lang)
+            if unescaped is not None and len([*_iterate_output_nodes(tree)]) > 1:
+                unescaped = _bound_result(unescaped)
             if url and unescaped is not None:
                 unescaped = _disarm_result(unescaped)
                 render: Callable[[Turn], str] | None = _escape_result(unescaped)
@@ -407,6 +409,17 @@ def _format_escaped(value: object) -> str:
 
 def _escape_result(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
     return lambda turn: _format_escaped(render(turn))
+
+
+def _bound_result(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
+    """Bound a text of several parts: effects keep it until they are sent."""
+
+    def render_bounded(turn: Turn) -> str:
+        text = render(turn)
+        check_value_length(len(text))
+        return text
+
+    return render_bounded
 
 
 def _disarm_result(render: Callable[[Turn], str]) -> Callable[[Turn], str]:
