@@ -227,7 +227,8 @@ def test_a_prompt_in_another_language_is_nobodys_affair():
         "- play: https://example.com/hello.mp3",
         "- voicemail: {}",
         "- choose: [{when: caller.anonymous, goto: other}, {goto: other}]\n",
-        "- gather: {dtmf: {1: [say: Hello.]}}",
+        "- gather: {dtmf: {1: [say: Hello.]}}\n- hangup",
+        "- gather: {dtmf: {1: [say: Hello.]}, default: [hangup], error: [say: Bye.]}",
     ],
 )
 def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
@@ -236,6 +237,7 @@ def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
 
 
 _DIAL = "{dial: {to: +12015550188}}"
+_WAYS = "default: [hangup], error: [hangup]"
 _MENU = "menu: {prompt: Press 1., keys: {1: other}}"
 
 
@@ -244,8 +246,8 @@ _MENU = "menu: {prompt: Press 1., keys: {1: other}}"
     [
         ("- dial: +12015550188", 7),
         ("- say: Hello.\n- dial: {to: +12015550188, timeout: 25s}", 7),
-        (f"- gather: {{dtmf: {{1: [{_DIAL}]}}}}", 28),
-        (f"- gather: {{dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- sms: Bye.", 43),
+        (f"- gather: {{{_WAYS}, dtmf: {{1: [{_DIAL}]}}}}", 64),
+        (f"- gather: {{{_WAYS}, dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- sms: Bye.", 79),
         (f"- dial: {{to: +12015550189, error: [{_DIAL}]}}", 41),
         (f"- say: Hello.\n- {{when: caller.name, {_DIAL[1:-1]}}}", 27),
         (f"- {_DIAL[1:-1]}\n- sms: Sorry that we missed you.", 7),
@@ -262,7 +264,7 @@ def test_a_dial_or_a_menu_after_which_nothing_is_heard_is_warned_of(steps, colum
     "steps",
     [
         f"- gather: {{dtmf: {{1: [{_DIAL}]}}}}\n- say: Good bye.",
-        f"- gather: {{dtmf: {{1: [{_DIAL}, hangup]}}}}",
+        f"- gather: {{{_WAYS}, dtmf: {{1: [{_DIAL}, hangup]}}}}",
         f"- gather: {{dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- say: Good bye.",
         f"- {_DIAL[1:-1]}\n- sms: Sorry.\n- hangup",
         f"- {_DIAL[1:-1]}\n- sms: Sorry.\n- say: We write to you.",

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from flow_harness import APOLOGY, SIGNER
+from flow_harness import APOLOGY, SIGNER, answer_as_xml
 
 from callflows.flows import python_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -94,7 +94,7 @@ def test_a_file_that_never_ends_is_stopped(monkeypatch):
 def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(line, found):
     imports = "import callflows\nfrom datetime import timedelta\nfrom callflows import DTMF, Dial, Error, Gather, Pause\n"
     more = "from callflows import Pause as Wait\nRING = 25\n\n\ndef Other(timeout): return Hangup()\n\n\n"
-    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), {line})\n"
+    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), {line}, Hangup())\n"
     source = f"{HEAD}{imports}{more}{node}"
     problems = [problem for problem in find_program_problems(source, "acme.py") if problem.severity != "note"]
     assert [problem.rule for problem in problems] == ["duration-doubtful"] * bool(found)
@@ -119,7 +119,7 @@ def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(
 )
 def test_an_attribute_in_a_program_has_the_verdict_of_the_same_attribute_in_a_flow_file(verb, severity, found):
     imports = "from callflows import DTMF, Dial, Gather, Play\nSOUND = 'https://a.example/hello.ogg'\n"
-    source = f"{HEAD}{imports}\n\n@acme.node\nasync def start(turn):\n    return Response({verb})\n"
+    source = f"{HEAD}{imports}\n\n@acme.node\nasync def start(turn):\n    return Response({verb}, Hangup())\n"
     problems = find_program_problems(source, "acme.py")
     assert [(problem.severity, problem.line) for problem in problems] == [(severity, source.count("\n"))] * bool(found)
     assert all(found in problem.message for problem in problems)
@@ -129,3 +129,37 @@ def test_doubtful_times_of_a_program_are_warned_of_when_it_is_loaded():
     made = program(HEAD + NODE.replace("Hangup()", "Hangup(), callflows.Pause(length=2)") + "import callflows\n")
     assert made.flow is not None
     assert [(problem.rule, problem.severity) for problem in made.problems] == [("duration-doubtful", "warning")]
+
+
+@each_case(
+    ("response", "rules"),
+    [
+        ("Response()", ["says-nothing"]),
+        ("Response(Pause(length=1000))", ["says-nothing"]),
+        ("Response(Geo(Say('Hi.'), states='NY'))", ["says-nothing"]),
+        ("Response(Dial('+12015550188'))", ["no-way-out"]),
+        ("Response(Dial('+12015550188'), Pause(length=1000))", ["no-way-out"]),
+        ("Response(Dial('+12015550188', Error(Pause(length=1000))))", ["no-way-out"]),
+        ("Response(Say('Press 1.'), Gather(DTMF('1', Say('One.'))))", ["no-way-out"]),
+        ("Response(Hangup())", []),
+        ("Response(Callback('https://x.example.com'))", []),
+        ("Response(Geo(Say('Hi.')))", []),
+        ("Response(Dial('+12015550188'), Hangup())", []),
+        ("Response(Dial('+12015550188', Error(Say('Nobody.'))))", []),
+        ("Response(Dial('+12015550188', *others))", []),
+        ("Response(Say('Press 1.'), Gather(DTMF('1', Say('One.')), url=turn.url('start')))", []),
+        ("Response(*commands)", []),
+        ("build()", []),
+    ],
+)
+def test_a_document_of_a_program_of_which_callers_hear_nothing_is_warned_of(response, rules):
+    source = f"{HEAD}from callflows import *\n\n@acme.node\nasync def start(turn):\n    return {response}\n"
+    assert [problem.rule for problem in find_program_problems(source, "acme.py") if problem.severity != "note"] == rules
+
+
+@each_case("response", ["Response()", "Response(Answer())"])
+def test_callers_hear_the_fallback_instead_of_an_empty_document_of_a_program(response):
+    source = f"{HEAD}from callflows import Answer\n\n@acme.node\nasync def start(turn):\n    return {response}\n"
+    flow = program(source).flow
+    assert flow is not None
+    assert answer_as_xml(flow) == f"<Answer/><Say>{APOLOGY}</Say><Hangup/>"

@@ -200,6 +200,8 @@ def list_silent_ends(folder, content: str, dialect: str = "reference") -> list[t
         MENU.format(DIAL),
         "{% if caller.name %}" + DIAL + "{% else %}<Hangup/>{% endif %}",
         "{% for number in variables.desk %}" + DIAL + "{% endfor %}",
+        DIAL + '<Pause length="1000"/>',
+        DIAL.replace("</Dial>", '<Error><Pause length="1000"/></Error></Dial>'),
         "<!-- <Dial> -->" + DIAL.replace("</Dial>", "<Error><Hangup/></Error></Dial>") + DIAL,
     ],
 )

@@ -538,7 +538,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Name the first node start: nodes: {start: [{say: Hello.}]}.",
     ),
     "no-way-out": CheckRule(
-        "The call ends without a word for a caller who presses nothing, or whom nobody answers.",
+        "The call ends without a word for a caller who presses a key, or nothing, or whom nobody answers.",
         "Add a way out: menu: {…, otherwise: voicemail}, dial: {…, no_answer: voicemail}, steps under its error.",
     ),
     "node-name": CheckRule(

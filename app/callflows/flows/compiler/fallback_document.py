@@ -36,7 +36,7 @@ def _compile_fallback_steps(nodes: FlowNodes) -> DocumentWriter:
     document = _make_static_document(flow)
     problem_count = len(flow.report.problems)
     NodeCompiler(nodes, document, flow.expression_compiler).compile_steps(flow.flow_file.fallback, ("fallback",))
-    if flow.flow_file.fallback and not document.progress.did_more:
+    if flow.flow_file.fallback and not document.progress.silence_broken:
         message = "when something goes wrong, callers hear nothing"
         fix = "say that the call cannot be taken now, or leave the fallback out: then the apology of the settings is said"
         flow.report.warning(("fallback",), "says-nothing", message, fix, key=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallerListAwaitedError
 from callflows.flows.entry_points import UNCLAIMED_NUMBERS
+from callflows.flows.expressions.empty_texts import is_spoken_text
 from callflows.flows.expressions.expression_scope import LIST_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
@@ -47,6 +48,10 @@ _HOURS_SCOPE: Final[ScopeFields] = {
     "next_opening": MOMENT_SCOPE,
     "next_closing": MOMENT_SCOPE,
 }
+
+
+def _is_filled(value: object) -> bool:
+    return is_spoken_text(value) if isinstance(value, str) else bool(value)
 
 
 class FlowSections:
@@ -206,8 +211,9 @@ class FlowSections:
         return {("variables", name, index): one for index, one in enumerate(value)}
 
     def is_variable_filled(self, name: str) -> bool:
-        """Return True if a variable has a value that is not empty, for each number."""
-        return all(values.get(name) for values in self._variables_by_number.values() or [self.variables])
+        """Return True if a variable has a value that is not empty and can be spoken, for each number."""
+        values_by_number = self._variables_by_number.values() or [self.variables]
+        return all(_is_filled(values.get(name)) for values in values_by_number)
 
     def find_doubtful_variables(self) -> dict[str, str]:
         """Return the texts that are true and probably meant to be false, by dotted name, as ``variables.emergency``."""

@@ -41,7 +41,7 @@ _DIAL: Final = Dial.spec.name
 _GATHER: Final = Gather.spec.name
 _DEFAULT: Final = Default.spec.name
 _ERROR: Final = Error.spec.name
-_SILENT_ENDS: Final = {
+SILENT_END_TEXTS: Final = {
     _DIAL: (
         "a caller whom nobody answers is hung up on without a word",
         "write what they hear in an <Error> of the <Dial>, or after it; a <Hangup/> after it says that it is meant",
@@ -52,9 +52,15 @@ _SILENT_ENDS: Final = {
     ),
 }
 """Message and fix, by the name of the command."""
-_OPENING_DIAL_OR_GATHER: Final = re.compile(rf"<(?:{'|'.join(_SILENT_ENDS)})(?=[\s/>])")
+_OPENING_DIAL_OR_GATHER: Final = re.compile(rf"<(?:{'|'.join(SILENT_END_TEXTS)})(?=[\s/>])")
 _PARTS_OF_COMMANDS: Final = frozenset(element.spec.name for element in (DTMF, Default, Error, Meta, To))
 """Elements that do not run after the command that stands before them: they belong to the command around them."""
+
+
+_QUIET_TAGS: Final = frozenset(
+    {"Answer", "Call", "Curl", "Geo", "Meta", "Pause", "RecordStart", "RecordStop", "Schedule", "Scheduler", "Unhold"}
+)
+"""Elements of which a caller hears nothing but their commands."""
 
 
 class _Part(NamedTuple):
@@ -77,7 +83,7 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         found |= dict.fromkeys(_find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found)))
     if not found:
         return [
-            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *_SILENT_ENDS[name])
+            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *SILENT_END_TEXTS[name])
             for offset, name in sorted(_find_silent_ends(template, offsets))
         ]
     problems = [
@@ -142,7 +148,7 @@ def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[
         skipped = len(text) - len(text.lstrip())
         document = text.strip()
         try:
-            commands = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*_SILENT_ENDS)]
+            commands = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*SILENT_END_TEXTS)]
         except DocumentReadError:
             continue  # a sample in which one branch opens what another closes
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), document)
@@ -162,14 +168,21 @@ def _has_way_out(command: Any) -> bool:  # noqa: ANN401 - lxml's element
         return True
     around = [command, *command.iterancestors()]
     following = (sibling for element in around for sibling in element.itersiblings(tag="*"))
-    return any(sibling.tag not in _PARTS_OF_COMMANDS for sibling in following)
+    return any(sibling.tag not in _PARTS_OF_COMMANDS and _is_heard(sibling) for sibling in following)
+
+
+def _is_heard(element: Any) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if something in an element is heard by some caller, or ends the call."""
+    return any(part.tag not in _QUIET_TAGS for part in element.iter("*"))
 
 
 def _has_branch(command: Any, name: str) -> bool:  # noqa: ANN401 - lxml's element
     """Return True if a branch of this name has a command, or speaks the reason."""
     # The classic dialect has the branches in a Switch.
     branches = [*command.iterchildren(name), *command.iterfind(f"Switch/{name}")]
-    return any(len(branch) or branch.get("play", branch.get("say", "false")) != "false" for branch in branches)
+    return any(
+        any(map(_is_heard, branch)) or branch.get("play", branch.get("say", "false")) != "false" for branch in branches
+    )
 
 
 def _find_errors_of_samples(

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import ExpressionError, UnknownNameError, VerbBuildError
+from callflows.flows.expressions.empty_texts import is_spoken_text
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
@@ -67,7 +68,10 @@ class TextCompiler:
             )
 
         self.check_computed_text(text, path, "callers hear nothing where it has no value")
-        if isinstance(text, str) and self.expression_compiler.may_text_be_empty(text, self._flow.is_name_filled):
+        if isinstance(text, str) and (
+            not ("{" in text or is_spoken_text(text))
+            or self.expression_compiler.may_text_be_empty(text, self._flow.is_name_filled)
+        ):
             self._flow.may_leave_texts_empty = True
 
     def check_computed_text(self, text: object, path: SourcePath, effect: str) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.errors import CallflowsError, DialectError, DocumentReadError, Problem
+from callflows.flows.audible_verbs import CONDITIONAL_VERBS, breaks_silence, covers_every_call
 from callflows.flows.compiler.silent_texts import EMPTY_SAY_PATTERN
 from callflows.flows.entry_points import START_NODE
-from callflows.language import Answer, Meta, Pause, from_xml
+from callflows.language import Callback, Hangup, Response, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
 from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
@@ -59,7 +60,7 @@ _MEMORY_BYTES: Final = 512_000_000
 _TAG_NAME: Final = re.compile(r"<([A-Za-z]+)")
 _SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?:\{\{.*?\}\}|\{%.*?%\}|[^\w<&{])*</Say>", re.DOTALL)
 """A Say in a template whose text has no words of the author."""
-_SILENT_VERBS: Final = (Answer, Pause, Meta)
+_ENDING_VERBS: Final = (Hangup, Callback)
 _SAMPLE_BASE_URL: Final = "https://calls.example.com"
 
 
@@ -135,8 +136,10 @@ def _judge_result(
         message = f"for {sample.description} the template gives no document: {error}"
         yield Problem(file, 1, 1, "error", "template-values", message)
         return
-    if all(isinstance(element, _SILENT_VERBS) for _, element in walk_elements(response)):
+    if not result["result"] or _is_silent(response):
         message = f"{sample.description} hears nothing: the document neither says, plays nor rings anything"
+        if any(isinstance(verb, CONDITIONAL_VERBS) for verb in response.children):
+            message = "a caller for whom the condition does not hold hears nothing"
         fix = "say something; a Hangup or Reject says that it is meant"
         yield Problem(file, *_find_tag(source, "Response"), "warning", "says-nothing", message, fix)
     elements = dict(walk_elements(response))
@@ -146,6 +149,20 @@ def _judge_result(
             said = re.search(rf"<{name}\b[^<>]*>\s*{re.escape(text)}", source) if text else None
             place = _find_offset_place(source, said.start()) if said else _find_tag(source, name)
             yield Problem(file, *place, "warning", doubt.rule, f"{path}: {doubt.message}", doubt.fix)
+
+
+def _is_silent(response: Response) -> bool:
+    """Return True if callers hear nothing of a document, or hear something only if a condition on the call holds."""
+    commands = [*response.children]
+    speaking = [
+        verb
+        for verb in commands
+        if isinstance(verb, CONDITIONAL_VERBS)
+        and any(breaks_silence(part) or isinstance(part, _ENDING_VERBS) for _, part in walk_elements(verb))
+    ]
+    return not (
+        any(breaks_silence(verb) or isinstance(verb, _ENDING_VERBS) for verb in commands) or covers_every_call(speaking)
+    )
 
 
 def _find_place(source: str, rendered: str, result: Mapping[str, Any]) -> tuple[int, int]:

@@ -30,7 +30,14 @@ from callflows.flows.steps.digit_matching import (
     parse_digit_pattern,
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
-from callflows.flows.steps.question_step import QuestionStep, check_key_spelling, find_key_path, pick_attempt_prompt
+from callflows.flows.steps.question_step import (
+    QuestionStep,
+    check_key_spelling,
+    describe_silent_node_fix,
+    describe_silent_way,
+    find_key_path,
+    pick_attempt_prompt,
+)
 from callflows.flows.steps.step_base import find_into_name, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, quote_text, summarize_key, summarize_value
 from callflows.language.verbs import Error, Gather
@@ -80,6 +87,7 @@ class CollectStep(QuestionStep):
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "no-way-out",
+        "says-nothing",
         "unknown-node",
         "leading-zeros",
         "digits-never-match",
@@ -182,6 +190,7 @@ class CollectStep(QuestionStep):
         for keys, node in self.keys.items():
             place = find_key_path(context, path, keys)
             pressed = context.make_empty_branch(inside_branch=False)
+            pressed.document.add_silent_end(place, describe_silent_way(keys), describe_silent_node_fix(node))
             pressed.document.write_coverage_comment(f"key {keys}", place)
             pressed.document.add_pure_action(self._clear_digits)
             pressed.document.add_pure_action(make_digit_setter(keys))
@@ -207,6 +216,9 @@ class CollectStep(QuestionStep):
         context.document.write_coverage_comment("collected", path)
         context.record_stored_value(self.into, "0" * most, (*path, "digits"), context.step_index + 1)
         context.document.add_action(reading.store_digits, path, f"digits are collected into {self.into!r}")
+        message = f"{path[-1]}: a caller who enters the digits is hung up on without a word"
+        fix = "say something after it; hangup as the next step says that it is meant"
+        context.document.add_silent_end(path, message, fix)
 
     def _compile_outcome_way(
         self, context: StepContext, path: SourcePath, key: str, reading: DigitReader
@@ -218,6 +230,7 @@ class CollectStep(QuestionStep):
         is_any = key == "no_match" and bool(self.any)
         place = (*path, "any") if is_any else self.find_item_path(path, key, context.attempt)
         way = context.make_empty_branch(inside_branch=False)
+        way.document.add_silent_end(place, describe_silent_way(key), describe_silent_node_fix(node))
         way.document.write_coverage_comment("any other key" if is_any else key.replace("_", "-"), place)
         way.document.add_pure_action(self._clear_digits)
         if is_any:
@@ -306,7 +319,6 @@ class CollectStep(QuestionStep):
                 message = f"{message}: whoever presses {int(few)} and {self.stop or 'waits'} has pressed {few}"
             fix = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
             context.report.warning((*path, "digits"), "leading-zeros", message, fix)
-        self.warn_about_missing_exit(context, path)
 
     def _check_input(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a pattern that no digits of the length match, and about a prompt that asks for a needless key."""
@@ -329,11 +341,10 @@ class CollectStep(QuestionStep):
             if self.find_way(context, "no_input", attempt):
                 context.document.end()
                 return
-        if self.otherwise:
-            context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
-            context.write_goto(self.otherwise, (*path, "otherwise"))
+        self.write_last_way(context, path)
 
     def _compile_attempt(self, context: StepContext, path: SourcePath, attempt: int) -> None:
+        self.note_silent_prompt(context, path, attempt)
         prompt = self.build_prompt(context, path, "prompt", pick_attempt_prompt(self.prompt, attempt))
         url = context.add_document_url_placeholder(
             context.node, NodeEntry(context.step_index, attempt, line_answered=True, has_digits=True)

@@ -16,6 +16,7 @@ from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjace
 from callflows.flows.country_code_check import suggest_country_code
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
+from callflows.flows.entry_points import SilentEnd
 from callflows.flows.source.flow_file import StepList
 from callflows.flows.source.prompt_shape import is_prompt_part
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
@@ -31,6 +32,7 @@ from callflows.flows.steps.attribute_values import note_undocumented_attribute
 from callflows.flows.steps.choose_step import ChooseStep
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.menu_step import MenuStep
+from callflows.flows.steps.question_step import describe_silent_node_fix
 from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_key, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
@@ -195,12 +197,18 @@ class DialStep(FlowStep):
             if isinstance(target, ComputedTarget):
                 context.document.add_pure_action(target.decide_target)
         self._compile_round(context, path, rounds, nobody, timeout)
-        if nobody is None and not self.answered and not context.is_static and not is_group_faulty:
-            message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
-            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
-            context.document.add_silent_end(_path_in_file(path), message, fix)
+        if not is_group_faulty:
+            self._note_silence(context, path, nobody)
         if self.answered:
             self._compile_answered(context, path, nobody)
+
+    def _note_silence(self, context: StepContext, path: SourcePath, nobody: StepContext | None) -> None:
+        """Note that a caller whom nobody answers must hear something after the dial, or has heard nothing yet."""
+        if nobody is None and not self.answered and not context.is_static:
+            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
+            context.document.add_silent_end(_path_in_file(path), _describe_silent_end(path), fix)
+        elif nobody is not None and not nobody.document.progress.ends:
+            context.document.add_silences(nobody.document.progress.silences)
 
     def _compile_answered(self, context: StepContext, path: SourcePath, nobody: StepContext | None) -> None:
         """Go on at another node after a conversation. Report callers who get there without one."""
@@ -482,8 +490,11 @@ class DialStep(FlowStep):
         if not node and self.error is None:
             return None
         if not node:
-            return context.compile_branch(self.error or [], (*path, "error"))
+            fix = "say something under error, or after it; hangup as the last step says that it is meant"
+            end = SilentEnd(_path_in_file(path), _describe_silent_end(path), fix)
+            return context.compile_branch(self.error or [], (*path, "error"), silences={end})
         nobody = context.make_empty_branch()
+        nobody.document.add_silent_end(_path_in_file(path), _describe_silent_end(path), describe_silent_node_fix(node))
         nobody.write_goto(node, (*path, next(key for key in _UNANSWERED_KEYS if getattr(self, key))))
         return nobody
 
@@ -522,6 +533,10 @@ class DialStep(FlowStep):
             attributes["record"] = "record-from-answer"
         dial = Dial(*targets, *inside, *context.texts.build_metas(self.meta, (*path, "meta")), **attributes)
         return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
+
+
+def _describe_silent_end(path: SourcePath) -> str:
+    return f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
 
 
 def _path_in_file(path: SourcePath) -> SourcePath:

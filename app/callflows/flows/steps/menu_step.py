@@ -17,10 +17,10 @@ from callflows.flows.source.source_values import (
 from callflows.flows.steps.digit_matching import PHONE_KEYS, make_digit_setter
 from callflows.flows.steps.menu_prompt_check import check_menu_prompts
 from callflows.flows.steps.question_step import (
-    MISSING_EXIT_FIX,
     QuestionStep,
     check_key_spelling,
-    describe_missing_exit,
+    describe_silent_node_fix,
+    describe_silent_way,
     find_key_path,
     pick_attempt_prompt,
 )
@@ -60,6 +60,7 @@ class MenuStep(QuestionStep):
         "text-may-be-empty",
         "unknown-node",
         "no-way-out",
+        "says-nothing",
         "prompt-key",
         "key-lengths",
         "key-shadowed",
@@ -113,11 +114,7 @@ class MenuStep(QuestionStep):
                 context.write_fetch(context.node, NodeEntry(context.step_index, attempt, line_answered=True))
                 context.continues_elsewhere = True
                 return
-        if self.otherwise:
-            context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
-            context.write_goto(self.otherwise, (*path, "otherwise"))
-        else:
-            context.document.add_silent_end(path, describe_missing_exit(path), MISSING_EXIT_FIX)
+        self.write_last_way(context, path)
 
     def _is_usable(self, context: StepContext, path: SourcePath) -> bool:
         """Return True if all target nodes exist and the menu has keys."""
@@ -189,7 +186,10 @@ class MenuStep(QuestionStep):
         """Return the beginning of a key's branch. The key becomes the digits if the node asks for them."""
         branch = context.make_empty_branch(line_answered=True)
         label = f"key {keys}" if keys in self.keys else "any other key"
-        branch.document.write_coverage_comment(label, self._way_path(context, path, keys))
+        place = self._way_path(context, path, keys)
+        message = describe_silent_way(keys if keys in self.keys else "any")
+        branch.document.add_silent_end(place, message, describe_silent_node_fix(node))
+        branch.document.write_coverage_comment(label, place)
         if context.flow.needs_digits(node):
             branch.document.add_pure_action(make_digit_setter(keys))
         return branch
@@ -214,6 +214,7 @@ class MenuStep(QuestionStep):
         def build_attempt_say(key: str, prompts: Sequence[Prompt]) -> Say:
             return self.build_prompt(context, path, key, pick_attempt_prompt(prompts, attempt))
 
+        self.note_silent_prompt(context, path, attempt)
         prompt = build_attempt_say("prompt", self.prompt)
         inside: list[Any] = [
             DTMF(context.document.add_branch_placeholder(branch.document), value=keys) for keys, branch in branches.items()

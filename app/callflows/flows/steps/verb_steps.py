@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import VerbBuildError
+from callflows.flows.audible_verbs import CONDITIONAL_VERBS
 from callflows.flows.coverage_points import CONDITION_POINT
+from callflows.flows.entry_points import SilentEnd
 from callflows.flows.source.foreign_words import is_word_for_condition, suggest_condition, suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
@@ -33,12 +35,18 @@ from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from callflows.flows.compiler.step_context import StepContext
+    from callflows.flows.entry_points import Silence
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
 
 
+_GATHER_MESSAGE: Final = "{}: a caller who presses nothing, or another key, is hung up on without a word"
+_GATHER_FIX: Final = (
+    "write steps under error and under default, or say something after it; hangup after it says that it is meant"
+)
 _PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
 _EMPTY_SAY_FIX: Final = "write what is to be said, or take the step out"
 CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
@@ -73,6 +81,14 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     if cls in (Call, Geo, Schedule):
         context.document.write_coverage_comment(CONDITION_POINT, path)
     context.document.write_verbs(element, path=path)
+    if cls is Gather and not attributes.get("url"):
+        _note_ways_without_branch(inside, path, context)
+
+
+def _note_ways_without_branch(inside: list[Element], path: SourcePath, context: StepContext) -> None:
+    """Note that a caller who presses nothing, or another key, goes on after the gather without a word."""
+    if not all(any(isinstance(child, branch) for child in inside) for branch in (Default, Error)):
+        context.document.add_silent_end(path, _GATHER_MESSAGE.format(path[-1]), _GATHER_FIX)
 
 
 def _compile_prompt_form(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> bool:  # noqa: ANN401
@@ -277,8 +293,14 @@ def _compile_children(
         return []
     if key == "do":
         return _compile_commands(cls, value, path, context)
+    silences: AbstractSet[Silence] = context.document.progress.silences if cls is Callback else frozenset()
+    if cls is Gather:
+        silences = {SilentEnd(path[:-1], _GATHER_MESSAGE.format(path[-2]), _GATHER_FIX)}
     branch = context.compile_branch(
-        value, path, line_answered=context.document.progress.answered or cls in (Gather, Record, Say, Play, Tone)
+        value,
+        path,
+        line_answered=context.document.progress.answered or cls in (Gather, Record, Say, Play, Tone),
+        silences=silences,
     )
     if not branch.document.fragments:
         return []
@@ -307,7 +329,11 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
         if not isinstance(steps, list):
             context.report.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
             continue
-        branch = context.compile_branch(steps, here, line_answered=True)
+        message = f"a caller who presses {keys} is hung up on without a word"
+        fix = "say something there, or after it; hangup as the last step says that it is meant"
+        branch = context.compile_branch(steps, here, line_answered=True, silences={SilentEnd(here, message, fix)})
+        if not branch.document.fragments:
+            context.document.note_branch(branch.document)
         inside = [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
         branch_elements.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
     return branch_elements
@@ -320,7 +346,13 @@ def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, co
         return []
     if cls is Gather:
         return _compile_prompts(value, path, context)
-    branch = context.compile_branch(value, path, line_answered=context.document.progress.answered or cls is Record)
+    progress = context.document.progress
+    branch = context.compile_branch(
+        value,
+        path,
+        line_answered=progress.answered or cls is Record,
+        silences=progress.silences if cls in CONDITIONAL_VERBS else frozenset(),
+    )
     return [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
 
 
