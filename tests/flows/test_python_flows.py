@@ -163,3 +163,10 @@ def test_callers_hear_the_fallback_instead_of_an_empty_document_of_a_program(res
     flow = program(source).flow
     assert flow is not None
     assert answer_as_xml(flow) == f"<Answer/><Say>{APOLOGY}</Say><Hangup/>"
+
+
+def test_an_empty_fallback_of_a_program_is_the_apology():
+    source = HEAD.replace("numbers=", "fallback=Response(), numbers=") + NODE
+    flow = program(source).flow
+    assert flow is not None
+    assert APOLOGY.encode() in flow.fallback

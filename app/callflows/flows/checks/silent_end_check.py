@@ -38,8 +38,9 @@ def check_silent_ends(flow: CompilingFlow) -> None:
             continue
         flow.report.warning(("nodes", node), "says-nothing", message, f"{fix}; {_END_FIX}", key=True)
     for node, silences in flow.silences_at_callbacks.items():
-        if _FIRST_ARRIVAL in _find_earlier_silences(silences, flow.silent_transfers):
-            root = find_root_node(node)
+        root = find_root_node(node)
+        is_unheard = _FIRST_ARRIVAL in _find_earlier_silences(silences, flow.silent_transfers)
+        if is_unheard and not flow.report.has_error_at(("nodes", root)):
             message = f"the node {root!r} goes on at a URL: if it cannot be fetched, the caller hears nothing"
             fix = "give the callback an error, as callback: {url: https://…, error: [say: Please call again later.]}"
             flow.report.warning(("nodes", root), "says-nothing", message, fix, key=True)

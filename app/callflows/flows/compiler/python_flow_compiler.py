@@ -79,9 +79,8 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     guard = TargetGuard(policy, literal_texts, None, dialect, options.extensions)
     answers = AnswerInserter(dialect, options.extensions)
     program = _PythonFlowRunner(name, str(file), source, version, description["timezone"], dialect, options, guard, answers)
-    own_fallback = description["fallback"] and _wrap_content(
-        answers.answer_in_content(_unwrap_content(description["fallback"]))
-    )
+    own_content = _unwrap_content(description["fallback"])
+    own_fallback = own_content and _wrap_content(answers.answer_in_content(own_content))
     fallback = own_fallback.encode() or render_apology(options.apology, dialect)
     return Flow(
         name=name,
