@@ -29,14 +29,12 @@ from each_case import each_case
         "on",
         "off",
         "null",
-        "~",
         "1_000",
         "0x1F",
         "1e3",
         "010",
         "2026-12-24",
         "true",
-        "=",
         "<<",
         ".5",
         "1:",
@@ -45,6 +43,12 @@ from each_case import each_case
 def test_a_text_is_a_text_whatever_yaml_makes_of_it_elsewhere(text):
     quoted = f'"{text}"' if text == "1:" else text
     assert spoken_texts(compile_steps(f"- say: {quoted}")) == [text]
+
+
+@each_case("sign", ["~", "="])
+def test_a_sign_is_a_text_whatever_yaml_makes_of_it_elsewhere(sign):
+    steps = "- say: The sign {{ variables.sign }}"
+    assert spoken_texts(compile_steps(steps, more=f"variables: {{sign: {sign}}}")) == [f"The sign {sign}"]
 
 
 def test_a_number_keeps_its_plus_and_its_zeros():
