@@ -11,7 +11,11 @@ from callflows.flows.caller_lists.caller_list_reader import read_caller_list
 from callflows.flows.dial_policy.target_policy import DialPolicy
 from callflows.flows.source.positions import ProblemReport
 from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
+from callflows.telephony.turn import Turn
 from each_case import each_case
+
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+"""The characters of East Asian keyboards."""
 
 
 @each_case(
@@ -71,6 +75,74 @@ def test_a_number_without_its_country_is_refused_with_the_number_that_is_meant(w
     problems = [str(problem) for problem in compile_text(text).problems if problem.severity == "error"]
     assert len(problems) == 2
     assert all("is not a number" in problem and fix in problem for problem in problems)
+
+
+@each_case(
+    "written",
+    [
+        "+12015550999".translate(FULL_WIDTH),
+        "١٢٠١٥٥٥٠٩٩٩",
+        "+1(201)555-0999".translate(FULL_WIDTH),
+        "+ 1 201 555 0999",
+        "+(1) 201-555-0999",
+        "+12015550999 ext 5",
+        "+12015550999ext. 5",
+        "+1 201 555 0999 x5",
+        "+12015550999x5",
+        "+12015550999,5",
+        "+12015550999,,5#",
+        "+12015550999#5",
+        "+12015550999;5",
+        "+12015550999;ext=5",
+        "+12015550999-5",
+        "+12015550999/5",
+        "+12015550999, +12015550998",
+        "+12015550999 (Ann)",
+        "+1 201 555 0999 - Ann",
+        "sip:%2B12015550999@h",
+        "sip:+12015550999x5@h",
+        "sip:+12015550999;ext=5@h",
+        "sip:+12015550999:secret@h",
+        "<+12015550999>",
+        "<sip:+12015550999@h>;tag=1",
+        '"Ann" <+12015550999>',
+        '"+12015550999"',
+        "12015550999 ext 5",
+        "0012015550999,5",
+    ],
+)
+def test_a_party_of_a_call_is_its_number_whatever_its_network_writes_around_it(written):
+    turn = Turn({"from": written, "to": written}, get_base_url=lambda: "")
+    assert turn.caller.number == "+12015550999"
+    assert turn.number == "+12015550999"
+
+
+@each_case(
+    "written", ["ann", "401", "401 x5", "1001,5", "12015550123bob", "441234567-bob", "sip:ann%40x@h", "2015550999 x5"]
+)
+def test_a_login_name_or_a_short_number_is_not_taken_for_a_number(written):
+    assert parse_caller_number(written) == written
+
+
+@each_case(
+    "written",
+    [
+        "<anonymous>",
+        "Ann <anonymous>",
+        "anonymous".translate(FULL_WIDTH),
+        "\u202aanonymous\u202c",
+        "00000".translate(FULL_WIDTH),
+    ],
+)
+def test_a_withheld_caller_is_anonymous_in_every_spelling(written):
+    assert parse_caller_number(written) == ""
+
+
+@each_case("number", ["+8821612345", "+80012345678", "+979123456789"])
+def test_a_number_of_no_country_has_no_region(number):
+    region = Turn({"from": number, "to": "12015550123"}, get_base_url=lambda: "").caller.region
+    assert not region
+    assert region == "unknown"
 
 
 @each_case("written", ["02079460018", "000", "0000000000", "00", "(201) 555-0188", "+1 (201) 555-0188 or 12"])

@@ -21,6 +21,8 @@ CALL_BEGAN_FIELD: Final = "began"
 
 The call's tickets carry the field, so that later requests are recognized as part of the same call.
 """
+SAME_CALL_WINDOW_SECONDS: Final = 30.0
+"""Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
 CAMPAIGN_FIELD: Final = "campaign"
 """Internal field, never accepted from a request: the key of a call that we had Opentact make (see ``campaigns``).
 
