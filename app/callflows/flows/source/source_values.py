@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import pydantic
 
+from callflows.flows.source.yaml_source import QuotedText
 from callflows.language.plausible_durations import (
     INPUT_DURATION,
     LOOKUP_DURATION,
@@ -99,13 +100,15 @@ _JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 
 
 def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
-    """Convert the texts ``true``, ``false``, ``null`` and numbers in an author's data to JSON values."""
+    """Convert the texts ``true``, ``false``, ``null`` and numbers in an author's data to JSON values, unless in quotes."""
     if isinstance(value, dict):
         return {key: parse_plain_data(part) for key, part in value.items()}
     if isinstance(value, list):
         return [parse_plain_data(part) for part in value]
     if not isinstance(value, str):
         return value
+    if isinstance(value, QuotedText):
+        return str(value)
     if value in ("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[value]
     found = _JSON_NUMBER.fullmatch(value)

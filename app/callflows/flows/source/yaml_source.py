@@ -438,6 +438,19 @@ _YAML_ERROR_FIXES: Final = {
 }
 
 
+_JSON_WORD: Final = re.compile("-?[0-9]+([.][0-9]+)?|true|false|null")
+"""A text that would be another value of JSON without its quotes."""
+
+
+class QuotedText(str):
+    """A text in quotes, which stays a text also where an author's data is JSON: ``"12.50"``."""
+
+    __slots__ = ()
+
+
+yaml.SafeDumper.add_representer(QuotedText, yaml.SafeDumper.represent_str)
+
+
 class _YamlConverter:
     """Converts YAML nodes to plain values. Records positions and reports ambiguous content."""
 
@@ -482,7 +495,9 @@ class _YamlConverter:
             return items if plain else UNREADABLE_VALUE
         if isinstance(node, yaml.SequenceNode):
             return [self.convert_node(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-        return self._check_text(str(node.value), path)
+        text = self._check_text(str(node.value), path)
+        is_quoted = isinstance(node, yaml.ScalarNode) and node.style in _QUOTED_STYLES
+        return QuotedText(text) if is_quoted and _JSON_WORD.fullmatch(text) else text
 
     def _check_text(self, text: str, path: SourcePath, *, key: bool = False) -> str:
         """Return the text. Reports an error and returns an empty text for characters forbidden in XML."""
