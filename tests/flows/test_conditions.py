@@ -439,3 +439,42 @@ def test_a_decision_on_a_list_whose_name_is_computed_is_described():
     answer_as_xml(flow, turn=turn)
     (decision,) = in_words(turn)
     assert (decision["outcome"], decision["values"]["lists"]) == (False, "")
+
+
+def test_a_text_counts_its_loops():
+    text = "{% for x in ['a', 'b'] %}{{ loop.index }}. {{ x }}{{ ', ' if not loop.last }}{% endfor %}"
+    flow = compile_valid_flow(make_flow_text(f'- say: "Hi: {text}"'))
+    assert Conversation(flow).spoken_texts == ["Hi: 1. a, 2. b"]
+
+
+def test_what_nobody_knows_has_no_parts_to_go_through():
+    loop = "{% for x in caller.state %}{{ x }},{% endfor %}"
+    flow = compile_valid_flow(make_flow_text(f"- say: 'Hi.{loop}'"))
+    assert Conversation(flow, from_="desk").spoken_texts == ["Hi."]
+    assert Conversation(flow, from_="12015550999").spoken_texts == ["Hi.N,J,"]
+
+
+@each_case("empty", ["[]", "{}", "''", "null"])
+@each_case("whole", ["'gold platinum'", "['gold']", "[[], {}, '']"])
+def test_an_empty_value_of_data_is_in_nothing(empty, whole):
+    lookup = f"- lookup: {{url: 'https://a.example/', into: c, default: {{tags: {empty}}}}}"
+    failed = LookupResult(None, ok=False)
+    steps = f"{lookup}\n- when: c.tags in {whole}\n  say: In.\n- when: c.tags not in {whole}\n  say: Not in."
+    call = Conversation(compile_valid_flow(make_flow_text(steps)), lookup_answers={"https://a.example/": failed})
+    assert call.spoken_texts == ["Not in."]
+
+
+def test_a_caller_as_a_whole_is_in_no_text():
+    assert not holds("caller in variables.vip1", f"{ZONE}\nvariables: {{vip1: '+12015550998'}}")
+
+
+@each_case("form", [*TRUE_FORMS, "false", "no", "off", "0", "Ann"])
+@each_case("test", ["is true", "is false", "is not true", "is not false", "is sameas true"])
+def test_a_test_for_true_or_false_holds_as_the_comparison_does(form, test):
+    comparison = test.replace("is not", "!=").replace("is sameas", "==").replace("is ", "== ")
+    more = f"{ZONE}\nvariables: {{x: {form}}}"
+    assert holds(f"variables.x {test}", more) == holds(f"variables.x {comparison}", more)
+
+
+def test_a_variable_that_is_written_as_true_is_true():
+    assert holds("variables.x is true and variables.y is false", f"{ZONE}\nvariables: {{x: true, y: false}}")

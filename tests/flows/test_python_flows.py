@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from flow_harness import APOLOGY, SIGNER
 
+from callflows.errors import VerbBuildError
 from callflows.flows import python_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.python_flow import PythonFlowError, PythonNodeJob
+from callflows.language import Extensions
 from each_case import each_case
+from waiting import run_bounded
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
@@ -22,6 +26,15 @@ def program(source: str):
     made = compile_flow("acme", source.encode(), str(Path("acme.py")), CompilerOptions(SIGNER, APOLOGY))
     assert "defect" not in [problem.rule for problem in made.problems], made.problems
     return made
+
+
+def document_of(verb: str, **request_fields: str) -> str:
+    """The document of a program whose only node writes a verb."""
+    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response({verb})\n"
+    told = {"from": "+12015550999", "to": "+12015550123", **request_fields}
+    what = {"values": {"pin": "12"}, "base_url": "https://a.example", "auto_answer": None, "timestamp": 0.0, "zone": ""}
+    job = PythonNodeJob("acme.py", HEAD + node, "start", "reference", Extensions(), told, **what)  # type: ignore[arg-type]
+    return str(run_bounded(job.run())["document"])
 
 
 def test_a_right_program_is_a_flow():
@@ -129,3 +142,26 @@ def test_doubtful_times_of_a_program_are_warned_of_when_it_is_loaded():
     made = program(HEAD + NODE.replace("Hangup()", "Hangup(), callflows.Pause(length=2)") + "import callflows\n")
     assert made.flow is not None
     assert [(problem.rule, problem.severity) for problem in made.problems] == [("duration-doubtful", "warning")]
+
+
+@each_case(
+    ("told", "heard"),
+    [
+        ({"name": "Ann", "call": "c-1"}, "Hello Ann, pin: 12, c-1."),
+        ({"call": "c-1"}, "Hello (201) 555-0999, pin: 12, c-1."),
+        ({"from": "anonymous"}, "Hello , pin: 12, unknown."),
+    ],
+)
+def test_the_objects_of_a_turn_are_plain_texts_in_a_program(told, heard):
+    assert f"<Say>{heard}</Say>" in document_of("Say(f'Hello {turn.caller}, {turn.values}, {turn.call}.')", **told)
+
+
+@each_case("value", ["turn", "object()", "start", "turn.url", "(turn,)", "acme"])
+def test_a_python_object_in_a_text_is_an_error_and_never_heard(value):
+    with pytest.raises(PythonFlowError, match="name one of its fields"):
+        document_of(f"Say(f'Hello {{{value}}}.')")
+
+
+def test_nothing_is_no_text_of_a_program():
+    with pytest.raises(VerbBuildError, match="not None"):
+        document_of("Say(turn.values.get('gone'))")

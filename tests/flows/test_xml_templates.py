@@ -275,3 +275,25 @@ def test_a_template_with_a_namespace_is_read_like_any_other(tmp_path):
     assert "document" in {problem.rule for problem in compiled(tmp_path, template).problems}
     template = "<Response><Say>Hi.</Say>" + DIAL.replace("<Dial>", '<Dial xmlns="https://a.example/">') + "</Response>"
     assert compiled(tmp_path, template).problems
+
+
+def test_a_template_counts_its_loops(tmp_path):
+    template = (
+        "<Response><Say>{% for x in ['a', 'b'] %}{{ loop.index }} of {{ loop.length }}: {{ x }}"
+        "{% if loop.last %}.{% else %}, {% endif %}{% endfor %}</Say></Response>"
+    )
+    assert "<Say>1 of 2: a, 2 of 2: b.</Say>" in document(tmp_path, template)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{% for x in ['a'] %}{{ loop.idnex }}{% endfor %}", "loop has no 'idnex'"),
+        ("{% for x in ['a'] %}{{ loop.cycle('a', 'b') }}{% endfor %}", "loop has no 'cycle'"),
+        ("{% for x in ['a'] %}{{ loop }}{% endfor %}", "loop itself is no text"),
+        ("{% for x in ['a'] %}{{ x }}{% endfor %}{{ loop.index }}", "there is no 'loop'"),
+    ],
+)
+def test_what_a_loop_does_not_have_is_an_error_of_the_check(tmp_path, written, said):
+    problems = compiled(tmp_path, f"<Response><Say>Hi. {written}</Say></Response>").problems
+    assert any(said in problem.message for problem in problems if problem.severity == "error"), problems

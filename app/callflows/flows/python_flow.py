@@ -129,7 +129,16 @@ class PythonNodeJob:
         if not isinstance(response, Response):
             raise PythonFlowError(f"the node {self.node!r} gave {type(response).__name__}, not a Response")
         document = to_xml(response, self.dialect, extensions=self.extensions).decode()
+        python_object = _PYTHON_OBJECT.search(document)
+        if python_object:
+            raise PythonFlowError(
+                f"a text has the Python object {python_object[1]}: name one of its fields, as turn.caller.name"
+            )
         return {"document": document, "links": links}
+
+
+_PYTHON_OBJECT: Final = re.compile("&lt;((?:[a-z]+ )*[A-Za-z_][^&;]{0,200}?) at 0x[0-9a-f]{6,16}(?:&gt;|>)")
+"""How Python prints an object that has no text of its own."""
 
 
 def _make_unsigned_url(

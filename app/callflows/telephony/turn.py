@@ -224,5 +224,8 @@ class Variables(dict[str, Any]):
     def __missing__(self, _name: str) -> MissingValue:
         return MISSING
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in self.items())
+
 
 NO_VARIABLES: Final = Variables()
