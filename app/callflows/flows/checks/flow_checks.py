@@ -187,7 +187,7 @@ def _check_country_codes(flow: CompilingFlow) -> None:
                 path,
                 "number-country",
                 f"numbers: {MISSING_COUNTRY_CODE_MESSAGE.format(written)}",
-                suggest_country_code(written),
+                suggest_country_code(written, flow.flow_file.numbers),
             )
 
 

@@ -211,7 +211,7 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
         if not number:
             fix = suggest_list(written, parse_claimed_number) or _suggest_prefix(written)
             otherwise = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
-            fix = fix or suggest_written_number(written, otherwise)
+            fix = fix or suggest_written_number(written, otherwise, numbers)
             report.error(path, "number", f"numbers: {written!r} is not a number", fix)
             continue
         place = report.get_position(path)

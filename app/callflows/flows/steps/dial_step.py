@@ -13,7 +13,7 @@ import pydantic
 
 from callflows.errors import VerbBuildError
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
-from callflows.flows.country_code_check import suggest_country_code
+from callflows.flows.country_code_check import suggest_country_code, suggest_home_number
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
@@ -403,7 +403,8 @@ class DialStep(FlowStep):
             return
         if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
-            fix = "write it with its country code, as +12015550188; an extension of yours is fine"
+            home = suggest_home_number(target, context.flow.flow_file.numbers)
+            fix = f"{home or 'write it with its country code, as +12015550188'}; an extension of yours is fine"
             context.report.warning(where, "dial-target", message, fix)
         if target.strip().endswith(PLACEHOLDER_HOST):
             context.report.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
@@ -413,7 +414,7 @@ class DialStep(FlowStep):
         except VerbBuildError as error:
             near = (
                 suggest_list(target, lambda part: parse_e164(part) or "@" in part, lambda part: parse_e164(part) or part)
-                or _suggest_number(target)
+                or _suggest_number(target, context.flow.flow_file.numbers)
                 or format_suggestion(target.removeprefix("groups."), context.flow.groups)
                 or _TARGET_FIX
             )
@@ -535,11 +536,11 @@ def _replace_international_prefix(target: str) -> str:
     return parse_e164(target) if target.startswith("00") and parse_e164(target) else target
 
 
-def _suggest_number(target: str) -> str:
+def _suggest_number(target: str, own_numbers: Sequence[str]) -> str:
     """Suggest the number that is meant by a number with punctuation; never the number of another country."""
     plain = unicodedata.normalize("NFKC", "".join(sign for sign in target if unicodedata.category(sign) != "Cf")).strip()
     if lacks_country_code(plain):
-        return suggest_country_code(plain)
+        return suggest_country_code(plain, own_numbers)
     named = _NAMED_ADDRESS.fullmatch(plain)
     if named:
         return Suggestion(named[1])
@@ -550,7 +551,8 @@ def _suggest_number(target: str) -> str:
     letters = _VANITY_NUMBER.fullmatch(plain)
     if letters:
         plain = "".join(str(_KEYS_OF_LETTERS[sign]) if sign in _KEYS_OF_LETTERS else sign for sign in plain.upper())
-    return Suggestion(parse_e164(plain))
+    number = parse_e164(plain)
+    return Suggestion(number) if number else suggest_home_number(plain, own_numbers)
 
 
 _DOUBLE_PLUS: Final = re.compile(r"^\+[ +]*")
