@@ -398,7 +398,7 @@ MESSAGE_AND_ENDED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
 
 CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "after-the-end": CheckRule(
-        "A step comes after one that ends the node or leads to another node: no caller ever reaches it.",
+        "A step, or an element of a document, comes after one that ends the call or leads elsewhere: no caller reaches it.",
         "Move it before the goto or hangup, or give the goto or hangup a when: - {when: caller.anonymous, goto: closed}.",
     ),
     "no-translation": CheckRule(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from callflows.atomic_files import open_plain_file
 from callflows.errors import Problem, sort_problems
 from callflows.flows.checks.cross_flow_checks import check_across_flows
+from callflows.flows.compiler.unreached_elements import find_unreached_elements
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.hours.overrides import OVERRIDES_FILE_NAME, OverridableFlow
 from callflows.flows.loader.folder_loader import (
@@ -185,6 +186,7 @@ def check_document_file(file: Path, extensions: Extensions) -> list[Problem]:
         Problem(str(file), *places.get(path, (1, 1)), doubt.severity, doubt.rule, f"{path}: {doubt.message}", doubt.fix)
         for path, doubt in find_document_doubts(from_xml(document, extensions=extensions))
     ]
+    doubts += find_unreached_elements(document.decode("utf-8", "replace"), str(file), (1, 1))
     if any(problem.message.endswith("very short") for problem in doubts):
         message = "its times look like seconds: this may be TwiML, the XML of Twilio"
         doubts.insert(0, Problem(str(file), 1, 1, "warning", "document", message, _suggest_import(file)))

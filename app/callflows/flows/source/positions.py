@@ -156,9 +156,13 @@ class ProblemReport:
             self._problem_counts[severity] += 1
             self.problems.append(problem)
 
-    def add_problem_of_other_file(self, problem: Problem) -> None:
-        """Add a problem that was found while reading an included file."""
-        if problem not in self._seen_problems:
+    def add_problem_of_other_file(self, problem: Problem, path: SourcePath | None = None) -> None:
+        """Add a problem that was found in an included file, or in a template. ``path`` is where the file is named."""
+        if problem.severity == "error" and path is not None:
+            self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
+        if problem.severity == "note":
+            self.notes.append(problem)
+        elif problem not in self._seen_problems:
             self._seen_problems.add(problem)
             self.problems.append(problem)
 
