@@ -66,6 +66,7 @@ class UncertainNames:
 
 
 _WORD: Final = re.compile(r"[\w-]+")
+_RULES_OF_LOST_WAYS: Final = frozenset({"unknown-node", "unknown-step"})
 _RULES_OF_LOST_TEXT: Final = frozenset({"include", "key-lost", "key-twice", "yaml"})
 """Rules for parts of a file that are not read at all."""
 
@@ -81,6 +82,8 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     )
     if file.nodes.keys() & {*unreachable}:
         unreachable = flow.graph.find_unreachable_nodes(START_NODE, *sorted(flow.find_entered_nodes()))
+    if any(problem.rule in _RULES_OF_LOST_WAYS for problem in report.problems):
+        unreachable = []  # the way that is lost may be the one that leads there
     for node in unreachable:
         if node in file.nodes and not report.is_included(("nodes", node)) and not doubted.is_uncertain(node):
             message = f"no call ever comes to the node {node!r}: no key and no step leads there"

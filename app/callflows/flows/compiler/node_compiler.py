@@ -125,7 +125,10 @@ class NodeCompiler:
             if self.document.progress.ends:
                 if self.continues_elsewhere:
                     return
-                self._report_unreachable_step(step, here)
+                if any(isinstance(other, dict) and other.keys() == {"when"} for other in steps[:index]):
+                    self._check_ignored_step(step, here)  # the step before belongs to that condition
+                else:
+                    self._report_unreachable_step(step, here)
                 continue
             if not self.inside_branch:
                 at_entry = entry if entry and index == first else NodeEntry()

@@ -98,7 +98,9 @@ class TextCompiler:
         self._flow.report.warning(path, "truth-as-text", f"{truth[0]} reads True or False", fix)
 
     def _is_filled_here(self, name: str) -> bool:
-        return name in self.assumed_names or self._flow.is_name_filled(name)
+        if name in self.assumed_names or self._flow.report.has_error_of_value("set", name):
+            return True  # a value with an error is reported itself
+        return self._flow.is_name_filled(name)
 
     def build_metas(self, values: Mapping[str, object], path: SourcePath) -> list[Meta]:
         """Build Metas from ``{name: value}``."""

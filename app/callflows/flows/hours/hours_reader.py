@@ -421,7 +421,15 @@ def _split_texts(value: object, path: SourcePath, report: ProblemReport) -> Iter
         for part in value.split(","):
             yield part.strip(), path
     elif value is not None:
-        report.error(path, "shape", f"{path[-1]}: must be a text or a list")
+        report.error(path, "shape", f"{path[-1]}: must be a text or a list", _suggest_text(str(path[-1]), value))
+
+
+def _suggest_text(key: str, value: object) -> str:
+    """Return the fix for a mapping in the place of windows or dates, as ``{from: 09:00, to: 17:00}``."""
+    times = [*value.values()] if isinstance(value, dict) else []
+    if len(times) == 2 and all(isinstance(time, str) for time in times):  # noqa: PLR2004 - begin and end
+        return f"write {key}: {times[0]}-{times[1]}"
+    return f"as {key}: 09:00-17:00" if key not in SPECIAL_HOURS_KEYS else ""
 
 
 # Dates

@@ -234,7 +234,7 @@ def find_passed_over_files(folder: Path) -> list[Problem]:
             str(file), 1, 1, "warning", "passed-over", "no flow is read from a folder below", "move it to the folder above"
         )
         for file in below
-        if file.suffix != ".py" and _claims_numbers(file)
+        if file.suffix != ".py" and _claims_numbers(file) and not _is_included(file, entries)
     ]
     for file in entries:
         if is_flow_file(file) or file.name in _RESERVED_FILES or not file.is_file():
@@ -277,6 +277,15 @@ def _is_flow_by_content(file: Path) -> bool:
     except OSError:
         return False
     return all(re.search(rb"^[ \t{]*\"?%b\"?[ \t]*:" % key, beginning, re.MULTILINE) for key in (b"numbers", b"nodes"))
+
+
+def _is_included(file: Path, entries: Iterable[Path]) -> bool:
+    """Return True if a flow file names the file, so that its mistake is told where it is included."""
+    name = f"{file.parent.name}/{file.name}".encode()
+    try:
+        return any(name in read_bounded_file(entry) for entry in entries if is_flow_file(entry) and entry.is_file())
+    except OSError:
+        return False
 
 
 def _claims_numbers(file: Path) -> bool:

@@ -32,7 +32,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     "webservice call, verify, auth, login, authenticate",
     ("goto",): "go, go to, jump, jump to, next, continue, then, node, redirect to, back, repeat, loop, for, while, retry, "
     "return, goto if, else, otherwise, default, goto node, goto label, gotonode, go to node, subflow, sub flow, run, "
-    "run flow, call node, label, gosub, execute, exec, module, include flow, fallback to",
+    "run flow, call node, gotoif, label, gosub, execute, exec, module, include flow, fallback to",
     ("hangup",): "end, end call, hang up, stop, bye, goodbye, exit, quit, finish, terminate, disconnect, drop, close, "
     "done, hangup call, end of call, stop call, close call, abort",
     ("menu",): "ivr, options, option, press, keypress, auto attendant, attendant, keys, choices, ivr menu, question, "

@@ -103,6 +103,10 @@ class ProblemReport:
         """Return True if an error was reported at a path or inside the value."""
         return path in self._error_paths
 
+    def has_error_of_value(self, key: str, name: str) -> bool:
+        """Return True if the value of a name in a mapping under ``key`` has an error, wherever that mapping is."""
+        return any(path[-2:] == (key, name) for path in self._error_paths)
+
     def list_faulty_names(self, section: str) -> list[str]:
         """Return the names in a section of the file, as ``lists``, whose values have errors."""
         return sorted({str(path[1]) for path in self._error_paths if path[:1] == (section,) and len(path) > 1})

@@ -10,6 +10,7 @@ import pydantic
 from callflows.flows.source.foreign_words import is_word_for_condition, suggest_condition, suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
+from callflows.flows.source.yaml_slips import find_glued_key
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
 from callflows.telephony.truth_words import TRUE_WORDS, says_no
@@ -195,7 +196,9 @@ def _report_unknown_key(
 
 
 def _suggest_list(name: str, value: object) -> str:
-    """Return the fix for a mapping in the place of a list."""
+    """Return the fix for another value in the place of a list."""
+    if value in ("", None) and name == "numbers":
+        return "write them, as numbers: +12015550123, or numbers: [+12015550123, +12015550124]"
     if not isinstance(value, dict):
         return "begin each line with -"
     glued = next((key for key in value if str(key).startswith("-")), "")
@@ -204,6 +207,17 @@ def _suggest_list(name: str, value: object) -> str:
     if isinstance(value.get("steps"), list):
         return f"take the line steps: out: the steps stand right under {name}:"
     return "begin each line with -"
+
+
+def _suggest_mapping(name: str, value: object) -> str:
+    """Return the fix for another value in the place of a mapping."""
+    words = value.split() if isinstance(value, str) else []
+    glued = find_glued_key(words[0]) if words else None
+    if glued is not None:
+        return f"write a blank after each colon, as {glued[0]}: {glued[1]}"
+    if isinstance(value, list) and name == "nodes":
+        return f"take the - before each name under {name}: away, as {name}: {{start: […]}}"
+    return _MAPPING_EXAMPLES.get(name, "as key: value, without -")
 
 
 def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
@@ -219,11 +233,7 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             fix = _suggest_list(name, error["input"])
             report.error(where, "shape", f"{name}: must be a list", fix)
         case "dict_type" | "model_type" | "model_attributes_type":
-            fix = _MAPPING_EXAMPLES.get(name, "as key: value, without -")
-            if isinstance(error["input"], list):
-                fix = (
-                    f"take the - before each name under {name}: away, as {name}: {{start: […]}}" if name == "nodes" else fix
-                )
+            fix = _suggest_mapping(name, error["input"])
             report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
             fix = _TEXT_EXAMPLES.get(str(where[0]), "") if where else ""

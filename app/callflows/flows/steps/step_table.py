@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -29,7 +30,7 @@ from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error
 from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
@@ -115,12 +116,44 @@ def _report_key_count(step: Mapping[str, Any], keys: Sequence[str], path: Source
     """Report a step without a key, or with several."""
     if keys:
         message = f"a step has one key, and this has {len(keys)}: {', '.join(keys)}"
-        fix = "write each as a step of its own, or indent what belongs to the first"
+        fix = _suggest_one_step(step, keys) or "write each as a step of its own, or indent what belongs to the first"
     else:
-        message, fix = "a step with when needs something to do", "as goto: closed below it"
+        message, fix = "a step with when needs something to do", "as goto: closed below it, without a - of its own"
     if {"then", "else"} & step.keys():
         fix = "two ways are a choose: [{when: caller.anonymous, goto: closed}, {goto: menu}]"
     context.report.error(path, "shape", message, fix)
+
+
+def _suggest_one_step(step: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return the first step with the other keys within it, if they are keys of that step."""
+    first, *others = keys
+    plain_key, known = _list_step_keys(first)
+    value = step[first]
+    if not plain_key or not isinstance(value, str) or any(key not in known or key in STEP_COMPILERS for key in others):
+        return ""
+    parts = [(plain_key, value), *((key, step[key]) for key in others)]
+    if any(not isinstance(part, str) or len(part) > _MAX_SHOWN_CHARACTERS for _, part in parts):
+        return f"indent {', '.join(others)} below {first}: {{{plain_key}: …}}"
+    written = ", ".join(f"{key}: {_quote_in_braces(part)}" for key, part in parts)
+    return f"write {first}: {{{written}}}"
+
+
+def _list_step_keys(step_key: str) -> tuple[str, Collection[str]]:
+    """Return the key of a step's plain value, and all keys of the step."""
+    cls = FLOW_STEPS.get(step_key)
+    if cls is not None:
+        return cls.plain_key, {field.alias or key for key, field in cls.model_fields.items()}
+    specs = (element.spec for name, element in ELEMENT_CLASSES.items() if step_key_of_element(name) == step_key)
+    return next(((spec.positional_name or "", {*spec.value_checks}) for spec in specs), ("", ()))
+
+
+def _quote_in_braces(text: str) -> str:
+    """Return a text as it is written within braces."""
+    return text if _PLAIN_IN_BRACES.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+_MAX_SHOWN_CHARACTERS: Final = 60
+_PLAIN_IN_BRACES: Final = re.compile(r"[\w+.][\w+. /-]*(?:://[\w./-]+)?")
 
 
 def _correct_step_key(written: str, value: object, path: SourcePath, context: StepContext) -> str:
