@@ -22,10 +22,11 @@ def find_slip(error: yaml.YAMLError, text: str) -> SourceFault | None:
     begin = text.rfind("\n", 0, mark.index) + 1
     line = text[begin:].partition("\n")[0]
     if not is_flow:
-        return _find_glued_dash(line, mark.line, str(getattr(error, "problem", "")))
+        return _find_glued_brackets(text, begin, mark) or _find_glued_dash(
+            line, mark.line, str(getattr(error, "problem", ""))
+        )
     return (
         _find_cutting_comment(text, mark.line)
-        or _find_glued_brackets(text, begin, mark)
         or _find_semicolon(text, begin, mark)
         or _find_unclosed_bracket(error, text, line)
         or _find_missing_comma(text, begin, mark)
@@ -81,7 +82,7 @@ def _count_open(text: str) -> int:
 
 def _find_glued_brackets(text: str, begin: int, mark: Any) -> SourceFault | None:  # noqa: ANN401 - a mark of PyYAML
     """Return a key whose value in brackets follows without a blank, as ``keys:{1: sales}``."""
-    found = _GLUED_BRACKET.search(text[begin : mark.index + 1])
+    found = _GLUED_BRACKET.search(text[begin : mark.index + 2])
     if found is None:
         return None
     column = found.start("key") + 1
