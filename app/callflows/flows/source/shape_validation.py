@@ -153,6 +153,7 @@ def _model_keys(model: type[Any]) -> list[str]:
 
 _MAPPING_EXAMPLES: Final = {
     "keys": "each key names a node, as {1: sales, 2: support}",
+    "nodes": "as nodes: {start: [say: Hello]}",
     "dial_policy": "as dial_policy: {regions: [US]}",
     "languages": "as languages: {en: en-US, es: es-US}",
     "groups": "as groups: {sales: [+12015550188]}",
