@@ -310,6 +310,12 @@ def test_an_element_that_a_branch_leaves_open_or_closes_wrongly_is_found_in_the_
     assert (error.rule, error.line, error.column) == ("document", 2, column), error
 
 
+def test_each_of_many_branches_that_leave_an_element_open_is_found(tmp_path):
+    branches = "".join(f"{{% if digits == '{key}' %}}<Say>x{{% endif %}}\n" for key in range(30))
+    problems = compiled(tmp_path, f"<Response>\n{branches}</Response>").problems
+    assert [problem.line for problem in problems if problem.rule == "document"] == [*range(2, 32)]
+
+
 def test_a_tag_that_is_written_wrongly_has_one_message_and_no_guess_about_what_follows(tmp_path):
     for tag, said in (("<Say lang=en-US>", "plain quotes"), ('<Say lang="en-US" lang="es-US">', "is given twice")):
         (problem,) = [

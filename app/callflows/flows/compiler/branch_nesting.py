@@ -7,6 +7,7 @@ what the other closes.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -51,9 +52,11 @@ class _NotSure(Exception):
     """The template is too unusual to be judged."""
 
 
-class _OpenElement(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class _OpenElement:
     name: str
-    offset: int
+    offset: int = dataclasses.field(compare=False)
+    """Not compared: ways on which elements of the same names are open are one from there on."""
 
 
 class _State(NamedTuple):
@@ -69,9 +72,10 @@ class _State(NamedTuple):
 
 
 class _WrongEnd(NamedTuple):
-    """A closing tag, at ``end_offset``, that does not fit the open elements."""
+    """A closing tag, at ``end_offset``, that does not fit the open elements, and how many these are."""
 
     end_offset: int
+    open_count: int
     error: NestingError
 
 
@@ -183,8 +187,9 @@ class _TemplateGraph:
             entered = (place for place in sources if place[0] == branch.entry and passable.intersection(sources[place]))
             _, wrong_ends = self._follow_ways(next(entered))
             if wrong_ends:
-                # Conditions that belong together go wrong earlier if they are combined wrongly.
-                error = max(wrong_ends, key=lambda wrong_end: wrong_end.end_offset).error
+                # Conditions that belong together go wrong earlier if they are combined wrongly, and other wrong branches
+                # leave more elements open.
+                error = max(wrong_ends, key=lambda wrong_end: (wrong_end.end_offset, -wrong_end.open_count)).error
                 yield error._replace(reason=f"{error.reason}, {branch.callers}")
 
     def _is_end(self, place: _Place) -> bool:
@@ -206,7 +211,9 @@ class _TemplateGraph:
                 wrong_ends.append(state)
                 continue
             if here[0] == self._end and state.elements:
-                wrong_ends.append(_WrongEnd(_BEHIND_ALL, _describe_open_element(state.elements[-1], "")))
+                wrong_ends.append(
+                    _WrongEnd(_BEHIND_ALL, len(state.elements), _describe_open_element(state.elements[-1], ""))
+                )
             if len(state.elements) > _MAX_OPEN_ELEMENTS:
                 continue
             for number in point.following:
@@ -260,7 +267,8 @@ def _read_tag(found: re.Match[str], offset: int, state: _State) -> _State | _Wro
         return state._replace(mode=_OPAQUE_ENDS[found["opaque"]])
     if found["closed"]:
         if not state.elements or state.elements[-1].name != found["closed"]:
-            return _WrongEnd(offset, _describe_wrong_end(found["closed"], offset, state.elements))
+            error = _describe_wrong_end(found["closed"], offset, state.elements)
+            return _WrongEnd(offset, len(state.elements), error)
         return state._replace(elements=state.elements[:-1])
     if found["opened"]:
         mode = _AFTER_NAME if found.end() == len(found.string) else ""

@@ -39,6 +39,7 @@ _MARKUP_NODES: Final = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.A
 _MISMATCHED_TAG: Final = re.compile(r"not well-formed: Opening and ending tag mismatch: (\S+) line [0-9]+ and (\S+)")
 """The message of libxml2, whose line is that of the sample."""
 _NESTING_REASON: Final = re.compile(r"<[^<>]*> is not closed")
+_PLACEMENT_REASON: Final = re.compile("> is not allowed in <")
 _ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not allowed in ")
 """Errors that hold whatever the values are."""
 
@@ -83,7 +84,9 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
         errors = _find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found))
         # Samples combine conditions in a few ways only, perhaps in none that is possible.
         is_nesting_known = nesting_errors is not None
-        found |= dict.fromkeys(error for error in errors if not (is_nesting_known and _NESTING_REASON.search(error[1])))
+        unsure = [_NESTING_REASON] if is_nesting_known else []
+        unsure += [_PLACEMENT_REASON] if nesting_errors else []  # what follows an open element seems to be within it
+        found |= dict.fromkeys(error for error in errors if not any(reason.search(error[1]) for reason in unsure))
     found |= dict.fromkeys((error.offset, error.reason, error.fix) for error in nesting_errors or ())
     if not found:
         warnings = [
