@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_a_flow_that_is_not_there_has_a_near_name():
     done = run_command("show", "acne")
     assert (done.code, done.out) == (2, "")
     assert "did you mean 'acme'?" in done.err
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_a_flow_whose_file_cannot_be_read_says_why(tmp_path, command):
+    (tmp_path / "callflows").mkdir()
+    (tmp_path / "callflows" / "circle.yaml").symlink_to("circle.yaml")
+    (tmp_path / "callflows" / "nowhere.yaml").symlink_to("gone")
+    os.mkfifo(tmp_path / "callflows" / "pipe.yaml")
+    for name in ("circle", "nowhere", "pipe"):
+        done = run_command(command, name)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"callflows/{name}.yaml:1:1: error: the file cannot be read: ")
 
 
 def test_a_broken_flow_is_shown_and_one_that_cannot_be_read_says_why(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -107,15 +108,18 @@ def _select_node(diagram: FlowDiagram, node: str) -> FlowDiagram:
 
 
 def find_flow_file(flow: str, folder: Path) -> Path:
-    """Return the file of a flow, by flow name or file name; exit with code 2 if missing."""
-    from callflows.flows.loader.folder_loader import is_flow_file
+    """Return the file of a flow, by flow name or file name; exit with code 2 if missing.
+
+    A broken symbolic link and a pipe are files too: reading them says what is wrong.
+    """
+    from callflows.flows.loader.folder_loader import list_flow_files
     from callflows.text import format_suggestion
 
     suffixes = (".yaml", ".yml", ".py")
     named = [Path(flow)] if Path(flow).suffix in suffixes else [folder / f"{flow}{suffix}" for suffix in suffixes]
-    flow_file = next((file for file in named if file.is_file()), None)
+    flow_file = next((file for file in named if os.path.lexists(file) and not os.path.isdir(file)), None)  # noqa: PTH112 - Path.is_dir may raise
     if flow_file is None:
-        flow_names = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
+        flow_names = [file.stem for file in list_flow_files(folder)] if folder.is_dir() else []
         near = format_suggestion(flow, flow_names) or (
             f"there are {', '.join(flow_names[:20])}" if flow_names else "see --flows"
         )
@@ -126,10 +130,11 @@ def find_flow_file(flow: str, folder: Path) -> Path:
 def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
     from callflows.errors import Problem
     from callflows.flows.authoring.diagram import build_flow_diagram, build_program_diagram
+    from callflows.flows.loader.folder_loader import read_bounded_file
     from callflows.flows.source.positions import ProblemReport
 
     try:
-        text = file.read_bytes()
+        text = read_bounded_file(file)
         if file.suffix == ".py":
             diagram = build_program_diagram(file, text.decode("utf-8-sig"))
             return (None, [diagram]) if isinstance(diagram, Problem) else (diagram, [])
