@@ -205,7 +205,8 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "Write mon-fri: 09:00-17:00; days are mon, tue, wed, thu, fri, sat, sun and daily.",
     ),
     "hours-holidays": CheckRule(
-        "The holidays of this place are unknown, or known for few years only: callers get through on a day off.",
+        "The holidays of this place are unknown, known for few years only, or of another country than that of the flow: "
+        "callers get through on a day off.",
         "Write a country or a part of one: holidays: US-NJ; or list the days under closed.",
     ),
     "hours-never": CheckRule(
@@ -229,8 +230,8 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "Write each day once: mon-thu: 09:00-17:00 and fri: 09:00-14:00.",
     ),
     "hours-window": CheckRule(
-        "An opening time cannot be read, or never opens: these hours would be closed then.",
-        "Write 09:00-12:30, 13:30-18:00 on a 24-hour clock; 22:00-02:00 passes midnight.",
+        "An opening time cannot be read, never opens, or leaves out a minute, as 00:00-23:59: it would be closed then.",
+        "Write 09:00-12:30, 13:30-18:00 on a 24-hour clock; 00:00-24:00 is the whole day, 22:00-02:00 passes midnight.",
     ),
     "no-timezone": CheckRule(
         "A flow depends on the time but has no time zone: it uses UTC, and opens and closes at the wrong hours.",

@@ -20,6 +20,7 @@ from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.number_values import check_number_values
 from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.time_zones import find_zone_country
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
 from callflows.telephony.truth_words import reads_like_no
@@ -117,13 +118,21 @@ class FlowSections:
         hours_by_name = {}
         for name, section in self._flow_file.hours.items():
             hours = (
-                read_opening_hours(name, section, ("hours", name), self._report)
+                read_opening_hours(name, section, ("hours", name), self._report, find_countries=self._find_countries)
                 if self._check_name(("hours",), name)
                 else None
             )
             if hours is not None:
                 hours_by_name[name] = hours
         return hours_by_name
+
+    def _find_countries(self) -> frozenset[str]:
+        """Return the countries of the flow: those of its numbers and of its time zone, as far as they are known."""
+        from callflows.flows.dial_policy.numbering_plans import find_regions  # noqa: PLC0415 - heavy, rarely needed
+
+        claims = (parse_claimed_number(claim) for claim in self._flow_file.numbers)
+        zone_country = find_zone_country(self._flow_file.timezone)
+        return find_regions(filter(None, claims))[0] | (frozenset({zone_country}) if zone_country else frozenset())
 
     def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
         if not self._flow_file.lists:
