@@ -63,8 +63,12 @@ def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> by
     found = {**document.dynamic_reasons}
     for other in compiler.list_documents():
         found = {**other.dynamic_reasons, **found}
-    reasons = [_make_not_static_problem(report, path, why) for path, why in found.items()]
-    raise FlowFileError(sorted([*_select_errors(report), *reasons], key=lambda reason: (reason.line, reason.column)))
+    reasons: dict[tuple[str, int, str], Problem] = {}  # a step that is compiled into several documents has one reason
+    for path, why in found.items():
+        problem = _make_not_static_problem(report, path, why)
+        reasons.setdefault((problem.file, problem.line, why), problem)
+    problems = [*_select_errors(report), *reasons.values()]
+    raise FlowFileError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
 
 def _select_errors(report: ProblemReport) -> list[Problem]:

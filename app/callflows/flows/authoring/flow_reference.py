@@ -66,7 +66,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "unused",
     ),
     "groups": ("dial-target", "duration-doubtful", "unused"),
-    "directory": ("directory", "dial-target", "unused"),
+    "directory": ("directory", "dial-target", "key-shadowed", "unused"),
     "variables": ("unused", "text-as-list", "text-as-truth"),
     "dial_policy": ("dial-policy", "dial-policy-closed", "dial-policy-spans", "dial-policy-wide"),
     "template": (

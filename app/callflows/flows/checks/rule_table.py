@@ -523,7 +523,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Make them equally long, or tell callers in the prompt how to end: press 1 and hash.",
     ),
     "key-shadowed": CheckRule(
-        "One key of a menu is the beginning of another, as 1 of 12: after the short one, the caller must wait.",
+        "A key of a menu or an extension is the beginning of another, as 1 of 12: after the short one, the caller waits.",
         "Choose keys that do not begin with another key: 1 and 22, not 1 and 12.",
     ),
     "leading-zeros": CheckRule(

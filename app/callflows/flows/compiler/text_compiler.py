@@ -168,7 +168,7 @@ class TextCompiler:
             if self._document.is_static:
                 message = "the fallback needs nothing but itself, and this text needs the call"
                 self._flow.report.error(path, "fallback-not-static", message)
-            self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
+            self.record_used_names(text, path, f"the text {_describe_names(text.used_names)}")
         self._report_condition_problems(text.problems, path)
         self._warn_about_single_braces(source, path)
         self._check_spoken_language(source, path)
@@ -198,7 +198,10 @@ class TextCompiler:
         except ExpressionError as error:
             self._report_expression_error(error, path, "expression", f"{key}: {error}")
             return None
-        self.record_used_names(condition, path, f"the condition asks for {_join_names(condition.used_names)}")
+        reason = f"the condition {_describe_names(condition.used_names)}"
+        if key != "when":
+            reason = f"the value {_describe_names(condition.used_names)}" if condition.used_names else f"{key!r} is set"
+        self.record_used_names(condition, path, reason)
         self._report_condition_problems(
             [doubt for doubt in condition.problems if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
         )
@@ -231,5 +234,6 @@ class TextCompiler:
         self._flow.graph.record_used_names(self._document.node, compiled.used_names, path)
 
 
-def _join_names(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "something that changes"
+def _describe_names(names: Iterable[str]) -> str:
+    known = ", ".join(sorted(names))
+    return f"asks for {known}" if known else "is computed in each call"

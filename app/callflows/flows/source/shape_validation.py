@@ -208,6 +208,7 @@ def _suggest_list(name: str, value: object) -> str:
 
 def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
     name = next((part for part in reversed(where) if isinstance(part, str)), "file")
+    is_key = error["loc"][-1:] == ("[key]",)
     match error["type"]:
         case "extra_forbidden":
             _report_unknown_key(model, name, where, report)
@@ -233,10 +234,10 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
                 fix = "write the name of a node; its steps stand there, under nodes:"
             report.error(where, "shape", f"{name}: must be a text", fix)
         case "too_short" | "string_too_short":
-            report.error(where, "value", f"{name}: must not be empty")
+            report.error(where, "value", f"{name}: must not be empty", key=is_key)
         case _:
             message, fix = _describe_value_error(error)
-            report.error(where, "value", f"{name}: {message}", fix)
+            report.error(where, "value", f"{name}: {message}", fix, key=is_key)
 
 
 def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401

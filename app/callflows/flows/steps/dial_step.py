@@ -158,6 +158,8 @@ class DialStep(FlowStep):
                 yield StepWay(key.replace("_", " "), node)
         if error := keys.get("error"):
             yield StepWay("no answer", steps=error)
+        if between := keys.get("between"):
+            yield StepWay("between the rounds", steps=_list_between_steps(between))
         for key, node in mapping_of(keys.get("leave")).items():
             yield StepWay(summarize_key(key), node)
 
@@ -286,8 +288,7 @@ class DialStep(FlowStep):
             context.report.alias_subtree((*path, "leave"), (*here, 0, MenuStep.step_key, "keys"))
             context.report.alias_subtree((*path, "between"), (*here, 0, MenuStep.step_key, "prompt"))
         elif between:
-            parts = between if isinstance(between, list) else [between]
-            steps += [part if is_prompt_part(part) else {"say": part} for part in parts]
+            steps += _list_between_steps(between)
             for index in range(len(steps)):
                 context.report.alias_subtree((*path, "between"), (*here, index))
         context.report.alias_subtree(path, (*here, len(steps), self.step_key))
@@ -570,6 +571,13 @@ def check_hunt_group(name: str, context: StepContext) -> None:
         pass
     # a check is no use: undo the records of reading the targets
     context.flow.used_groups, context.flow.literal_targets = used, dials
+
+
+def _list_between_steps(between: Any) -> list[Any]:  # noqa: ANN401 - a prompt of a file
+    """Return the parts of a prompt as steps."""
+    return [
+        part if is_prompt_part(part) else {"say": part} for part in (between if isinstance(between, list) else [between])
+    ]
 
 
 def _members_of_group(group: object) -> object:

@@ -149,7 +149,7 @@ class MenuStep(QuestionStep):
             if long.startswith(short):
                 message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
                 place = find_key_path(context, path, short)
-                context.report.warning(place, "key-shadowed", message, "let no key begin another")
+                context.report.warning(place, "key-shadowed", message, "let no key begin another", key=True)
         if len({*map(len, self.keys)}) > 1 and not self.stop:
             self._warn_about_key_lengths(context, (*path, "keys"))
         lang = {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US")
