@@ -180,6 +180,8 @@ def test_a_hidden_flow_file_is_told_and_the_temporary_files_of_editors_are_not(f
     )
     assert run_command("check").out == said
     assert said in run_command("numbers").err
+    assert run_command("check", "callflows/.b.yaml").out == said
+    assert "because its name begins with an underscore" in run_command("check", "callflows/_c.yaml").out
 
 
 @pytest.mark.parametrize("path", [".", "..", "../.."])

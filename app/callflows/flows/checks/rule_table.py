@@ -310,7 +310,7 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "passed-over": CheckRule(
         "The file looks like a flow file, but its name or its folder is not read: its numbers are not answered.",
-        "Rename the file so that its name ends with .yaml, .yml or .py, and put it directly into the folder of the flows.",
+        "Let its name begin with a letter and end with .yaml, .yml or .py, and put it directly into the folder of flows.",
     ),
     "list-missing": CheckRule(
         "The file of a list does not exist: the list could screen no caller.",

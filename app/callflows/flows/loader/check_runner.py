@@ -80,6 +80,7 @@ def check_paths(
         problems += [_describe_empty_folder(path, flows_folder) for path in listed_paths if _is_folder(path)]
     problems += _list_passed_over_files(listed_paths, flows_folder)
     problems += [_reject_other_file(file) for file in files.values() if file.suffix not in (*FLOW_SUFFIXES, ".xml")]
+    problems += _list_misnamed_files(listed_paths)
     folders = {file.parent for file in files.values()}
     found = {folder: load_extensions(_find_extensions_folder(folder, flows_folder)) for folder in folders}
     problems += dict.fromkeys(problem for _, wrong in found.values() for problem in wrong)
@@ -127,6 +128,17 @@ def _list_passed_over_files(paths: Iterable[Path], flows_folder: Path | None) ->
             ]
         problems += found
     return problems
+
+
+def _list_misnamed_files(paths: Iterable[Path]) -> list[Problem]:
+    """Return a warning for each named flow file that no command would read with its folder."""
+    message = "the file is passed over, because its name begins with {}"
+    return [
+        Problem(str(path), 1, 1, "warning", "passed-over", message.format(word), f"rename it to {path.name.lstrip('._')}")
+        for path in dict.fromkeys(paths)
+        for word in [{".": "a dot", "_": "an underscore"}.get(path.name[:1])]
+        if word and path.suffix in FLOW_SUFFIXES and os.path.lexists(path) and not _is_folder(path)
+    ]
 
 
 def _is_below(problem: Problem, folder: Path | None) -> bool:

@@ -27,7 +27,7 @@ def find_related_files(files: Collection[Path], folder: Path) -> list[Path]:
     if not others:
         return []
     texts = [_read_whole_text(file) for file in files]
-    own = [_read_numbers(text) for text in texts]
+    own = [_FileNumbers.read(text) for text in texts]
     names = {file.stem for file in files}
     return [other for other in others if other.stem in names or _is_related(other, texts, own)]
 
@@ -40,33 +40,47 @@ class _WrittenNumbers(NamedTuple):
     whole: frozenset[str]
     has_rest: bool
 
+    @classmethod
+    def read(cls, text: str) -> _WrittenNumbers:
+        written = [_SEPARATORS.sub("", number) for number in _NUMBER.findall(text)]
+        whole = frozenset(number for number in written if number.isdecimal() and len(number) >= _END_LENGTH)
+        return cls(
+            frozenset(number[-_END_LENGTH:] for number in whole),
+            frozenset(number.removesuffix("*") for number in written if number.endswith("*")),
+            whole,
+            _REST.search(text) is not None,
+        )
 
-def _is_related(other: Path, texts: Collection[str], own: Collection[_WrittenNumbers]) -> bool:
+    def meets(self, other: _WrittenNumbers) -> bool:
+        """Return True if a number, a prefix or ``rest`` is in both."""
+        return (
+            not self.ends.isdisjoint(other.ends)
+            or (self.has_rest and other.has_rest)
+            or not self.prefixes.isdisjoint(other.prefixes)
+            or any(number.startswith((*other.prefixes,)) for number in self.whole)
+            or any(number.startswith((*self.prefixes,)) for number in other.whole)
+        )
+
+
+class _FileNumbers(NamedTuple):
+    """The numbers that a file claims, and all that it has."""
+
+    claimed: _WrittenNumbers
+    all: _WrittenNumbers
+
+    @classmethod
+    def read(cls, text: str) -> _FileNumbers:
+        section = _NUMBERS_SECTION.search(text)
+        everything = _WrittenNumbers.read(text)
+        return cls(_WrittenNumbers.read(section[0]) if section else everything, everything)
+
+
+def _is_related(other: Path, texts: Collection[str], own: Collection[_FileNumbers]) -> bool:
     if any(f"{other.stem}/" in text for text in texts):
         return True
-    there = _read_numbers(_read_whole_text(other))
-    return any(_have_common_numbers(one, there) for one in own)
-
-
-def _have_common_numbers(one: _WrittenNumbers, other: _WrittenNumbers) -> bool:
-    return (
-        not one.ends.isdisjoint(other.ends)
-        or (one.has_rest and other.has_rest)
-        or not one.prefixes.isdisjoint(other.prefixes)
-        or any(number.startswith((*other.prefixes,)) for number in one.whole)
-        or any(number.startswith((*one.prefixes,)) for number in other.whole)
-    )
-
-
-def _read_numbers(text: str) -> _WrittenNumbers:
-    written = [_SEPARATORS.sub("", number) for number in _NUMBER.findall(text)]
-    whole = frozenset(number for number in written if number.isdecimal() and len(number) >= _END_LENGTH)
-    return _WrittenNumbers(
-        frozenset(number[-_END_LENGTH:] for number in whole),
-        frozenset(number.removesuffix("*") for number in written if number.endswith("*")),
-        whole,
-        _REST.search(text) is not None,
-    )
+    # Many flows ring the same people, and have nothing else in common: one of the two must claim the number.
+    there = _FileNumbers.read(_read_whole_text(other))
+    return any(one.claimed.meets(there.all) or one.all.meets(there.claimed) for one in own)
 
 
 def _read_whole_text(file: Path) -> str:
@@ -87,5 +101,6 @@ _END_LENGTH: Final = 7
 """Digits at the end of a number that tell it from others, however its country is written."""
 _SEPARATORS: Final = re.compile(r"[^0-9*]")
 _NUMBER: Final = re.compile(r"[0-9](?:[ ()./-]{0,3}[0-9])*\*?")
+_NUMBERS_SECTION: Final = re.compile(r"""^["']?numbers["']?[ \t]*:.*(?:\n(?:[ \t#\]}+0-9-].*)?(?=\n|$))*""", re.MULTILINE)
 _REST: Final = re.compile(rf"\b{UNCLAIMED_NUMBERS}\b")
 _INCLUDED_FILE: Final = re.compile(r"\w[\w.-]*/[\w/.-]+\.ya?ml")
