@@ -58,6 +58,19 @@ def is_sound_name(value: object) -> bool:
     return isinstance(value, str) and "://" not in value and bool(value.strip())
 
 
+def suggest_sound_key(url: object) -> str:
+    """Return the fix for a file under ``url`` that is a sound of the folder; an empty text for any other value."""
+    if not isinstance(url, str) or not is_sound_name(url) or not url.lower().endswith(SOUND_FILE_SUFFIXES):
+        return ""
+    if "{" in url or _HOST_AND_PATH.fullmatch(url):
+        return ""
+    return f"a file of the folder {SOUNDS_FOLDER} is sound: {url.removeprefix('./').removeprefix(f'{SOUNDS_FOLDER}/')}"
+
+
+_HOST_AND_PATH: Final = re.compile(r"(?://)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}(?::[0-9]+)?/.+")
+"""A URL without its scheme: www.example.com/welcome.mp3."""
+
+
 def explain_bad_sound_name(name: str) -> str:
     """Return the reason why a name cannot be the name of a sound; an empty text for a usable name."""
     parts = name.split("/")
@@ -117,6 +130,10 @@ def inspect_sound(folder: Path, name: str) -> SoundInspection:
     except (OSError, ValueError):
         near = find_nearest(name, [*_iterate_sound_names(folder)], _MIN_NAME_SIMILARITY)
         fix = f"did you mean {near!r}?" if near else f"put the file into the folder {SOUNDS_FOLDER} beside the flow file"
+        if name.startswith(f"{SOUNDS_FOLDER}/"):
+            fix = f"leave {SOUNDS_FOLDER}/ out: names are in that folder: {name.removeprefix(f'{SOUNDS_FOLDER}/')}"
+        elif _HOST_AND_PATH.fullmatch(name):
+            fix = f"a URL begins with its scheme: https://{name}"
         return _refuse_sound("sound-missing", f"there is no sound {name!r} in {SOUNDS_FOLDER}/", fix)
     if found.st_size > MAX_SOUND_BYTES:
         message = f"{name!r} has {found.st_size} bytes, more than {MAX_SOUND_BYTES}"

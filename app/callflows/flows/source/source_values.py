@@ -67,11 +67,17 @@ def parse_dtmf_keys(value: object) -> object:
 
 def _suggest_key(text: str) -> str:
     """Suggest the keys that are meant by words, as ``one`` or ``pound``, or by several keys in one, as ``1-2``."""
+    between = re.fullmatch(r"([0-9])\s*(?:-|\u2013|\.\.+|to|through)\s*([0-9])", text.strip().lower())
+    if between and between[1] < between[2]:
+        several = range(int(between[1]), int(between[2]) + 1)
+        return f"each key stands by itself, as {{{', '.join(f'{key}: …' for key in several)}}}"
     keys = [
         _KEY_NAMES.get(part.lower(), part)
         for part in re.split(r"\s*(?:[,;/|&\u2013-]|\b(?:or|and|to|through)\b)\s*|\s+", text.strip())
         if part.lower() not in ("key", "press", "")
     ]
+    if text.strip().lower() in _OUTCOME_WORDS:
+        return f"{_OUTCOME_WORDS[text.strip().lower()]}: NODE stands beside keys, not in it"
     if not keys or not all(re.fullmatch("[0-9*#]|star|hash", key) for key in keys):
         return ""
     if len(keys) > 1:
@@ -83,6 +89,13 @@ _KEY_NAMES: Final = {
     "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
     "nine": "9", "pound": "hash", "square": "hash", "hashtag": "hash", "#": "hash", "asterisk": "star", "*": "star",
 }  # fmt: skip
+_OUTCOME_WORDS: Final = {
+    **dict.fromkeys(("timeout", "no_input", "noinput", "no input", "no-input", "silence", "none", "t"), "no_input"),
+    **dict.fromkeys(("any", "other", "others", "anything", "any other"), "any"),
+    **dict.fromkeys(("no_match", "nomatch", "no match", "no-match", "invalid", "wrong", "error", "i"), "no_match"),
+    **dict.fromkeys(("default", "else", "otherwise", "fallback"), "otherwise"),
+}
+"""Words among keys for the ways of input that is none of the keys."""
 KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
 SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
 DurationMs = Annotated[int, pydantic.BeforeValidator(_DurationReader()), MILLISECONDS_KIND]
