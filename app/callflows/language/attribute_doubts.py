@@ -45,7 +45,7 @@ def find_document_doubts(root: Element) -> Iterator[tuple[str, AttributeDoubt]]:
                 yield path, doubt
         if isinstance(element, Say):
             text = str(element.attributes.get("text") or "")
-            for doubt in (*find_text_doubts(text), *find_placeholder_doubts(text)):
+            for doubt in (*find_text_doubts(text), *find_escape_doubts(text), *find_placeholder_doubts(text)):
                 yield path, doubt
         if isinstance(element, Gather):
             branches = [str(child.attributes["value"]) for child in element.children if isinstance(child, DTMF)]
@@ -61,8 +61,8 @@ _SSML_TAG: Final = re.compile(
 )
 _ENTITY: Final = re.compile("&(?:amp|lt|gt|quot|apos|nbsp|[aeiouAEIOU](?:acute|grave|uml|circ)|#[0-9]{1,6});")
 _ESCAPE: Final = re.compile(r"\\[nrt](?![a-z]*\\)|\\u[0-9a-fA-F]{4}")
-"""A sign of a text of other languages, as \\n, which YAML reads in double quotes only."""
-_NOTHING_WORDS: Final = frozenset({"null", "undefined", "nil"})
+"""A sign of texts in programs, as \\n, which YAML reads in double quotes only."""
+_NOTHING_WORDS: Final = frozenset({"null", "none", "undefined", "nil", "todo", "tbd", "fixme", "n/a"})
 _SPOKEN_SIGN: Final = re.compile(r"[\w&<]|\{\{|\{%")
 """A letter or digit, or a value; other signs are not spoken."""
 _WHOLE_URL: Final = re.compile(r"\s*https?://(?:\{\{.*?\}\}|\S)+\s*", re.IGNORECASE)
@@ -79,14 +79,10 @@ def find_text_doubts(text: str) -> Iterator[AttributeDoubt]:
     if entity:
         message = f"{entity[0]} is spoken as it stands: Opentact knows no SSML and no HTML"
         yield AttributeDoubt("warning", "ssml", message, "write the sign itself, as & for &amp;")
-    escape = _ESCAPE.search(text)
-    if escape:
-        message = f"{escape[0]} is a text here, and callers hear it as it is written"
-        yield AttributeDoubt("warning", "ssml", message, "write a blank for it, or a pause as a step of its own: pause: 1s")
     if text in {"true", "false"}:
         yield AttributeDoubt("warning", "truth-as-text", f"callers hear the word {text}", "write the words that they hear")
     if text.strip().lower() in _NOTHING_WORDS:
-        message = f"callers hear the word {text.strip()}: an empty text is none at all"
+        message = f"callers hear the word {text.strip()}"
         yield AttributeDoubt("warning", "empty-text", message, "write what is to be said, or take it out")
     elif text.strip() and not _SPOKEN_SIGN.search(text):
         message = f"{text.strip():.20} has no words: callers hear nothing"
@@ -97,6 +93,15 @@ def find_text_doubts(text: str) -> Iterator[AttributeDoubt]:
     elif _SOUND_NAME.fullmatch(text):
         message = "the text is the name of a sound, which is read out letter by letter"
         yield AttributeDoubt("warning", "url-as-text", message, f"write play: {text.strip()}, also in a prompt")
+
+
+def find_escape_doubts(text: str) -> Iterator[AttributeDoubt]:
+    """Yield a doubt about a sign that YAML reads in double quotes only: a backslash and n for the end of a line."""
+    escape = _ESCAPE.search(text)
+    if escape:
+        message = f"{escape[0]} is a text here, and reaches people as it is written"
+        fix = "put the text into double quotes, in which it is the end of a line, or write a blank for it"
+        yield AttributeDoubt("warning", "escape-in-text", message, fix)
 
 
 def find_placeholder_doubts(
@@ -150,9 +155,10 @@ _OTHER_PLACEHOLDER: Final = re.compile(
 )
 """A name with a sign before it, as $caller.name, %(caller.name)s, [caller.name] and <caller.name>, or without any."""
 _SIGN_BEFORE_NAME: Final = re.compile(
-    r"(?<![\w$])\$(?!(?:US|USD|CAD|AUD|NZD|HKD|SGD)\b)([A-Za-z_]\w*)|(?<![\w%])%([A-Za-z_]\w*)%|(?<![\w%])(?<![0-9]\s)%s\b"
+    r"(?<![\w$])\$(?!(?:US|USD|CAD|AUD|NZD|HKD|SGD)\b)([A-Za-z_]\w*)|(?<![\w%])%([A-Za-z_]\w*)%|"
+    r"[$%]\(\s*([A-Za-z_]\w*)\s*\)s?|<%=?\s*([A-Za-z_][\w.]*)\s*%>|(?<![\w%])(?<![0-9]\s)%s\b|\{[0-9]\}"
 )
-"""A name as programs and shells write it: $caller, %name%; or the place for a value: %s."""
+"""A name as programs write it: $caller, %name%, $(name), <%= name %>; or the place for a value: %s, {0}."""
 _WORD_IN_BRACKETS: Final = re.compile(
     r"(?<!\w)[<\[]((?:(?:your|the|insert|caller'?s?|customer'?s?|first|last|full|phone|company|business|account)[\s_-]*)*"
     r"(?:name|number|caller|company|business|customer|account|phone|date|time|extension|department|city))[>\]]",

@@ -137,7 +137,18 @@ _PLAIN_VALUE_NOTES: Final[Mapping[str, str]] = {
 }
 _VERB_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "play": ("audio-url", "sound-name", "sound-missing", "sound-format", "sound-length"),
-    "say": ("empty-text", "ssml", "truth-as-text", "time-as-text", "url-as-text", "spoken-language", "template"),
+    "say": (
+        "empty-text",
+        "step-as-text",
+        "escape-in-text",
+        "ssml",
+        "truth-as-text",
+        "time-as-text",
+        "url-as-text",
+        "language-code",
+        "spoken-language",
+        "template",
+    ),
 }
 """The rules about single verbs."""
 _VERBS_TEXT: Final = (

@@ -473,6 +473,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text has tags of SSML or HTML, or an entity such as `&amp;`, which Opentact does not know: callers hear them.",
         "Take them out, and write `&` for `&amp;`. A pause is a step: pause: 1s. Language and voice are keys of say.",
     ),
+    "escape-in-text": CheckRule(
+        "A text has a sign such as \\n, which YAML reads in double quotes only: people hear or read the backslash.",
+        'Put the text into double quotes: "Line one\\nLine two"; in a spoken text a blank does.',
+    ),
     "truth-as-text": CheckRule(
         "A text has a value that is true or false, as a comparison: people hear or read True or False.",
         "Choose words: {% if hours.office.open %}open{% else %}closed{% endif %}, or write {{ hours.office.status }}.",

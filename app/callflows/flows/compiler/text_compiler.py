@@ -10,7 +10,12 @@ from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.language import Meta, Say
-from callflows.language.attribute_doubts import find_placeholder_doubts, find_text_doubts, suggest_value_name
+from callflows.language.attribute_doubts import (
+    find_escape_doubts,
+    find_placeholder_doubts,
+    find_text_doubts,
+    suggest_value_name,
+)
 from callflows.language.value_kinds import URL_KIND
 from callflows.text import Suggestion
 
@@ -84,7 +89,8 @@ class TextCompiler:
         self._flow.report.warning(path, "text-may-be-empty", f"the text may be empty: {effect}", fix)
 
     def check_truth_in_text(self, text: str, path: SourcePath) -> None:
-        """Warn about a value in a text for people that is true or false, or a time as machines write it."""
+        """Warn about what people cannot read in a text: true or false, a time as machines write it, a backslash."""
+        self.check_escapes(text, path)
         time = _TIME_AS_TEXT.search(text)
         if time is not None:
             message = f"{time[0]} reads as machines write a time: 2026-11-24T09:00:00-05:00"
@@ -99,6 +105,11 @@ class TextCompiler:
         if truth[1].startswith("hours."):
             fix = f"write the status: {{{{ {truth[1].removesuffix('.open')}.status | spoken }}}}"
         self._flow.report.warning(path, "truth-as-text", f"{truth[0]} reads True or False", fix)
+
+    def check_escapes(self, text: str, path: SourcePath) -> None:
+        """Warn about a backslash in a text for people, as in a text of programs."""
+        for doubt in find_escape_doubts(_JINJA_EXPRESSION.sub(" ", text)):
+            self._flow.report.warning(path, doubt.rule, doubt.message, doubt.fix)
 
     def _is_filled_here(self, name: str) -> bool:
         return name in self.assumed_names or self._flow.is_name_filled(name)

@@ -19,11 +19,12 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     "put through, put to, call someone, direct, extension number, ext, receptionist, round robin, roundrobin, "
     "simulring, huntgroup, ringgroup, hunting, ring all, failover, intercom, page, paging, call number, phone call, "
     "directory, directory search, dial by name, name directory, exten, user, client, transfer caller, connect call, "
-    "make call, outbound call, connect call to, dial user, dial client, endpoint",
+    "make call, outbound call, connect call to, dial user, dial client, endpoint, "
+    "deflect, sip transfer",
     ("mail", "notify"): "email, e mail, send email, send mail, mail to, mailto, notification mail, e mail message",
     ("when", "choose"): "if, else, elif, else if, switch, case, condition, branch, decide, unless, match, elsif, select, "
     "day night, night, time, time check, check hours, check time, split, split based on, split by, evaluate, gotoiftime, "
-    "goto if time, check, router",
+    "goto if time, check, router, time of day, if time",
     ("pause",): "wait, sleep, delay, silence, wait for, wait exten, timer, timeout, delay seconds",
     ("sms",): "text, text message, message, send sms, send text, mms, reply, texting, send message, send a "
     "message, send reply, send a text, sms message, text caller",
@@ -52,12 +53,13 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("hold",): "park, park call, put on hold, on hold",
     ("unhold",): "resume, unpark, off hold, retrieve",
     ("record_start",): "start recording, begin recording, recording start, start record, record call, record calls, call "
-    "recording, enable recording",
-    ("record_stop",): "stop recording, end recording, recording stop, stop record, disable recording, finish recording",
+    "recording, enable recording, start call recording",
+    ("record_stop",): "stop call recording, stop recording, end recording, recording stop, stop record, disable recording, "
+    "finish recording",
     ("voicemail",): "vm, mailbox, leave message, take message, record message, answering machine, answer machine, "
     "answerphone, voice mail, leave a message, voicemail box",
     ("set",): "variable, var, let, assign, set variable, store, save, define, remember, def, tag call, keep, assign "
-    "variable, const",
+    "variable, const, setvar, set var",
     ("reject",): "busy, block, decline, refuse, blocked, block caller, deny, congestion",
     ("answer",): "pickup, pick up, accept, answer call",
     ("opt_out",): "unsubscribe, dnc, do not call, optout, remove me, stop list",
@@ -94,7 +96,7 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("keys",): "option, choice, dtmf, branch, branches, case, input, digits, star, hash, pound, mapping, menu",
     ("attempts",): "retry, retries, try, tries, max attempts, max tries, repeat, loop, max retries, number of tries",
     ("no_input",): "silence, noinput, on silence, no key, on timeout, empty, timeout prompt, timeout message, no "
-    "input prompt, no input message, silence prompt, noinput prompt, timeout text, timeout say",
+    "input prompt, no input message, silence prompt, noinput prompt, timeout text, timeout say, timeout node",
     ("no_match",): "invalid, nomatch, wrong, wrong key, error, on invalid, unknown, invalid prompt, invalid "
     "message, invalid input, invalid key, no match prompt, no match message, error prompt, error message, wrong "
     "prompt, wrong input, nomatch prompt, invalid text, invalid say",
@@ -116,7 +118,10 @@ _WORDS_BY_MEANING: Final[Mapping[tuple[str, ...], str]] = {
     ("attach",): "file, files, attachments",
     ("sound",): "file, path, filename, audio, src",
     ("regions",): "country, countries, region",
-    ("gender",): "sex",
+    ("gender",): "sex, voice, voice name, voice gender",
+    ("loop",): "repeat, times, count, loops, repeats",
+    ("dtmf_length",): "num digits, numdigits, digits, max digits",
+    ("dtmf_stop",): "finish on key, finishonkey, stop, terminator, end key, finish key",
     ("keyword",): "match, word, contains, trigger, keywords, pattern, if",
     ("reply",): "answer, text, say, message, response, respond, sms, body",
     ("headers",): "auth, token, authorization, header",
@@ -139,9 +144,13 @@ _STEP_HINTS: Final[Mapping[str, str]] = {
 _HINT_BY_STEP: Final = {word: hint for words, hint in _STEP_HINTS.items() for word in words.split(", ")}
 _KEY_HINTS: Final[Mapping[str, Mapping[str, str]]] = {
     "voicemail": {
+        "beep, play beep, tone": "take it out: a tone is heard before each message",
+        "mailbox, box, mailbox number": "take it out: messages are reported by mail: or notify:",
         "to, email, e mail, recipient, recipients, send to, deliver to, mail to, mailto, address": Suggestion("mail"),
     },
     "dial": {
+        "action": "name the node to go on at, as answered: NODE",
+        "ring tone": "take it out: callers hear the ringing tone until somebody answers",
         "answer on bridge, early media, ringback": "take it out: callers hear the ringing tone until somebody answers",
         "password, passcode, pin, code": "take it out: collect asks for a code before the dial",
         "delay, pause": "a pause before it is a step of its own: pause: 2s",
@@ -150,7 +159,12 @@ _KEY_HINTS: Final[Mapping[str, Mapping[str, str]]] = {
         ),
         "caller id, callerid, from, caller": "take it out: no key changes the number that people who are rung see",
     },
+    "menu": {
+        "num digits, numdigits, digits, max digits": "take it out: the longest key says how many digits are awaited",
+        "action": "name a node for each key, as keys: {1: NODE}",
+    },
     "collect": {
+        "action": "the next step is taken with the digits; otherwise: NODE is the way without them",
         "confirm, confirmation, accept, repeat digits, read back": "say the digits, and ask with a menu after it: say: You "
         "entered {{ digits }}.",
     },

@@ -25,7 +25,7 @@ _LIMITS: Final = {
         "Opentact has no conference: a call connects two parties",
         "dial rings one person or several, and connects the first who answers",
     ),
-    "queue, enqueue, call queue, acd, agents, agent queue, hold queue, callcenter, flex, send to flex, "
+    "queue, enqueue, call queue, queue call, acd, agents, agent queue, hold queue, callcenter, flex, send to flex, "
     "taskrouter, task router": PlatformLimit(
         "Opentact has no queue, and nobody is told a position in it",
         "ring in rounds with music between: dial: {to: team, rounds: 5, between: {play: music.mp3}, leave: {1: message}}",
@@ -65,4 +65,5 @@ _LIMIT_BY_WORD: Final = {word: limit for words, limit in _LIMITS.items() for wor
 
 def find_platform_limit(word: str) -> PlatformLimit | None:
     """Return the limit for a word of other phone systems; None if Opentact has no limit of that name."""
-    return _LIMIT_BY_WORD.get(re.sub(r"[\s_-]+", " ", word).strip().casefold())
+    words = re.sub(r"[\s_-]+", " ", re.sub("(?<=[a-z])(?=[A-Z])", " ", word)).strip().casefold()
+    return _LIMIT_BY_WORD.get(words)

@@ -24,7 +24,9 @@ _DURATION: Final = re.compile(
 )
 _PLAIN_DURATION: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?(?:ms|s)")
 """A duration that nobody says: 5s. *5 minutes* may be the part of a sentence."""
-_NUMBER: Final = re.compile(r"[0-9]{1,3}")
+_NUMBER: Final = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,3})?")
+_LONGEST_PAUSE_SECONDS: Final = 99
+"""A larger number without a unit means milliseconds."""
 _MOST_ATTEMPTS: Final = 10
 _REPEAT_WORDS: Final = frozenset({"repeat", "retry", "replay", "again", "reprompt", "loop", "restart", "ask again"})
 _END_WORDS: Final = frozenset({"hangup", "hang up", "end", "end call", "exit", "quit", "disconnect", "terminate", "abort"})
@@ -60,12 +62,14 @@ def warn_about_words_in_say(context: StepContext, text: object, path: SourcePath
 
 def _warn_about_word(context: StepContext, key: str, text: str, path: SourcePath) -> None:
     target = _find_goto_target(context, text)
+    word = text.removeprefix("-").strip(" :")
+    word = word.lower() if word.lower() in _END_WORDS else word
     if target:
         message = f"{key}: callers hear {text!r}: a text leads nowhere"
         context.report.warning(path, "step-as-text", message, _suggest_way(key, target))
-    elif text in _REPEAT_WORDS | _END_WORDS | _STEP_WORDS and not context.flow.is_node(text):
+    elif word in _REPEAT_WORDS | _END_WORDS | _STEP_WORDS and not context.flow.is_node(text):
         message = f"{key}: {text!r} is a text here, and callers hear the word"
-        context.report.warning(path, "step-as-text", message, _suggest_for_word(key, text))
+        context.report.warning(path, "step-as-text", message, _suggest_for_word(key, word))
     elif context.flow.is_node(text):
         message = f"{key}: {text!r} is a text here, and callers hear the name of the node"
         context.report.warning(path, "node-as-text", message, _suggest_way(key, text))
@@ -80,19 +84,19 @@ def _warn_about_word(context: StepContext, key: str, text: str, path: SourcePath
 
 def _warn_about_duration(context: StepContext, key: str, text: str, path: SourcePath) -> None:
     """Warn about a prompt that is a duration, or a number that is no words for anybody."""
-    found = _DURATION.fullmatch(text)
+    found = _DURATION.fullmatch(text.removesuffix("."))
     length = ""
     if found:
         unit = found["unit"]
         length = f"{found['number']}{'ms' if unit.startswith(('ms', 'milli')) else unit[0]}"
     elif _NUMBER.fullmatch(text):
-        length = f"{text}s"
+        length = f"{text}s" if float(text) <= _LONGEST_PAUSE_SECONDS else f"{text}ms"
     if not length:
         return
     fix = f"did you mean {key}: {{pause: {length}}}?"
     if key == "prompt":
         fix = "write the question; a pause is a part of it: prompt: [say: …, pause: 1s]"
-    elif key in _WAY_KEYS and not found and 0 < int(text) <= _MOST_ATTEMPTS:
+    elif key in _WAY_KEYS and not found and text.isdecimal() and 0 < int(text) <= _MOST_ATTEMPTS:
         fix = f"write the words; how often callers are asked is attempts: {text}"
     elif key == "no_input" and context.flow.dialect == "classic":
         fix = f"{fix} How long to wait for a key is timeout: {length}"

@@ -177,7 +177,8 @@ def suggest_step(word: str, dialect: str = "") -> str:
         or (suggest_file_key(word) if word in FlowFile.model_fields else "")
         or Suggestion(find_misspelt_word(word, steps))
         or suggest_file_key(word)
-        or format_suggestion(word, steps, _MIN_STEP_SIMILARITY)
+        # The verb call, a condition, is a part of many words that mean something else.
+        or format_suggestion(word, [step for step in steps if step != "call"], _MIN_STEP_SIMILARITY)
     )
 
 

@@ -278,7 +278,7 @@ def _suggest_duration_key(cls: type[Element], key: str, value: object) -> str:
         return ""
     number = str(value).strip()
     length = f"{number}{unit}" if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", number) else number
-    return f"did you mean {own}: {length}?" if DURATION_PATTERN.fullmatch(length) else ""
+    return f"did you mean {own}: {length}?" if DURATION_PATTERN.fullmatch(length) else Suggestion(own)
 
 
 _UNITS_BY_KEY: Final = {
