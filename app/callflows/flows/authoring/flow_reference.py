@@ -40,8 +40,8 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "receives": ("secret-handed-over",),
     "numbers": ("no-numbers", "number", "number-values", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
-    "voice": ("value", "unknown-key"),
-    "languages": ("unknown-language", "no-translation", "unused", "value", "unknown-key"),
+    "voice": ("value", "unknown-key", "language-code"),
+    "languages": ("unknown-language", "language-code", "no-translation", "unused", "value", "unknown-key"),
     "dialect": ("dialect",),
     "hours": (
         "hours-contradiction",

@@ -215,6 +215,17 @@ def _suggest_list(name: str, value: object) -> str:
     return "begin each line with -"
 
 
+def _suggest_text(name: str, value: object, where: SourcePath) -> str:
+    """Return the fix for a value that is no text under a key that takes one."""
+    if name == "match" and isinstance(value, list):
+        return f'several are one pattern: match: "{"|".join(map(str, value))}"'
+    if name == "node":
+        return "write the name of one node; several ways are a choose"
+    if name in _NODE_KEYS or where[-2:-1] == ("keys",):
+        return "write the name of a node; its steps stand there, under nodes:"
+    return _TEXT_EXAMPLES.get(str(where[0]), "") if where else ""
+
+
 def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
     name = next((part for part in reversed(where) if isinstance(part, str)), "file")
     match error["type"]:
@@ -235,12 +246,7 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
                 )
             report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
-            fix = _TEXT_EXAMPLES.get(str(where[0]), "") if where else ""
-            if name == "node":
-                fix = "write the name of one node; several ways are a choose"
-            if name in _NODE_KEYS or where[-2:-1] == ("keys",):
-                fix = "write the name of a node; its steps stand there, under nodes:"
-            report.error(where, "shape", f"{name}: must be a text", fix)
+            report.error(where, "shape", f"{name}: must be a text", _suggest_text(name, error["input"], where))
         case "too_short" | "string_too_short":
             report.error(where, "value", f"{name}: must not be empty")
         case _:

@@ -26,6 +26,7 @@ from callflows.flows.steps.digit_matching import (
     can_begin_with_zero,
     can_hold_digit,
     find_digit_lengths,
+    has_literal_digits,
     make_digit_setter,
     make_person_name,
     parse_digit_pattern,
@@ -255,7 +256,7 @@ class CollectStep(QuestionStep):
         """Report keys that end the input, and keys with which the digits may begin."""
         check_key_spelling(context, path)
         stop = self._choose_stop()
-        if stop.isdecimal() and self._may_hold_digit(context, stop):
+        if stop.isdecimal() and not any(stop in keys for keys in self.keys) and self._may_hold_digit(context, stop):
             message = f"stop: {stop} ends the input: a number with a {stop} in it is cut there"
             fix = "end numbers with hash or star, or leave stop out"
             context.report.warning((*path, "stop"), "key-shadowed", message, fix)
@@ -333,12 +334,23 @@ class CollectStep(QuestionStep):
         least, most = self._find_length(context)
         if self.match and not find_digit_lengths(self.match, most) & {*range(least, most + 1)}:
             message = f"match: no digits of this length match {self.match!r}: every caller's digits are refused"
-            pattern = suggest_digit_pattern(self.match, least, most)
-            fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
-            fix = f'did you mean match: "{pattern}"?' if pattern else fix
+            fix = self._suggest_fitting_digits(least, most)
             context.report.warning((*path, "match"), "digits-never-match", message, fix)
         if least == most and not self.keys:  # the key ends the wait after one of keys
             warn_about_stop_in_prompt(context, self.find_spoken_parts(path, "prompt"), most, self.stop)
+
+    def _suggest_fitting_digits(self, least: int, most: int) -> str:
+        """Return the fix for a pattern that fits no digits of the length, without taking all digits instead."""
+        pattern = suggest_digit_pattern(self.match, least, most)
+        if pattern:
+            return f'did you mean match: "{pattern}"?'
+        if not has_literal_digits(self.match):
+            return f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
+        lengths = find_digit_lengths(self.match, MAX_COLLECTED_DIGITS)
+        if lengths:
+            count = "-".join(map(str, dict.fromkeys((min(lengths), max(lengths)))))
+            return f"make both fit together: the pattern is for digits: {count}"
+        return "write the numbers with | between, as 12|34, and [0-9] for any digit"
 
     def _describe_rule(self, least: int, most: int) -> str:
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"

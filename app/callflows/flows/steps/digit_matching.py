@@ -92,13 +92,18 @@ def can_hold_digit(digit: str, match: str, least: int, most: int) -> bool:
 
 def suggest_digit_pattern(match: str, least: int, most: int) -> str:
     """Return the pattern that is meant by ``1234,5678`` and ``12XX``; an empty text if none fits the length."""
-    if re.fullmatch(r"[0-9]+(?:\s*[,;/ ]\s*(?:or\s+)?[0-9]+)+", match):
+    if re.fullmatch(r"[0-9]+(?:\s*[,;/ ]\s*(?:or\s+)?[0-9]+)+", match.strip("[]() ")):
         meant = "|".join(re.findall("[0-9]+", match))
+    elif re.fullmatch("[0-9]*([XxNn_])(?:[0-9]|\\1)*|#+|d+|D+", match):
+        meant = re.sub("([^0-9])\\1*", lambda found: f"[0-9]{{{len(found[0])}}}".removesuffix("{1}"), match)
     else:
-        places = re.fullmatch(r"(?=.*[0-9])[0-9]*([XxNn?_.])\1*[0-9]*|([XxNn?_])\2*", match)
-        sign = places and (places[1] or places[2])
-        meant = re.sub(f"{re.escape(sign)}+", lambda found: f"[0-9]{{{len(found[0])}}}", match) if sign else ""
-    return meant if meant and find_digit_lengths(meant, most) & {*range(least, most + 1)} else ""
+        return ""
+    return meant if find_digit_lengths(meant, most) & {*range(least, most + 1)} else ""
+
+
+def has_literal_digits(pattern: str) -> bool:
+    """Return True if a pattern has digits that callers must press, so that not any digits are meant."""
+    return re.search("[0-9]", re.sub(r"\[[^\]]*\]", "", _COUNT.sub("", pattern))) is not None
 
 
 def find_digit_lengths(pattern: str, most: int) -> frozenset[int]:
