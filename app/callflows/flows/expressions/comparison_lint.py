@@ -41,6 +41,7 @@ from callflows.flows.expressions.value_range_fixes import (
     suggest_range,
 )
 from callflows.flows.hours.public_holidays import find_country_code
+from callflows.flows.hours.wall_clock import parse_iso_date, suggest_date
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
     is_impossible_number,
@@ -192,10 +193,12 @@ def _list_subtracted_numbers(node: nodes.Node) -> list[int]:
 
 def _lint_choice_of_texts(name: str, op: str, other: nodes.Node) -> Iterator[ConditionProblem]:
     """Report ``name == ("US" or "CA")``, which compares with one of the texts only."""
-    texts = _list_chosen_texts(other) if isinstance(other, (nodes.And, nodes.Or)) and op not in ORDER_OPERATORS else []
-    if len(texts) > 1:
-        chosen = texts[0] if isinstance(other, nodes.Or) else texts[-1]
-        word = " or " if isinstance(other, nodes.Or) else " and "
+    for item in other.items if isinstance(other, (nodes.List, nodes.Tuple)) else [other]:
+        texts = _list_chosen_texts(item) if isinstance(item, (nodes.And, nodes.Or)) else []
+        if len(texts) < 2 or op in ORDER_OPERATORS:  # noqa: PLR2004 - a choice has two
+            continue
+        chosen = texts[0] if isinstance(item, nodes.Or) else texts[-1]
+        word = " or " if isinstance(item, nodes.Or) else " and "
         message = f"{word.join(quote_texts([text]) for text in texts)} is always {chosen!r}"
         fix = f"ask all of them at once: {name} {'in' if op in ('eq', 'in') else 'not in'} [{quote_texts(texts)}]"
         yield ConditionProblem("warning", "comparison", message, fix)
@@ -234,7 +237,7 @@ def _lint_equality(name: str, op: str, compared: ComparedValue, facts: Condition
     value, kind = compared.value, find_value_kind(name)
     fix = _find_equality_fix(name, kind, op, compared, facts)
     if fix is None and value is None and is_never_missing(name, facts):
-        fix = suggest_emptiness(name, asks_for_value=op in ("ne", "notin"))
+        fix = suggest_emptiness(name, facts, asks_for_value=op in ("ne", "notin"))
     if fix is not None:
         yield ConditionProblem("warning", "comparison", f"{name} is never {_write_constant(value)}", fix)
     elif name in CALLED_NUMBER_NAMES and value:
@@ -261,7 +264,10 @@ def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
         return None if value in known else _suggest_value(name, kind, op, compared, known)
     if form is not None and isinstance(value, str) and not form[0].fullmatch(value):
         in_range = suggest_range(name, kind, op, value, is_item=compared.is_item)
-        return _suggest_code(name, value) or in_range or form[1]
+        in_notation = _suggest_date_notation(name, value) if kind == "now.date" else _suggest_code(name, value)
+        return in_range or in_notation or _suggest_several(name, op, value, form[0]) or form[1]
+    if kind == "now.date" and isinstance(value, str) and parse_iso_date(value) is None:
+        return "there is no such day"
     if kind == "caller.state" and value and value not in STATE_CODES and value != UNKNOWN_VALUE:
         return "no state or province has this code; there are NJ, ON and others"
     if kind == "caller.national" and isinstance(value, str) and _is_other_spelling(value):
@@ -280,6 +286,22 @@ def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
     return None
 
 
+def _suggest_date_notation(name: str, text: str) -> str:
+    """Return the fix for a date in another notation, or one without its year; "" for other texts."""
+    fix = suggest_date(text)
+    days = re.findall("YYYY-([0-9]{2}-[0-9]{2})", fix)
+    return f'for a day of every year compare {name}[5:] with "{days[0]}"' if len(days) == 1 else fix
+
+
+def _suggest_several(name: str, op: str, text: str, form: re.Pattern[str]) -> str:
+    """Return the fix for several values in one text, as ``US or CA``; "" for other texts."""
+    parts = [part for part in _PART_SEPARATOR.split(text.strip()) if part]
+    if len(parts) < 2 or not all(form.fullmatch(part) for part in parts):  # noqa: PLR2004 - several
+        return ""
+    return f"ask all of them at once: {name} {'not in' if op in ('ne', 'notin') else 'in'} [{quote_texts(parts)}]"
+
+
+_PART_SEPARATOR: Final = re.compile(r"\s*[,;/|]\s*|\s+(?:or\s+|and\s+)?", re.IGNORECASE)
 _PHONE_NUMBER_FIX: Final = (
     'a telephone number is a text: write it in quotes, with its plus and its country code, as "+12015550123"'
 )
@@ -416,13 +438,14 @@ def _lint_order(name: str, op: str, compared: ComparedValue) -> Iterator[Conditi
         fix = f'name the days, as {name} in ["sat", "sun"]'
         yield ConditionProblem("warning", "comparison", f"{name} is a word, and words are ordered by their letters", fix)
     elif kind in ORDERED_FORMATS and not ORDERED_FORMATS[kind][0].fullmatch(value):
-        yield ConditionProblem(
-            "warning", "comparison", f"{name} is compared letter by letter with {value!r}", ORDERED_FORMATS[kind][1]
-        )
+        fix = ORDERED_FORMATS[kind][1]
+        if kind == "now.date":
+            fix = _suggest_date_notation(name, value) or fix
+        yield ConditionProblem("warning", "comparison", f"{name} is compared letter by letter with {value!r}", fix)
     elif name == "ended.seconds" and isinstance(value, str) and is_missing(convert_numeric_text(value)):
         message = f"{name} is a number and {value!r} a text: they have no order"
         yield ConditionProblem("warning", "comparison", message, "it is a number of seconds, as 90")
     elif name == "call.started" and isinstance(value, str) and not re.match("[0-9]{4}-", value):
-        fix = f"ask {'now.time' if ':' in value else 'now.date'} {_OPERATOR_SIGNS[op]} {compared.written}"
+        fix = f"ask now.time {_OPERATOR_SIGNS[op]} {compared.written}" if ":" in value else "ask now.date or now.time"
         message = f"{name} begins with its date, as 2026-12-24T09:00:00-05:00, and is compared letter by letter"
         yield ConditionProblem("warning", "comparison", message, fix)

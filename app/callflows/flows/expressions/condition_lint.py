@@ -185,7 +185,7 @@ def _lint_existence(node: nodes.Test, facts: ConditionFacts, *, is_negated: bool
         "warning",
         "constant-condition",
         f"a condition on {name} is {'always' if asks_for_value else 'never'} true",
-        suggest_emptiness(name, asks_for_value=asks_for_value),
+        suggest_emptiness(name, facts, asks_for_value=asks_for_value),
     )
 
 

@@ -65,12 +65,15 @@ def is_never_missing(name: str, facts: ConditionFacts) -> bool:
         return field.endswith((".open", ".status"))
     is_section = root in _SECTION_EXAMPLES and facts.has_section(root)
     is_field = field != "" and "." not in field and (root in ("call", "caller", "now", "number") or is_section)
-    return is_field or name == "number"
+    return is_field or name in ("call", "caller", "now", "number")
 
 
-def suggest_emptiness(name: str, *, asks_for_value: bool) -> str:
+def suggest_emptiness(name: str, facts: ConditionFacts, *, asks_for_value: bool) -> str:
     """Return the fix for a question whether a name has a value."""
-    return f"a value that nobody knows is empty: ask {'' if asks_for_value else 'not '}{name}"
+    if name.startswith(("now.", "hours.")) or name in _NAMES_WITH_A_VALUE:
+        return "it has a value in every call: take the question out"
+    field = suggest_object_field(name, facts)
+    return field or f"a value that nobody knows is empty: ask {'' if asks_for_value else 'not '}{name}"
 
 
 def make_constant_problem(holds: bool, subject: str, fix: str = "") -> ConditionProblem:  # noqa: FBT001 - what came of it
@@ -78,6 +81,7 @@ def make_constant_problem(holds: bool, subject: str, fix: str = "") -> Condition
     return ConditionProblem("warning", "constant-condition", f"{subject} is {'always' if holds else 'never'} true", fix)
 
 
+_NAMES_WITH_A_VALUE: Final = frozenset({"caller.anonymous", "caller.calls_today", "call.to", "number"})
 _SECTION_EXAMPLES: Final = {"message": "message.keyword", "ended": "ended.missed"}
 """A field of each object that only message rules, or only steps after calls, know."""
 

@@ -297,7 +297,8 @@ def _suggest_without_braces(source: str, *, is_value: bool) -> str:
         return "leave the braces out"
     if not is_value or _OPERATOR.search(_QUOTED_TEXT.sub("", _CLOSED_BRACES.sub("", source))):
         plain = _QUOTED_TEXT.sub(lambda found: _join_parts(found[0]) if "{{" in found[0] else found[0], source)
-        return f"write {_CLOSED_BRACES.sub(lambda found: found[1].strip(), plain).strip()}"
+        plain = _CLOSED_BRACES.sub(lambda found: found[1].strip(), plain).strip()
+        return f"write {plain}" if _is_expression(plain) else "leave the braces out"
     parts = [part.strip() if at % 2 else f'"{part}"' for at, part in enumerate(words) if part]
     return "leave the braces out" if len(parts) == 1 else f"write texts in quotes, and ~ between: {' ~ '.join(parts)}"
 
@@ -308,6 +309,16 @@ def _suggest_quotes(source: str) -> str:
         return ""
     escaped = source.strip().replace("'", "''")
     return f"a text stands in quotes of its own: '\"{escaped}\"'"
+
+
+def _is_expression(source: str) -> bool:
+    """Return True if a text can be read as an expression, whatever its names are."""
+    try:
+        parser = Parser(get_parsing_environment(), source, state="variable")
+        parser.parse_expression()
+    except (TemplateSyntaxError, RecursionError):
+        return False
+    return bool(parser.stream.eos)
 
 
 def _join_parts(quoted: str) -> str:
