@@ -495,6 +495,11 @@ def test_each_value_of_a_variable_by_number_is_judged():
     assert "variables.boss: caller.number is never '2015550188'" in problem
 
 
+def test_of_many_wrong_values_of_a_variable_some_are_reported():
+    numbers = "".join(f"\n  +120155501{at}: {{boss: 20155502{at}0}}" for at in range(10, 40))
+    assert len(doubts_about("caller.number == variables.boss", f"numbers:{numbers}\n{ZONE}")) == 5
+
+
 def test_a_variable_that_equals_a_number_or_a_truth_in_calls_is_no_doubt():
     variables = (
         "variables: {nine: 09, yes: 'on', vips: [+12015550999, ann], nobody: none}\nhours: {all: {daily: 00:00-24:00}}"

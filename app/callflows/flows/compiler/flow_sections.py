@@ -221,12 +221,12 @@ class FlowSections:
 
     def list_variable_values(self) -> dict[str, tuple[str | list[str], ...]]:
         """Return the values of each variable by its dotted name: one, or one for each number."""
-        found: dict[str, list[str | list[str]]] = {}
+        found: dict[str, dict[str | tuple[str, ...], str | list[str]]] = {}
         for values in self._variables_by_number.values() or [self.variables]:
             for name, value in values.items():
-                if value not in found.setdefault(f"variables.{name}", []):
-                    found[f"variables.{name}"].append(value)
-        return {name: tuple(values) for name, values in found.items()}
+                key = value if isinstance(value, str) else tuple(value)
+                found.setdefault(f"variables.{name}", {})[key] = value
+        return {name: tuple(values.values()) for name, values in found.items()}
 
     def find_calling_code(self) -> str:
         """Return the country code of the flow's numbers, as ``+1``; "" if they have several, or if one is unknown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,8 +127,14 @@ def _lint_pair(one: nodes.Node, op: str, other: nodes.Node, facts: ConditionFact
         subject = f"{variable}, a list" if variable else "a list"
         yield ConditionProblem("warning", "comparison", f"{name} never equals {subject}", fix)
         return
-    for compared in list_compared_values(other, op, facts):
-        yield from _lint_value(name, op, compared, facts)
+    problems = (
+        problem for compared in list_compared_values(other, op, facts) for problem in _lint_value(name, op, compared, facts)
+    )
+    # A flow with many numbers may have as many values of one variable.
+    yield from itertools.islice(problems, _MAX_PROBLEMS_OF_VARIABLE) if variable in facts.variables else problems
+
+
+_MAX_PROBLEMS_OF_VARIABLE: Final = 5
 
 
 def _lint_object(name: str, op: str, other: nodes.Node, facts: ConditionFacts) -> Iterator[ConditionProblem]:
