@@ -112,11 +112,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._is_in_body = True
+        self._end_headers()
         super().on_headers_complete()
         if self.cycle is not None and not self.cycle.response_complete:  # no upgrade, which has no cycle of its own
             self._serving[self] = None
             if self._is_last_request:
                 self.cycle.keep_alive = False
+
+    def _end_headers(self) -> None:
+        """Keep what follows a chunked body out of the request's headers: a proxy has not looked at it."""
+        self.headers = [*self.headers]  # the scope has the other list; the parser reports trailers as further headers
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
