@@ -42,7 +42,7 @@ ENDING_WORDS: Final = {
     "voicemail": "voicemail",
     "no-message": "hung up without leaving a message",
     "nobody-answered": "nobody answered",
-    "hung-up-in-menu": "hung up in menu",
+    "hung-up-in-menu": "hung up in a menu",
     "hung-up": "hung up",
     "refused": "refused",
     "ended": "ended without a conversation",
