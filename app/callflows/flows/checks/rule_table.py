@@ -422,7 +422,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Make it a number: customer.calls | int; before a division ask: 60 / customer.calls if customer.calls else 0.",
     ),
     "comparison": CheckRule(
-        "A comparison uses an impossible value: the branch is never taken, or the condition makes each call fail.",
+        "A comparison uses an impossible value, its own or a variable's: the branch is never taken, or each call fails.",
         'Compare with a possible value: now.weekday == "mon", now.hour < 9 without quotes.',
     ),
     "text-as-list": CheckRule(

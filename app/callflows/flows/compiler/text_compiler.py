@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.document_writer import DocumentWriter
-    from callflows.flows.expressions.condition_lint import ConditionProblem
+    from callflows.flows.expressions.condition_values import ConditionProblem
     from callflows.flows.expressions.jinja_compiler import CompiledCondition, CompiledText, ExpressionCompiler
     from callflows.flows.source.positions import SourcePath
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-def _parse_digit_count(value: object) -> object:
+def _parse_digit_count(value: object) -> tuple[int, int]:
     """Parse ``6`` or ``4-8`` to the least and the most digits. Raises ValueError otherwise."""
     found = re.fullmatch(r"([0-9]{1,3})(?: *- *([0-9]{1,3}))?", value.strip()) if isinstance(value, str) else None
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
@@ -148,8 +148,13 @@ class CollectStep(QuestionStep):
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
-        if name and is_true_text(keys.get("directory")):
+        takes_extension = is_true_text(keys.get("directory"))
+        try:
+            count = None if takes_extension else _parse_digit_count(keys.get("digits"))
+        except ValueError:
+            count = None  # reported when the step is read
+        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True, digit_count=count)] if name else []
+        if name and takes_extension:
             stored.append(StoredValue(make_person_name(name), is_secret=is_secret, is_never_empty=True))
         return stored
 
