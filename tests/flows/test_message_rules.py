@@ -11,15 +11,11 @@ from flow_harness import APOLOGY, SIGNER, compile_text, compile_valid_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.decisions import describe_decisions
 from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.messages.carrier_keywords import detect_carrier_keyword, extend_carrier_words
 from callflows.flows.messages.message_rules import CarrierReplies
-from callflows.flows.messages.text_message import (
-    TextMessage,
-    detect_carrier_keyword,
-    extend_carrier_words,
-    is_reaction,
-    parse_text_message,
-    split_message_words,
-)
+from callflows.flows.messages.message_words import split_message_words
+from callflows.flows.messages.phone_reactions import is_reaction
+from callflows.flows.messages.text_message import TextMessage, parse_text_message
 from callflows.sandbox.deferred_jobs import NeedsResult
 from callflows.telephony.message_entity import MessageEntity
 from each_case import each_case
@@ -267,6 +263,213 @@ def test_a_text_that_has_the_word_and_means_something_else_is_no_stop(text):
     assert detect_carrier_keyword(text, opted_out=False) is None
 
 
+@each_case(
+    "text",
+    [
+        "Stop\nJohn", "STOP\n\nJohn Smith\nAcme Inc\n(201) 555-0100", "Stop, John", "stop and unsubscribe",
+        "unsubscribe or stop", "no more text messages", "can u stop texting me", "I don't want these texts",
+        "I do not want to receive texts", "I am opting out", "I revoke my consent to receive texts",
+        "do not call or text me", "stop fucking texting me", "stop damn it", "STOP who is this",
+        "no longer interested, please stop texting", "you have the wrong number please stop texting", "Stop. Texting. Me.",
+        "No, stop", "NO!! STOP", "STOP - JOHN SMITH", "STOP\n- John", "Stop. Ann", "Stop\nThanks\njohn",
+        "STOP!\nAnn Lee, Acme Inc.", "Stop\nDr. Ann Lee",
+        "STOP\nAnn Lee\nOwner, Acme Plumbing\n123 Main St, Springfield, NJ 07001\nann@acme.com",
+        "stop or unsubscribe please", "unsubscribe, cancel", "cancel and stop", "end or quit", "stop / cancel",
+        "no more sms", "no more of these texts", "no more calls or texts", "No more spam please",
+        "Could you guys stop messaging me", "would you please stop sending me messages",
+        "will you stop sending texts to this number", "I would like you to stop texting me",
+        "I need you to stop texting this number", "I don't wish to get any more messages from you",
+        "we do not want your texts", "I don't want to receive any more text messages", "I do not want to be texted",
+        "I don't want to hear from you", "i no longer want texts", "I'd like to opt out of these messages",
+        "how do i unsubscribe?", "how do I opt out of these texts?", "How do I stop these messages", "I opt out",
+        "please unsubscribe this number", "I withdraw consent to be contacted",
+        "I hereby revoke my consent to texts and calls", "revoke my permission to text me", "Consent revoked",
+        "don't ever contact me again", "Never text or call this number again", "do not send me any more texts", "dont text",
+        "don't send texts to this number", "quit fucking messaging me", "STOP ffs", "stop you idiots",
+        "STOP for the love of god", "for the last time, STOP", "I already told you to stop texting me",
+        "I asked you to stop", "who is this? stop", "who are you, stop texting", "new phone, who dis. stop",
+        "Wrong person, stop messaging me", "This is not John. Stop", "i dont know you stop texting me",
+        "I sold my house, please stop texting me", "I already bought one. Stop texting me.",
+        "please stop texting me about my car warranty", "stop txting 201-555-0100", "stop all text messages",
+        "stop all calls and texts", "stop calling me", "Stop contacting us", "stop this crap",
+        "I never signed up for this, stop", "unsub", "please remove me from your contact list", "take me off this list now",
+        "get me off your list", "my number removed please", "put me on your do not call list",
+        "You need to stop texting me", "stop texting me or I'll report you to the FCC", "i will report you. stop",
+        "These texts need to stop", "Make it stop please", "cease and desist", "good morning, please stop", "STOP\nJOHN",
+        "Stop texting me\nJohn Smith", "Unsubscribe\nMary-Ann O'Neil", "stop, please. Thank you. Ann", "stop to end",
+        "text STOP", "Text STOP to end", "STOP to stop", "just stop texting", "I want off this list", "Stop texts.",
+        "STOP!!!", "stop.", "Stop please", "stop it", "STOP IT NOW", "stop this now", "STOP ALL TEXTS",
+        "stop all messages please", "Please stop all communication", "stop communicating with me",
+        "Please stop these text messages", "stop sending me stuff", "stop sending me these messages immediately",
+        "stop with these messages", "stop contacting me at this number", "stop texting my phone",
+        "Stop texting me, please!", "please stop. stop texting me", "do not text this number", "Do not text me again.",
+        "do not message me anymore", "do not ever text me", "dont send me messages", "Don't message me ever again",
+        "no texts please", "no text messages please", "Please no more texts", "no more messages from you",
+        "No more messages, thank you", "I want no more texts", "i want these texts to stop", "I don't want any texts",
+        "I don't want any more texts", "I don't want to get texts from you anymore", "I don't want your messages",
+        "we don't want these messages", "I do not wish to be contacted", "I don't want to be contacted anymore",
+        "i do not consent to receiving texts", "I do not consent to these messages", "I am revoking my consent",
+        "I revoke consent", "revoke my consent to receive text messages from your company",
+        "I withdraw my consent to receive messages", "I would like to unsubscribe",
+        "I want to unsubscribe from these texts", "please unsubscribe me from this list", "unsubscribe from all",
+        "Unsubscribe now", "can you unsubscribe me", "Can you take me off your list?",
+        "can you please remove me from your list", "could you stop sending me texts please", "remove my number",
+        "Remove me", "remove me please", "please remove this number from your database",
+        "delete my number from your system", "take my number off your list", "I'd like my number removed",
+        "opt me out of texts", "Please opt me out", "I'm opting out of your messages", "opt-out please",
+        "I choose to opt out", "STOP wrong number", "wrong number!! stop texting",
+        "You've got the wrong person, please stop", "Sorry, wrong number. Please stop texting me.",
+        "not interested please stop texting me", "No longer interested. Stop.", "I'm not interested, take me off your list",
+        "no thanks. stop", "No thank you. Please remove me from your list.", "who dis? stop",
+        "Who are you? Stop texting me!", "stop harassing me", "stop spamming me", "stop bugging me you creep",
+        "QUIT TEXTING ME", "quit it with the texts", "please cease texting me", "end text messages", "end all texts",
+        "cancel text messages", "cancel all messages", "cancel sms alerts", "cancel and unsubscribe",
+        "stop, unsubscribe, cancel", "STOP/UNSUBSCRIBE", "stop & unsubscribe", "STOP STOP STOP STOP",
+        "stop stop stop texting me", "stop. please. stop.", "fucking stop", "stop the fucking texts",
+        "for fuck's sake stop", "shut up and stop texting me", "STOP goddammit", "stop, damn you", "Stop\nJohn Smith",
+        "Stop.\n\nJohn", "STOP\nJohn Smith\n201-555-0100", "Stop\n\nThanks,\nJohn",
+        "STOP\n\nAnn Lee | Acme Inc | (201) 555-0100", "Please stop texting me\n- Ann", "Stop texting me. Ann Lee",
+        "Unsubscribe me please, John Smith", "stop -john", "Stop ~ Ann", "STOP (John)",
+        "Hi, this is Ann. Please stop texting me.", "My name is John Smith. Stop texting me.", "Ann here. Stop please",
+        "STOP\nSent from my iPhone\nAnn", "I've asked you to stop texting me", "I told you to stop texting me!!",
+        "Why do you keep texting me? Stop", "Why are you texting me? Stop!", "how did you get my number? stop",
+        "Stop or I'll block you", "I'm reporting you. Stop", "I will report this as spam. Stop texting me.",
+        "I'm on the do not call list. Stop calling me", "he died last year, stop texting",
+        "I don't live there anymore, stop texting me", "This isn't John, stop texting me",
+        "John no longer has this number. Stop texting.", "this is no longer John's number. stop texting",
+        "Cancel\nJohn Smith", "CANCEL\n\nAnn Lee\nAcme Inc", "Cancel, thanks, Ann", "STOP\U0001f92c",
+        "\U0001f6d1 stop texting me \U0001f6d1", "\xa1STOP!", "Stop\u2026", "stop....", "stop,", "- STOP", "*STOP*",
+        "'stop'", "`STOP`", "STOP texts!", "STOP SMS", "stop mms", "no more sms please",
+        "Please don't call or text me again", "do not call, text or email me", "don't call me", "never call me again",
+        "Do not contact me in any way", "stop any and all messages", "Please stop messaging this number, it is not John",
+        "Stop texting me this isn't John",
+    ],
+)  # fmt: skip
+def test_a_text_whose_only_purpose_is_no_more_messages_says_stop(text):
+    assert detect_carrier_keyword(text, opted_out=False) == detect_carrier_keyword(text, opted_out=True) == "stop"
+
+
+@each_case(
+    "text",
+    [
+        "Can you text me? I need to cancel", "I would like to cancel. Please text me your number",
+        "Please text me to cancel", "Cancel - Haircut", "Cancel - Order", "Cancel - Tuesday", "stop this bill from going",
+        "STOP 12345", "stop by tomorrow at 9", "cancel my 3pm", "please stop by", "don't stop", "when do you stop serving",
+        "can you stop the leak", "stop at the corner", "cancel the order and text me", "I want to end my lease",
+        "quit smoking program?", "Can you stop? Text me", "Text me when you stop", "I need to cancel, message me",
+        "can you message us to cancel", "text me if you want to end", "Cancel\nHaircut", "Cancel\n\nHaircut Tuesday",
+        "Cancel, Delivery", "Stop - Delivery", "Stop\nPayment", "Cancel - John", "Stop, I need help",
+        "Stop please, I have a question", "stop - the delivery", "please stop the shipment and text me",
+        "Stop texting John", "Stop the messages on my answering machine from being deleted",
+        "can I get texts when you stop by", "I want to cancel", "I'd like to cancel please", "I need to stop by",
+        "Don't text me now", "don't text me, call me", "do not text me until Monday", "Don't call me back",
+        "I don't want this", "I don't want the blue one", "don't send it", "don't send the message yet",
+        "cancel that message", "cancel the message", "I'd like to end this message with a thank you",
+        "do not contact my wife", "no texts came", "no messages for me?", "no more appointments", "no more onions",
+        "you have the wrong number for my order", "who is this", "wrong number", "not interested", "no longer interested",
+        "I am no longer interested in the car", "opt out of the plan", "how do I cancel", "how can I stop by", "end of day",
+        "Yes cancel", "ok cancel", "no stop", "stop and call me", "stop, call me", "Stop what you are doing",
+        "please stop my service", "stop my mail", "remove the stump", "remove me from the appointment", "take me off hold",
+        "take me off the schedule", "quit my membership", "I revoke my offer", "revoke my consent to the surgery",
+        "I never got the text", "I don't get your texts", "I didn't get the message", "we need more texts",
+        "help me stop the water", "Stop here", "Please stop, right here", "Start at nine", "stop texting me at work",
+        "stop texting while driving", "Don't stop texting me", "please don't stop the messages", "who do I text to cancel",
+        "text us to stop the order", "Do I text STOP to cancel my order?", "send me a text to cancel",
+        "get me a quote and stop", "leave me a message", "can you send me a message", "I need to cancel", "cancel my order",
+        "Cancel order", "cancel appointment please", "please cancel my appointment and text me back",
+        "Can I cancel by text?", "can I text you to cancel", "I'd like to cancel; message me the details",
+        "text me the cancel link", "message me if you need to cancel", "can you text us when you end", "please text us",
+        "text me please", "send me a message", "Please send me a text when you stop by", "stop in tomorrow", "I'll stop by",
+        "Can I stop by", "Can you stop by at 3", "stop the presses", "stop the car", "stop drilling",
+        "Please stop the repair", "stop work", "stop payment on check 55", "please stop payment", "stop delivery",
+        "stop the service", "stop my subscription", "stop our newspaper", "end my contract", "cancel my membership",
+        "cancel it", "cancel that", "cancel them", "cancel all", "quit my job", "the bus stop", "bus stop", "last stop",
+        "non stop", "pit stop", "full stop", "stop sign", "stop loss", "door stop", "Cancel - John Smith",
+        "Cancel - Oil change", "Cancel: haircut", "Cancel (haircut)", "Cancel, Tuesday", "Cancel, order",
+        "Cancel. Order 55", "Cancel\nOrder", "Cancel\nTuesday 3pm", "Cancel\n- Haircut", "Stop - Tuesday",
+        "Stop\nThe delivery", "Stop\nDelivery tomorrow", "STOP\nTHE DELIVERY", "Stop. I have a question",
+        "Stop! I already fixed it", "Stop, you forgot my bag", "stop, we are closed", "stop texting and driving campaign",
+        "stop texting my kids about pizza and call", "Don't text, call", "Don't text me, email me", "don't call, text",
+        "don't call me, text me", "don't call text me", "Do not call before nine", "don't text me until I am home",
+        "do not contact the landlord", "don't message Ann", "never mind", "never got your text", "no text yet",
+        "no messages yet", "no more questions", "no more bread please", "I want more texts", "I want texts",
+        "I want to receive texts", "I do want messages", "I don't want to stop", "I don't want to unsubscribe",
+        "please do not unsubscribe me", "don't remove me", "do not opt me out", "don't take me off the list",
+        "is this the number to text to stop", "Does STOP end my order?", "what does stop mean", "Why stop?",
+        "Did you stop?", "should I stop", "when will you stop by", "when can you stop", "are you going to stop",
+        "do I reply STOP?", "I will unsubscribe if you are late", "I might unsubscribe", "did I unsubscribe?",
+        "How do I subscribe", "remove the tree", "remove my order", "delete my account",
+        "take me off the waiting list for Tuesday", "put me on the list", "add me to your list",
+        "wrong number, I meant the other office", "Who is this?", "I am not interested in the red one",
+        "leave me alone with the menu for a minute", "leave us a message", "quit smoking", "smoking cessation: quit",
+        "the end is near", "revoke my license", "I revoke my bid", "withdraw my offer", "my consent form is attached",
+        "I consent to texts", "I agree to receive messages", "You need to stop the leak", "you must stop",
+        "I told you to stop the dog", "I said stop by", "I asked you to cancel my order",
+        "can you stop please the water is rising", "Could you stop at the store", "Unsubscribe link does not work",
+        "how much is a stop", "How do I cancel?", "how do i cancel my texts plan with verizon", "stopwatch", "stopped",
+        "stopping by", "stops", "ends at 5", "Ending soon?", "Cancelled", "canceled", "quitting time", "cancel 3pm",
+        "end 5", "quit 2", "STOP 2 pm", "unsubscribe 5 users", "stop at 5", "Stop now and turn left",
+        "please stop now at the corner", "text John to stop", "I texted stop", "I sent STOP by mistake",
+        "I didn't mean to stop", "undo stop", "no, don't stop", "stop? no", "why did my texts stop", "my texts stopped",
+        "your texts stopped coming", "the messages end early", "message ends", "I can't get texts when driving, stop by",
+        "re: your message, end date?", "emergency stop", "stop motion", "stop emailing me the menu and text it",
+        "stop texting me at night", "stop texting me while I'm at work", "only text me", "just text me", "text only",
+        "call me", "please call",
+    ],
+)  # fmt: skip
+def test_a_text_with_business_of_its_own_is_no_stop(text):
+    assert detect_carrier_keyword(text, opted_out=False) is None
+
+
+@each_case(
+    ("text", "keyword"),
+    [
+        ("Help\nJohn Smith", "help"), ("HELP\n\nJohn\nAcme Inc\n(201) 555-0100", "help"), ("Help - Ann", "help"),
+        ("Info\n\nAnn Lee", "help"), ("Start.\nJohn", "start"), ("START\n\nJohn Smith", "start"), ("Unstop, Ann", "start"),
+        ("start or unstop", "start"), ("Help - Order", None), ("Help\nMy order is late", None), ("Info - Roofing", None),
+        ("Start\nTuesday", None), ("Start - Delivery", None), ("Help, call me", None), ("Text me again to start", None),
+        ("Yes - Haircut", None), ("yes please", None), ("Help John move", None),
+    ],
+)  # fmt: skip
+def test_help_and_start_may_be_signed(text, keyword):
+    assert detect_carrier_keyword(text, opted_out=True) == keyword
+
+
+QUOTED_BY_A_PHONE = [
+    "\U0001f44d to \u201c{}\u201d", "\U0001f44e to \u201cReply {} to unsubscribe.\u201d", "Liked \u201c{}\u201d",
+    "Liked \u2018{}\u2019", 'Loved "{}"', "Reacted \U0001f44d to \u201c{}\u201d",
+    "Removed \U0001f44d from \u201c{}\u201d",
+    "Reacted to \u201c{}\u201d with \U0001f44d", "\U0001f44d \u00e0 \u00ab {} \u00bb", "\U0001f44d a \u201c{}\u201d",
+    "\U0001f44d auf \u201e{}\u201c", "\u2764\ufe0f op \u201c{}\u201d", "\U0001f44d em \u201c{}\u201d",
+    "\U0001f44d naar \u2018{}\u2019",
+    "Hat mit \U0001f44d auf \u201e{}\u201c reagiert", "Gef\u00e4llt \u201e{}\u201c", "Te gust\u00f3 \u201c{}\u201d",
+    "Mi piace \u201c{}\u201d",
+    "\u200a\u200b\U0001f44d\u200b to \u201c\u200a{}\u200a\u201d\u200a",
+]  # fmt: skip
+
+
+@each_case("reaction", QUOTED_BY_A_PHONE)
+def test_a_reaction_to_a_message_with_a_keyword_is_no_keyword(reaction):
+    for keyword in ("STOP", "START", "HELP", "Please stop texting me"):
+        text = reaction.format(keyword)
+        assert is_reaction(text)
+        assert detect_carrier_keyword(text, opted_out=True) is None
+
+
+@each_case(
+    "report",
+    [
+        "Ann liked \u201cSTOP\u201d",
+        "\u201eSTOP\u201c gef\u00e4llt",
+        "Liked \u201cReply STOP to end",
+        "\U0001f44d to \u201cSTOP",
+        "Liked your message: STOP",
+    ],
+)
+def test_a_report_of_a_reaction_in_unknown_words_is_no_stop(report):
+    assert detect_carrier_keyword(report, opted_out=False) is None
+
+
 def test_start_and_help_are_said_alone_and_yes_only_by_who_is_opted_out():
     texts = ("Start", "UNSTOP!", "yes", "Help?", "info", "help me")
     assert [detect_carrier_keyword(text, opted_out=False) for text in texts] == [
@@ -336,6 +539,10 @@ def test_reading_a_hostile_text_takes_no_time():
         "removed " * 600,
         "liked \u201c" * 600,
         "- " * 2500,
+        "stop texting me " * 13,
+        "Stop. Aa, " * 40,
+        "no more texts or " * 10,
+        "i am in or i you it to the " * 5,
     ):
         began = time.process_time()
         detect_carrier_keyword(text, opted_out=False)
