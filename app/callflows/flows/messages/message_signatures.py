@@ -118,7 +118,7 @@ def _is_signature(lines: list[str], *, any_case: bool) -> bool:
     if not 0 < len(lines) <= _MAX_SIGNATURE_LINES:
         return False
     first, *others = lines
-    if not (_is_name(first, any_case=any_case) or _PHONE.fullmatch(first)):
+    if not (_is_name(first, any_case=any_case) or _PHONE.fullmatch(first) or ("@" in first and _ADDRESS.fullmatch(first))):
         return False
     return all(_PHONE.fullmatch(line) or _ADDRESS.fullmatch(line) or _is_contact_line(line) for line in others)
 

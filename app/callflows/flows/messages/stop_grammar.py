@@ -74,9 +74,9 @@ _EMPTY_WORDS: Final = _REQUEST_WORDS | make_word_set(
 _NUMBER: Final = "(?:(?:this|my|our|that) )(?:phone number|cell phone|number|phone|cell|cellphone|mobile|line)"
 _ME: Final = _one_of(f"me|us|{_NUMBER}|(?:1 )?[2-9][0-9][0-9] [0-9]{{3}} [0-9]{{4}}|1?[2-9][0-9]{{9}}")
 _KIND: Final = _one_of(
-    "any and all|all|any|the|these|this|those|that|your|my|more|anymore|further|such|other|all of|any of|more of|stupid"
-    "|annoying|unwanted|unsolicited|daily|weekly|monthly|constant|automated|automatic|promotional|promo|marketing|spam"
-    "|political|campaign|random"
+    "any and all|all|any|future|the|these|this|those|that|your|my|more|anymore|further|such|other|all of|any of|more of"
+    "|stupid|annoying|unwanted|unsolicited|daily|weekly|monthly|constant|automated|automatic|promotional|promo"
+    "|marketing|spam|political|campaign|random"
 )
 _TEXTS: Final = "texts|messages|sms|mms|communications?"
 _A_TEXT: Final = "text|message"
@@ -98,7 +98,8 @@ _SOME_TEXTS: Final = _list_of(_TEXTS, f"{_NEWS}|{_EMAILS}")
 _ANY_NEWS: Final = _list_of(f"{_TEXTS}|{_A_TEXT}|{_NEWS}", _EMAILS)
 _JUNK: Final = "crap|shit|bs|bullshit|nonsense|garbage|junk|harassment|madness|spam|stuff"
 _ALL_OF_IT: Final = _one_of(
-    "all(?: of)? (?:it|this|that|these)|it all|this|that|these|those|all|anything|everything|things"
+    "all(?: of)? (?:it|this|that|these)|it all|doing (?:this|that|it)|this|that|these|those|all|anything|everything"
+    "|things"
     f"|(?:all )?(?:this |the |that |your |such )?(?:{_JUNK})"
 )
 _LIST_NAME: Final = (
@@ -116,8 +117,8 @@ _WHEREVER: Final = f"{_WHERE}{{0,2}}"
 # Verbs
 
 _GERUND: Final = _one_of(
-    "texting|messaging|sending|contacting|communicating with|calling|phoning|bothering|harassing|annoying|spamming"
-    "|bugging|pestering|writing"
+    "texting|messaging|sending|contacting|communicating with|calling|phoning|ringing|bothering|harassing|annoying"
+    "|spamming|bugging|pestering|writing"
 )
 _GERUNDS: Final = f"(?:(?:emailing {_AND})?{_GERUND}(?:{_AND}?(?:{_GERUND}|emailing ))*(?:(?:it )?with )?)"
 _WRITE: Final = "text|message|contact|sms|mms|bother|spam|harass|texting|messaging"
@@ -128,8 +129,10 @@ _WRITES_OR_CALLS: Final = f"(?:{_one_of(f'{_WRITE}|{_CALL}')}{{2,4}}{_AND}{_one_
 _RECEIVE: Final = _one_of("receive|receiving|get|getting|be getting|be receiving|be sent|have|see|hear|read")
 _CLEAR_VERB: Final = _one_of("stop|cease|discontinue|halt")
 _ANY_VERB: Final = _one_of("stop|cease|discontinue|halt|quit|end|cancel")
-_NEVER: Final = f"(?:{_one_of('dont|never')}(?:you )?{_one_of('ever|even|dare')}?)"
-_DONT: Final = _one_of("(?:i|we) (?:dont|no longer|never|do no longer)|im no longer|id rather not|i would rather not")
+_NEVER: Final = f"(?:{_one_of('dont|never')}(?!bother (?!me |us ))(?:you )?{_one_of('ever|even|dare')}?)"
+_DONT: Final = _one_of(
+    "(?:i|we) (?:dont|no longer|never|do no longer)|dont|no longer|im no longer|id rather not|i would rather not"
+)
 
 # Requests
 
@@ -152,8 +155,8 @@ _WISH: Final = (
         "you(?: guys| people| all)? (?:need|must|better|should|had better)|youve(?: got)?|how (?:do|can|could) (?:i|we)"
     )
     + "|"
-    + _one_of("how|allow me|time|this is a request|this is a demand")
-    + ")(?:(?:that )?you )?(?:guys |people )?(?:to )?(?:be able to )?"
+    + _one_of("how|tell me how|show me how|allow me|time|this is a request|this is a demand")
+    + ")(?:(?:that )?you )?(?:guys |people )?(?:[^ ]+ times )?(?:to )?(?:be able to )?"
 )
 _STOPPING: Final = (
     "(?:"
@@ -173,6 +176,7 @@ _UNSUBSCRIBE: Final = (
 _REMOVAL: Final = (
     f"(?:{_one_of('remove|delete|erase')}"
     f"(?:{_ME}|{_one_of('(?:my|our) (?:contact )?(?:info|information|details|data|name)')}{_OFF_LIST}){_WHEREVER}"
+    f"|{_one_of('remove|delete')}{_OFF_LIST}"
     f"|{_one_of('(?:lose|forget) (?:this|my) (?:phone |cell )?number')}{_WHEREVER}"
     f"|{_one_of('take|get')}{_ME}off (?:of )?{_LIST_NAME}?"
     f"|off (?:of )?{_LIST_NAME}"
@@ -198,7 +202,9 @@ _NO_WISH: Final = (
     f"{_WHEREVER}|to be {_OFF_LIST}"
     f"|you (?:to )?(?:{_WRITES}|{_GERUNDS}){_ME}"
     f"|{_WRITES}{_ME}))"
-    ")"
+    f"|{_one_of('(?:i|id|we|wed) (?:would )?(?:rather|prefer) not')}(?:to )?(?:{_RECEIVE}{_UNWANTED}"
+    f"|be {_one_of('texted|contacted')})"
+    f"{_WHEREVER})"
 )
 _CONSENT: Final = _one_of("consent|permission|authori[sz]ation")
 _REVOCATION: Final = (
@@ -211,7 +217,10 @@ _REVOCATION: Final = (
 )
 _STOP_WRITE: Final = f"(?:{_WISH})?{_CLEAR_VERB}{_one_of(f'{_WRITE}|call')}{_ME}{_WHEREVER}"
 """``stop text me`` without a mark: ``Stop, text me`` asks for a message."""
-_OTHER_REQUESTS: Final = _one_of("leave (?:me|us) alone|cease and desist|make (?:it|this) stop|this must stop")
+_OTHER_REQUESTS: Final = _one_of(
+    "leave (?:me|us) alone|cease and desist|make (?:it|this) stop|this must stop|stop all contact|no (?:more"
+    "|further) contact"
+)
 _FULL_REQUEST: Final = (
     f"(?:{_WISH})?(?:{_STOPPING}|{_UNSUBSCRIBE}|{_NO_MORE}|{_REVOCATION}|{_REMOVAL})"
     f"|{_NEVER_SEND}|{_NO_WISH}|{_OTHER_REQUESTS}"
@@ -224,7 +233,7 @@ _BARE_STOP: Final = (
     f"(?:{_one_of('(?:im|i|ive)(?: already)? (?:said|told|asked)(?: you)?(?: to)?')}?"
     f"{_one_of('reply(?: with)?|text(?: back)?|send|re|message|texts|messages|sms')}?"
     f"{_one_of('stop|stopall|unsubscribe|optout|unsubscribed')}"
-    f"(?:{_ALL_OF_IT}|it |{_one_of('me|us')})?(?:{_AND}?(?:to )?{_STOP_WORD})*"
+    f"(?:{_ALL_OF_IT}|it )?(?:{_AND}?(?:to )?{_STOP_WORD})*"
     f"|{_one_of('reply(?: with)?|text|texts|send text')}{_WEAK_WORD}"
     f"|{_WEAK_WORD}(?:{_AND}?{_STOP_WORD})*{_AND}?{_one_of('stop|stopall|unsubscribe|optout')})"
 )
@@ -244,7 +253,7 @@ _POLITE: Final = _one_of(
 )
 _INSULT: Final = (
     "idiots?|morons?|assholes?|jerks?|bitch|bitches|bastards?|scammers?|spammers?|losers?|creeps?|crooks|dumbass"
-    "|fuckers?|motherfuckers?|fools?|pigs|people|guys"
+    "|fuckers?|motherfuckers?|fools?|pigs|people|guys|piece of shit|man|bro|dude|buddy|lady|mister"
 )
 _YOU_HAVE: Final = "youve(?: got)?|you got|this is|its|it is|thats|i think youve|you guys have|i think you guys have"
 _STRANGER: Final = (
@@ -253,28 +262,30 @@ _STRANGER: Final = (
     "|i ?dont know (?:who )?(?:you|this|who you are|who this is|you people)|i ?dont know who (?:this is|you are|youre)"
     "|(?:where|how) did you get (?:my|this) number|(?:this is )?not me|why (?:are|do"
     "|did) you (?:guys )?(?:keep )?(?:texting|messaging|contacting|calling|text|message|call) me|i didnt (?:sign up|ask"
-    "|subscribe|opt in|agree|consent)(?: for| to)?(?: this| these| any of this| it)?|i never (?:signed up|asked"
-    "|subscribed|opted in|agreed)(?: for| to)?(?: this| these| any of this| it)?"
+    "|subscribe|opt in|agree|consent)(?: for| to)?(?: this| these| any of this| it| (?:these|your|any) texts)?"
+    "|i never (?:signed up|asked|subscribed|opted in|agreed)(?: for| to)?(?: this| these| any of this| it| (?:these"
+    "|your|any) texts)?"
 )
 _NO_INTEREST: Final = (
     "(?:(?:im|we are|i am) )?(?:no longer|not|never) interested(?: in (?:this|it|that|your (?:product|products|service"
     "|services|offer|offers)))?(?: (?:anymore|any longer|at all))?|no interest|ive no interest|i dont care|dont care"
 )
 _COMPLAINT: Final = (
-    "enough(?: is enough)?|(?:this is |its |thats )?(?:spam|scam|a scam|harassment|ridiculous|annoying|illegal|bullshit"
-    "|unwanted)|(?:youre|you are) (?:harassing|spamming|bothering|annoying) (?:me|us)|for the (?:last|third|second"
-    "|final|100th) time|(?:last|final) warning|ive(?: already)? (?:asked|told you|said this)(?: before| already)?"
-    "|how many times|or else|go away|fuck off|fuck you|piss off|screw you|get lost|go to hell|shut up|(?:god )?damn ?it"
-    "|goddammit|dammit|ffs|jesus|jesus christ|christ|for (?:fucks|gods|christs|heavens|petes) sake|for the love of god"
-    "|wtf|the (?:fuck|hell)|what the hell"
+    "enough(?: is enough)?|no more(?: of this)?|stop means|whoever this is|do you understand|(?:this is |its "
+    "|thats )?(?:spam|scam|a scam|harassment|ridiculous|annoying|illegal|bullshit|unwanted)|(?:youre"
+    "|you are) (?:harassing|spamming|bothering|annoying) (?:me|us)|for the (?:last|third|second|final|100th) time"
+    "|(?:last|final) warning|ive(?: already)? (?:asked|told you|said this)(?: before| already)?|how many times|or else"
+    "|go away|fuck off|fuck you|piss off|screw you|get lost|go to hell|shut up|(?:god )?damn ?it|goddammit|dammit|ffs"
+    "|jesus|jesus christ|christ|for (?:fucks|gods|christs|heavens|petes) sake|for the love of god|wtf|the (?:fuck|hell)"
+    "|what the hell"
     f"|hell|fuck|shit|crap|omg|lol|ugh|smh|(?:you |all of you )?(?:{_INSULT})|you (?:stupid |dumb )(?:{_INSULT})"
     "|(?:texting|messaging|calling|contacting|sending|bothering) (?:me|us)"
 )
 _GREETING: Final = (
     "hi|hello|hey|hey there|hi there|hello there|yo|good (?:morning|afternoon|evening|day)|dear sirs?|sirs?|maam|madam"
-    "|folks|to whom it may concern|ok|okay|kk|yes|yeah|yep|sorry|re|reply|fwd|already|forever|again|anymore|ever again"
-    "|ever|for good|from now on|at all|completely|permanently|altogether|any longer|in the future|right away|period|bye"
-    "|goodbye|this instant|right this (?:instant|second|minute)|effective immediately|with immediate effect"
+    "|folks|to whom it may concern|ok|okay|kk|nah|nope|yes|yeah|yep|sorry|re|reply|fwd|already|forever|again|anymore"
+    "|ever again|ever|for good|from now on|at all|completely|permanently|altogether|any longer|in the future|right away"
+    "|period|bye|goodbye|this instant|right this (?:instant|second|minute)|effective immediately|with immediate effect"
     "|have a (?:nice|good) day|and|or|but|so|then|also|because|since|cuz"
 )
 _AUTHORITY: Final = (
@@ -284,13 +295,13 @@ _AUTHORITY: Final = (
 _THREAT: Final = (
     "(?:or )?(?:(?:im|we are|you are|youre)(?: going to)?|i|we|ill|well|ive|id|youll|we will|you will) (?:be )?(?:sue"
     "|sued|suing|report|reporting|reported|block|blocking|blocked|complain|complaining|file|filing|take|taking"
-    f"|call the (?:police|cops|fcc|ftc)|call my (?:lawyer|attorney)|get my lawyer"
+    f"|call(?:ing)? the (?:police|cops|fcc|ftc)|call my (?:lawyer|attorney)|get my lawyer"
     f"|hear from my lawyer)(?: (?:{_AUTHORITY}))*"
     "|(?:reported|blocked)(?: (?:as )?(?:spam|this number|number))?|or (?:i|we|ill|well|im) (?:[^ ]+ ){0,4}(?:sue"
     "|report|block|complain|lawyer|police|fcc|legal)(?: [^ ]+){0,8}"
 )
 _FILLER: Final = _one_of(f"{_STRANGER}|{_NO_INTEREST}|{_COMPLAINT}|{_GREETING}|{_THREAT}")
-_NO: Final = _one_of("no|nope|nah")
+_NO: Final = _one_of("no")
 """``No, stop``, and neither ``no stop`` nor ``Stop? No``."""
 _NO_NAME: Final = (
     "(?!(?:[^ ]+ing|right|fair|good|ok|okay|correct|true|what|the|an?|my|your|wrong|urgent|important|it|how|where|when"
@@ -299,6 +310,9 @@ _NO_NAME: Final = (
 )
 _SENDER: Final = _one_of(
     f"(?:this is|this isnt|my name is)(?: not| no longer)? {_NO_NAME}[^ ]+(?: [^ ]+)?"
+    "|(?:im )?not (?!ready |sure |done |home |able |finished |available |there |happy |now |yet |today |me |free |late "
+    "|in |at )"
+    f"{_NO_NAME}[^ ]+"
     "|(?!stop|right|over|out|up|down|come|be|im|its|not|get|back|am|are)[^ ]+ here|[^ ]+(?: [^ ]+)? (?:no longer has"
     "|no longer uses|doesnt have) this (?:number|phone)|well|hmm|you"
 )
@@ -313,13 +327,19 @@ _REASON: Final = (
     )
     + "(?:[^ 0-9]+ ){0,6}"
     + "|"
-    + _one_of("im (?:not|on the (?:national )?(?:no|dont) call|a minor)")
+    + _one_of(
+        "(?:[^ ]+|this number) (?:doesnt|does not|is dead|is no longer)|im (?:not|a|on the (?:national )?(?:no|dont) call)"
+    )
     + "(?:[^ 0-9]+ ){0,6}"
     + ")"
 )
 """Reasons that somebody gives for a request, between punctuation marks."""
 _TOPIC: Final = f"{_one_of('about|regarding|concerning')}(?:[^ 0-9]+ ){{1,4}}"
 """What the unwanted messages are about, at the end of a sentence."""
+_OLD_OWNER: Final = (
+    f"{_one_of('(?:(?:i|we|ive)(?: have)? )?(?:already )?(?:sold|voted|moved|dont own|dont live)')}(?:[^ 0-9]+ ){{0,5}}"
+)
+"""Reasons that may stand beside the word alone."""
 _FOR_NOW: Final = f"{_NEVER}(?:{_WRITES}|{_one_of('call|send')})(?:{_ME})?(?:right )?(?:now|today|yet|back) "
 """Matches a wish for a moment only, as in ``don't text me now, I am driving``."""
 
@@ -347,6 +367,7 @@ _BESIDE: Final = _PhraseKind(_FILLER)
 _FROM_WHOM: Final = _PhraseKind(_SENDER, starts_apart=True, ends_apart=True)
 _FIRST_NO: Final = _PhraseKind(_NO, starts_apart=True, ends_apart=True, is_never_last=True)
 _BECAUSE: Final = _PhraseKind(_REASON, starts_apart=True, ends_apart=True)
+_LONG_GONE: Final = _PhraseKind(_OLD_OWNER, starts_apart=True, ends_apart=True)
 _ABOUT: Final = _PhraseKind(f"{_TOPIC}|{_NOT_THE_SENDER}", ends_apart=True)
 _WITH_PLEASE: Final = _PhraseKind(_POLITE_REQUEST)
 
@@ -361,6 +382,7 @@ class _SentenceWords(NamedTuple):
 
 
 _HARD_MARK: Final = "[!?;\n\uff01\uff1f\u3002\u2026]|[.](?!\\w)|(?<=\\w\\w)[.]"
+_WRONG_NUMBER: Final = re.compile("(?i)\\bwrong ?#")
 _MARKS: Final = re.compile(f'({_HARD_MARK})|[,:()/\uff0c"\u201c\u201d]|\\s[-\u2013\u2014~]+|[\u2013\u2014]|-+(?=\\s)')
 
 
@@ -373,7 +395,7 @@ def means_stop(text: str, stop_words: Collection[str] = ()) -> bool:
     if not 0 < len(read.words) <= _MAX_GRAMMAR_WORDS or _is_for_now(read.words):
         return False
     requests = [_FULL, _UNBROKEN, _BARE, *([_WITH_PLEASE] if read.has_request_word else [])]
-    beside = [_WEAK, _THANKS, _BESIDE, _FROM_WHOM, _FIRST_NO]
+    beside = [_WEAK, _THANKS, _BESIDE, _FROM_WHOM, _FIRST_NO, _LONG_GONE]
     return (
         _consists_of(read, requests, beside)
         or _consists_of(read, [_FULL, _UNBROKEN], [_BARE, *beside, _BECAUSE, _ABOUT])
@@ -396,7 +418,7 @@ def _read_sentences(text: str, stop_words: Collection[str]) -> _SentenceWords:
     words: list[str] = []
     soft, hard = {0}, {0}
     has_request_word = False
-    parts = _MARKS.split("\n".join(text.splitlines()))
+    parts = _MARKS.split(_WRONG_NUMBER.sub("wrong number", "\n".join(text.splitlines())))
     # The pattern has one group: every second part is the mark of a sentence's end, or None for another mark.
     for part, mark in zip(parts[::2], [*parts[1::2], "\n"], strict=True):
         split = split_message_words(part)
