@@ -228,6 +228,7 @@ _FULL_REQUEST: Final = (
 """Requests that name what is to end, so that a reason may stand beside them."""
 
 _WEAK_WORD: Final = _one_of("cancel|end|quit|revoke")
+"""Words that also end orders and appointments: alone they mean STOP, and beside a greeting they do not."""
 _STOP_WORD: Final = _one_of("stop|stopall|unsubscribe|optout|cancel|end|quit|revoke")
 _BARE_STOP: Final = (
     f"(?:{_one_of('(?:im|i|ive)(?: already)? (?:said|told|asked)(?: you)?(?: to)?')}?"
@@ -310,7 +311,7 @@ _NO_NAME: Final = (
 )
 _SENDER: Final = _one_of(
     f"(?:this is|this isnt|my name is)(?: not| no longer)? {_NO_NAME}[^ ]+(?: [^ ]+)?"
-    "|(?:im )?not (?!ready |sure |done |home |able |finished |available |there |happy |now |yet |today |me |free |late "
+    "|(?:im )?not (?!ready |sure |done |home |able |well |finished |available |there |happy |now |yet |today |me |free |late "
     "|in |at )"
     f"{_NO_NAME}[^ ]+"
     "|(?!stop|right|over|out|up|down|come|be|im|its|not|get|back|am|are)[^ ]+ here|[^ ]+(?: [^ ]+)? (?:no longer has"
