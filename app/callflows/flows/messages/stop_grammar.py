@@ -311,8 +311,8 @@ _NO_NAME: Final = (
 )
 _SENDER: Final = _one_of(
     f"(?:this is|this isnt|my name is)(?: not| no longer)? {_NO_NAME}[^ ]+(?: [^ ]+)?"
-    "|(?:im )?not (?!ready |sure |done |home |able |well |finished |available |there |happy |now |yet |today |me |free |late "
-    "|in |at )"
+    "|(?:im )?not (?!ready |sure |done |home |able |well |finished |available |there |happy |now |yet |today |me |free "
+    "|late |in |at )"
     f"{_NO_NAME}[^ ]+"
     "|(?!stop|right|over|out|up|down|come|be|im|its|not|get|back|am|are)[^ ]+ here|[^ ]+(?: [^ ]+)? (?:no longer has"
     "|no longer uses|doesnt have) this (?:number|phone)|well|hmm|you"
