@@ -149,3 +149,13 @@ def test_show_names_the_holiday_that_closes_a_day():
     lines = [*describe_opening_week(document, datetime(2026, 12, 23, 15, tzinfo=UTC), ProblemReport("office.yaml"))]
     assert lines[2] == "  Wednesday, December 23: open from 9 AM to 5 PM"
     assert lines[4] == "  Friday, December 25: closed (holiday Christmas Day)"
+
+
+def test_show_says_which_override_the_week_of_the_file_does_not_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_command("new", "acme", "--template", "clinic")
+    assert "but clinic" not in run_command("show", "acme").out
+    assert run_command("override", "acme", "clinic", "closed", "--until", "2h").code == 0
+    assert run_command("show", "acme").out.splitlines()[-1].startswith("  but clinic: override closed until ")
+    assert run_command("override", "acme", "clinic", "normal").code == 0
+    assert "but clinic" not in run_command("show", "acme").out

@@ -77,12 +77,16 @@ def show(
     """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
     from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
 
-    file = find_flow_file(flow, load_command_settings(flows=flows).flows)
+    settings = load_command_settings(flows=flows)
+    file = find_flow_file(flow, settings.flows)
     diagram, problems = _read_diagram(file)
     for problem in problems:
         print(problem, file=sys.stderr)
     if diagram is None:
         raise typer.Exit(1)
+    if diagram.opening_lines:
+        overrides = _describe_current_overrides(settings, file)
+        diagram = diagram._replace(opening_lines=(*diagram.opening_lines, *overrides))
     if node:
         print(render_outline(_select_node(diagram, node)))
     elif output is PictureFormat.svg:
@@ -91,6 +95,27 @@ def show(
         print(render_svg(diagram))
     else:
         print(render_mermaid(diagram) if output is PictureFormat.mermaid else render_outline(diagram))
+
+
+def _describe_current_overrides(settings: Settings, file: Path) -> list[str]:
+    """Return a line for each override of a flow that is not over, as the flow's file does not have them."""
+    from datetime import UTC, datetime
+
+    from callflows.flows.hours.overrides import OverridableFlow
+    from callflows.flows.loader.folder_loader import list_override_files, load_flow_files, read_override_file
+
+    options = build_command_options(settings)
+    flows = load_flow_files([file], options).book.flows
+    known = {name: OverridableFlow(flow.zone, flow.hours_names) for name, flow in flows.items()}
+    now = datetime.now(UTC)
+    lines = []
+    for overrides_file in list_override_files(settings.flows, options):
+        for override in read_override_file(overrides_file, options, known)[0]:
+            if override.flow == file.stem and now < override.until:
+                zone = known[file.stem].zone or UTC
+                begin = f"from {override.start.astimezone(zone).isoformat(' ', 'minutes')} " if override.start else ""
+                lines.append(f"  but {override.hours}: {begin}{override.describe(zone)}")
+    return lines
 
 
 def _select_node(diagram: FlowDiagram, node: str) -> FlowDiagram:

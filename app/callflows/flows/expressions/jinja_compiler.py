@@ -15,14 +15,14 @@ from jinja2.exceptions import TemplateError
 from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
-from callflows.flows.expressions.condition_lint import ConditionProblem, lint_condition, lint_text_conditions
+from callflows.flows.expressions.condition_facts import ConditionFacts
+from callflows.flows.expressions.condition_lint import lint_condition, lint_text_conditions
 from callflows.flows.expressions.empty_texts import is_value_filled, may_text_be_empty
 from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
     CALL_SCOPE,
     FORBIDDEN_TEMPLATE_NODES,
-    LIST_SCOPE,
     ScopeChecker,
     find_syntax_nodes,
     make_scope_reader,
@@ -41,8 +41,9 @@ from callflows.telephony.phone_numbers import restore_region_codes
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    from callflows.flows.expressions.condition_values import ConditionProblem
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.telephony.turn import Turn
 
@@ -85,19 +86,12 @@ class ExpressionCompiler:
         self,
         scope: ExpressionScope = CALL_SCOPE,
         lang: str = "en-US",
-        number_names: frozenset[str] = frozenset(),
-        doubtful_variables: Mapping[str, str] | None = None,
+        facts: ConditionFacts | None = None,
     ) -> None:
-        """``number_names`` are dotted names of data that is surely a number, or missing.
-
-        ``doubtful_variables`` are texts that are true and probably meant to be false, by dotted name.
-        """
-        self._doubtful_variables = doubtful_variables or {}
+        """``facts`` are what the file says about the names of ``scope``, for the checks of conditions."""
         self._scope = scope
-        self._number_names = number_names
+        self._facts = facts or ConditionFacts(scope)
         self._lang = lang
-        variables = scope.get("variables") or {}
-        self._text_variables = frozenset(name for name, fields in variables.items() if fields is not LIST_SCOPE)
         self._environment = get_parsing_environment()
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
@@ -125,7 +119,7 @@ class ExpressionCompiler:
             message = (
                 "a value is an expression, without braces" if is_value else "when takes a bare expression, without braces"
             )
-            raise ExpressionError(message, _suggest_without_braces(source))
+            raise ExpressionError(message, _suggest_without_braces(source, is_value=is_value))
         try:
             parser = Parser(self._environment, source, state="variable")
             tree = parser.parse_expression()
@@ -148,7 +142,7 @@ class ExpressionCompiler:
             source,
             holds,
             uses,
-            lint_condition(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            lint_condition(tree, self._facts),
             sample_value(tree),
         )
 
@@ -221,7 +215,7 @@ class ExpressionCompiler:
             render,
             uses,
             unescaped,
-            lint_text_conditions(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            lint_text_conditions(tree, self._facts),
         )
 
     def _parse_text(self, source: str) -> nodes.Template:
@@ -263,8 +257,7 @@ class ExpressionCompiler:
     def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
         """Yield the doubtful conditions of a template, with their lines."""
         for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
-            variables = (self._text_variables, self._number_names, self._doubtful_variables)
-            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, *variables))
+            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.
@@ -297,11 +290,15 @@ def _suggest_syntax(source: str) -> str:
     return found[min(found)] if found else ""
 
 
-def _suggest_without_braces(source: str) -> str:
-    """Return the fix for an expression with braces: the value itself, or a text that is joined of parts."""
+def _suggest_without_braces(source: str, *, is_value: bool) -> str:
+    """Return the fix for an expression with braces: the expression itself, or a text that is joined of parts."""
     words = _CLOSED_BRACES.split(source.strip())
     if "{%" in source or len(words) == 1:
         return "leave the braces out"
+    if not is_value or _OPERATOR.search(_QUOTED_TEXT.sub("", _CLOSED_BRACES.sub("", source))):
+        plain = _QUOTED_TEXT.sub(lambda found: _join_parts(found[0]) if "{{" in found[0] else found[0], source)
+        plain = _CLOSED_BRACES.sub(lambda found: found[1].strip(), plain).strip()
+        return f"write {plain}" if _is_expression(plain) else "leave the braces out"
     parts = [part.strip() if at % 2 else f'"{part}"' for at, part in enumerate(words) if part]
     return "leave the braces out" if len(parts) == 1 else f"write texts in quotes, and ~ between: {' ~ '.join(parts)}"
 
@@ -314,6 +311,24 @@ def _suggest_quotes(source: str) -> str:
     return f"a text stands in quotes of its own: '\"{escaped}\"'"
 
 
+def _is_expression(source: str) -> bool:
+    """Return True if a text can be read as an expression, whatever its names are."""
+    try:
+        parser = Parser(get_parsing_environment(), source, state="variable")
+        parser.parse_expression()
+    except (TemplateSyntaxError, RecursionError):
+        return False
+    return bool(parser.stream.eos)
+
+
+def _join_parts(quoted: str) -> str:
+    """Return a quoted text with braces as an expression: the value, or texts and values joined."""
+    words = _CLOSED_BRACES.split(quoted[1:-1])
+    parts = [part.strip() if at % 2 else f"{quoted[0]}{part}{quoted[0]}" for at, part in enumerate(words) if part]
+    return parts[0] if len(parts) == 1 else f"({' ~ '.join(parts)})"
+
+
+_OPERATOR: Final = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|in|is)\b")
 _CALL_FIELD: Final = re.compile(r"\b(?:caller|call|now|hours|variables|lists|digits|number)\b")
 _NO_EXPRESSION: Final = re.compile(r"[a-z]+:\S|\S+@\S|\d{1,2}:\d\d$", re.IGNORECASE)
 """A URL, a telephone number with its scheme, an address or a time."""
@@ -328,6 +343,7 @@ _SYNTAX_FIXES: Final = {
     r"[=~]~|~=|\b(?:matches|like)\b": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
     r"(?<![=!<>~])=(?![=~])": "write ==",
     r"\?\?": "write or",
+    "[\u2018-\u201f\u00ab\u00bb\u2039\u203a]": 'write straight quotes, as "US"',
     r"\b(?:contains|includes)\b": 'write it the other way round, as "Ann" in caller.name',
     r"\bbetween\b|\.\.": "write two comparisons, as 9 <= now.hour and now.hour < 17",
     r"\b(?:AND|OR|NOT|IN|IS)\b": "write it in small letters: and, or, not, in",
@@ -385,7 +401,7 @@ _STATEMENT: Final = re.compile(
     r"[#/]?\s*(if|unless|else|elif|elsif|endif|end|for|each|endfor)\b(?!\s*[|.(])|[#/](\w*)", re.IGNORECASE
 )
 _TWO_WORDS: Final = re.compile(r"(?!not\b)[a-z_][\w.]*\s+(?!(?:or|and|if|in|is|not)\b)[a-z_][\w.]*", re.IGNORECASE)
-_SIGNS_OF_OTHER_LANGUAGES: Final = re.compile(r"&&|\|\||\?\?|[$;?]|!(?!=)")
+_SIGNS_OF_OTHER_LANGUAGES: Final = re.compile(r"&&|\|\||\?\?|[$;?\u2018-\u201f\u00ab\u00bb\u2039\u203a]|!(?!=)")
 _OR_EXAMPLE: Final = "{{ caller.name or 'you' }}"
 _IF_FIX: Final = "it stands between {% and %}: {% if caller.name %}…{% else %}…{% endif %}"
 _FOR_FIX: Final = "it stands between {% and %}: {% for one in customer.orders %}{{ one }} {% endfor %}"
