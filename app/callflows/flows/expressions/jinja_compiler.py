@@ -15,14 +15,14 @@ from jinja2.exceptions import TemplateError
 from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
-from callflows.flows.expressions.condition_lint import ConditionProblem, lint_condition, lint_text_conditions
+from callflows.flows.expressions.condition_facts import ConditionFacts
+from callflows.flows.expressions.condition_lint import lint_condition, lint_text_conditions
 from callflows.flows.expressions.empty_texts import is_value_filled, may_text_be_empty
 from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
     CALL_SCOPE,
     FORBIDDEN_TEMPLATE_NODES,
-    LIST_SCOPE,
     ScopeChecker,
     find_syntax_nodes,
     make_scope_reader,
@@ -35,15 +35,16 @@ from callflows.flows.expressions.jinja_rendering import (
 )
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, get_parsing_environment
 from callflows.flows.expressions.plain_values import format_plain_value, is_true_value
-from callflows.flows.expressions.syntax_mistakes import CLOSED_BRACES, describe_syntax_error, suggest_syntax
+from callflows.flows.expressions.syntax_mistakes import CLOSED_BRACES, QUOTED_TEXT, describe_syntax_error, suggest_syntax
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.phone_numbers import restore_region_codes
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    from callflows.flows.expressions.condition_values import ConditionProblem
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.telephony.turn import Turn
 
@@ -86,19 +87,12 @@ class ExpressionCompiler:
         self,
         scope: ExpressionScope = CALL_SCOPE,
         lang: str = "en-US",
-        number_names: frozenset[str] = frozenset(),
-        doubtful_variables: Mapping[str, str] | None = None,
+        facts: ConditionFacts | None = None,
     ) -> None:
-        """``number_names`` are dotted names of data that is surely a number, or missing.
-
-        ``doubtful_variables`` are texts that are true and probably meant to be false, by dotted name.
-        """
-        self._doubtful_variables = doubtful_variables or {}
+        """``facts`` are what the file says about the names of ``scope``, for the checks of conditions."""
         self._scope = scope
-        self._number_names = number_names
+        self._facts = facts or ConditionFacts(scope)
         self._lang = lang
-        variables = scope.get("variables") or {}
-        self._text_variables = frozenset(name for name, fields in variables.items() if fields is not LIST_SCOPE)
         self._environment = get_parsing_environment()
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
@@ -126,7 +120,7 @@ class ExpressionCompiler:
             message = (
                 "a value is an expression, without braces" if is_value else "when takes a bare expression, without braces"
             )
-            raise ExpressionError(message, _suggest_without_braces(source))
+            raise ExpressionError(message, _suggest_without_braces(source, is_value=is_value))
         try:
             parser = Parser(self._environment, source, state="variable")
             tree = parser.parse_expression()
@@ -149,7 +143,7 @@ class ExpressionCompiler:
             source,
             holds,
             uses,
-            lint_condition(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            lint_condition(tree, self._facts),
             sample_value(tree),
         )
 
@@ -222,7 +216,7 @@ class ExpressionCompiler:
             render,
             uses,
             unescaped,
-            lint_text_conditions(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            lint_text_conditions(tree, self._facts),
         )
 
     def _parse_text(self, source: str) -> nodes.Template:
@@ -264,8 +258,7 @@ class ExpressionCompiler:
     def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
         """Yield the doubtful conditions of a template, with their lines."""
         for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
-            variables = (self._text_variables, self._number_names, self._doubtful_variables)
-            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, *variables))
+            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.
@@ -291,11 +284,15 @@ def _is_truth(node: nodes.Node) -> bool:
     return is_constant or isinstance(node, (nodes.Compare, nodes.Not, nodes.Test))
 
 
-def _suggest_without_braces(source: str) -> str:
-    """Return the fix for an expression with braces: the value itself, or a text that is joined of parts."""
+def _suggest_without_braces(source: str, *, is_value: bool) -> str:
+    """Return the fix for an expression with braces: the expression itself, or a text that is joined of parts."""
     words = CLOSED_BRACES.split(source.strip())
     if "{%" in source or len(words) == 1:
         return "leave the braces out"
+    if not is_value or _OPERATOR.search(QUOTED_TEXT.sub("", CLOSED_BRACES.sub("", source))):
+        plain = QUOTED_TEXT.sub(lambda found: _join_parts(found[0]) if "{{" in found[0] else found[0], source)
+        plain = CLOSED_BRACES.sub(lambda found: found[1].strip(), plain).strip()
+        return f"write {plain}" if _is_expression(plain) else "leave the braces out"
     parts = [part.strip() if at % 2 else f'"{part}"' for at, part in enumerate(words) if part]
     return "leave the braces out" if len(parts) == 1 else f"write texts in quotes, and ~ between: {' ~ '.join(parts)}"
 
@@ -308,6 +305,24 @@ def _suggest_quotes(source: str) -> str:
     return f"a text stands in quotes of its own: '\"{escaped}\"'"
 
 
+def _is_expression(source: str) -> bool:
+    """Return True if a text can be read as an expression, whatever its names are."""
+    try:
+        parser = Parser(get_parsing_environment(), source, state="variable")
+        parser.parse_expression()
+    except (TemplateSyntaxError, RecursionError):
+        return False
+    return bool(parser.stream.eos)
+
+
+def _join_parts(quoted: str) -> str:
+    """Return a quoted text with braces as an expression: the value, or texts and values joined."""
+    words = CLOSED_BRACES.split(quoted[1:-1])
+    parts = [part.strip() if at % 2 else f"{quoted[0]}{part}{quoted[0]}" for at, part in enumerate(words) if part]
+    return parts[0] if len(parts) == 1 else f"({' ~ '.join(parts)})"
+
+
+_OPERATOR: Final = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|in|is)\b")
 _CALL_FIELD: Final = re.compile(r"\b(?:caller|call|now|hours|variables|lists|digits|number)\b")
 _NO_EXPRESSION: Final = re.compile(r"[a-z]+:\S|\S+@\S|\d{1,2}:\d\d$", re.IGNORECASE)
 """A URL, a telephone number with its scheme, an address or a time."""

@@ -76,7 +76,7 @@ def _find_mistake_in_statement(
 ) -> tuple[str, str] | None:
     """Return message and fix for a statement; ``opened`` are those around it."""
     written = found["statement"]
-    inner = _OTHER_BRACES.search(_QUOTED_TEXT.sub(lambda quoted: " " * len(quoted[0]), written))
+    inner = _OTHER_BRACES.search(QUOTED_TEXT.sub(lambda quoted: " " * len(quoted[0]), written))
     if inner is not None:
         begin = written[: inner.start()].strip(_STATEMENT_EDGE)
         return f"{{% {begin:.40} is not closed by %}}", f"write {{% {begin:.40} %}}"
@@ -159,7 +159,7 @@ def _find_unreadable_part(expression: str) -> tuple[str, str] | None:
         problem = f": {_describe_token_error(error.message or '')}"
         problem = "" if "expected token" in problem else problem
     fix = suggest_syntax(expression) or _TRAILING_WORDS.get(word, "")
-    if not fix and len(re.findall(r"(?<!\\)'", _DOUBLE_QUOTED_TEXT.sub("", expression))) % 2:
+    if not fix and len(re.findall(r"(?<!\\)'", _DOUBLEQUOTED_TEXT.sub("", expression))) % 2:
         fix = "a quote is not closed; a text with an apostrophe stands in double quotes"
     return problem, fix or "did you forget and, or, ==?"
 
@@ -238,17 +238,17 @@ _FOREIGN_STATEMENTS: Final = {
     "function": "write {% macro name(value) %}, with {% endmacro %}",
 }
 _TRAILING_WORDS: Final = {"then": "take then out", "do": "take do out"}
-_DOUBLE_QUOTED_TEXT: Final = re.compile(r'"[^"]*"')
+_DOUBLEQUOTED_TEXT: Final = re.compile(r'"[^"]*"')
 
 
 def suggest_syntax(source: str) -> str:
     """Return the fix for signs and words of other languages in an expression, as ``&&`` or ``$caller``."""
-    plain = _QUOTED_TEXT.sub("''", source)
+    plain = QUOTED_TEXT.sub("''", source)
     found = {match.start(): fix for pattern, fix in _SYNTAX_FIXES.items() if (match := re.search(pattern, plain))}
     return found[min(found)] if found else ""
 
 
-_QUOTED_TEXT: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
+QUOTED_TEXT: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
 _SYNTAX_FIXES: Final = {
     r"&&?": "write and",
     r"\|\|": "write or",
@@ -259,6 +259,7 @@ _SYNTAX_FIXES: Final = {
     r"[=~]~|~=|\b(?:matches|like)\b": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
     r"(?<![=!<>~])=(?![=~])": "write ==",
     r"\?\?": "write or",
+    "[\u2018-\u201f\u00ab\u00bb\u2039\u203a]": 'write straight quotes, as "US"',
     r"\b(?:contains|includes)\b": 'write it the other way round, as "Ann" in caller.name',
     r"\bbetween\b|\.\.": "write two comparisons, as 9 <= now.hour and now.hour < 17",
     r"\b(?:AND|OR|NOT|IN|IS)\b": "write it in small letters: and, or, not, in",

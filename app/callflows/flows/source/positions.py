@@ -170,6 +170,13 @@ class ProblemReport:
             self._seen_problems.add(problem)
             self.problems.append(problem)
 
+    def is_reported(self, path: SourcePath, rule: str) -> bool:
+        """Return True if a problem with this rule is reported at the position of ``path``."""
+        place = self.get_position(path)
+        return any(
+            (problem.rule, problem.line, problem.column) == (rule, place.line, place.column) for problem in self.problems
+        )
+
     def is_included(self, path: SourcePath) -> bool:
         """Return True if a value stands in an included file."""
         return bool(self.get_position(path, key=True).file)
