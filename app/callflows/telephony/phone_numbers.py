@@ -182,6 +182,20 @@ def _parse_leading_number(text: str) -> str:
     return parse_e164(address) or (parse_e164(written) if is_number else "")
 
 
+def find_calling_code(number: str) -> str:
+    """Return the country code of a number in E.164, or of the first digits of one, as ``+1``; "" if it is unknown."""
+    if number.startswith("+1"):
+        return "+1"
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    # No country code is the beginning of another one.
+    digits = re.sub("[^0-9]", "", number)
+    codes = (digits[:length] for length in range(1, 4) if number.startswith("+"))
+    return next(
+        (f"+{code}" for code in codes if code.isdecimal() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), ""
+    )
+
+
 def lacks_country_code(text: str) -> bool:
     """Return True if a text is a number of North America without its country code, as ``2015550123``, ``201-555-0123``."""
     if not _TEN_DIGITS_WITHOUT_PLUS.fullmatch(text):

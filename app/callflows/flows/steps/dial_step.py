@@ -17,7 +17,7 @@ from callflows.flows.country_code_check import suggest_country_code, suggest_hom
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
 from callflows.flows.source.flow_file import StepList
-from callflows.flows.source.prompt_shape import is_prompt_part
+from callflows.flows.source.prompt_shape import Prompt, is_prompt_part
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import (
     NodeName,
@@ -31,6 +31,7 @@ from callflows.flows.steps.attribute_values import note_undocumented_attribute
 from callflows.flows.steps.choose_step import ChooseStep
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.menu_step import MenuStep
+from callflows.flows.steps.misplaced_words import warn_about_words_in_prompt
 from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_key, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
@@ -71,6 +72,9 @@ _ONE_VARIABLE: Final = re.compile(r"\{\{ *variables\.([A-Za-z0-9_]+) *\}\}")
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
 _UNANSWERED_KEYS: Final = ("no_answer", "busy", "failed")
+_NESTED_GROUP_FIX: Final = (
+    "a group holds no groups: write its members, or name both in the dial, as dial: {to: [sales, support]}"
+)
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
@@ -102,6 +106,8 @@ class DialStep(FlowStep):
         "unknown-node",
         "duration-doubtful",
         "undocumented",
+        "step-as-text",
+        "node-as-text",
         "platform-lacks",
     )
     plain_key: ClassVar[str] = "to"
@@ -158,6 +164,8 @@ class DialStep(FlowStep):
                 yield StepWay(key.replace("_", " "), node)
         if error := keys.get("error"):
             yield StepWay("no answer", steps=error)
+        if between := keys.get("between"):
+            yield StepWay("between the rounds", steps=_list_between_steps(between))
         for key, node in mapping_of(keys.get("leave")).items():
             yield StepWay(summarize_key(key), node)
 
@@ -281,13 +289,14 @@ class DialStep(FlowStep):
         more = {"rounds": str(self.rounds - 1), "between": between or "", "leave": self.leave or ""}
         again = self._write_step(timeout, **(more if self.rounds > 2 else {}))  # noqa: PLR2004 - this round, and the last
         steps: list[Any] = []
+        if isinstance(between, str) and not self.leave:
+            warn_about_words_in_prompt(context, "between", Prompt(between), (*path, "between"))
         if self.leave:
             steps.append({MenuStep.step_key: {"prompt": between, "keys": self.leave, "attempts": "1"}})
             context.report.alias_subtree((*path, "leave"), (*here, 0, MenuStep.step_key, "keys"))
             context.report.alias_subtree((*path, "between"), (*here, 0, MenuStep.step_key, "prompt"))
         elif between:
-            parts = between if isinstance(between, list) else [between]
-            steps += [part if is_prompt_part(part) else {"say": part} for part in parts]
+            steps += _list_between_steps(between)
             for index in range(len(steps)):
                 context.report.alias_subtree((*path, "between"), (*here, index))
         context.report.alias_subtree(path, (*here, len(steps), self.step_key))
@@ -415,6 +424,7 @@ class DialStep(FlowStep):
             near = (
                 suggest_list(target, lambda part: parse_e164(part) or "@" in part, lambda part: parse_e164(part) or part)
                 or _suggest_number(target, context.flow.flow_file.numbers)
+                or (_NESTED_GROUP_FIX if where[0] == "groups" and target in context.flow.groups else "")
                 or format_suggestion(target.removeprefix("groups."), context.flow.groups)
                 or _TARGET_FIX
             )
@@ -572,6 +582,13 @@ def check_hunt_group(name: str, context: StepContext) -> None:
         pass
     # a check is no use: undo the records of reading the targets
     context.flow.used_groups, context.flow.literal_targets = used, dials
+
+
+def _list_between_steps(between: Any) -> list[Any]:  # noqa: ANN401 - a prompt of a file
+    """Return the parts of a prompt as steps."""
+    return [
+        part if is_prompt_part(part) else {"say": part} for part in (between if isinstance(between, list) else [between])
+    ]
 
 
 def _members_of_group(group: object) -> object:
