@@ -132,6 +132,14 @@ def test_a_document_that_is_too_deep_is_an_error():
     assert "too-deep" in compile_text(text).rules
 
 
+_PLAIN_STEPS = """\
+- set: {x: 1, y: caller.name}
+- say: "{{ 1 + 1 }} {{ 2 }}"
+- dial: {to: +12015550188, rounds: 3, goes_on: true}
+- dial: {to: +12015550189, rounds: 4, between: [Please hold., {pause: 1s}], goes_on: true}
+- say: Goodbye."""
+
+
 def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     file = tmp_path / "acme.yaml"
     file.write_text(make_flow_text("- say: Hello {{ caller.name }}.\n- goto: start"), encoding="utf-8")
@@ -148,6 +156,16 @@ def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     with pytest.raises(FlowFileError) as refused:
         compile_static_document(file, OPTIONS)
     assert {"sms is an effect", "the text asks for pin"} <= {problem.message for problem in refused.value.problems}
+    file.write_text(make_flow_text(_PLAIN_STEPS), encoding="utf-8")
+    with pytest.raises(FlowFileError) as refused:
+        compile_static_document(file, OPTIONS)
+    assert [(problem.line, problem.message) for problem in refused.value.problems] == [
+        (5, "'x' is set"),
+        (5, "the value asks for caller.name"),
+        (6, "the text is computed in each call"),
+        (7, "the step goes on in a document of its own"),
+        (8, "the step goes on in a document of its own"),
+    ]
     file.write_text(make_flow_text("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
     assert compile_static_document(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from flow_harness import APOLOGY, SIGNER, answer_as_xml
 
+from callflows.errors import VerbBuildError
 from callflows.flows import python_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.python_flow import PythonFlowError, PythonNodeJob, load_python_flow
+from callflows.language import Extensions
 from each_case import each_case
+from waiting import run_bounded
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
@@ -22,6 +27,15 @@ def program(source: str):
     made = compile_flow("acme", source.encode(), str(Path("acme.py")), CompilerOptions(SIGNER, APOLOGY))
     assert "defect" not in [problem.rule for problem in made.problems], made.problems
     return made
+
+
+def document_of(verb: str, **request_fields: str) -> str:
+    """The document of a program whose only node writes a verb."""
+    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response({verb})\n"
+    told = {"from": "+12015550999", "to": "+12015550123", **request_fields}
+    what = {"values": {"pin": "12"}, "base_url": "https://a.example", "auto_answer": None, "timestamp": 0.0, "zone": ""}
+    job = PythonNodeJob("acme.py", HEAD + node, "1", "start", "reference", Extensions(), told, **what)  # type: ignore[arg-type]
+    return str(run_bounded(job.run())["document"])
 
 
 def test_a_right_program_is_a_flow():
@@ -170,3 +184,73 @@ def test_an_empty_fallback_of_a_program_is_the_apology():
     flow = program(source).flow
     assert flow is not None
     assert APOLOGY.encode() in flow.fallback
+
+
+@each_case(
+    ("told", "heard"),
+    [
+        ({"name": "Ann", "call": "c-1"}, "Hello Ann, pin: 12, c-1."),
+        ({"call": "c-1"}, "Hello (201) 555-0999, pin: 12, c-1."),
+        ({"from": "anonymous"}, "Hello , pin: 12, unknown."),
+    ],
+)
+def test_the_objects_of_a_turn_are_plain_texts_in_a_program(told, heard):
+    assert f"<Say>{heard}</Say>" in document_of("Say(f'Hello {turn.caller}, {turn.values}, {turn.call}.')", **told)
+
+
+@each_case("value", ["turn", "object()", "start", "turn.url", "(turn,)", "acme"])
+def test_a_python_object_in_a_text_is_an_error_and_never_heard(value):
+    with pytest.raises(PythonFlowError, match="name one of its fields"):
+        document_of(f"Say(f'Hello {{{value}}}.')")
+
+
+def test_nothing_is_no_text_of_a_program():
+    with pytest.raises(VerbBuildError, match="not None"):
+        document_of("Say(turn.values.get('gone'))")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a program that imports two files beside it."""
+    (tmp_path / "acme.py").write_text(HEAD + "from _texts import GREETING\nimport _lib.hours\n" + NODE, encoding="utf-8")
+    (tmp_path / "_texts.py").write_text("GREETING = 'Hi.'\n", encoding="utf-8")
+    (tmp_path / "_lib").mkdir()
+    (tmp_path / "_lib" / "hours.py").write_text("", encoding="utf-8")
+    return tmp_path
+
+
+def compile_program(file: Path):
+    return compile_flow("acme", file.read_bytes(), str(file), CompilerOptions(SIGNER, APOLOGY))
+
+
+def test_a_program_imports_what_stands_beside_it_and_is_another_version_after_a_change_of_it(folder):
+    first = compile_program(folder / "acme.py")
+    assert first.flow is not None, first.problems
+    assert first.dependencies == (folder / "_lib" / "hours.py", folder / "_texts.py")
+    (folder / "_texts.py").write_text("GREETING = 'Good morning.'\n", encoding="utf-8")
+    assert compile_program(folder / "acme.py").flow.version != first.flow.version
+
+
+def test_a_module_that_is_missing_is_waited_for(folder):
+    (folder / "_texts.py").unlink()
+    made = compile_program(folder / "acme.py")
+    assert "No module named '_texts'" in made.problems[0].message
+    assert "beside" in made.problems[0].fix
+    assert folder / "_texts.py" in made.dependencies
+
+
+def test_a_file_beside_a_program_never_shadows_a_library(folder):
+    (folder / "json.py").write_text("1 / 0", encoding="utf-8")
+    (folder / "callflows.py").write_text("1 / 0", encoding="utf-8")
+    assert compile_program(folder / "acme.py").flow is not None
+
+
+def test_another_version_of_a_program_runs_the_files_beside_it_anew(folder, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    source = f"from _texts import GREETING\n{HEAD}{NODE}"
+    file = str(folder / "acme.py")
+    load_python_flow(file, source, "1")
+    assert sys.modules["_texts"].GREETING == "Hi."
+    (folder / "_texts.py").write_text("GREETING = 'Good morning.'\n", encoding="utf-8")
+    load_python_flow(file, source, "2")
+    assert sys.modules.pop("_texts").GREETING == "Good morning."

@@ -18,6 +18,7 @@ from callflows.text import Suggestion
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+    from callflows.errors import Problem
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.source.positions import SourcePath
 
@@ -81,6 +82,8 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     )
     if file.nodes.keys() & {*unreachable}:
         unreachable = flow.graph.find_unreachable_nodes(START_NODE, *sorted(flow.find_entered_nodes()))
+    if any(map(_loses_way, report.problems)):
+        unreachable = []  # the way that is lost may be the one that leads there
     for node in unreachable:
         if node in file.nodes and not report.is_included(("nodes", node)) and not doubted.is_uncertain(node):
             message = f"no call ever comes to the node {node!r}: no key and no step leads there"
@@ -93,6 +96,12 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     if flow.graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
         message, fix = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
         report.warning(flow.graph.first_time_use, "no-timezone", message, fix)
+
+
+def _loses_way(problem: Problem) -> bool:
+    """Return True for an unknown node, and for an unknown step that probably leads to a node."""
+    word = problem.fix.word if isinstance(problem.fix, Suggestion) else ""
+    return problem.rule == "unknown-node" or (problem.rule == "unknown-step" and word in ("goto", "choose", "menu"))
 
 
 def _check_loops(flow: CompilingFlow) -> None:
@@ -187,7 +196,7 @@ def _check_country_codes(flow: CompilingFlow) -> None:
                 path,
                 "number-country",
                 f"numbers: {MISSING_COUNTRY_CODE_MESSAGE.format(written)}",
-                suggest_country_code(written),
+                suggest_country_code(written, flow.flow_file.numbers),
             )
 
 

@@ -14,10 +14,12 @@ from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_te
 from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.ticket_links import TicketLinks
 from callflows.flows.entry_points import SilentArrival, SilentWay, find_root_node, hash_flow_version
+from callflows.flows.expressions.condition_facts import ConditionFacts
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.flow_needs import FlowNeeds
 from callflows.flows.hours.overrides import ActiveOverrides
+from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.sound_library import make_sound_path
 from callflows.flows.suppositions import NO_SUPPOSITIONS, Suppositions, make_override_lookup
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from callflows.flows.compiler.other_flows import OtherFlows
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NodeEntry, NumberClaim, Silence
+    from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.expressions.jinja_compiler import CompiledText
     from callflows.flows.source.flow_file import FlowFile
     from callflows.flows.source.positions import ProblemReport, SourcePath
@@ -198,7 +201,14 @@ class CompilingFlow(FlowFindings):
         if self.languages:
             scope[CALL_LANGUAGE] = SCOPE_LEAF
         self.expression_compiler = ExpressionCompiler(
-            scope, self.voice.get("lang", "en-US"), stored.list_number_fields(), self.sections.find_doubtful_variables()
+            scope,
+            self.voice.get("lang", "en-US"),
+            dataclasses.replace(
+                self.make_condition_facts(scope),
+                number_names=stored.list_number_fields(),
+                digit_counts=stored.find_digit_counts(),
+                languages={name: voice.get("lang", "") for name, voice in self.languages.items()},
+            ),
         )
         self._filled_names: dict[str, bool] = {}
         self.fallback_xml = ""
@@ -234,6 +244,27 @@ class CompilingFlow(FlowFindings):
                 for value in stored
             )
         return self._filled_names[name]
+
+    def make_condition_facts(self, scope: ExpressionScope) -> ConditionFacts:
+        """Return what the sections of the file say about the names of a scope."""
+        return ConditionFacts(
+            scope,
+            doubtful_variables=self.sections.find_doubtful_variables(),
+            variables=self.sections.list_variable_values(),
+            calling_code=self.sections.find_calling_code(),
+            find_own_numbers=self.find_own_numbers,
+        )
+
+    def find_own_numbers(self) -> frozenset[str]:
+        """Return every number that a call of the flow can have called; empty if calls of other numbers may come to it.
+
+        Shared files are written for several flows, each with numbers of its own.
+        """
+        claims = {parse_claimed_number(claim.strip()) for claim in self.flow_file.numbers}
+        is_open = not claims or any(not claim.startswith("+") or claim.endswith("*") for claim in claims)
+        if is_open or self.flow_file.included_files or self.flow_file.receives or self.find_entered_nodes():
+            return frozenset()
+        return frozenset(claims)
 
     def extend_version(self, content: str) -> None:
         """Change the version with the content of another file that the flow is made of."""

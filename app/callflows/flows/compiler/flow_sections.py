@@ -21,8 +21,10 @@ from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.number_values import check_number_values
 from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.time_zones import find_zone_country
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
+from callflows.telephony.phone_numbers import find_calling_code
 from callflows.telephony.truth_words import reads_like_no
 from callflows.telephony.turn import MISSING, MissingValue, Variables
 
@@ -122,13 +124,21 @@ class FlowSections:
         hours_by_name = {}
         for name, section in self._flow_file.hours.items():
             hours = (
-                read_opening_hours(name, section, ("hours", name), self._report)
+                read_opening_hours(name, section, ("hours", name), self._report, find_countries=self._find_countries)
                 if self._check_name(("hours",), name)
                 else None
             )
             if hours is not None:
                 hours_by_name[name] = hours
         return hours_by_name
+
+    def _find_countries(self) -> frozenset[str]:
+        """Return the countries of the flow: those of its numbers and of its time zone, as far as they are known."""
+        from callflows.flows.dial_policy.numbering_plans import find_regions  # noqa: PLC0415 - heavy, rarely needed
+
+        claims = (parse_claimed_number(claim) for claim in self._flow_file.numbers)
+        zone_country = find_zone_country(self._flow_file.timezone)
+        return find_regions(filter(None, claims))[0] | (frozenset({zone_country}) if zone_country else frozenset())
 
     def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
         if not self._flow_file.lists:
@@ -223,6 +233,20 @@ class FlowSections:
             for name, value in values.items()
             if isinstance(value, str) and reads_like_no(value)
         }
+
+    def list_variable_values(self) -> dict[str, tuple[str | list[str], ...]]:
+        """Return the values of each variable by its dotted name: one, or one for each number."""
+        found: dict[str, dict[str | tuple[str, ...], str | list[str]]] = {}
+        for values in self._variables_by_number.values() or [self.variables]:
+            for name, value in values.items():
+                key = value if isinstance(value, str) else tuple(value)
+                found.setdefault(f"variables.{name}", {})[key] = value
+        return {name: tuple(values.values()) for name, values in found.items()}
+
+    def find_calling_code(self) -> str:
+        """Return the country code of the flow's numbers, as ``+1``; "" if they have several, or if one is unknown."""
+        codes = {find_calling_code(parse_claimed_number(claim.strip())) for claim in self._flow_file.numbers}
+        return codes.pop() if len(codes) == 1 else ""
 
     def _find_variables(self, number: str) -> Mapping[str, Any]:
         """Return the variables of a number: those of an exact claim, else of the longest prefix, else of ``rest``."""

@@ -14,7 +14,7 @@ from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.progress import INSIDE_VERB
 from callflows.flows.compiler.text_compiler import TextCompiler
 from callflows.flows.coverage_points import strip_coverage_comments
-from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.entry_points import BRANCH_NAME_SEPARATOR, FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.yaml_source import iterate_texts
 from callflows.flows.steps.step_table import (
@@ -127,7 +127,10 @@ class NodeCompiler:
             if self.document.progress.ends:
                 if self.continues_elsewhere:
                     return
-                self._report_unreachable_step(step, here)
+                if any(isinstance(other, dict) and other.keys() == {"when"} for other in steps[:index]):
+                    self._check_ignored_step(step, here)  # the step before belongs to that condition
+                else:
+                    self._report_unreachable_step(step, here)
                 continue
             if not self.inside_branch:
                 at_entry = entry if entry and index == first else NodeEntry()
@@ -390,9 +393,11 @@ class NodeCompiler:
     def add_document_url_placeholder(self, node: str, entry: NodeEntry) -> str:
         """Return a placeholder for the signed URL of a document."""
         self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=True))
-        self.document.dynamic_reasons.setdefault(
-            ("nodes", self.node, self.step_index), f"it goes on at {node!r} in a document of its own"
-        )
+        # The nodes of branches, and the steps within a node, have no name in the file.
+        is_named = BRANCH_NAME_SEPARATOR not in node and entry._replace(line_answered=False) == FIRST_ENTRY
+        place = f"it goes on at {node!r}" if is_named else "the step goes on"
+        path = (*self.flow.node_sources[self.node].path, self.step_index)
+        self.document.dynamic_reasons.setdefault(path, f"{place} in a document of its own")
         return self.document.add_url_placeholder(self.flow.make_url_hole(node, entry))
 
     def render_fallback(self) -> str:

@@ -24,10 +24,13 @@ from callflows.flows.steps.digit_matching import (
     DigitRule,
     can_begin_with,
     can_begin_with_zero,
+    can_hold_digit,
     find_digit_lengths,
+    has_literal_digits,
     make_digit_setter,
     make_person_name,
     parse_digit_pattern,
+    suggest_digit_pattern,
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
 from callflows.flows.steps.question_step import (
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-def _parse_digit_count(value: object) -> object:
+def _parse_digit_count(value: object) -> tuple[int, int]:
     """Parse ``6`` or ``4-8`` to the least and the most digits. Raises ValueError otherwise."""
     found = re.fullmatch(r"([0-9]{1,3})(?: *- *([0-9]{1,3}))?", value.strip()) if isinstance(value, str) else None
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
@@ -65,9 +68,16 @@ def _parse_digit_count(value: object) -> object:
 def _suggest_digit_count(text: str) -> str:
     """Suggest the digits that are meant by ``4 to 6``, ``4,6``, ``four`` and ``4 digits``."""
     words = {word: str(number) for number, word in enumerate(_NUMBER_WORDS, 1)}
-    numbers = [words.get(part.lower(), part) for part in re.findall(r"[0-9]{1,3}|[A-Za-z]+", text)]
-    numbers = [part for part in numbers if part.isdecimal()]
-    return f"did you mean {'-'.join(numbers)}?" if 1 <= len(numbers) <= 2 else ""  # noqa: PLR2004 - from and to
+    numbers = [words.get(part.lower(), part) for part in re.findall(r"[0-9]+|[A-Za-z]+", text)]
+    counts = sorted({int(part) for part in numbers if part.isdecimal()})
+    is_range = len(counts) <= 2 or counts[-1] - counts[0] == len(counts) - 1  # noqa: PLR2004 - from and to
+    if counts and counts[0] >= 1 and counts[-1] <= MAX_COLLECTED_DIGITS and is_range:
+        return f"did you mean {'-'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}?"
+    if re.fullmatch("[0-9]{3,}", text.strip()):
+        return (
+            f'write how many there are, as digits: {len(text.strip())}; only this one is taken by match: "{text.strip()}"'
+        )
+    return ""
 
 
 _NUMBER_WORDS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -101,6 +111,7 @@ class CollectStep(QuestionStep):
         "key-shadowed",
         "key-twice",
         "node-as-text",
+        "step-as-text",
         "way-not-taken",
         "directory",
     )
@@ -145,8 +156,13 @@ class CollectStep(QuestionStep):
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
-        if name and is_true_text(keys.get("directory")):
+        takes_extension = is_true_text(keys.get("directory"))
+        try:
+            count = None if takes_extension else _parse_digit_count(keys.get("digits"))
+        except ValueError:
+            count = None  # reported when the step is read
+        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True, digit_count=count)] if name else []
+        if name and takes_extension:
             stored.append(StoredValue(make_person_name(name), is_secret=is_secret, is_never_empty=True))
         return stored
 
@@ -258,6 +274,10 @@ class CollectStep(QuestionStep):
         """Report keys that end the input, and keys with which the digits may begin."""
         check_key_spelling(context, path)
         stop = self._choose_stop()
+        if stop.isdecimal() and not any(stop in keys for keys in self.keys) and self._may_hold_digit(context, stop):
+            message = f"stop: {stop} ends the input: a number with a {stop} in it is cut there"
+            fix = "end numbers with hash or star, or leave stop out"
+            context.report.warning((*path, "stop"), "key-shadowed", message, fix)
         for keys in self.keys:
             place = find_key_path(context, path, keys)
             if stop and stop in keys:
@@ -274,6 +294,12 @@ class CollectStep(QuestionStep):
         if self.directory:
             return any(extension.startswith(keys) and extension != keys for extension in context.flow.directory)
         return can_begin_with(keys, self.match, *self.digits)
+
+    def _may_hold_digit(self, context: StepContext, digit: str) -> bool:
+        """Return True if numbers that are taken have this digit."""
+        if self.directory:
+            return any(digit in extension for extension in context.flow.directory)
+        return can_hold_digit(digit, self.match, *self.digits)
 
     def _clear_digits(self, turn: Turn) -> None:
         """Remove digits collected when the caller was asked before."""
@@ -325,10 +351,23 @@ class CollectStep(QuestionStep):
         least, most = self._find_length(context)
         if self.match and not find_digit_lengths(self.match, most) & {*range(least, most + 1)}:
             message = f"match: no digits of this length match {self.match!r}: every caller's digits are refused"
-            fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
+            fix = self._suggest_fitting_digits(least, most)
             context.report.warning((*path, "match"), "digits-never-match", message, fix)
         if least == most and not self.keys:  # the key ends the wait after one of keys
             warn_about_stop_in_prompt(context, self.find_spoken_parts(path, "prompt"), most, self.stop)
+
+    def _suggest_fitting_digits(self, least: int, most: int) -> str:
+        """Return the fix for a pattern that fits no digits of the length, without taking all digits instead."""
+        pattern = suggest_digit_pattern(self.match, least, most)
+        if pattern:
+            return f'did you mean match: "{pattern}"?'
+        if not has_literal_digits(self.match):
+            return f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
+        lengths = find_digit_lengths(self.match, MAX_COLLECTED_DIGITS)
+        if lengths:
+            count = "-".join(map(str, dict.fromkeys((min(lengths), max(lengths)))))
+            return f"make both fit together: the pattern is for digits: {count}"
+        return "write the numbers with | between, as 12|34, and [0-9] for any digit"
 
     def _describe_rule(self, least: int, most: int) -> str:
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"

@@ -15,6 +15,7 @@ from callflows.flows.source.source_values import (
     InputMs,
     NodeName,
 )
+from callflows.flows.steps.misplaced_words import MIN_NODE_SIMILARITY
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
 from callflows.language.plausible_durations import INPUT_DURATION
@@ -117,7 +118,7 @@ class QuestionStep(SpokenStep):
         item = prompts[attempt - 1].text or ""
         place = self.find_item_path(path, key, attempt)
         is_doubtful = _ONE_WORD.fullmatch(item) is not None and not context.flow.is_node(item)
-        near = find_nearest(item, nodes, _MIN_NODE_SIMILARITY) if is_doubtful else ""
+        near = find_nearest(item, nodes, MIN_NODE_SIMILARITY) if is_doubtful else ""
         if near:
             message = f"{key}: {item!r} is no node, and callers hear the word"
             fix = f"did you mean the node {near!r}? A text ends with a full stop"
@@ -219,7 +220,6 @@ def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
 
 _ONE_WORD: Final = re.compile(r"[a-z0-9_-]+")
 """A text as nodes are usually named: one word in small letters without a full stop."""
-_MIN_NODE_SIMILARITY: Final = 0.75
 _SENTENCE_END: Final = re.compile(r"""[.!?:;\u2026\u3002]["'\u201d\u00bb)]*\s*$|\}\}\s*$""")
 
 
