@@ -82,7 +82,7 @@ FLOW_LAYERS = (
     {"country_code_check", "coverage_points", "document_comments", "entry_points", "flow_needs", "source"},
     {"caller_lists", "dial_policy", "hours", "twiml"},
     {"expressions"},
-    {"decisions", "python_flow", "suppositions", "tickets"},
+    {"audible_verbs", "decisions", "python_flow", "suppositions", "tickets"},
     {"compiler", "flow", "flow_book", "messages", "steps"},
     {"checks"},
     {"flow_compilation"},

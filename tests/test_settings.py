@@ -151,6 +151,9 @@ def test_the_platform_is_opentact_unless_it_is_said_otherwise(monkeypatch):
         ("PORT", "many"),
         ("PORT", "-1"),
         ("PORT", "65536"),
+        ("PORT", "0"),
+        ("FLOWS", ""),
+        ("DATA", ""),
         ("WORKERS", "0"),
         ("WORKERS", "1.5"),
         ("DIALECT", "clasic"),
@@ -211,8 +214,14 @@ def test_an_env_file_that_is_no_text_is_an_error(tmp_path):
     assert ".env" in refused()
 
 
+@pytest.mark.parametrize("line", ["CALLFLOWS_TOKEN: sesame", "CALLFLOWS_TOKEN sesame", "CALLFLOWS_TOKEN='sesame"])
+def test_a_line_of_the_env_file_that_cannot_be_read_is_an_error_and_no_open_door(tmp_path, line):
+    (tmp_path / ".env").write_text(f"CALLFLOWS_PORT=8001\n{line}\n")
+    assert refused() == ".env:2: the line cannot be read; write it as NAME=value"
+
+
 def test_an_empty_variable_is_as_good_as_none(monkeypatch):
-    for name in ("TOKEN", "SECRET_KEYS", "PUBLIC_URL", "ALLOWED_SOURCES"):
+    for name in ("TOKEN", "SECRET_KEYS", "PUBLIC_URL", "ALLOWED_SOURCES", "CONSOLE_USERS", "OPENTACT_PATHS"):
         monkeypatch.setenv(f"CALLFLOWS_{name}", "")
     assert load_settings() == Settings(_env_file=None)
 

@@ -28,6 +28,15 @@ def open_plain_file(file: Path) -> BinaryIO:
     return file.open("rb")
 
 
+def resolve_links(path: Path) -> Path:
+    """Return the absolute path without symbolic links.
+
+    Unlike ``Path.resolve``, which raises RuntimeError before Python 3.13, a link that points to itself stays as it is:
+    opening it then fails with an OSError that says why.
+    """
+    return Path(os.path.realpath(path))
+
+
 @contextlib.contextmanager
 def _name_in_errors(file: Path) -> Iterator[None]:
     """Let an error name the file that is meant, not a temporary one beside it."""

@@ -172,12 +172,16 @@ class ValueTooLongError(CallflowsError):
 
 
 class ExpressionError(CallflowsError):
-    """A condition or a text cannot be evaluated; ``line`` counts from 1 within the text."""
+    """A condition or a text cannot be evaluated; ``line`` and ``column`` count from 1 within the text.
 
-    def __init__(self, message: str, fix: str = "", line: int = 1) -> None:
+    ``column`` is 0 if it is not known.
+    """
+
+    def __init__(self, message: str, fix: str = "", line: int = 1, column: int = 0) -> None:
         super().__init__(message)
         self.fix = fix
         self.line = line
+        self.column = column
 
 
 class UnknownNameError(ExpressionError):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from callflows.effects.live_effects import LiveEffects
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.flow_library import FlowLibrary
+from callflows.flows.messages.carrier_keywords import CarrierWords, extend_carrier_words
 from callflows.flows.messages.message_rules import CarrierReplies
-from callflows.flows.messages.text_message import CarrierWords, extend_carrier_words
 from callflows.flows.tickets import TicketSigner, load_or_create_secret_key
 from callflows.flows.twiml.twilio_requests import TwilioAccount
 from callflows.sandbox.sandbox_pool import SandboxPool

@@ -5,7 +5,9 @@ A secret can also be read from a file: ``CALLFLOWS_TOKEN_FILE=/run/secrets/token
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import logging
 import os
 import re
 from email.utils import parseaddr
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import dotenv
+from dotenv.parser import parse_stream
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -149,7 +152,7 @@ class Settings(BaseSettings):
     )
     data: Path = Field(Path("data"), description="the folder of stored data: the secret key, the journal")
     host: str = Field("127.0.0.1", description="the address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="the port to listen on")
+    port: int = Field(8000, ge=1, le=65535, description="the port to listen on")
     workers: int = Field(1, ge=1, le=64, description="processes that answer calls")
     sandbox_processes: int = Field(
         8, ge=2, le=64, description="maximum processes for templates and Python flows, for each of the WORKERS"
@@ -295,6 +298,18 @@ class Settings(BaseSettings):
         "unset: of the groups viewer, operator and author",
     )
     retention_days: int | None = Field(None, ge=1, le=36_500, description="days after which calls are erased; unset: never")
+
+    @field_validator("flows", "data", mode="before")
+    @classmethod
+    def _check_folder_name(cls, folder: object) -> object:
+        if folder == "":  # as compose writes for a variable that is not set: the working folder is not meant
+            raise ValueError("must name a folder; take the line out for the folder callflows or data")
+        return folder
+
+    @field_validator("opentact_paths", "console_users", mode="before")
+    @classmethod
+    def _take_empty_path_as_unset(cls, path: object) -> object:
+        return None if path == "" else path
 
     @field_validator("host", "console_host")
     @classmethod
@@ -502,6 +517,7 @@ def is_loopback_host(host: str) -> bool:
 def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - each setting has its own type
     """Load the settings of this environment; ``explicit_values`` (from the command line) win. Raises SettingsError."""
     try:
+        _check_env_file()
         return Settings(**{**_read_setting_files(), **explicit_values})
     except UnicodeDecodeError:
         raise SettingsError(".env: the file is not UTF-8") from None
@@ -511,6 +527,15 @@ def load_settings(**explicit_values: Any) -> Settings:  # noqa: ANN401 - each se
             for e in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _check_env_file() -> None:
+    """Raise SettingsError for a line of ``.env`` that cannot be read: without it, a token would not be required."""
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # its warning of such a line names no file
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError), open(".env", encoding="utf-8") as file:  # noqa: PTH123 - as dotenv reads it
+        for binding in parse_stream(file):
+            if binding.error:
+                raise SettingsError(f".env:{binding.original.line}: the line cannot be read; write it as NAME=value")
 
 
 def check_token_of_public_server(settings: Settings) -> None:

@@ -76,6 +76,12 @@ class Suggestion(str):
         return (self.word,)
 
 
+def split_error(error: Exception) -> tuple[str, str]:
+    """Return the message and the fix of an error: its first argument, and the second one or an empty text."""
+    message, *fixes = error.args or ("",)
+    return str(message), str(fixes[0]) if fixes else ""
+
+
 def format_host(host: str) -> str:
     """Format a host as it stands in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if host.count(":") > 1 else host
@@ -86,10 +92,11 @@ def format_address(host: str, port: int) -> str:
     return f"{format_host(host)}:{port}"
 
 
-def format_suggestion(word: str, candidates: Iterable[str]) -> Suggestion:
+def format_suggestion(word: str, candidates: Iterable[str], min_similarity: float = 0.6) -> Suggestion:
     """Return ``did you mean 'sales'?`` if a candidate is similar, or is a part of the word (max of max_length)."""
     known = [*itertools.islice(candidates, _MAX_CANDIDATES)]
-    return Suggestion(find_nearest(word, known, _SURE_SIMILARITY) or _find_part(word, known) or find_nearest(word, known))
+    sure = find_nearest(word, known, _SURE_SIMILARITY) or _find_part(word, known)
+    return Suggestion(sure or find_nearest(word, known, min_similarity))
 
 
 def _find_part(word: str, candidates: Iterable[str]) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 from command_runner import run_command
 
 from shipped_flows import copy_shipped_flows
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GOOD = "numbers: +12015550123\nnodes:\n  start:\n    - say: Hello.\n"
 BAD = "numbers: +12015550124\nnodes:\n  start:\n    - saay: Hello.\n"
@@ -137,6 +135,71 @@ def test_a_file_that_is_not_there_or_is_something_else_is_an_error(flows):
     assert run_command("check", "nothing").code == 1
 
 
+def test_what_cannot_be_read_is_an_error_of_its_file_and_every_other_file_is_checked(flows):
+    (flows / "bad.yaml").write_text(BAD)
+    (flows / "circle.yaml").symlink_to("circle.yaml")
+    (flows / "circle.xml").symlink_to("circle.xml")
+    (flows / "nowhere.yaml").symlink_to("gone")
+    (flows / "endless.yaml").symlink_to("/dev/zero")
+    os.mkfifo(flows / "pipe.yaml")
+    loop = "the link leads to itself: put the file in its place"
+    nowhere = "the link leads to a file that is not there: put the file in its place"
+    unread = [
+        "circle.xml:1:1: error: the file cannot be read: Too many levels of symbolic links [unreadable]",
+        f"circle.yaml:1:1: error: the file cannot be read: Too many levels of symbolic links ({loop}) [unreadable]",
+        "endless.yaml:1:1: error: the file cannot be read: it is no file [unreadable]",
+        f"nowhere.yaml:1:1: error: the file cannot be read: No such file or directory ({nowhere}) [unreadable]",
+        "pipe.yaml:1:1: error: the file cannot be read: it is no file [unreadable]",
+    ]
+    lines = run_command("check").out.splitlines()
+    assert "callflows/bad.yaml:4:7" in lines[0]
+    assert lines[1:] == [f"callflows/{line}" for line in unread]
+    for line in unread:
+        assert run_command("check", f"callflows/{line.partition(':')[0]}").out == f"callflows/{line}\n"
+
+
+def test_folders_that_cannot_be_followed_do_not_hide_what_is_passed_over(flows):
+    (flows / "circle").symlink_to("circle")
+    (flows / "sub").mkdir()
+    (flows / "sub" / "circle.yaml").symlink_to("circle.yaml")
+    (flows / "sub" / "folder.yaml").mkdir()
+    (flows / "acme.yaml").mkdir()
+    (flows / "sub" / "b.yaml").write_text(GOOD)
+    places = [line.partition(": warning")[0] for line in run_command("check").out.splitlines()]
+    assert places == [f"callflows/{name}:1:1" for name in ("acme.yaml", "sub/b.yaml", "sub/circle.yaml")]
+
+
+def test_a_hidden_flow_file_is_told_and_the_temporary_files_of_editors_are_not(flows):
+    (flows / ".b.yaml").write_text(GOOD)
+    for name in (".#c.yaml", ".~c.yaml", "._c.yaml", ".c.yaml.swp", "c.yaml~", "#c.yaml#", ".c.yaml.x7d2k1", "_c.yaml"):
+        (flows / name).write_text(GOOD)
+    (flows / ".pre-commit-config.yaml").write_text("repos: []\n")
+    said = (
+        "callflows/.b.yaml:1:1: warning: the file is passed over, because its name begins with a dot"
+        " (rename it to b.yaml) [passed-over]\n"
+    )
+    assert run_command("check").out == said
+    assert said in run_command("numbers").err
+    assert run_command("check", "callflows/.b.yaml").out == said
+    assert "because its name begins with an underscore" in run_command("check", "callflows/_c.yaml").out
+
+
+@pytest.mark.parametrize("path", [".", "..", "../.."])
+def test_a_folder_above_the_flow_files_is_answered_with_their_folder(flows, monkeypatch, path):
+    (flows / "a b").mkdir()
+    monkeypatch.chdir(flows.parent if path == "." else flows / "a b" if path == "../.." else flows)
+    done = run_command("check", path)
+    fix = f"the flow files are in a folder below: callflows check {Path(path) / 'callflows'}"
+    assert done.out == f"{path}:1:1: warning: there is no flow file to check ({fix}) [no-file]\n"
+
+
+def test_a_folder_without_flow_files_below_is_answered_with_how_to_begin(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "shared.yaml").write_text("groups: {sales: [+12015550188]}\n")
+    said = run_command("check", str(tmp_path)).out
+    assert said.startswith(f"{tmp_path}:1:1: warning: there is no flow file to check (begin a flow with")
+
+
 def test_a_folder_of_the_settings_that_is_not_there_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run_command("check")
@@ -150,6 +213,79 @@ def test_a_number_claimed_in_two_files_is_found(flows):
     assert done.code == 1
     assert "callflows/other.yaml:1:10: error" in done.out
     assert "callflows/good.yaml:1:10" in done.out
+
+
+def test_a_file_of_a_flows_folder_is_checked_with_the_files_beside_it(flows, monkeypatch):
+    (flows / "other.yaml").write_text(GOOD.replace("+12015550123", '"+1 (201) 555-0123"'))
+    (flows / "bad.yaml").write_text(BAD)
+    (flows / "worse.yaml").write_text(BAD.replace("+12015550124", "[+12015550123, +12015550177]"))
+    whole = [line for line in run_command("check").out.splitlines() if "claimed already" in line]
+    assert len(whole) == 2
+    assert run_command("check", "callflows/good.yaml").out.splitlines() == whole
+    assert run_command("check", "callflows/other.yaml").out.splitlines() == whole[:1]
+    assert run_command("check", "callflows/bad.yaml").out.count("\n") == 1
+    monkeypatch.chdir(flows)
+    assert run_command("check", "good.yaml").out.splitlines() == [line.replace("callflows/", "") for line in whole]
+
+
+_PROGRAM = """
+from callflows import Response, Say, flow
+
+b = flow("b", numbers=["+12015550123"])
+
+@b.node
+async def start(turn):
+    return Response(Say("Hello."))
+"""
+_OTHER_NODES = "nodes: {start: [say: Hello., goto: ring], ring: [dial: +12015550123, say: Goodbye.]}"
+
+
+@pytest.mark.parametrize(
+    ("other_name", "other"),
+    [
+        ("good.yml", "numbers: +12015550177\nnodes: {start: [say: Hello.]}\n"),
+        ("b.yaml", f"numbers: +12015550177\n{_OTHER_NODES}\n"),
+        ("b.yaml", "numbers: +12015550177\ninclude: parts/nodes.yaml\nnodes: {start: [say: Hello., goto: ring]}\n"),
+        ("b.py", _PROGRAM),
+    ],
+)
+def test_what_a_file_has_in_common_with_another_is_found_from_either(flows, other_name, other):
+    (flows / other_name).write_text(other)
+    (flows / "parts").mkdir()
+    (flows / "parts" / "nodes.yaml").write_text("nodes: {ring: [dial: +12015550123, say: Goodbye.]}\n")
+    said = run_command("check").out
+    assert said.count("\n") == 1
+    assert run_command("check", f"callflows/{other_name}").out == said
+    assert run_command("check", "callflows/good.yaml").out == said
+
+
+def test_the_mistakes_of_the_files_beside_a_file_are_not_told(flows):
+    (flows / "parts").mkdir()
+    (flows / "parts" / "nodes.yaml").write_text("nodes: {ring: [saay: Hello., dial: +12015550123, say: Goodbye.]}\n")
+    include = "include: parts/nodes.yaml\nnodes: {start: [say: Hello., goto: ring]}\n"
+    (flows / "other.yaml").write_text(f"numbers: +12015550177\n{include}")
+    assert run_command("check", "callflows/good.yaml").out.count("\n") == 1
+    assert "dial-own" in run_command("check", "callflows/good.yaml").out
+    assert "saay" in run_command("check", "callflows/other.yaml").out
+
+
+@pytest.mark.parametrize("numbers", ["+1201*", "rest", "[+12015550177, rest]"])
+def test_claims_of_many_numbers_are_compared_with_those_of_the_files_beside(flows, numbers):
+    for name in ("b", "c"):
+        (flows / f"{name}.yaml").write_text(f"numbers: {numbers}\nnodes: {{start: [say: Hello.]}}\n")
+    said = run_command("check").out
+    assert "claimed already" in said
+    assert run_command("check", "callflows/b.yaml").out == said == run_command("check", "callflows/c.yaml").out
+
+
+@pytest.mark.usefixtures("flows")
+def test_flows_of_another_folder_are_not_taken_to_be_served_together(tmp_path):
+    other = tmp_path / "samples"
+    other.mkdir()
+    for name in ("one", "two"):
+        (other / f"{name}.yaml").write_text(GOOD)
+    assert run_command("check", "samples/one.yaml").out == ""
+    assert "claimed already" in run_command("check", "samples").out
 
 
 def test_two_flows_of_one_name_are_found(flows):

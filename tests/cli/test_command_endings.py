@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import pytest
 from command_runner import run_command, run_command_process
 
 from callflows.cli import root_commands
 from callflows.cli.cli_options import GuardedStream, spell_in_encoding
+from waiting import run_process
 
 
 def test_ctrl_c_at_any_time_is_a_sentence(monkeypatch):
@@ -80,3 +82,20 @@ def test_a_command_that_windows_cannot_run_says_so_in_a_sentence(monkeypatch):
     monkeypatch.setattr(root_commands, "run_command_line", miss_module)
     sentence = "callflows: this command needs Linux or macOS: on Windows, run it in WSL or in the container\n"
     assert run_command("serve") == (2, "", sentence)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">/dev/full", 2, "callflows: the output cannot be written: No space left on device"),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+@pytest.mark.parametrize("arguments", ["words", "numbers --flows ."])
+def test_an_output_that_takes_nothing_ends_a_command_with_a_sentence(tmp_path, redirection, code, message, arguments):
+    (tmp_path / "acme.yaml").write_text("numbers: +12015550123\nnodes: {start: [say: Hello.]}\n")
+    command = f"{sys.executable} -m callflows {arguments} {redirection}"
+    done = run_process(["/bin/sh", "-c", command], cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert done.stderr.startswith(message)

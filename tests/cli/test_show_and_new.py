@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_a_flow_that_is_not_there_has_a_near_name():
     assert "did you mean 'acme'?" in done.err
 
 
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_a_flow_whose_file_cannot_be_read_says_why(tmp_path, command):
+    (tmp_path / "callflows").mkdir()
+    (tmp_path / "callflows" / "circle.yaml").symlink_to("circle.yaml")
+    (tmp_path / "callflows" / "nowhere.yaml").symlink_to("gone")
+    os.mkfifo(tmp_path / "callflows" / "pipe.yaml")
+    for name in ("circle", "nowhere", "pipe"):
+        done = run_command(command, name)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"callflows/{name}.yaml:1:1: error: the file cannot be read: ")
+
+
 def test_a_broken_flow_is_shown_and_one_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "broken.yaml").write_text("nodes: {start: [goto: gone, strange: 3]}\n")
     (tmp_path / "worse.yaml").write_text("nodes: [\n")
@@ -149,3 +162,13 @@ def test_show_names_the_holiday_that_closes_a_day():
     lines = [*describe_opening_week(document, datetime(2026, 12, 23, 15, tzinfo=UTC), ProblemReport("office.yaml"))]
     assert lines[2] == "  Wednesday, December 23: open from 9 AM to 5 PM"
     assert lines[4] == "  Friday, December 25: closed (holiday Christmas Day)"
+
+
+def test_show_says_which_override_the_week_of_the_file_does_not_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_command("new", "acme", "--template", "clinic")
+    assert "but clinic" not in run_command("show", "acme").out
+    assert run_command("override", "acme", "clinic", "closed", "--until", "2h").code == 0
+    assert run_command("show", "acme").out.splitlines()[-1].startswith("  but clinic: override closed until ")
+    assert run_command("override", "acme", "clinic", "normal").code == 0
+    assert "but clinic" not in run_command("show", "acme").out

@@ -228,8 +228,50 @@ def test_a_text_that_opentact_asks_to_send_later_is_sent_then(tmp_path):
             return dict(live.count_results())
 
     assert run_bounded(one()) == {("sms", "sent"): 1}
-    assert waits[0] == 120.0
-    assert waits[1] >= 12
+    assert 110 < waits[0] <= 120
+    assert waits[1] > 11
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+def test_a_restart_sends_nothing_before_the_time_that_a_receiver_has_asked_for(tmp_path, is_killed):
+    attempts: list[int] = []
+    waits: list[float] = []
+
+    async def send(_effect):
+        attempts.append(len(waits))
+        if len(attempts) <= 2:
+            raise RetryLaterError("429", 120.0 * len(attempts))
+
+    async def sleep_long(seconds):
+        waits.append(seconds)
+        await asyncio.sleep(3600)
+
+    async def sleep_briefly(seconds):
+        waits.append(seconds)
+
+    async def until_first_wait() -> None:
+        async with run_live_effects(send_sms=send, sleep=sleep_long, outbox_folder=tmp_path) as live:
+            if not waits:
+                live.queue_effect(text("a"))
+            known = len(waits)
+            await wait_until_async(lambda: len(waits) > known, "the wait")
+            (file,) = tmp_path.glob("effects-*.outbox")
+            as_killed = file.read_bytes()
+        if is_killed:
+            (left,) = tmp_path.glob("effects-*.outbox")
+            left.write_bytes(as_killed)
+
+    async def restart() -> dict[tuple[str, str], int]:
+        async with run_live_effects(send_sms=send, sleep=sleep_briefly, outbox_folder=tmp_path) as live:
+            await wait_until_async(live.count_results, "a result")
+            return dict(live.count_results())
+
+    run_bounded(until_first_wait())
+    run_bounded(until_first_wait())
+    assert run_bounded(restart()) == {("sms", "sent"): 1}
+    assert attempts == [0, 3, 4]  # of the first start once; of the second none; of the third after its waits
+    assert all(100 < wait <= 120 for wait in waits[:3])
+    assert 220 < waits[3] <= 240
 
 
 def test_a_text_waits_while_nobody_can_tell_who_sent_stop(tmp_path):

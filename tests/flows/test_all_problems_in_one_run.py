@@ -92,6 +92,19 @@ def test_a_mistake_in_one_line_has_nothing_said_of_another(file):
         ("nodez: {start: [say: Hello.]}", ["unknown-key"]),
         ("nodes: {start: [goto: other, say: Hello.], other: [say: Hello.]}", ["after-the-end"]),
         ("nodes: {start: [say: Hello.], start: [goto: other], other: [say: Hello.]}", ["key-twice"]),
+        ("nodes: {start: [say: Hello., goto: elsewhere], sales: [say: Hello.]}", ["unknown-node"]),
+        ("nodes: {start: [say: Hello., gotoif: elsewhere], sales: [say: Hello.]}", ["unknown-step"]),
+        ("nodes: {start: [set: {name: Ann}, say: '{{ name }}']}", ["expression"]),
+        (
+            "nodes: {start: [choose: [{if: caller.anonymous, goto: other}, {goto: other}]], other: [say: Hello.]}",
+            ["unknown-key"],
+        ),
+        ("nodes: {start: [when: caller.anonymous, goto: other, say: Hello.], other: [say: Hello.]}", ["shape"]),
+        (
+            "nodes: {start: [menu: {prompt: Press 1., keys: {1: other}, on_timeout: other}], other: [say: Hello.]}",
+            ["unknown-key"],
+        ),
+        ("nodes: {start: [menu: {prompt: For us, press 1, for help, press 2, keys: {1: start}}]}", ["yaml"]),
     ],
 )
 def test_what_only_comes_of_a_mistake_is_not_said(text, rules):

@@ -132,6 +132,14 @@ def test_a_document_that_is_too_deep_is_an_error():
     assert "too-deep" in compile_text(text).rules
 
 
+_PLAIN_STEPS = """\
+- set: {x: 1, y: caller.name}
+- say: "{{ 1 + 1 }} {{ 2 }}"
+- dial: {to: +12015550188, rounds: 3, goes_on: true}
+- dial: {to: +12015550189, rounds: 4, between: [Please hold., {pause: 1s}], goes_on: true}
+- say: Goodbye."""
+
+
 def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     file = tmp_path / "acme.yaml"
     file.write_text(make_flow_text("- say: Hello {{ caller.name }}.\n- goto: start"), encoding="utf-8")
@@ -148,6 +156,16 @@ def test_a_flow_that_is_no_static_document_is_told_why(tmp_path):
     with pytest.raises(FlowFileError) as refused:
         compile_static_document(file, OPTIONS)
     assert {"sms is an effect", "the text asks for pin"} <= {problem.message for problem in refused.value.problems}
+    file.write_text(make_flow_text(_PLAIN_STEPS), encoding="utf-8")
+    with pytest.raises(FlowFileError) as refused:
+        compile_static_document(file, OPTIONS)
+    assert [(problem.line, problem.message) for problem in refused.value.problems] == [
+        (5, "'x' is set"),
+        (5, "the value asks for caller.name"),
+        (6, "the text is computed in each call"),
+        (7, "the step goes on in a document of its own"),
+        (8, "the step goes on in a document of its own"),
+    ]
     file.write_text(make_flow_text("- say: Hello.\n- goto: bye\n").rstrip() + "\n  bye: [hangup]\n", encoding="utf-8")
     assert compile_static_document(file, OPTIONS).endswith(b"<Response><Answer/><Say>Hello.</Say><Hangup/></Response>")
 
@@ -227,7 +245,8 @@ def test_a_prompt_in_another_language_is_nobodys_affair():
         "- play: https://example.com/hello.mp3",
         "- voicemail: {}",
         "- choose: [{when: caller.anonymous, goto: other}, {goto: other}]\n",
-        "- gather: {dtmf: {1: [say: Hello.]}}",
+        "- gather: {dtmf: {1: [say: Hello.]}}\n- hangup",
+        "- gather: {dtmf: {1: [say: Hello.]}, default: [hangup], error: [say: Bye.]}",
     ],
 )
 def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
@@ -236,6 +255,7 @@ def test_a_call_that_ends_as_its_author_says_is_no_silence(steps):
 
 
 _DIAL = "{dial: {to: +12015550188}}"
+_WAYS = "default: [hangup], error: [hangup]"
 _MENU = "menu: {prompt: Press 1., keys: {1: other}}"
 
 
@@ -244,8 +264,8 @@ _MENU = "menu: {prompt: Press 1., keys: {1: other}}"
     [
         ("- dial: +12015550188", 7),
         ("- say: Hello.\n- dial: {to: +12015550188, timeout: 25s}", 7),
-        (f"- gather: {{dtmf: {{1: [{_DIAL}]}}}}", 28),
-        (f"- gather: {{dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- sms: Bye.", 43),
+        (f"- gather: {{{_WAYS}, dtmf: {{1: [{_DIAL}]}}}}", 64),
+        (f"- gather: {{{_WAYS}, dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- sms: Bye.", 79),
         (f"- dial: {{to: +12015550189, error: [{_DIAL}]}}", 41),
         (f"- say: Hello.\n- {{when: caller.name, {_DIAL[1:-1]}}}", 27),
         (f"- {_DIAL[1:-1]}\n- sms: Sorry that we missed you.", 7),
@@ -262,7 +282,7 @@ def test_a_dial_or_a_menu_after_which_nothing_is_heard_is_warned_of(steps, colum
     "steps",
     [
         f"- gather: {{dtmf: {{1: [{_DIAL}]}}}}\n- say: Good bye.",
-        f"- gather: {{dtmf: {{1: [{_DIAL}, hangup]}}}}",
+        f"- gather: {{{_WAYS}, dtmf: {{1: [{_DIAL}, hangup]}}}}",
         f"- gather: {{dtmf: {{1: [{{sms: Hello.}}, {_DIAL}]}}}}\n- say: Good bye.",
         f"- {_DIAL[1:-1]}\n- sms: Sorry.\n- hangup",
         f"- {_DIAL[1:-1]}\n- sms: Sorry.\n- say: We write to you.",

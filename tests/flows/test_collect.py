@@ -277,3 +277,34 @@ def test_the_trail_says_what_came_and_what_was_made_of_it():
 def test_the_trail_masks_what_is_secret():
     call = asking(ASK.replace("attempts: 3", "attempts: 3\n    secret: true")).press_keys("12").press_keys("123456")
     assert [line.get("detail") for line in call.trail if line["step_key"] == "collect"] == [{"digits": MASKED_VALUE}] * 2
+
+
+@each_case(
+    ("written", "fix"),
+    [
+        ("6-4", "did you mean 4-6?"),
+        ("10-4", "did you mean 4-10?"),
+        ("four to 6", "did you mean 4-6?"),
+        ("4 digits", "did you mean 4?"),
+        ("'4,5,6'", "did you mean 4-6?"),
+        ("1234", 'write how many there are, as digits: 4; only this one is taken by match: "1234"'),
+        ("50", ""),
+    ],
+)
+def test_a_wrong_number_of_digits_gets_the_one_that_is_meant(written, fix):
+    steps = f"- collect: {{prompt: P., into: pin, digits: {written}, otherwise: start}}"
+    (problem,) = compile_text(make_flow_text(steps)).problems
+    assert problem.fix == fix
+
+
+@each_case(("more", "count"), [("", 1), (", match: '[1-9]{4}'", 0), (", match: '[0-4]{4}'", 1), (", keys: {1: start}", 1)])
+def test_a_digit_that_ends_the_input_is_a_warning_if_numbers_may_have_it(more, count):
+    steps = f"- collect: {{prompt: P., into: pin, digits: 4, stop: 0, otherwise: start{more}}}"
+    problems = compile_text(make_flow_text(steps)).problems
+    assert len([problem for problem in problems if problem.message.startswith("stop: 0")]) == count
+
+
+def test_a_pattern_with_digits_is_never_told_to_take_all_digits():
+    steps = "- collect: {prompt: P., into: pin, digits: 4, match: 1000-1999, otherwise: start}"
+    (problem,) = [one for one in compile_text(make_flow_text(steps)).problems if one.rule == "digits-never-match"]
+    assert "[0-9]{4}" not in problem.fix

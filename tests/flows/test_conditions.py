@@ -400,6 +400,120 @@ def test_a_very_long_condition_is_evaluated_or_refused():
         assert made.rules == ["expression"]
 
 
+# What the check says about conditions
+
+FIXES = {
+    'now.weekday == "weekend"': 'now.weekday in ["sat", "sun"]',
+    'now.weekday != "weekday"': 'now.weekday not in ["mon", "tue", "wed", "thu", "fri"]',
+    'now.weekday in "fri-mon"': 'now.weekday in ["fri", "sat", "sun", "mon"]',
+    'now.weekday == "Saturday, Sunday"': 'now.weekday in ["sat", "sun"]',
+    'now.time in "09:00-17:00"': '"09:00" <= now.time < "17:00"',
+    'now.time not in "22:00 - 6:00"': 'not (now.time >= "22:00" or now.time < "06:00")',
+    'now.hour in "9-17"': "9 <= now.hour < 17",
+    "now.hour in [9-17]": "9 <= now.hour < 17",
+    "now.hour not in [22-6]": "not (now.hour >= 22 or now.hour < 6)",
+    'now.hour >= "17:00"': 'now.time >= "17:00"',
+    '"17:00" > now.hour': 'now.time < "17:00"',
+    "now.month in 6-8": "6 <= now.month <= 8",
+    'digits not in "1-3"': 'digits not in ["1", "2", "3"]',
+    'caller.number[:3] == "201"': 'caller.number[:5] == "+1201"',
+    'caller.number[:4] != "0044"': 'caller.number[:3] != "+44"',
+    'caller.number[0] == "1"': 'caller.number[:2] == "+1"',
+    'caller.region == ("US" or "CA")': 'caller.region in ["US", "CA"]',
+    '"{{ caller.region }}" == "US"': 'caller.region == "US"',
+    "{{ now.hour }} >= 9": "now.hour >= 9",
+    '"+1{{ digits }}" == caller.number': '("+1" ~ digits) == caller.number',
+    'call.started > "09:00"': 'now.time > "09:00"',
+    "hours.office.status": "hours.office.open",
+    "caller.name is none": "not caller.name",
+    "caller.name is not none": "caller.name",
+}
+"""The condition that the check proposes for each wrong one."""
+HEAD = f"numbers: +12015550123\n{ZONE}\nhours: {{office: {{mon-fri: 09:00-17:00}}}}"
+
+
+def doubts_about(condition: str, head: str = HEAD) -> list[str]:
+    quoted = condition.replace("'", "''")
+    made = compile_text(f"{head}\nnodes:\n  start:\n    - when: '{quoted}'\n      say: Yes.\n    - say: After.\n")
+    return [str(problem) for problem in made.problems if problem.rule not in ("unused", "hours-not-asked")]
+
+
+@each_case("condition", FIXES)
+def test_the_fix_of_a_condition_is_a_condition_without_a_problem(condition):
+    (problem,) = doubts_about(condition)
+    assert f"{FIXES[condition]})" in problem
+    assert doubts_about(FIXES[condition]) == []
+
+
+@each_case(
+    "condition",
+    [
+        "true",
+        "not true",
+        "not false",
+        "not 0",
+        "not ''",
+        "'no'",
+        "not 'no'",
+        "'yes'",
+        "not 'yes'",
+        "not not 'off'",
+        "caller.name is none",
+        "caller.name is not none",
+        "caller.name is not defined",
+        "not (caller.name is defined)",
+        "now.weekday",
+        "not now.weekday",
+        "now.hour < 9 and now.hour >= 18",
+        "not (now.hour < 9 and now.hour >= 18)",
+        "now.date > '2026-12-24' and now.date < '2026-01-02'",
+        "not (now.date != '2026-12-24' or now.date != '2026-12-25')",
+    ],
+)
+def test_a_condition_is_called_always_or_never_true_as_it_turns_out_in_calls(condition):
+    (problem,) = doubts_about(condition, f"numbers: rest\n{ZONE}")
+    assert ("always true" in problem, "never true" in problem) == (holds(condition), not holds(condition))
+
+
+def test_without_a_country_of_its_own_a_flow_is_told_no_number_of_another_country():
+    for numbers in ("rest", "[+12015550123, +493012345678]", "+39*"):
+        (problem,) = doubts_about("caller.number[:3] == '201'", f"numbers: {numbers}")
+        assert "+20" not in problem.partition("(")[2]
+        assert ("+39201" in problem) is (numbers == "+39*")
+
+
+def test_a_number_that_the_flow_does_not_answer_is_a_doubt_only_if_all_its_numbers_are_known():
+    asked = "number == '+12015550188' or number[-4:] == '0188'"
+    assert len(doubts_about(asked, "numbers: [+12015550123, +12015550124]")) == 2
+    for head in ("numbers: rest", "numbers: [+12015550123, +1202*]", "numbers: +12015550123\nreceives: [account]"):
+        assert doubts_about(asked, head) == []
+
+
+def test_each_value_of_a_variable_by_number_is_judged():
+    head = f"numbers:\n  +12015550123: {{boss: 2015550188}}\n  +12015550124: {{boss: +12015550187}}\n{ZONE}"
+    (problem,) = doubts_about("caller.number == variables.boss", head)
+    assert "variables.boss: caller.number is never '2015550188'" in problem
+
+
+def test_of_many_wrong_values_of_a_variable_some_are_reported():
+    numbers = "".join(f"\n  +120155501{at}: {{boss: 20155502{at}0}}" for at in range(10, 40))
+    assert len(doubts_about("caller.number == variables.boss", f"numbers:{numbers}\n{ZONE}")) == 5
+
+
+def test_a_variable_that_equals_a_number_or_a_truth_in_calls_is_no_doubt():
+    variables = (
+        "variables: {nine: 09, yes: 'on', vips: [+12015550999, ann], nobody: none}\nhours: {all: {daily: 00:00-24:00}}"
+    )
+    for condition in (
+        "now.hour == variables.nine",
+        "hours.all.open == variables.yes",
+        "caller.number in variables.vips",
+        "caller.number != variables.nobody",
+    ):
+        assert holds(condition, f"{ZONE}\n{variables}"), condition
+        assert doubts_about(condition, f"numbers: rest\n{ZONE}\n{variables}") == [], condition
+
+
 # With goto and without
 
 
@@ -439,3 +553,42 @@ def test_a_decision_on_a_list_whose_name_is_computed_is_described():
     answer_as_xml(flow, turn=turn)
     (decision,) = in_words(turn)
     assert (decision["outcome"], decision["values"]["lists"]) == (False, "")
+
+
+def test_a_text_counts_its_loops():
+    text = "{% for x in ['a', 'b'] %}{{ loop.index }}. {{ x }}{{ ', ' if not loop.last }}{% endfor %}"
+    flow = compile_valid_flow(make_flow_text(f'- say: "Hi: {text}"'))
+    assert Conversation(flow).spoken_texts == ["Hi: 1. a, 2. b"]
+
+
+def test_what_nobody_knows_has_no_parts_to_go_through():
+    loop = "{% for x in caller.state %}{{ x }},{% endfor %}"
+    flow = compile_valid_flow(make_flow_text(f"- say: 'Hi.{loop}'"))
+    assert Conversation(flow, from_="desk").spoken_texts == ["Hi."]
+    assert Conversation(flow, from_="12015550999").spoken_texts == ["Hi.N,J,"]
+
+
+@each_case("empty", ["[]", "{}", "''", "null"])
+@each_case("whole", ["'gold platinum'", "['gold']", "[[], {}, '']"])
+def test_an_empty_value_of_data_is_in_nothing(empty, whole):
+    lookup = f"- lookup: {{url: 'https://a.example/', into: c, default: {{tags: {empty}}}}}"
+    failed = LookupResult(None, ok=False)
+    steps = f"{lookup}\n- when: c.tags in {whole}\n  say: In.\n- when: c.tags not in {whole}\n  say: Not in."
+    call = Conversation(compile_valid_flow(make_flow_text(steps)), lookup_answers={"https://a.example/": failed})
+    assert call.spoken_texts == ["Not in."]
+
+
+def test_a_caller_as_a_whole_is_in_no_text():
+    assert not holds("caller in variables.vip1", f"{ZONE}\nvariables: {{vip1: '+12015550998'}}")
+
+
+@each_case("form", [*TRUE_FORMS, "false", "no", "off", "0", "Ann"])
+@each_case("test", ["is true", "is false", "is not true", "is not false", "is sameas true"])
+def test_a_test_for_true_or_false_holds_as_the_comparison_does(form, test):
+    comparison = test.replace("is not", "!=").replace("is sameas", "==").replace("is ", "== ")
+    more = f"{ZONE}\nvariables: {{x: {form}}}"
+    assert holds(f"variables.x {test}", more) == holds(f"variables.x {comparison}", more)
+
+
+def test_a_variable_that_is_written_as_true_is_true():
+    assert holds("variables.x is true and variables.y is false", f"{ZONE}\nvariables: {{x: true, y: false}}")

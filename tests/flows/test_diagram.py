@@ -62,6 +62,24 @@ def test_the_outline_says_what_each_node_does_and_where_it_leads():
     )
 
 
+@pytest.mark.parametrize(
+    ("between", "lines"),
+    [
+        ("Please hold.", "      say “Please hold.”\n"),
+        ("{play: 'https://example.com/hold.mp3'}", "      play https://example.com/hold.mp3\n"),
+        (
+            "[Please hold., {play: 'https://example.com/hold.mp3'}]",
+            "      say “Please hold.”\n      play https://example.com/hold.mp3\n",
+        ),
+    ],
+)
+def test_the_outline_says_what_is_heard_between_the_rounds_of_a_dial(between, lines):
+    dial = f"dial: {{to: +12015550188, rounds: 3, between: {between}, leave: {{1: bye}}, no_answer: bye}}"
+    shown = render_outline(drawn(f"nodes: {{start: [{dial}], bye: [hangup]}}\n"))
+    expected = f"  dial +12015550188, 3 rounds\n    no answer → bye\n    between the rounds\n{lines}    1 → bye\n"
+    assert expected in shown
+
+
 def test_two_ways_between_the_same_nodes_are_one_edge():
     edges = {(edge.start, edge.end): edge.labels for edge in drawn(DESK).edges}
     assert edges["start", "closed"] == ("now.hour < 9", "0", "otherwise")

@@ -14,6 +14,8 @@ from callflows.flows.dial_policy.target_policy import (
 from callflows.flows.source.positions import ProblemReport
 from each_case import each_case
 
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+"""The characters of East Asian keyboards."""
 US = ("+12015550123", "+1212*")
 DE = ("+4930123456",)
 REST = ("rest",)
@@ -97,8 +99,14 @@ ADVERSARY = [
     ("+1 201 555 0188", "", "is in US"),
     ("+1 900 555 0188", PREMIUM, PREMIUM),
     ("00 44 7012 345678", "is in GB", "is in GB"),
-    ("tel:+12015550188", NOT_ONE, NOT_ONE),
-    ("+١٢٠١٥٥٥٠١٨٨", NOT_ONE, NOT_ONE),
+    ("tel:+12015550188", "", "is in US"),
+    ("tel:+1-900-555-0188", PREMIUM, PREMIUM),
+    ("tel:+12015550188;ext=9", NOT_ONE, NOT_ONE),
+    ("tel:911", SHORT, SHORT),
+    ("+١٢٠١٥٥٥٠١٨٨", "", "is in US"),
+    ("+19005550188".translate(FULL_WIDTH), PREMIUM, PREMIUM),
+    ("911".translate(FULL_WIDTH), SHORT, SHORT),
+    ("+12015550188%2C+19005550188", NOT_ONE, NOT_ONE),
     ("+12015550188</To><To>+19005550188", NOT_ONE, NOT_ONE),
     ("sip:+19005550188@evil.example", HOST, HOST),
     ("ann@evil.example", HOST, HOST),
@@ -310,3 +318,10 @@ def test_a_policy_of_another_shape_is_an_error_and_allows_nothing_more(given):
 )
 def test_a_literal_number_is_doubted_where_it_may_be_a_mistake(number, doubt):
     assert find_number_doubt(number) == doubt
+
+
+@each_case(
+    "number", ["0044 20 7183 8751", "0049 30 12345678", "+44 (0)20 7183 8751", "sip:+12015550188", "tel:+12015550188"]
+)
+def test_a_number_that_is_rung_in_another_spelling_is_not_doubtful(number):
+    assert find_number_doubt(number) == ""

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflows.flows.steps.digit_matching import find_digit_lengths
+from callflows.flows.steps.digit_matching import can_hold_digit, find_digit_lengths, suggest_digit_pattern
 from each_case import each_case
 
 
@@ -52,3 +52,30 @@ PATTERNS = st.recursive(
 def test_no_length_that_matches_is_missing(pattern, digits):
     if re.fullmatch(pattern, digits):
         assert len(digits) in find_digit_lengths(pattern, 6)
+
+
+@each_case(
+    ("written", "meant"),
+    [
+        ("1234,5678", "1234|5678"),
+        ("1234 or 5678", "1234|5678"),
+        ("[1234, 5678]", "1234|5678"),
+        ("12XX", "12[0-9]{2}"),
+        ("1X3X", "1[0-9]3[0-9]"),
+        ("####", "[0-9]{4}"),
+        ("123,456", ""),
+        ("12X", ""),
+        ("1000-1999", ""),
+        ("[0-9]{5}", ""),
+    ],
+)
+def test_a_pattern_is_suggested_for_digits_that_people_write_without_regular_expressions(written, meant):
+    assert suggest_digit_pattern(written, 4, 4) == meant
+
+
+@each_case(
+    ("match", "holds"),
+    [("", True), ("[1-9]{4}", False), ("[0-9]{4}", True), ("12[0-9]{2}", True), ("[1-9]{10}", False), ("1204|3456", True)],
+)
+def test_a_digit_in_a_pattern_is_found_by_samples(match, holds):
+    assert can_hold_digit("0", match, 4, 4) is holds

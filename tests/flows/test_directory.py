@@ -56,7 +56,10 @@ def test_what_is_no_extension_rings_nobody(dtmf):
 
 
 def test_a_target_of_the_directory_needs_no_dial_policy():
-    assert [problem.rule for problem in compile_text(FLOW.replace("+12015550192", "+4930123456")).problems] == []
+    problems = compile_text(FLOW.replace("+12015550192", "+4930123456")).problems
+    assert [problem.message for problem in problems] == [
+        "directory: whoever enters 4 may have begun 401, and is waited for"
+    ]
 
 
 def test_a_dial_of_the_directory_without_an_extension_goes_on_as_if_nobody_answered():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flow_harness import APOLOGY, SIGNER, compile_text, make_flow_text
 
@@ -90,8 +92,7 @@ def test_seconds_in_a_document_or_a_template_are_a_warning_with_the_milliseconds
     told = [one for one in check_paths([tmp_path], OPTIONS) if one.rule == "duration-doubtful"]
     assert len(told) == 2
     assert [f"did you mean {likely}?" in one.fix for one in told] == [True, True]
-    assert f"acme.xml.j2:{line}:" in told[0].message
-    assert (told[1].file.endswith("document.xml"), told[1].line) == (True, line)
+    assert [(Path(one.file).name, one.line) for one in told] == [("acme.xml.j2", line), ("document.xml", line)]
 
 
 def test_milliseconds_in_a_document_and_computed_times_in_a_template_are_taken_without_a_word(tmp_path):

@@ -40,7 +40,7 @@ def test_an_attribute_that_is_not_declared_is_an_error():
 
 def test_the_file_beside_the_flows_declares(tmp_path):
     (tmp_path / "extensions.yaml").write_text("Curl: {headers: text}\n")
-    (tmp_path / "acme.yaml").write_text(make_flow_text("- curl: {url: 'https://x.example.com', headers: a}"))
+    (tmp_path / "acme.yaml").write_text(make_flow_text("- curl: {url: 'https://x.example.com', headers: a}\n- hangup"))
     loaded = load_flow_folder(tmp_path, CompilerOptions(SIGNER, APOLOGY))
     assert loaded.problems == ()
     assert [*loaded.book.flows] == ["acme"]

@@ -10,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -28,8 +29,6 @@ from each_case import each_case
 from waiting import join_thread
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from callflows.flows.flow import Flow
 
 OPTIONS = CompilerOptions(SIGNER, "sorry")
@@ -282,6 +281,30 @@ def test_a_file_that_cannot_be_read_keeps_its_last_good_version(folder):
     )
     (folder / "nowhere").write_bytes(text)
     assert library.refresh().problems == ()
+
+
+def test_what_cannot_be_read_is_an_error_of_its_file_alone_and_holds_nobody_up(folder):
+    library = library_of(folder)
+    (folder / "circle.yaml").symlink_to("circle.yaml")
+    (folder / "there.yaml").symlink_to("back.yaml")
+    (folder / "back.yaml").symlink_to("there.yaml")
+    (folder / "nowhere.yaml").symlink_to("gone")
+    (folder / "endless.yaml").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.yaml")
+    put(folder, "c", THREE)
+    names = ["back", "circle", "endless", "nowhere", "pipe", "there"]
+    for loaded in (library.refresh(), library_of(folder).loaded_flows):
+        assert (heard(loaded.book, ONE), heard(loaded.book, THREE)) == ("Hello.", "Hello.")
+        assert sorted(Path(problem.file).stem for problem in loaded.problems) == names
+        assert {problem.rule for problem in loaded.problems} == {"unreadable"}
+
+
+def test_a_file_that_became_a_pipe_keeps_its_last_good_version(folder):
+    library = library_of(folder)
+    (folder / "a.yaml").unlink()
+    os.mkfifo(folder / "a.yaml")
+    assert heard(library.refresh().book, ONE) == "Hello."
+    assert [*library.loaded_flows.stale_flows] == ["a"]
 
 
 def test_a_file_that_became_a_folder_is_gone(folder):

@@ -32,9 +32,10 @@ HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.yaml"))
 SHAPES = frozenset({"shape", "unknown-key", "missing-key", "unknown-step", "yaml", "key-twice"})
 """Rules of what a file's shape is."""
-UNSAID = ("\n    null\n", "{1: start, '1': start}", "\n    &amp;\n", "say: &Co is here")
+UNSAID = ("\n    null\n", "{1: start, '1': start}", "\n    &amp;\n", "say: &Co is here", "voicemail: {to: ")
 """Of a wrong shape to us, and not to the schema: the word null, nothing to YAML; keys that are one key as texts; an anchor
-with a sign that only some readers of YAML take; and an anchor before a text, which was meant as a part of it."""
+with a sign that only some readers of YAML take; an anchor before a text, which was meant as a part of it; and the word to,
+which is the code of a language, too."""
 STRICTER = ("!", "1: start, 01: start")
 """Right to us, and not to the schema: YAML's tags, which we do not look at; keys that are one number to YAML."""
 

@@ -95,3 +95,9 @@ def test_without_a_policy_only_the_countries_of_the_files_own_numbers_are_rung()
     assert "<To>+12015550999</To>" in request_document(flow)
     assert "<To>" not in request_document(flow, from_="+442079460018")
     assert not find_signed_targets(request_document(flow))
+
+
+def test_a_group_in_a_group_is_an_error_that_says_how_both_are_rung():
+    text = make_flow_text("- dial: {to: sales, no_answer: start}", "groups: {sales: [support], support: [+12015550188]}")
+    (problem,) = [one for one in compile_text(text).problems if one.rule == "dial-target"]
+    assert problem.fix.endswith("as dial: {to: [sales, support]}")

@@ -201,3 +201,9 @@ def test_a_node_that_only_another_flow_named_is_unreachable_once_it_names_it_no_
         compiled = compile_flow("acme", text.encode(), str(folder / "acme.yaml"), OPTIONS)
         rules.append([problem.rule for problem in compiled.problems])
     assert rules == [[], ["unreachable-node"]]
+
+
+def test_a_shared_file_with_numbers_is_told_of_them_and_not_to_be_moved(folder):
+    problems = compile_with(folder, f"numbers: +12015550124\n{SHARED}").problems
+    assert [problem.rule for problem in problems] == ["include"]
+    assert find_passed_over_files(folder) == []

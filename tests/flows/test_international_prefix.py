@@ -8,10 +8,16 @@ import pytest
 from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn
 
 from callflows.flows.caller_lists.caller_list_reader import read_caller_list
+from callflows.flows.checks.cross_flow_checks import check_across_flows
 from callflows.flows.dial_policy.target_policy import DialPolicy
+from callflows.flows.flow_book import FlowBook
 from callflows.flows.source.positions import ProblemReport
 from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
+from callflows.telephony.turn import Turn
 from each_case import each_case
+
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
+"""The characters of East Asian keyboards."""
 
 
 @each_case(
@@ -71,6 +77,74 @@ def test_a_number_without_its_country_is_refused_with_the_number_that_is_meant(w
     problems = [str(problem) for problem in compile_text(text).problems if problem.severity == "error"]
     assert len(problems) == 2
     assert all("is not a number" in problem and fix in problem for problem in problems)
+
+
+@each_case(
+    "written",
+    [
+        "+12015550999".translate(FULL_WIDTH),
+        "١٢٠١٥٥٥٠٩٩٩",
+        "+1(201)555-0999".translate(FULL_WIDTH),
+        "+ 1 201 555 0999",
+        "+(1) 201-555-0999",
+        "+12015550999 ext 5",
+        "+12015550999ext. 5",
+        "+1 201 555 0999 x5",
+        "+12015550999x5",
+        "+12015550999,5",
+        "+12015550999,,5#",
+        "+12015550999#5",
+        "+12015550999;5",
+        "+12015550999;ext=5",
+        "+12015550999-5",
+        "+12015550999/5",
+        "+12015550999, +12015550998",
+        "+12015550999 (Ann)",
+        "+1 201 555 0999 - Ann",
+        "sip:%2B12015550999@h",
+        "sip:+12015550999x5@h",
+        "sip:+12015550999;ext=5@h",
+        "sip:+12015550999:secret@h",
+        "<+12015550999>",
+        "<sip:+12015550999@h>;tag=1",
+        '"Ann" <+12015550999>',
+        '"+12015550999"',
+        "12015550999 ext 5",
+        "0012015550999,5",
+    ],
+)
+def test_a_party_of_a_call_is_its_number_whatever_its_network_writes_around_it(written):
+    turn = Turn({"from": written, "to": written}, get_base_url=lambda: "")
+    assert turn.caller.number == "+12015550999"
+    assert turn.number == "+12015550999"
+
+
+@each_case(
+    "written", ["ann", "401", "401 x5", "1001,5", "12015550123bob", "441234567-bob", "sip:ann%40x@h", "2015550999 x5"]
+)
+def test_a_login_name_or_a_short_number_is_not_taken_for_a_number(written):
+    assert parse_caller_number(written) == written
+
+
+@each_case(
+    "written",
+    [
+        "<anonymous>",
+        "Ann <anonymous>",
+        "anonymous".translate(FULL_WIDTH),
+        "\u202aanonymous\u202c",
+        "00000".translate(FULL_WIDTH),
+    ],
+)
+def test_a_withheld_caller_is_anonymous_in_every_spelling(written):
+    assert parse_caller_number(written) == ""
+
+
+@each_case("number", ["+8821612345", "+80012345678", "+979123456789"])
+def test_a_number_of_no_country_has_no_region(number):
+    region = Turn({"from": number, "to": "12015550123"}, get_base_url=lambda: "").caller.region
+    assert not region
+    assert region == "unknown"
 
 
 @each_case("written", ["02079460018", "000", "0000000000", "00", "(201) 555-0188", "+1 (201) 555-0188 or 12"])
@@ -146,3 +220,46 @@ def test_a_list_takes_00_for_the_plus(tmp_path):
 def test_a_flow_may_claim_a_number_with_00():
     flow = compile_valid_flow("numbers: [0033612345678, 0044*]\nnodes: {start: [say: Hello.]}\n")
     assert {claim.number for claim in flow.claims} == {"+33612345678", "+44*"}
+
+
+def fixes_of(target: str, own: str) -> list[str]:
+    text = f"numbers: '{own}'\nnodes:\n  start:\n    - dial: {{to: '{target}', no_answer: end}}\n  end: [say: Goodbye.]\n"
+    with_flow = compile_text(text)
+    report = [*with_flow.problems]
+    if with_flow.flow is not None:
+        report += check_across_flows(FlowBook([with_flow.flow]))
+    return [problem.fix for problem in report]
+
+
+@each_case(
+    ("target", "own", "fix"),
+    [
+        ("02071838751", "+442071838750", "write +442071838751 if it is a number of GB"),
+        ("020 7183 8751", "+442071838750", "write +442071838751 if it is a number of GB"),
+        ("2071838751", "+442071838750", "write +442071838751 if it is a number of GB"),
+        ("2079460018", "+442071838750", "write +442079460018 if it is a number of GB"),
+        ("0142685301", "+33142685300", "write +33142685301 if it is a number of FR"),
+        ("55 1234 5679", "+525512345678", "write +525512345679 if it is a number of MX"),
+        ("3012345678", "+4930123456*", "write +493012345678 if it is a number of DE"),
+        ("2015550188", "+493012345677", "write +492015550188 if it is a number of DE"),
+        ("2015550188", "+33142685300", "put its own country code with a plus before it"),
+        ("2015550188", "+12015550123", "write +12015550188 if it is North American"),
+        ("2015550188", "rest", "write +12015550188 if it is North American"),
+    ],
+)
+def test_a_fix_names_a_number_of_the_files_own_country_and_of_no_other(target, own, fix):
+    fixes = fixes_of(target, own)
+    assert any(fix in one for one in fixes), fixes
+    assert own.startswith(("+1", "rest")) or not any("+1" in one for one in fixes), fixes
+
+
+@each_case(
+    ("target", "own"),
+    [
+        ("0044 20 7183 8751", "+442071838750"),
+        ("0049 30 12345678", "+442071838750"),
+        ("sip:+12015550188", "+12015550123"),
+    ],
+)
+def test_a_number_that_is_rung_as_it_is_written_has_no_problem(target, own):
+    assert fixes_of(target, own) == []

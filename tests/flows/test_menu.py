@@ -278,3 +278,33 @@ def test_a_key_points_at_its_place_in_the_file():
     made = compile_text(make_flow_text("- menu:\n    prompt: Press.\n    keys:\n      1: one\n      hash: tow") + NODES)
     problem = next(problem for problem in made.problems if problem.rule == "unknown-node")
     assert (problem.line, problem.column) == (9, 17)
+
+
+@each_case(
+    ("written", "fix"),
+    [
+        ("1-3", "{1: …, 2: …, 3: …}"),
+        ("one to three", "{1: …, 2: …, 3: …}"),
+        ("'[1-3]'", "{1: …, 2: …, 3: …}"),
+        ("1..3", "{1: …, 2: …, 3: …}"),
+        ("'1,3'", "{1: …, 3: …}"),
+        ("0-9", "{0: …, 1: …, 2: …, 3: …, 4: …, 5: …, 6: …, 7: …, 8: …, 9: …}"),
+        ("timeout", "no_input: NODE stands beside keys:"),
+        ("no_input", "no_input: NODE stands beside keys:"),
+        ("Invalid", "no_match: NODE stands beside keys:"),
+        ("any", "any: NODE stands beside keys:"),
+        ("default", "otherwise: NODE stands beside keys:"),
+        ("else", "otherwise: NODE stands beside keys:"),
+    ],
+)
+def test_several_keys_in_one_and_ways_besides_keys_get_a_fix_with_all_of_them(written, fix):
+    (problem,) = compile_text(
+        make_flow_text(f"- menu: {{prompt: P., keys: {{{written}: start}}, otherwise: start}}")
+    ).problems
+    assert fix in problem.fix
+
+
+def test_the_keys_between_two_rounds_of_a_dial_have_no_ways_besides_them():
+    dial = "dial: {to: +12015550188, rounds: 2, between: P., leave: {any: start}, no_answer: start}"
+    problems = compile_text(make_flow_text(f"- {dial}")).problems
+    assert [problem.fix for problem in problems if "is not a key" in problem.message] == [""]

@@ -245,6 +245,32 @@ def test_a_tapback_is_told_and_forwarded_and_not_answered():
     assert refusals(taken) == ["it is a reaction that a phone reports, and nobody wrote"]
 
 
+def test_a_tapback_to_a_message_with_stop_opts_nobody_out():
+    phone = Phone()
+    for reaction in (
+        "\U0001f44d to \u201cReply STOP to unsubscribe.\u201d",
+        "\U0001f44e to \u201cSTOP\u201d",
+        "Liked \u201cSTOP\u201d",
+    ):
+        taken = phone.take(reaction)
+        assert (taken.outcome, taken.effects) == ("matched", ()), reaction
+    assert phone.says("Hi") == [(ME, "You said Hi")]
+
+
+def test_a_tapback_to_a_message_with_start_opts_nobody_in():
+    phone = Phone()
+    phone.take("STOP")
+    assert phone.take("\U0001f44d to \u201cSTART\u201d").effects == ()
+    assert phone.says("Hi") == []
+
+
+def test_a_wish_for_a_text_is_answered_by_the_rules():
+    phone = Phone(ECHO.replace("messages:", "messages:\n  - keyword: cancel\n    reply: Which appointment?"))
+    assert phone.says("Cancel - Haircut") == [(ME, "Which appointment?")]
+    assert phone.says("Can you text me? I need to cancel") == [(ME, "You said Can you text me? I need to cancel")]
+    assert phone.says("Hi") == [(ME, "You said Hi")]
+
+
 def test_a_machine_is_not_answered_and_its_stop_is_kept():
     phone = Phone(ECHO + "    notify: https://a.example/x\n")
     taken = phone.take("Out of office", automated=True)

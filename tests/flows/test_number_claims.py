@@ -12,6 +12,7 @@ from callflows.flows.entry_points import NumberClaim
 from callflows.flows.flow import Flow
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
 from callflows.flows.loader.folder_loader import load_flow_folder
+from callflows.flows.loader.related_flow_files import find_related_files
 from callflows.telephony.phone_numbers import PhoneNumber, parse_e164
 from callflows.telephony.turn import Turn
 from each_case import each_case
@@ -210,3 +211,19 @@ def test_a_clash_is_found_though_one_of_the_files_is_wrong_elsewhere(tmp_path):
     (tmp_path / "b.yaml").write_text("numbers: +12015550123\nnodes: {start: [hangpu]}\n")
     rules = {problem.rule for problem in load_flow_folder(tmp_path, CompilerOptions(SIGNER, "sorry")).problems}
     assert rules == {"unknown-step", "number-claimed-twice"}
+
+
+def test_of_the_files_beside_a_file_only_those_are_read_that_may_have_a_number_in_common(tmp_path):
+    texts = {
+        "acme": "numbers: [+12015550123, +1202*]\nnodes: {start: [dial: +12015550188]}",
+        "claims_the_same": "numbers:\n  # ours\n\n- (201) 555-0123\nnodes: {start: [hangup]}",
+        "claims_within_the_prefix": "numbers: +12025550100\nnodes: {start: [hangup]}",
+        "rings_it": "numbers: +12015550101\nnodes: {start: [dial: +12015550123]}",
+        "answers_whom_it_rings": "numbers: +1 201 555 0188\nnodes: {start: [hangup]}",
+        "rings_the_same": "numbers: +12015550102\nnodes: {start: [dial: +12015550188]}",
+        "answers_the_rest": "numbers: rest\nnodes: {start: [hangup]}",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    found = {file.stem for file in find_related_files([tmp_path / "acme.yaml"], tmp_path)}
+    assert found == {"claims_the_same", "claims_within_the_prefix", "rings_it", "answers_whom_it_rings"}

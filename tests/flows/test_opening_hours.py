@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from flow_harness import compile_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -714,7 +715,23 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
         ("holidays: Germany", "did you mean DE?"),
         ("holidays: Germani", "did you mean DE?"),
         ("holidays: US-NK", "there are "),
-        ("holidays: DE-Bayren", "did you mean 'bayern'?"),
+        ("holidays: DE-Bayren", "did you mean DE-BY?"),
+        ("holidays: US-NYC", "did you mean US-NY?"),
+        ("holidays: US-New York City", "did you mean US-NY?"),
+        ("holidays: EN", "as US, US-NJ, DE-BY"),
+        ("holidays: TX", "did you mean US-TX?"),
+        ("holidays: 'US,'", "take the comma away: US"),
+        ("holidays: {country: US}", "as holidays: US"),
+        ("closed: '2026-12-24,'", "take the comma away: 2026-12-24"),
+        ("mon: '09:00-17:00,'", "take the comma away: 09:00-17:00"),
+        ("mon: ['09:00-12:00, ,13:00-17:00']", "take the comma away: 09:00-12:00, 13:00-17:00"),
+        ("mon: {from: 09:00, to: 17:00}", "write mon: 09:00-17:00"),
+        ("mon: [{open: 09:00, close: 12:00}, {open: 13:00, close: 17:00}]", "write mon: 09:00-12:00, 13:00-17:00"),
+        ("mon: {09:00: 17:00}", "write mon: 09:00-17:00"),
+        ("mon: {from: 9, to: 17}", "as mon: 09:00-12:30"),
+        ("sat-sun: 24:00-06:00", "did you mean 00:00-06:00?"),
+        ("mon: 9am-11:59pm", "did you mean 09:00-24:00?"),
+        ("mon: 00:00-23:59:59", "did you mean 00:00-24:00?"),
         ("mon: 00:00-00:00", "00:00-24:00 is the whole day"),
         ("{mon: 09:00-10:00, 11:00-12:00}", "several are a list: mon: […, 11:00-12:00]"),
         ("daily: 24/7", "the whole day is 00:00-24:00"),
@@ -727,6 +744,85 @@ def test_what_is_wrong_is_said_with_its_place(text, rule, place, message):
 def test_the_fix_is_the_one_that_was_probably_meant(text, fix):
     _, problems = read(text)
     assert problems[0].fix.startswith(fix)
+
+
+@each_case("word", ["no", "off", "none", "never", "false", "Closed.", "we are closed", "'-'", "[off]", "geschlossen"])
+def test_a_word_for_a_closed_day_is_answered_with_the_right_one(word):
+    _, (problem,) = read(f"sat: {word}\nmon: 09:00-17:00")
+    assert (problem.severity, problem.fix) == ("error", "did you mean 'closed'?")
+
+
+@each_case(
+    ("text", "meant"),
+    [
+        ("mon-fri: 00:00-23:59", "00:00-24:00"),
+        ("mon: 08:00-23:59", "08:00-24:00"),
+        ("mon: 22:00-23:59\ntue: 00:00-06:00", "22:00-24:00"),
+        ("open: {2026-12-24: 10:00-23:59}", "10:00-24:00"),
+        ("mon: 00:01-24:00", "00:00-24:00"),
+        ("mon: 00:01-00:00", "00:00-24:00"),
+        ("mon: 00:01-23:59", "00:00-24:00"),
+        ("mon: 09:00-12:59, 13:00-17:00", "09:00-13:00"),
+    ],
+)
+def test_a_minute_that_is_left_out_is_a_warning(text, meant):
+    _, (problem,) = read(text)
+    assert (problem.severity, problem.rule, problem.fix) == ("warning", "hours-window", f"did you mean {meant}?")
+
+
+@each_case("text", ["mon: 08:00-23:58", "mon: 09:00-12:58, 13:00-17:00", "mon: 00:02-23:00", "mon: 23:00-00:01"])
+def test_other_minutes_are_taken_as_they_are(text):
+    assert read(text)[1] == []
+
+
+@each_case(
+    ("place", "countries", "fix"),
+    [
+        ("GA", {"US"}, "did you mean US-GA? GAB says that Gabon is meant"),
+        ("ca", {"US"}, "did you mean US-CA? CAN says that Canada is meant"),
+        ("NL", {"CA"}, "did you mean CA-NL? NLD says that Netherlands is meant"),
+        ("BE", {"DE", "AT"}, "did you mean DE-BE? BEL says that Belgium is meant"),
+    ],
+)
+def test_a_country_with_the_code_of_a_part_of_the_own_country_is_a_warning(place, countries, fix):
+    text = f"mon: 09:00-17:00\nholidays: [{place}]"
+    _, (problem,) = read(text, find_countries=lambda: countries)
+    assert (problem.severity, problem.rule, problem.line, problem.column) == ("warning", "hours-holidays", 2, 12)
+    assert problem.fix == fix
+    assert read(text)[1] == []
+
+
+@each_case(
+    ("place", "countries"),
+    [
+        ("CAN", {"US"}),
+        ("CA", {"CA"}),
+        ("CA", {"US", "CA"}),
+        ("GB", {"US"}),
+        ("PR", {"US"}),
+        ("US-GA", {"US"}),
+        ("NO", {"XX"}),
+    ],
+)
+def test_a_country_that_can_be_meant_is_taken_as_it_is(place, countries):
+    assert read(f"mon: 09:00-17:00\nholidays: {place}", find_countries=lambda: countries)[1] == []
+
+
+@each_case(
+    ("head", "is_doubtful"),
+    [
+        ("numbers: +12015550123", True),
+        ("numbers: rest\ntimezone: America/Chicago", True),
+        ("numbers: rest\ntimezone: US/Eastern", True),
+        ("numbers: [+12015550123, +14165550123]", False),
+        ("numbers: +12015550123\ntimezone: America/Toronto", False),
+        ("numbers: rest", False),
+    ],
+)
+def test_the_country_of_a_flow_is_that_of_its_numbers_and_its_zone(head, is_doubtful):
+    hours_text = "hours: {office: {mon: 09:00-17:00, holidays: CA}}"
+    made = compile_text(f"{head}\n{hours_text}\nnodes: {{start: [{{when: hours.office.open, say: Hello.}}, hangup]}}\n")
+    assert ("hours-holidays" in {problem.rule for problem in made.problems}) is is_doubtful
 
 
 def test_what_is_right_stays_beside_what_is_wrong():

@@ -16,6 +16,7 @@ from callflows.flows.authoring.diagram import build_flow_diagram
 from callflows.flows.authoring.diagram_text import render_outline
 from callflows.flows.checks.cross_flow_checks import check_across_flows
 from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from callflows.flows.loader.flow_library import FlowLibrary
 from callflows.flows.loader.folder_loader import load_flow_folder
 from callflows.flows.source.positions import ProblemReport
@@ -155,3 +156,23 @@ def test_a_picture_shows_the_way_to_the_other_flow(tmp_path):
     diagram = build_flow_diagram("desk", DESK.encode(), ProblemReport(str(tmp_path / "desk.yaml")))
     assert {edge.end for edge in diagram.edges} == {"billing/pay", "billing/key", "gone"}
     assert "not there" not in "\n".join(render_outline(diagram))
+
+
+def test_a_flow_that_calls_of_other_flows_come_to_may_ask_for_their_numbers(tmp_path):
+    asked = (
+        "numbers: +12015550124\nnodes:\n  start:\n    - when: number == '+12015550123'\n      say: Hi.\n    - say: Bye.\n"
+    )
+    (tmp_path / "billing.yaml").write_text(asked)
+    assert [problem.rule for problem in check_paths([tmp_path], OPTIONS)] == ["comparison"]
+    (tmp_path / "desk.yaml").write_text("numbers: +12015550123\nnodes:\n  start:\n    - goto: billing/start\n")
+    assert "comparison" not in [problem.rule for problem in check_paths([tmp_path], OPTIONS)]
+
+
+def test_a_file_that_flows_share_may_ask_for_the_numbers_of_each(tmp_path):
+    (tmp_path / "common").mkdir()
+    shared = "nodes:\n  hi:\n    - when: number == '+12015550123'\n      say: Hi.\n    - say: Bye.\n"
+    (tmp_path / "common" / "hi.yaml").write_text(shared)
+    for name, number in (("one", "+12015550123"), ("two", "+12015550124")):
+        text = f"include: common/hi.yaml\nnumbers: {number}\nnodes: {{start: [goto: hi]}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert check_paths([tmp_path], OPTIONS) == []

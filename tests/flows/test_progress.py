@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from callflows.flows.compiler.progress import INSIDE_VERB, NOTHING_YET, Progress
 from each_case import each_case
 
-FACTS = ("answered", "heard", "waited", "moved_on", "did_more")
+FACTS = ("answered", "heard", "waited", "moved_on", "silence_broken")
 progresses = st.builds(Progress, **dict.fromkeys(("ends", *FACTS), st.booleans()))
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import resource
+import sys
 from pathlib import Path
 
 import pytest
-from flow_harness import APOLOGY, SIGNER
+from flow_harness import APOLOGY, SIGNER, answer_as_xml
 
+from callflows.errors import VerbBuildError
 from callflows.flows import python_flow
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.compiler.program_check import find_program_problems
 from callflows.flows.flow_compilation import compile_flow
+from callflows.flows.python_flow import PythonFlowError, PythonNodeJob, load_python_flow
+from callflows.language import Extensions
 from each_case import each_case
-from waiting import wait_until
+from waiting import run_bounded, wait_until
 
 HEAD = "from callflows import Hangup, Response, Say, Turn, flow\nacme = flow('acme', numbers=['+12015550123'])\n"
 NODE = "@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), Hangup())\n"
@@ -24,6 +28,15 @@ def program(source: str):
     made = compile_flow("acme", source.encode(), str(Path("acme.py")), CompilerOptions(SIGNER, APOLOGY))
     assert "defect" not in [problem.rule for problem in made.problems], made.problems
     return made
+
+
+def document_of(verb: str, **request_fields: str) -> str:
+    """The document of a program whose only node writes a verb."""
+    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response({verb})\n"
+    told = {"from": "+12015550999", "to": "+12015550123", **request_fields}
+    what = {"values": {"pin": "12"}, "base_url": "https://a.example", "auto_answer": None, "timestamp": 0.0, "zone": ""}
+    job = PythonNodeJob("acme.py", HEAD + node, "1", "start", "reference", Extensions(), told, **what)  # type: ignore[arg-type]
+    return str(run_bounded(job.run())["document"])
 
 
 def test_a_right_program_is_a_flow():
@@ -133,7 +146,7 @@ def test_a_file_that_forges_its_description_is_an_error(text):
 def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(line, found):
     imports = "import callflows\nfrom datetime import timedelta\nfrom callflows import DTMF, Dial, Error, Gather, Pause\n"
     more = "from callflows import Pause as Wait\nRING = 25\n\n\ndef Other(timeout): return Hangup()\n\n\n"
-    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), {line})\n"
+    node = f"@acme.node\nasync def start(turn: Turn) -> Response:\n    return Response(Say('Hi.'), {line}, Hangup())\n"
     source = f"{HEAD}{imports}{more}{node}"
     problems = [problem for problem in find_program_problems(source, "acme.py") if problem.severity != "note"]
     assert [problem.rule for problem in problems] == ["duration-doubtful"] * bool(found)
@@ -158,7 +171,7 @@ def test_times_of_a_program_that_look_like_seconds_are_doubted_also_in_branches(
 )
 def test_an_attribute_in_a_program_has_the_verdict_of_the_same_attribute_in_a_flow_file(verb, severity, found):
     imports = "from callflows import DTMF, Dial, Gather, Play\nSOUND = 'https://a.example/hello.ogg'\n"
-    source = f"{HEAD}{imports}\n\n@acme.node\nasync def start(turn):\n    return Response({verb})\n"
+    source = f"{HEAD}{imports}\n\n@acme.node\nasync def start(turn):\n    return Response({verb}, Hangup())\n"
     problems = find_program_problems(source, "acme.py")
     assert [(problem.severity, problem.line) for problem in problems] == [(severity, source.count("\n"))] * bool(found)
     assert all(found in problem.message for problem in problems)
@@ -168,3 +181,114 @@ def test_doubtful_times_of_a_program_are_warned_of_when_it_is_loaded():
     made = program(HEAD + NODE.replace("Hangup()", "Hangup(), callflows.Pause(length=2)") + "import callflows\n")
     assert made.flow is not None
     assert [(problem.rule, problem.severity) for problem in made.problems] == [("duration-doubtful", "warning")]
+
+
+@each_case(
+    ("response", "rules"),
+    [
+        ("Response()", ["says-nothing"]),
+        ("Response(Pause(length=1000))", ["says-nothing"]),
+        ("Response(Geo(Say('Hi.'), states='NY'))", ["says-nothing"]),
+        ("Response(Dial('+12015550188'))", ["no-way-out"]),
+        ("Response(Dial('+12015550188'), Pause(length=1000))", ["no-way-out"]),
+        ("Response(Dial('+12015550188', Error(Pause(length=1000))))", ["no-way-out"]),
+        ("Response(Say('Press 1.'), Gather(DTMF('1', Say('One.'))))", ["no-way-out"]),
+        ("Response(Hangup())", []),
+        ("Response(Callback('https://x.example.com'))", []),
+        ("Response(Geo(Say('Hi.')))", []),
+        ("Response(Dial('+12015550188'), Hangup())", []),
+        ("Response(Dial('+12015550188', Error(Say('Nobody.'))))", []),
+        ("Response(Dial('+12015550188', *others))", []),
+        ("Response(Say('Press 1.'), Gather(DTMF('1', Say('One.')), url=turn.url('start')))", []),
+        ("Response(*commands)", []),
+        ("build()", []),
+    ],
+)
+def test_a_document_of_a_program_of_which_callers_hear_nothing_is_warned_of(response, rules):
+    source = f"{HEAD}from callflows import *\n\n@acme.node\nasync def start(turn):\n    return {response}\n"
+    assert [problem.rule for problem in find_program_problems(source, "acme.py") if problem.severity != "note"] == rules
+
+
+@each_case("response", ["Response()", "Response(Answer())"])
+def test_callers_hear_the_fallback_instead_of_an_empty_document_of_a_program(response):
+    source = f"{HEAD}from callflows import Answer\n\n@acme.node\nasync def start(turn):\n    return {response}\n"
+    flow = program(source).flow
+    assert flow is not None
+    assert answer_as_xml(flow) == f"<Answer/><Say>{APOLOGY}</Say><Hangup/>"
+
+
+def test_an_empty_fallback_of_a_program_is_the_apology():
+    source = HEAD.replace("numbers=", "fallback=Response(), numbers=") + NODE
+    flow = program(source).flow
+    assert flow is not None
+    assert APOLOGY.encode() in flow.fallback
+
+
+@each_case(
+    ("told", "heard"),
+    [
+        ({"name": "Ann", "call": "c-1"}, "Hello Ann, pin: 12, c-1."),
+        ({"call": "c-1"}, "Hello (201) 555-0999, pin: 12, c-1."),
+        ({"from": "anonymous"}, "Hello , pin: 12, unknown."),
+    ],
+)
+def test_the_objects_of_a_turn_are_plain_texts_in_a_program(told, heard):
+    assert f"<Say>{heard}</Say>" in document_of("Say(f'Hello {turn.caller}, {turn.values}, {turn.call}.')", **told)
+
+
+@each_case("value", ["turn", "object()", "start", "turn.url", "(turn,)", "acme"])
+def test_a_python_object_in_a_text_is_an_error_and_never_heard(value):
+    with pytest.raises(PythonFlowError, match="name one of its fields"):
+        document_of(f"Say(f'Hello {{{value}}}.')")
+
+
+def test_nothing_is_no_text_of_a_program():
+    with pytest.raises(VerbBuildError, match="not None"):
+        document_of("Say(turn.values.get('gone'))")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a program that imports two files beside it."""
+    (tmp_path / "acme.py").write_text(HEAD + "from _texts import GREETING\nimport _lib.hours\n" + NODE, encoding="utf-8")
+    (tmp_path / "_texts.py").write_text("GREETING = 'Hi.'\n", encoding="utf-8")
+    (tmp_path / "_lib").mkdir()
+    (tmp_path / "_lib" / "hours.py").write_text("", encoding="utf-8")
+    return tmp_path
+
+
+def compile_program(file: Path):
+    return compile_flow("acme", file.read_bytes(), str(file), CompilerOptions(SIGNER, APOLOGY))
+
+
+def test_a_program_imports_what_stands_beside_it_and_is_another_version_after_a_change_of_it(folder):
+    first = compile_program(folder / "acme.py")
+    assert first.flow is not None, first.problems
+    assert first.dependencies == (folder / "_lib" / "hours.py", folder / "_texts.py")
+    (folder / "_texts.py").write_text("GREETING = 'Good morning.'\n", encoding="utf-8")
+    assert compile_program(folder / "acme.py").flow.version != first.flow.version
+
+
+def test_a_module_that_is_missing_is_waited_for(folder):
+    (folder / "_texts.py").unlink()
+    made = compile_program(folder / "acme.py")
+    assert "No module named '_texts'" in made.problems[0].message
+    assert "beside" in made.problems[0].fix
+    assert folder / "_texts.py" in made.dependencies
+
+
+def test_a_file_beside_a_program_never_shadows_a_library(folder):
+    (folder / "json.py").write_text("1 / 0", encoding="utf-8")
+    (folder / "callflows.py").write_text("1 / 0", encoding="utf-8")
+    assert compile_program(folder / "acme.py").flow is not None
+
+
+def test_another_version_of_a_program_runs_the_files_beside_it_anew(folder, monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    source = f"from _texts import GREETING\n{HEAD}{NODE}"
+    file = str(folder / "acme.py")
+    load_python_flow(file, source, "1")
+    assert sys.modules["_texts"].GREETING == "Hi."
+    (folder / "_texts.py").write_text("GREETING = 'Good morning.'\n", encoding="utf-8")
+    load_python_flow(file, source, "2")
+    assert sys.modules.pop("_texts").GREETING == "Good morning."

@@ -71,6 +71,32 @@ def test_a_caller_without_a_name_never_meets_silence(dialect, steps, spoken):
     assert "Ann" in spoken_texts(answer_as_xml(flow, turn=make_turn(name="Ann")))
 
 
+@each_case(
+    ("more", "text"),
+    [
+        ("", "..."),
+        ("", '"\\u200b"'),
+        ("", '"\\u00a0"'),
+        ("", '"\U0001f642"'),
+        ('variables: {t: "\\u200b"}', "'{{ variables.t }}'"),
+        ('variables: {t: "\\u00a0"}', "'{{ variables.t }}'"),
+        ('variables: {t: "\U0001f642"}', "'{{ variables.t }}!'"),
+    ],
+)
+def test_a_text_without_a_letter_or_a_digit_is_empty(more, text):
+    flow = compile_valid_flow(make_flow_text(f"- say: {text}", more))
+    assert spoken_texts(answer_as_xml(flow)) == ["We are sorry."]
+
+
+@each_case(
+    ("fallback", "spoken"),
+    [("[say: ...]", ["We are sorry."]), ("[{say: ...}, {say: Later.}]", ["...", "Later."])],
+)
+def test_a_fallback_of_silent_texts_is_the_apology(fallback, spoken):
+    flow = compile_valid_flow(make_flow_text("- say: Hello.", f"fallback: {fallback}"))
+    assert spoken_texts(flow.fallback.decode().partition("<Response>")[2].removesuffix("</Response>")) == spoken
+
+
 @pytest.mark.parametrize("name", ["", "Ann"])
 def test_what_is_remembered_of_an_answer_is_what_was_sent(name):
     flow = compile_valid_flow(make_flow_text(f"- say: Hello.\n- say: {NAME}\n- say: Bye."))

@@ -59,7 +59,7 @@ def spoken(text: str, **told: str) -> str:
         ('<b> & " ]]>', '<b> & " ]]>'),
         ("{{ '<b> & ' }}", "<b> & "),
         ("{{ caller.name | escape }}", "Ann"),
-        ("\N{GRINNING FACE} \N{RIGHT-TO-LEFT MARK}", "\N{GRINNING FACE} \N{RIGHT-TO-LEFT MARK}"),
+        ("Hi \N{GRINNING FACE} \N{RIGHT-TO-LEFT MARK}", "Hi \N{GRINNING FACE} \N{RIGHT-TO-LEFT MARK}"),
         ("  spaces  ", "  spaces  "),
     ],
 )

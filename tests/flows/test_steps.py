@@ -309,3 +309,92 @@ def test_a_step_of_another_shape_is_an_error_with_the_fix(steps, said):
     problems = compile_text(make_flow_text(steps)).problems
     assert said in str(problems[0])
     assert problems[0].line == 5
+
+
+@each_case(
+    ("step", "fix"),
+    [
+        ("pause: {seconds: 2}", "did you mean length: 2s?"),
+        ("pause: {ms: 500}", "did you mean length: 500ms?"),
+        ("pause: {reason: x}", "it has length, dtmf_stop, tag, error, meta"),
+        ("hold: {duration: 10s}", "did you mean timeout: 10s?"),
+        ("hangup: true", "write it alone, as - hangup; it has tag, error, meta"),
+        ("hangup: {do: [say: Hello.]}", "write them as steps of their own"),
+        ("redirect: +12015550188", "somebody is rung by a dial: dial: +12015550188"),
+        ("call: ann@example.com", "somebody is rung by a dial: dial: ann@example.com"),
+        ("redirect: start", "the way to a node is goto: start"),
+        ("say: [Hello, you.]", "write one text in quotes, or a step for each: [say: …, say: …]"),
+        ("pause: {length: 1s, dtmf_stop: one}", "did you mean 1?"),
+        ("gather: {dtmf_length: 1, dtmf: {pound: [hangup]}, do: [say: P.]}", "did you mean hash?"),
+        ("play: {url: welcome.wav}", "a file of the folder sounds is sound: welcome.wav"),
+        ("play: {url: ./sounds/es/welcome.wav}", "a file of the folder sounds is sound: es/welcome.wav"),
+        ("play: sounds/welcome.wav", "names are in the folder sounds: write welcome.wav"),
+        ("play: ./welcome.wav", "names are in the folder sounds: write welcome.wav"),
+        ("play: www.example.com/x.mp3", "a URL begins with its scheme: https://www.example.com/x.mp3"),
+    ],
+)
+def test_a_step_that_is_written_in_another_way_gets_the_fix_that_works_here(step, fix):
+    problems = [one for one in compile_text(make_flow_text(f"- {step}")).problems if one.severity == "error"]
+    assert [problem.fix for problem in problems if problem.rule != "dialect"] == [fix]
+    assert not any("('" in problem.message for problem in problems)
+
+
+@each_case(
+    ("word", "fix"),
+    [
+        ("fallback", "the key 'fallback' of the file"),
+        ("start_recording", "'record_start'"),
+        ("stop_recording", "'record_stop'"),
+        ("pause_recording", "record_stop ends it"),
+        ("callerid", "caller.number"),
+        ("caller_id", "caller.number"),
+        ("user", "'dial'"),
+        ("client", "'dial'"),
+        ("exten", "'dial'"),
+        ("action", "each step stands by itself"),
+        ("ai", "ask for keys"),
+        ("noop", "write a comment"),
+        ("timecondition", "the key 'hours' of the file"),
+        ("split", "'choose'"),
+        ("run_function", "'lookup'"),
+        ("send_to_flex", "ring in rounds"),
+        ("send_message", "'sms'"),
+        ("busy", "did you mean 'hangup'?"),
+        ("congestion", "did you mean 'hangup'?"),
+        ("music_on_hold", "did you mean 'play'?"),
+        ("callers", "there are "),
+    ],
+)
+def test_a_step_of_another_system_gets_the_one_of_the_same_meaning(word, fix):
+    (problem,) = [one for one in compile_text(make_flow_text(f"- {word}: x\n- say: Hello.")).problems if one.line == 5]
+    assert fix in problem.fix
+
+
+def test_a_busy_tone_may_be_a_reject_in_the_dialect_that_has_it():
+    problems = compile_text(make_flow_text("- busy: x\n- say: Hello.", "dialect: classic")).problems
+    assert problems[0].fix == "did you mean 'hangup' or 'reject'?"
+
+
+@each_case(
+    ("step", "fix"),
+    [
+        ("menu: {prompt: P., keys: {1: start}, otherwise: start, invalid_prompt: x}", "did you mean 'no_match'?"),
+        ("menu: {prompt: P., keys: {1: start}, otherwise: start, timeout_prompt: x}", "did you mean 'no_input'?"),
+        ("voicemail: {to: a@example.com}", "did you mean 'mail'?"),
+        ("dial: {to: +12015550188, no_answer: start, answerOnBridge: true}", "take it out"),
+        ("dial: {to: +12015550188, no_answer: start, password: x}", "collect asks for a code"),
+        ("dial: {to: +12015550188, no_answer: start, press_one: true}", "write to them before the dial"),
+        ("dial: {to: +12015550188, no_answer: start, timeLimit: 60}", "no key limits a conversation"),
+        ("collect: {prompt: P., into: pin, digits: 4, otherwise: start, confirm: true}", "ask with a menu after it"),
+        ("say: {text: Hello., repeat: 2}", "did you mean 'loop'?"),
+    ],
+)
+def test_a_key_of_another_system_gets_the_one_of_the_same_meaning(step, fix):
+    (problem,) = [one for one in compile_text(make_flow_text(f"- {step}")).problems if one.severity == "error"]
+    assert fix in problem.fix
+
+
+@each_case(("key", "fix"), [("record", "record_start"), ("replies", "'messages'"), ("users", "'directory'")])
+def test_a_key_of_the_file_in_other_words_gets_the_right_one(key, fix):
+    problems = compile_text(make_flow_text("- say: Hello.", f"{key}: x")).problems
+    assert [fix in problem.fix for problem in problems if problem.rule == "unknown-key"] == [True]

@@ -79,3 +79,35 @@ def test_a_key_in_a_prompt_is_looked_for_in_the_language_of_the_prompt():
     assert "prompt-key" in compile_text(make_flow_text(menu % "")).rules
     assert "prompt-key" not in compile_text(make_flow_text(menu % "voice: {lang: es-US}, ")).rules
     assert "prompt-key" in compile_text(make_flow_text(menu % "voice: {lang: en-GB}, ", SPANISH)).rules
+
+
+@each_case(
+    ("tag", "meant"),
+    [
+        ("en-UK", "en-GB"),
+        ("jp-JP", "ja-JP"),
+        ("cn", "zh-CN"),
+        ("sp-US", "es-US"),
+        ("us-EN", "en-US"),
+        ("de-XY", "de-DE"),
+        ("dk", "da-DK"),
+        ("en-USA", "en-US"),
+    ],
+)
+@each_case("place", ["say", "voicemail", "voice", "languages"])
+def test_a_language_or_region_that_does_not_exist_is_a_warning_with_the_one_that_is_meant(place, tag, meant):
+    steps, more = "- say: Hello.", ""
+    if place == "say":
+        steps = f"- say: {{text: Hello., lang: {tag}}}"
+    elif place == "voicemail":
+        steps = f"- voicemail: {{greeting: Hello., voice: {{lang: {tag}}}}}"
+    else:
+        more = f"voice: {{lang: {tag}}}" if place == "voice" else f"languages: {{en: {tag}}}"
+    problems = [one for one in compile_text(make_flow_text(steps, more)).problems if one.rule == "language-code"]
+    assert [(one.severity, one.fix) for one in problems] == [("warning", f"did you mean {meant!r}?")]
+
+
+@pytest.mark.parametrize("tag", ["en-GB", "es-419", "zh-Hans-CN", "cmn-CN", "sr-Latn-RS", "uk", "EN-us", "fil-PH", "he-IL"])
+def test_languages_and_regions_that_exist_are_taken_without_a_word(tag):
+    problems = compile_text(make_flow_text(f"- say: {{text: Hello., lang: {tag}}}")).problems
+    assert [one for one in problems if one.rule == "language-code"] == []

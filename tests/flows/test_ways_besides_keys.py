@@ -121,7 +121,10 @@ def find_problems(step: str, nodes: str = NODES) -> list[str]:
             ["error after-the-end"],
         ),
         ("- menu: {prompt: Press 1., keys: {1: one}, no_input: silent}", ["warning no-way-out"]),
-        ("- collect: {into: n, digits: 3, prompt: Number?, keys: {0: one}, otherwise: last}", ["warning key-shadowed"]),
+        (
+            "- collect: {into: n, digits: 3, prompt: Number?, keys: {0: one}, otherwise: last}\n- say: Thank you.",
+            ["warning key-shadowed"],
+        ),
         (
             "- collect: {into: n, digits: 3, prompt: Number?, keys: {star: one}, stop: star, otherwise: last}",
             ["error menu"],

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from flow_harness import APOLOGY, SIGNER, Conversation, answer_node, make_turn
+from worker_functions import WaitingJob
 
 from callflows.errors import DocumentReadError
 from callflows.flows.compiler.compiling_flow import CompilerOptions
@@ -136,6 +144,13 @@ def test_the_constant_parts_of_a_template_are_read_as_a_document_with_their_plac
         "<Response><Say><![CDATA[a & b]]></Say></Response>",
         '<Response><Pause length="{{ digits }}"/></Response>',
         "{% set a = 1 %}\n{% macro m() %}<Say>a</Say>{% endmacro %}<Response>{{ m() }}</Response>",
+        "<Response>{% if digits %}<Dial>{% else %}<Dial timeout='9000'>{% endif %}<To>+12015550188</To></Dial></Response>",
+        "<Response>{% if not digits %}{% else %}<Gather>{% endif %}{% if digits %}</Gather>{% endif %}</Response>",
+        "<Response><Say>{% for a in digits %}{% if not loop.first %}</Say><Say>{% endif %}{% endfor %}a</Say></Response>",
+        "<Response>{% if digits %}<Dial>{% elif not digits %}<Dial>{% endif %}<To>+12015550188</To></Dial></Response>",
+        "<Response>{% for a in digits %}<Gather>{% endfor %}{% for a in digits %}</Gather>{% endfor %}</Response>",
+        "<Response><!-- {% if digits %}<Say>{% endif %} --><Say {% if digits %}loop='2'{% endif %}>x</Say></Response>",
+        "{% macro m(x) %}{% if x %}<Gather>{% endif %}{% endmacro %}<Response>{{ m(true) }}</Gather></Response>",
         "\r\n<Response>\r\n{% raw %}<Say>{{ a }}</Say>{% endraw %}</Response>",
     ],
 )
@@ -145,24 +160,26 @@ def test_a_template_that_can_be_a_document_has_no_error(tmp_path, template):
 
 
 @pytest.mark.parametrize(
-    ("template", "rule", "said"),
+    ("template", "rule", "place", "said"),
     [
-        ("<Response>\n<Say>{{ caller.nmae }}</Say></Response>", "template", "acme.xml.j2:2: caller has no 'nmae'"),
-        ("<Response>\n\n{% if %}</Response>", "template", "acme.xml.j2:3: Expected an expression"),
-        ("<Response>{% for a in [1] %}</Response>", "template", "acme.xml.j2:1: {% for … %} is not closed"),
-        ("<Response>{% include 'other.xml' %}</Response>", "template", "acme.xml.j2:1: include has no place"),
-        ("<Response>{% extends 'other.xml' %}</Response>", "template", "acme.xml.j2:1: extends has no place"),
-        ("<Response>{{ caller.number | sahfe }}</Response>", "template", "acme.xml.j2:1: there is no filter 'sahfe'"),
-        ("<Response>{{ nobody }}</Response>", "template", "acme.xml.j2:1: there is no 'nobody'"),
-        (b"<Response>\xff</Response>", "template-file", "cannot be read"),
-        (b"x" * 1_000_001, "template-file", "it has more than 1000000 bytes"),
+        ("<Response>\n<Say>{{ caller.nmae }}</Say></Response>", "template", ("xml.j2", 2, 6), "caller has no 'nmae'"),
+        ("<Response>\n\n{% if %}</Response>", "template", ("xml.j2", 3, 1), "{% if %} has no condition"),
+        ("<Response>{% for a in [1] %}</Response>", "template", ("xml.j2", 1, 11), "{% for … %} is not closed"),
+        ("<Response>{% include 'other.xml' %}</Response>", "template", ("xml.j2", 1, 11), "include has no place"),
+        ("<Response>{% extends 'other.xml' %}</Response>", "template", ("xml.j2", 1, 11), "extends has no place"),
+        ("<Response>{{ caller.number | sahfe }}</Response>", "template", ("xml.j2", 1, 11), "there is no filter 'sahfe'"),
+        ("<Response>{{ nobody }}</Response>", "template", ("xml.j2", 1, 11), "there is no 'nobody'"),
+        (b"<Response>\xff</Response>", "template-file", ("yaml", 2, 11), "cannot be read"),
+        (b"x" * 1_000_001, "template-file", ("yaml", 2, 11), "it has more than 1000000 bytes"),
     ],
 )
-def test_what_is_wrong_with_a_template_is_said_before_a_call_is_there(tmp_path, template, rule, said):
+def test_what_is_wrong_with_a_template_is_said_at_its_place_before_a_call_is_there(tmp_path, template, rule, place, said):
     made = compiled(tmp_path, template)
     assert made.flow is None
     (problem,) = made.problems
-    assert (problem.rule, problem.line) == (rule, 2)
+    file, line, column = place
+    assert (problem.rule, problem.file) == (rule, str(tmp_path / f"acme.{file}"))
+    assert (problem.line, problem.column) == (line, column)
     assert said in problem.message
 
 
@@ -200,6 +217,8 @@ def list_silent_ends(folder, content: str, dialect: str = "reference") -> list[t
         MENU.format(DIAL),
         "{% if caller.name %}" + DIAL + "{% else %}<Hangup/>{% endif %}",
         "{% for number in variables.desk %}" + DIAL + "{% endfor %}",
+        DIAL + '<Pause length="1000"/>',
+        DIAL.replace("</Dial>", '<Error><Pause length="1000"/></Error></Dial>'),
         "<!-- <Dial> -->" + DIAL.replace("</Dial>", "<Error><Hangup/></Error></Dial>") + DIAL,
     ],
 )
@@ -270,8 +289,137 @@ def test_a_menu_of_the_classic_dialect_without_a_branch_for_silent_callers_is_wa
     assert list_silent_ends(tmp_path, content.replace("</Switch>", f"<Error>{SAID}</Error></Switch>"), "classic") == []
 
 
+CALLER = 'caller.number == "+12015550177"'
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "said"),
+    [
+        (f"{{% if {CALLER} %}}<Dial><To>+12015550188</To>{{% endif %}}<Say>x</Say>", 41, "<Dial> is not closed"),
+        ("{% if now.month == 7 %}<Say>b{% endif %}", 24, "<Say> is not closed before </Response>"),
+        ('{% if variables.desk == "a" %}<Say>b</Sayy>{% endif %}', 37, "</Sayy> closes nothing"),
+        ("{% if digits %}a{% elif caller.name %}b{% else %}<Say>c{% endif %}", 50, "if no condition of line 2 holds"),
+        ("{% for key in digits %}<Say>{{ key }}{% endfor %}", 24, "if the loop of line 2 has values"),
+        ("{% if digits %}{% if caller.name %}<Say>b{% endif %}{% endif %}", 36, "<Say> is not closed"),
+        ("{% if digits %}<Dial>{% endif %}<To>+12015550188</To></Dial>", 54, "if the condition of line 2 does not hold"),
+        ("{% if digits %}<Dial><Say>b{% else %}<Dial>{% endif %}</Dial>", 22, "<Say> is not closed before </Dial>"),
+        ("{% macro m(x) %}{% if x %}<Say>{{ x }}{% endif %}{% endmacro %}{{ m(digits) }}", 27, "<Say> is not closed"),
+    ],
+)
+def test_an_element_that_a_branch_leaves_open_or_closes_wrongly_is_found_in_the_branch(tmp_path, content, column, said):
+    problems = compiled(tmp_path, f"<Response>\n{content}</Response>").problems
+    (error,) = [problem for problem in problems if said in problem.message]
+    assert (error.rule, error.line, error.column) == ("document", 2, column), error
+
+
+def test_each_of_many_branches_that_leave_an_element_open_is_found(tmp_path):
+    branches = "".join(f"{{% if digits == '{key}' %}}<Say>x{{% endif %}}\n" for key in range(30))
+    problems = compiled(tmp_path, f"<Response>\n{branches}</Response>").problems
+    assert [problem.line for problem in problems if problem.rule == "document"] == [*range(2, 32)]
+
+
+def test_a_tag_that_is_written_wrongly_has_one_message_and_no_guess_about_what_follows(tmp_path):
+    for tag, said in (("<Say lang=en-US>", "plain quotes"), ('<Say lang="en-US" lang="es-US">', "is given twice")):
+        (problem,) = [
+            problem
+            for problem in compiled(tmp_path, f"<Response>\n{tag}x</Say></Response>").problems
+            if problem.rule == "document"
+        ]
+        assert said in problem.message
+        assert problem.line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("a&nbsp;b", "take it out, or write &#160;"),
+        ("&copy; us", "take it out, or write &#169;"),
+        ("&nothing;", "take it out"),
+        ("Tom & Jerry", "write &amp; for it"),
+    ],
+)
+def test_an_ampersand_has_the_fix_that_is_spoken_as_it_is_meant(tmp_path, text, fix):
+    problems = compiled(tmp_path, f"<Response><Say>{text}</Say></Response>").problems
+    assert [problem.fix for problem in problems if problem.rule == "document"] == [fix]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("<Hangup/><Say>x</Say>", (2, 10)),
+        ("<Hangup></Hangup>\n<!-- a --> <Say>{{ digits }}</Say>", (3, 12)),
+        ("<Say>a</Say><Hangup/> {# b #} <Dial><To>+12015550188</To><Error><Hangup/></Error></Dial>", (2, 31)),
+    ],
+)
+def test_what_stands_right_after_the_end_of_a_call_is_warned_of(tmp_path, content, place):
+    template = f"<Response>\n{content}</Response>"
+    problems = [problem for problem in compiled(tmp_path, template).problems if problem.rule == "after-the-end"]
+    assert [(problem.line, problem.column) for problem in problems] == [place]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{% if digits %}<Hangup/>{% endif %}<Say>x</Say>",
+        "<Say>a</Say><Hangup/>{% if digits %}<Say>x</Say>{% endif %}",
+        "<!-- <Hangup/> --><Say>x</Say>",
+        "<Dial><To>+12015550188</To><Error><Hangup/></Error></Dial><Say>x</Say>",
+    ],
+)
+def test_what_may_be_reached_after_a_hangup_is_not_warned_of(tmp_path, content):
+    problems = compiled(tmp_path, f"<Response>{content}</Response>").problems
+    assert "after-the-end" not in {problem.rule for problem in problems}
+
+
 def test_a_template_with_a_namespace_is_read_like_any_other(tmp_path):
     template = f'<Response xmlns="https://a.example/"><Say>Hi.</Say>{DIAL}</Response>'
     assert "document" in {problem.rule for problem in compiled(tmp_path, template).problems}
     template = "<Response><Say>Hi.</Say>" + DIAL.replace("<Dial>", '<Dial xmlns="https://a.example/">') + "</Response>"
     assert compiled(tmp_path, template).problems
+
+
+def test_a_template_counts_its_loops(tmp_path):
+    template = (
+        "<Response><Say>{% for x in ['a', 'b'] %}{{ loop.index }} of {{ loop.length }}: {{ x }}"
+        "{% if loop.last %}.{% else %}, {% endif %}{% endfor %}</Say></Response>"
+    )
+    assert "<Say>1 of 2: a, 2 of 2: b.</Say>" in document(tmp_path, template)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("{% for x in ['a'] %}{{ loop.idnex }}{% endfor %}", "loop has no 'idnex'"),
+        ("{% for x in ['a'] %}{{ loop.cycle('a', 'b') }}{% endfor %}", "loop has no 'cycle'"),
+        ("{% for x in ['a'] %}{{ loop }}{% endfor %}", "loop itself is no text"),
+        ("{% for x in ['a'] %}{{ x }}{% endfor %}{{ loop.index }}", "there is no 'loop'"),
+    ],
+)
+def test_what_a_loop_does_not_have_is_an_error_of_the_check(tmp_path, written, said):
+    problems = compiled(tmp_path, f"<Response><Say>Hi. {written}</Say></Response>").problems
+    assert any(said in problem.message for problem in problems if problem.severity == "error"), problems
+
+
+def render_apart(job: object) -> dict[str, object]:
+    """What the process of the check tells of one job."""
+    command = [sys.executable, "-c", "from callflows.flows.loader.template_samples import render_main; render_main()"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(  # noqa: S603 - runs this Python
+        command, input=pickle.dumps([job]), capture_output=True, env=environment, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_template_that_waits_for_a_busy_machine_is_not_given_up():
+    assert render_apart(WaitingJob("<Response/>")) == {"result": "<Response/>"}
+
+
+def test_a_template_that_computes_without_end_is_given_up():
+    loops = "".join(f"{{% for {name} in digits %}}" for name in "abcdef") + "{% endfor %}" * 6
+    job = TemplateRenderJob(f"<Response>{loops}</Response>", "reference", Extensions(), {"digits": "1" * 100})
+    assert render_apart(job) == {"error": "it takes more than 2 s"}
+
+
+def test_a_template_that_divides_by_zero_is_told_so_in_plain_words():
+    job = TemplateRenderJob("<Response>\n{{ 1 / number }}</Response>", "reference", Extensions(), {"number": 0})
+    assert render_apart(job)["error"] == "it divides by zero"

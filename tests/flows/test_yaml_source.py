@@ -29,14 +29,12 @@ from each_case import each_case
         "on",
         "off",
         "null",
-        "~",
         "1_000",
         "0x1F",
         "1e3",
         "010",
         "2026-12-24",
         "true",
-        "=",
         "<<",
         ".5",
         "1:",
@@ -45,6 +43,12 @@ from each_case import each_case
 def test_a_text_is_a_text_whatever_yaml_makes_of_it_elsewhere(text):
     quoted = f'"{text}"' if text == "1:" else text
     assert spoken_texts(compile_steps(f"- say: {quoted}")) == [text]
+
+
+@each_case("sign", ["~", "="])
+def test_a_sign_is_a_text_whatever_yaml_makes_of_it_elsewhere(sign):
+    steps = "- say: The sign {{ variables.sign }}"
+    assert spoken_texts(compile_steps(steps, more=f"variables: {{sign: {sign}}}")) == [f"The sign {sign}"]
 
 
 def test_a_number_keeps_its_plus_and_its_zeros():
@@ -384,6 +388,24 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
         ("- say: *hello", (4, 12), "nothing is marked so"),
         ("- say\uff1aHello.", (4, 7), "write say: Hello."),
         ("- say: Hi.\n\u00a0\u00a0\u00a0\u00a0- say: Bye.", (5, 1), "indent with spaces"),
+        ("- menu: {prompt: Hi., keys: {1: start, 2:start}}", (4, 44), "write 2: start"),
+        (
+            "- menu:\n        prompt: Hi.\n        keys:\n          1:start\n          2:start",
+            (7, 11),
+            "write a blank after",
+        ),
+        ("- menu:\n        prompt: Hi.\n        keys:\n          1: start\n          2:start", (8, 11), "write 2: start"),
+        ("- menu: {prompt: Hi., keys:{1: start}}", (4, 27), "write keys: {"),
+        ("- dial: {to: +12015550188, timeout:20s}", (4, 32), "write timeout: 20s"),
+        ("- menu: {prompt: Hi., keys: {1: start, #: start, 2: start}}", (4, 44), "write hash for the # key"),
+        ("- menu: {prompt: Hi., keys: {1: start; 2: start}}", (4, 42), "a ; stands between two keys"),
+        ("- menu: {prompt: Hi., keys: {[1, 2]: start}}", (4, 34), "a list cannot be a key"),
+        ("- menu: {prompt: Hi., keys: {1: a}, otherwise: a\n  a:\n    - say: b", (4, 13), "the { that opens here"),
+        ("- menu: {\n        prompt: Hi.\n        keys: {1: start}}", (5, 20), "a comma is missing before keys"),
+        ("- say: a\n    - {say: Hello. goto: start}", (5, 24), "or write a comma before goto"),
+        ("- say: Hello\n    -hangup:", (5, 5), "write - hangup:"),
+        ("- dial: +12015550188\n      timeout: 20s", (4, 7), "write dial: {to: +12015550188, timeout: 20s}"),
+        ("- say: Hi, you\n      loop: 2", (4, 7), 'write say: {text: "Hi, you", loop: 2}'),
         ("- say: Hi.\n<<<<<<< HEAD\n    - say: Bye.\n=======", (5, 1), "unresolved conflict"),
     ],
 )
@@ -398,6 +420,14 @@ def test_a_mistake_in_yaml_brings_one_message_at_its_place_that_a_person_can_act
     [
         ("numbers: rest\nnodes:\n  start\n    - say: Hi.\n", (3, 3), "write start:"),
         ("numbers = rest\nnodes:\n  start:\n    - say: Hi.\n", (1, 1), "write numbers: rest"),
+        ("numbers: rest\nnodes:\nstart:\n  - say: Hi.\n", (3, 1), "start is not indented"),
+        ("numbers: rest\nnodes:\nstart: [goto: a]\na: [say: Hi.]\n", (3, 1), "start is not indented"),
+        ("numbers:\nnodes: {start: [say: Hi.]}\n", (1, 9), "numbers: +12015550123"),
+        (
+            "hours: {a: {mon: {from: 09:00, to: 17:00}}}\ntimezone: UTC\nnodes: {start: [say: '{{ hours.a.status }}.']}\n",
+            (1, 18),
+            "write mon: 09:00-17:00",
+        ),
         ("numbers: rest\nnodes:\n  start:\n    steps:\n      - say: Hi.\n", (4, 5), "take the line steps: out"),
     ],
 )
@@ -421,9 +451,21 @@ def test_a_list_under_nodes_is_told_to_take_its_dashes_away(nodes):
     assert problem.line == 3
 
 
-def test_a_dash_without_a_blank_is_told_to_get_one():
-    (problem,) = compile_text("numbers: rest\nnodes:\n  start:\n    -say: Hi.\n").problems
+@pytest.mark.parametrize("steps", ["-say: Hi.", "-say: Hi.\n    -hangup:"])
+def test_a_dash_without_a_blank_is_told_to_get_one(steps):
+    (problem,) = compile_text(f"numbers: rest\nnodes:\n  start:\n    {steps}\n").problems
     assert (problem.line, problem.column, problem.fix) == (4, 5, "write a blank after the -, as - say: …")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf8(encoding):
+    (problem,) = compile_text("numbers: rest\nnodes: {start: [say: Hi.]}\n".encode(encoding)).problems
+    assert problem.fix == "save it as UTF-8"
+
+
+def test_braces_over_several_lines_with_comments_are_fine():
+    steps = "- menu: {   # the {menu}\n      prompt: 'Press 1.',   # it's short\n      keys: {1: start} }   # end\n- hangup"
+    assert compile_text(make_flow_text(steps)).problems == ()
 
 
 def test_an_anchor_of_a_text_that_is_used_and_signs_within_texts_are_fine():

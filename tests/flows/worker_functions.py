@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import dataclasses
 import inspect
 import os
 import subprocess
@@ -13,6 +14,17 @@ import time
 from pathlib import Path
 
 PREPARED: list[bytes] = []
+
+
+@dataclasses.dataclass
+class WaitingJob:
+    """A template that needs more time by the clock than one may have of the processor."""
+
+    source: str
+
+    def run(self) -> str:
+        time.sleep(2.3)
+        return self.source
 
 
 def note(file: str, line: str = "ran") -> None:

@@ -80,7 +80,7 @@ CONVERSATION = {**MESSAGE, "tag": "conversation"}
         ([ended(children=[leg()])], "nobody-answered", "nobody answered"),
         ([ended(children=[leg()], records=[CONVERSATION])], "nobody-answered", "nobody answered"),
         ([executed("Dial", BEGAN, "1", success=False), ended()], "nobody-answered", "nobody answered"),
-        ([executed("Say", BEGAN, "1"), ended()], "hung-up-in-menu", "hung up in menu"),
+        ([executed("Say", BEGAN, "1"), ended()], "hung-up-in-menu", "hung up in a menu"),
         (
             [executed("Gather", BEGAN, "1", success=False), executed("Hangup", BEGAN + 1, "2"), ended()],
             "ended",

@@ -108,9 +108,9 @@ class Line:
             self.store.write_entries(build_journal_entries(event))
 
 
-def executed(path: str, at: float, *, success: bool = True) -> PlatformEvent:
+def executed(path: str, at: float, *, success: bool = True, reason: str = "") -> PlatformEvent:
     name = path.rpartition(".")[2].partition("[")[0]
-    raw = {"call_flow": {"name": name, "success": success, "command": {"path": path}}}
+    raw = {"call_flow": {"name": name, "success": success, "reason": reason, "command": {"path": path}}}
     return PlatformEvent("call_flow", f"{path}@{at}", at, raw, "", "live", call=call_entity(state="live"))
 
 
@@ -350,6 +350,65 @@ def test_a_story_tells_the_call_as_it_was_heard(line):
         ("line", "“Support.”"),
         ("line", "“Your number, please.”"),
     ]
+
+
+QUESTION = """\
+numbers: rest
+nodes:
+  start:
+    - collect: {prompt: Your number., digits: 4, into: account, otherwise: done}
+    - goto: done
+  done:
+    - say: Thank you.
+"""
+
+
+RING = "numbers: rest\nnodes: {start: [dial: {to: +12015550188, no_answer: nobody}], nobody: [say: Nobody.]}\n"
+
+
+@pytest.fixture
+def question(line):
+    asked = Line(line.store, QUESTION)
+    asked.answer(BEGAN)
+    asked.report(executed("Answer[0]", BEGAN + 1), executed("Say[1]", BEGAN + 2))
+    return asked
+
+
+def list_heard(line):
+    return [(words["who"], words["text"]) for words in load_call_story(line.store, "one")["heard"] if words["sure"]]
+
+
+def test_a_question_that_was_answered_was_not_asked_again(question):
+    question.report(executed("Gather[2]", BEGAN + 6))
+    question.answer(BEGAN + 6.1, "done", dtmf="1234")
+    question.report(executed("Say[1]", BEGAN + 8), ended())
+    assert list_heard(question)[:3] == [("line", "“Your number.”"), ("caller", "pressed ••••"), ("line", "“Thank you.”")]
+
+
+@pytest.mark.parametrize(("success", "reason"), [(True, ""), (False, "the call ended")])
+def test_a_caller_who_hangs_up_at_a_question_has_hung_up_there(question, success, reason):
+    question.report(executed("Gather[2]", BEGAN + 6, success=success, reason=reason), ended())
+    assert load_ending(question.store) == ("hung-up-in-menu", "start")
+    assert list_heard(question) == [("line", "“Your number.”")]
+
+
+def test_a_caller_who_pressed_nothing_is_asked_again(question):
+    question.report(executed("Gather[2]", BEGAN + 6, success=False, reason="timeout"), ended())
+    assert [text for _, text in list_heard(question)].count("“Your number.”") == 2
+
+
+def test_a_ring_that_the_caller_did_not_wait_for_was_not_answered_and_the_line_did_not_hang_up(line):
+    rung = Line(line.store, RING)
+    rung.answer(BEGAN)
+    rung.report(executed("Dial[0]", BEGAN + 6, success=False, reason="[originate] ERR ORIGINATOR_CANCEL"), ended())
+    assert list_heard(rung) == [("line", "rings +1 201 555 0188: the caller hung up before")]
+
+
+def test_after_a_conversation_the_line_has_not_hung_up_unless_opentact_says_so(line):
+    talked = Line(line.store, RING)
+    talked.answer(BEGAN)
+    talked.report(executed("Dial[0]", BEGAN + 6), ended())
+    assert list_heard(talked) == [("line", "rings +1 201 555 0188: answered")]
 
 
 def test_a_story_without_reports_says_that_it_tells_only_what_was_sent(line):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 from scenario_folders import get_only, run_folder, run_scenario_file, write_scenario_folder
 
+from callflows.telephony.ports import LookupResult
 from callflows.testing.scenario_report import build_result_data, format_failed_scenario, write_junit_report
+from each_case import each_case
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "flows"))
+from flow_harness import Conversation, compile_valid_flow
 
 FLOW = """\
 numbers: [+12015550123]
@@ -256,3 +263,32 @@ def test_results_are_data_and_junit(tmp_path):
     failure = root.find("testsuite/testcase/failure")
     assert failure is not None
     assert "expected voicemail" in (failure.text or "")
+
+
+@each_case(
+    ("answer", "heard"),
+    [
+        ('{"price": "12.50"}', "12.50, 12, 12.5, text."),
+        ('{"price": 12.50}', "12.5, 12, 12.5, number."),
+        ('{"price": "12"}', "12, 12, 12, text."),
+        ('{"price": "true"}', "true, 0, 0, text."),
+        ('{"price": "null"}', "null, 0, 0, text."),
+        ('{"price": null}', ", 0, 0, text."),
+    ],
+)
+def test_a_scenario_hears_what_a_call_with_this_json_hears(tmp_path, answer, heard):
+    say = "{{ c.price }}, {{ c.price | int }}, {{ c.price | float }}, {{ 'number' if c.price + 1 == 13.5 else 'text' }}."
+    flow = f"""\
+numbers: +12015550123
+nodes:
+  start:
+    - lookup: {{url: "https://crm.example.com/", into: c}}
+    - say: "{say}"
+"""
+    scenario = f"tests:\n  - name: price\n    lookups: {{c: {answer}}}\n    expect: [say: '{heard}']\n"
+    call = Conversation(
+        compile_valid_flow(flow),
+        lookup_answers={"https://crm.example.com/": LookupResult(json.loads(answer), ok=True, status=200)},
+    )
+    assert call.spoken_texts == [heard]
+    assert get_only(run_scenario_file(tmp_path, flow + scenario)).has_passed

@@ -26,6 +26,7 @@ nodes:
       goto: closed
     - say: "We close at {{ hours.office.next_closing | spoken }}."
     - gather: {dtmf_length: 1, dtmf: {1: [say: One.]}}
+    - hangup
   closed:
     - say: "We open {{ hours.office.next_opening | spoken }}."
 tests:

@@ -284,6 +284,25 @@ def test_rubbish_behind_a_whole_request_is_refused_after_its_answer(make_server)
     assert refusal.startswith(b"HTTP/1.1 400 Bad Request")
 
 
+@pytest.mark.parametrize("path", [f"/call?{QUERY}", f"/call?{SLOW}"])
+@pytest.mark.parametrize("is_split", [False, True], ids=["at once", "in pieces"])
+@pytest.mark.parametrize("protocol_class", [CallHttpProtocol, BoundedHttpProtocol])
+def test_what_follows_a_body_is_no_header_as_a_proxy_has_not_looked_at_it(make_server, path, is_split, protocol_class):
+    """A sender that may not call adds the header of a trusted proxy as a trailer."""
+    overrides = {"allowed_sources": ("203.0.113.0/24",), "trusted_proxies": ("10.0.0.0/8",), "token": ("secret",)}
+    head = get(f"{path}&token=secret", "Transfer-Encoding: chunked", method="POST")
+    body, trailer = b"1\r\nx\r\n0\r\n", b"X-Forwarded-For: 203.0.113.9\r\n\r\n"
+
+    async def ask(given: bytes, *more: bytes) -> bytes:
+        server = make_server([], **overrides)
+        return await Served(server.app, protocol_class, "10.0.0.1").send(given, *more)
+
+    forged = run_bounded(ask(*([head, body, trailer] if is_split else [head + body + trailer])))
+    assert forged.startswith(b"HTTP/1.1 403 ")
+    honest = head.replace(b"\r\n\r\n", b"\r\n" + trailer) + body + b"\r\n"
+    assert run_bounded(ask(honest)).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize(
     ("client", "overrides"),
     [

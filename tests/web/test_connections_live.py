@@ -81,11 +81,12 @@ def test_a_body_that_never_comes_is_answered_in_time(served, path):
     connection.close()
 
 
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 UNFINISHED = {
     "bodies": b"POST /console/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nname=",
-    "idle": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    "idle": HEALTHZ,
     "refused calls": b"GET /call HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-    "unread": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200,
+    "unread": HEALTHZ * http_protocol.MAX_REQUESTS_AT_ONCE,
 }
 
 
@@ -93,19 +94,41 @@ UNFINISHED = {
 def test_a_server_with_few_files_answers_callers_while_many_connections_wait_for_their_client(few_files, data):
     def is_answered() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            return few_files.http.get("/call", params=ASKED).status_code == 200
+            return ask_by_new_connection(few_files.port).status_code == 200
         return False
 
     waiting = [connect_halfway(few_files.port, data) for _ in range(400)]
     try:
-        # The burst itself takes all files; what it leaves takes a part of them.
-        wait_until(is_answered, "the first call after the burst", seconds=60)
+        # The burst itself takes all files, and what it leaves takes a part. New connections are accepted in their order.
+        wait_until(is_answered, "the first call after the burst", seconds=120)
         replies = [ask_by_new_connection(few_files.port) for _ in range(5)]
         assert [reply.status_code for reply in replies] == [200] * 5
     finally:
         for connection in waiting:
             connection.close()
     assert "ClientDisconnect" not in few_files.log.read_text(encoding="utf-8")
+
+
+def test_more_requests_at_once_than_a_client_has_close_their_connection(served):
+    most = http_protocol.MAX_REQUESTS_AT_ONCE
+    for one in (HEALTHZ, HEALTHZ.replace(b"/healthz", b"/call?to=%2B12015550123")):
+        with contextlib.closing(connect_halfway(served.port, one * (most + 1))) as connection:
+            connection.settimeout(30)
+            assert b"HTTP/1.1 400 " in read_to_the_end(connection)
+    with contextlib.closing(connect_halfway(served.port, HEALTHZ * most)) as connection:
+        connection.settimeout(30)
+        read_answers(connection, most)
+        connection.sendall(HEALTHZ * most)
+        read_answers(connection, most)
+
+
+def read_answers(connection: socket.socket, count: int) -> None:
+    """Read answers until so many have come; the connection stays open."""
+    answers = b""
+    while answers.count(b"HTTP/1.1 200 ") < count or not answers.endswith(b"}"):
+        part = connection.recv(65_536)
+        assert part, answers[-300:]
+        answers += part
 
 
 @pytest.fixture(scope="module")

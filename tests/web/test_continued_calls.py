@@ -145,7 +145,10 @@ nodes:
 """
     days = [MONDAY]
     door = InProcessServer(tmp_path, flow, clock=lambda: days[-1])
-    said = [list_spoken_texts(read_document(door.send_request()))[0] for _ in range(4)]
+    said = []
+    for _ in range(4):
+        said.append(list_spoken_texts(read_document(door.send_request()))[0])
+        days.append(days[-1] + timedelta(minutes=1))
     assert said == [
         "Call 1.",
         "Call 2.",
@@ -157,6 +160,7 @@ nodes:
     ]
     days.append(MONDAY + timedelta(days=1))
     assert list_spoken_texts(read_document(door.send_request())) == ["Call 1."]
+    days.append(days[-1] + timedelta(minutes=1))
     assert list_spoken_texts(read_document(door.send_request(params={**CALL_FIELDS, "calls": "9"}))) == ["Call 2."], (
         "no caller tells us his count"
     )
@@ -218,3 +222,29 @@ def test_both_dialects_go_on_with_what_was_pressed(tmp_path, dialect):
     assert [asked.url.partition("?")[0] for asked in door.effect_sender.lookups] == ["https://crm.example.com/000042"]
     prompts = [verb for verb in gathers[0].children if isinstance(verb, Say)]
     assert bool(prompts) == (dialect == "classic"), "prompts stand inside in the one, before it in the other"
+
+
+@pytest.mark.parametrize(("allow", "is_rung"), [("[]", False), ("[+12015560188]", True), ("[+120155601*]", True)])
+def test_a_computed_number_within_a_prefix_of_ours_is_rung_only_if_the_author_allows_it(tmp_path, allow, is_rung):
+    flow = f"""
+numbers: +1201556*
+dial_policy: {{regions: [US], allow: {allow}}}
+nodes:
+  start:
+    - collect: {{into: x, digits: 4, prompt: Whom., otherwise: end}}
+    - dial: {{to: "+1201556{{{{ x }}}}", no_answer: end}}
+  end: [say: Goodbye.]
+"""
+    door = InProcessServer(tmp_path, flow)
+    reply = door.send_request(params={**CALL_FIELDS, "to": "12015560123"})
+    document = send_request(door.app, f"{list_callback_urls(reply)[0]}&dtmf=0188").text
+    assert ("<Dial" in document) is is_rung
+
+
+def test_a_flow_for_the_rest_makes_no_number_one_of_ours(tmp_path):
+    flow = """
+numbers: rest
+dial_policy: {regions: [US]}
+nodes: {start: [dial: {to: "+1201556{{ digits or '0188' }}"}]}
+"""
+    assert "+12015560188" in InProcessServer(tmp_path, flow).send_request().text

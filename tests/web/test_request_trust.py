@@ -189,6 +189,7 @@ def test_without_a_token_every_host_header_names_this_machine(tmp_path, hosts):
         ("127.0.0.1.example.com", 403),
         ("10.0.0.7", 403),
         ("[2001:db8::1]:443", 403),
+        ("[::1].example.com", 403),
         ("0.0.0.0", 403),  # noqa: S104 - a name in a request, not an address to listen on
     ],
 )
@@ -198,6 +199,33 @@ def test_without_a_token_only_a_host_that_is_this_machine_is_answered(tmp_path, 
         InProcessServer(tmp_path, token=["t"]).send_request(headers={"host": host}, params=with_token("t")).status_code
         == 200
     )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1:8000"},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
+def test_without_a_token_a_page_of_another_site_makes_no_call(tmp_path, headers, method):
+    door = InProcessServer(tmp_path)
+    given = {"host": "127.0.0.1:8000", **headers}
+    assert door.send_request(method=method, headers=given).status_code == 403
+    (url, *_) = list_callback_urls(door.send_request())
+    assert door.send_request(url, method=method, headers=given).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers", [{"sec-fetch-site": "none"}, {"sec-fetch-site": "same-origin"}, {"origin": "http://127.0.0.1:8000"}]
+)
+def test_without_a_token_a_person_at_this_machine_may_open_a_call_in_a_browser(tmp_path, headers):
+    door = InProcessServer(tmp_path)
+    assert read_document(door.send_request(headers={"host": "127.0.0.1:8000", **headers}))
 
 
 def test_without_a_token_the_rest_of_a_call_is_for_this_machine_only_too(tmp_path):

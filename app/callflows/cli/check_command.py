@@ -87,6 +87,7 @@ def _check_draft_file(draft: Path, settings: Settings) -> list[Problem]:
 
 def _check_operation_files(paths: list[Path], settings: Settings) -> list[Problem]:
     """Return the problems of ``opentact.yaml`` in folders; the file of the settings belongs to the folder of the flows."""
+    from callflows.atomic_files import resolve_links
     from callflows.opentact.operation_file import find_operation_file, read_operation_file
     from callflows.settings import OPERATION_FILE_NAME
 
@@ -94,7 +95,7 @@ def _check_operation_files(paths: list[Path], settings: Settings) -> list[Proble
     files = {folder / OPERATION_FILE_NAME for folder in folders if (folder / OPERATION_FILE_NAME).is_file()}
     files |= {path for path in paths if path.name == OPERATION_FILE_NAME and path.is_file()}
     own = find_operation_file(settings)
-    if own is not None and any(folder.resolve() == settings.flows.resolve() for folder in folders):
+    if own is not None and any(resolve_links(folder) == resolve_links(settings.flows) for folder in folders):
         files.add(own)
     return [problem for file in sorted(files) for problem in read_operation_file(file)[1]]
 

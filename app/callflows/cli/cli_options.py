@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -173,16 +174,36 @@ class GuardedStream:
     def write(self, text: str) -> int:
         if "\x1b[" not in text or not self._stream.isatty():
             text = _TERMINAL_CONTROL_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-        self._stream.write(spell_in_encoding(text, self._stream.encoding or "utf-8"))
+        with _name_output_in_errors():
+            self._stream.write(spell_in_encoding(text, self._stream.encoding or "utf-8"))
         return len(text)
+
+    def flush(self) -> None:
+        with _name_output_in_errors():
+            self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - everything else is the stream's own
         return getattr(self._stream, name)
 
 
 @contextlib.contextmanager
+def _name_output_in_errors() -> Iterator[None]:
+    """Have an error, as of a full disk, say that the output is meant."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader wants no more
+        raise
+    except OSError as error:
+        error.filename = error.filename or "the output cannot be written"
+        raise
+
+
+@contextlib.contextmanager
 def guard_terminal() -> Iterator[None]:
     """Escape control characters in everything that a command prints."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started the command: nobody reads it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
     out, err = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = cast("TextIO", GuardedStream(out)), cast("TextIO", GuardedStream(err))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -77,12 +78,16 @@ def show(
     """Show a flow as an outline or a picture: its nodes, and where keys, conditions and silence lead."""
     from callflows.flows.authoring.diagram_text import render_mermaid, render_outline
 
-    file = find_flow_file(flow, load_command_settings(flows=flows).flows)
+    settings = load_command_settings(flows=flows)
+    file = find_flow_file(flow, settings.flows)
     diagram, problems = _read_diagram(file)
     for problem in problems:
         print(problem, file=sys.stderr)
     if diagram is None:
         raise typer.Exit(1)
+    if diagram.opening_lines:
+        overrides = _describe_current_overrides(settings, file)
+        diagram = diagram._replace(opening_lines=(*diagram.opening_lines, *overrides))
     if node:
         print(render_outline(_select_node(diagram, node)))
     elif output is PictureFormat.svg:
@@ -91,6 +96,27 @@ def show(
         print(render_svg(diagram))
     else:
         print(render_mermaid(diagram) if output is PictureFormat.mermaid else render_outline(diagram))
+
+
+def _describe_current_overrides(settings: Settings, file: Path) -> list[str]:
+    """Return a line for each override of a flow that is not over, as the flow's file does not have them."""
+    from datetime import UTC, datetime
+
+    from callflows.flows.hours.overrides import OverridableFlow
+    from callflows.flows.loader.folder_loader import list_override_files, load_flow_files, read_override_file
+
+    options = build_command_options(settings)
+    flows = load_flow_files([file], options).book.flows
+    known = {name: OverridableFlow(flow.zone, flow.hours_names) for name, flow in flows.items()}
+    now = datetime.now(UTC)
+    lines = []
+    for overrides_file in list_override_files(settings.flows, options):
+        for override in read_override_file(overrides_file, options, known)[0]:
+            if override.flow == file.stem and now < override.until:
+                zone = known[file.stem].zone or UTC
+                begin = f"from {override.start.astimezone(zone).isoformat(' ', 'minutes')} " if override.start else ""
+                lines.append(f"  but {override.hours}: {begin}{override.describe(zone)}")
+    return lines
 
 
 def _select_node(diagram: FlowDiagram, node: str) -> FlowDiagram:
@@ -107,15 +133,18 @@ def _select_node(diagram: FlowDiagram, node: str) -> FlowDiagram:
 
 
 def find_flow_file(flow: str, folder: Path) -> Path:
-    """Return the file of a flow, by flow name or file name; exit with code 2 if missing."""
-    from callflows.flows.loader.folder_loader import is_flow_file
+    """Return the file of a flow, by flow name or file name; exit with code 2 if missing.
+
+    A broken symbolic link and a pipe are files too: reading them says what is wrong.
+    """
+    from callflows.flows.loader.folder_loader import list_flow_files
     from callflows.text import format_suggestion
 
     suffixes = (".yaml", ".yml", ".py")
     named = [Path(flow)] if Path(flow).suffix in suffixes else [folder / f"{flow}{suffix}" for suffix in suffixes]
-    flow_file = next((file for file in named if file.is_file()), None)
+    flow_file = next((file for file in named if os.path.lexists(file) and not os.path.isdir(file)), None)  # noqa: PTH112 - Path.is_dir may raise
     if flow_file is None:
-        flow_names = sorted(file.stem for file in folder.glob("*") if is_flow_file(file)) if folder.is_dir() else []
+        flow_names = [file.stem for file in list_flow_files(folder)] if folder.is_dir() else []
         near = format_suggestion(flow, flow_names) or (
             f"there are {', '.join(flow_names[:20])}" if flow_names else "see --flows"
         )
@@ -126,10 +155,11 @@ def find_flow_file(flow: str, folder: Path) -> Path:
 def _read_diagram(file: Path) -> tuple[FlowDiagram | None, list[Problem]]:
     from callflows.errors import Problem
     from callflows.flows.authoring.diagram import build_flow_diagram, build_program_diagram
+    from callflows.flows.loader.folder_loader import read_bounded_file
     from callflows.flows.source.positions import ProblemReport
 
     try:
-        text = file.read_bytes()
+        text = read_bounded_file(file)
         if file.suffix == ".py":
             diagram = build_program_diagram(file, text.decode("utf-8-sig"))
             return (None, [diagram]) if isinstance(diagram, Problem) else (diagram, [])

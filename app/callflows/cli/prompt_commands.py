@@ -56,10 +56,7 @@ def prompts(
         if file.suffix == ".py":
             print_notice(f"{file}: a program is not listed: its texts are known only during a call")
             continue
-        try:
-            found, problems = list_prompts(file, options)
-        except OSError as error:
-            exit_with_notice(f"callflows: {file}: {error.strerror}", 2)
+        found, problems = list_prompts(file, options)
         listed += found
         for problem in problems:
             if problem.severity == "error":

@@ -83,6 +83,11 @@ def _build_root_command() -> Any:  # noqa: ANN401 - typer's own type
     return typer.main.get_command(root_app)
 
 
+def _drop_output() -> None:
+    """Have what is still buffered go nowhere, so that there is no second error at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run_guarded() -> None:
     try:
         try:
@@ -92,11 +97,15 @@ def _run_guarded() -> None:
     except CallflowsError as error:
         print_notice(f"callflows: {error}", "error")
         sys.exit(2)
-    except BrokenPipeError:  # the reader, such as head, has ended; avoid a second error at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader, such as head, has ended
+        _drop_output()
         sys.exit(0)
     except OSError as error:
         if not error.filename or not error.strerror:
             raise
+        try:
+            sys.stdout.flush()
+        except OSError:  # the output is the one that takes nothing
+            _drop_output()
         print_notice(f"callflows: {explain_disk_error(error)}", "error")
         sys.exit(2)

@@ -127,8 +127,10 @@ def _print_greeting(settings: Settings, loaded: LoadedFlows | None) -> None:
     print_notice(f"  remote call control URL: {url}/call")
     if settings.token:
         print_notice("    and after it ?token= with the value of CALLFLOWS_TOKEN")
-    query = f"{token}from=%2B12015550999&to={number.lstrip('+') or '12015550123'}"
-    print_notice(f'  try it, as a call would: curl "{url}/call?{query}"')
+    to = number.lstrip("+") or ("12015550123" if loaded else "NUMBER")
+    print_notice(f'  try it, as a call would: curl "{url}/call?{token}from=%2B12015550999&to={to}"')
+    if not loaded:
+        print_notice("    with a number of callflows numbers for NUMBER")
     _print_console_link(settings)
     if loaded and not loaded.book.flows:
         print_notice("  there is no flow yet: begin one with callflows new front-desk --template front-desk")

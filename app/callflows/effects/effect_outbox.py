@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import itertools
 import random
 import threading
 import time
@@ -283,33 +282,44 @@ class EffectOutbox:
             return "failed", "the server ended while it was sent: it may have arrived, and is not sent again"
         if pending.stage == "waiting" and not await self._claim_keys(pending):
             return "repeated", "it was sent before"
-        for attempt in itertools.count():
+        while True:
+            if not await self._wait_until_due(pending):
+                return ("", "")
             if self._has_expired(pending, 0):
                 return "expired", _describe_expiry(effect, "it waited too long for its turn")
             try:
                 await self._run_effect(effect)
             except RetryLaterError as error:
-                result = await self._wait_after_failure(pending, error, attempt)
+                result = self._plan_retry(pending, error)
                 if result is not None:
                     return result
             else:
-                break
-        return "sent", ""
+                return "sent", ""
 
-    async def _wait_after_failure(
-        self, pending: PendingEffect, error: RetryLaterError, attempt: int
-    ) -> tuple[str, str] | None:
-        """Wait for another attempt; return the result if there is none."""
-        self._change_stage(pending, "claimed")
-        planned = EFFECT_RETRY_SECONDS[min(attempt, len(EFFECT_RETRY_SECONDS) - 1)]
+    def _plan_retry(self, pending: PendingEffect, error: RetryLaterError) -> tuple[str, str] | None:
+        """Set when an effect is tried again; return the result if it is not."""
+        planned = EFFECT_RETRY_SECONDS[min(pending.attempts, len(EFFECT_RETRY_SECONDS) - 1)]
         delay = max(error.retry_after or 0.0, planned * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
         if self._has_expired(pending, delay):
             return "expired", _describe_expiry(pending.effect, str(error))
         if delay >= _WAIT_LOG_SECONDS:
             _LOG.warning(f"{pending.effect.kind} waits", reason=str(error), seconds=round(delay))
-        if await self.wait_for_retry(delay):
-            return None
-        return ("", "") if self._outbox_file is not None else ("failed", f"{error}; the server stops")
+        pending.attempts += 1
+        pending.retry_at = self._clock() + delay
+        self._change_stage(pending, "claimed")
+        if self._stop_requested.is_set() and self._outbox_file is None:
+            return "failed", f"{error}; the server stops"
+        return None
+
+    async def _wait_until_due(self, pending: PendingEffect) -> bool:
+        """Wait until an effect may be tried; return False if it waits in the file for another process.
+
+        A stop ends the wait. Without a file the effect gets one last attempt then.
+        """
+        seconds = pending.retry_at - self._clock()
+        if seconds <= 0 or await self._sleep_unless_stopped(seconds):
+            return True
+        return self._outbox_file is None
 
     def mark_sending(self, effect: Effect) -> None:
         """Note that the next attempt begins now: if the process ends in it, nobody knows whether it succeeded."""
@@ -340,20 +350,15 @@ class EffectOutbox:
             return True
         return True
 
-    async def wait_for_retry(self, seconds: float) -> bool:
-        """Wait before a retry; return whether to retry.
-
-        A stop ends the wait: the effect gets one last attempt at once. After a stop no further wait is granted.
-        """
-        if self._stop_requested.is_set():
-            return False
+    async def _sleep_unless_stopped(self, seconds: float) -> bool:
+        """Sleep; return False if the process began to stop meanwhile, which ends the sleep."""
         waits = [asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._stop_requested.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
-        return True
+        return not self._stop_requested.is_set()
 
     async def stop(self, grace_seconds: float) -> None:
         """Finish pending effects within ``grace_seconds``; the rest waits in the file, or is dropped without one."""

@@ -43,11 +43,16 @@ _FILE_NUMBERS: Final = itertools.count()
 
 @dataclasses.dataclass(slots=True)
 class PendingEffect:
-    """An effect without a result; ``requested_at`` is a value of ``read_steady_time``."""
+    """An effect without a result; ``requested_at`` is a value of ``read_steady_time``.
+
+    After ``attempts`` failures the next attempt is not before ``retry_at``, another such value.
+    """
 
     effect: Effect
     requested_at: float
     stage: EffectStage = "waiting"
+    attempts: int = 0
+    retry_at: float = 0.0
 
 
 class OutboxFile:
@@ -72,12 +77,14 @@ class OutboxFile:
             self._append(_encode_pending(pending), id_)
 
     def change_stage(self, pending: PendingEffect, stage: EffectStage) -> None:
-        """Write the new stage of a pending effect."""
+        """Write the new stage of a pending effect, and when it may be tried again."""
         with self._lock:
             pending.stage = stage
             id_ = _identify_effect(pending.effect)
             if id_ in self._pending:
-                self._append(_encode_line({"stage": stage, "id": id_}))
+                self._append(
+                    _encode_line({"stage": stage, "id": id_, "attempts": pending.attempts, "retry": pending.retry_at})
+                )
 
     def remove(self, effect: Effect) -> None:
         """Write that an effect has its result."""
@@ -207,6 +214,8 @@ def _encode_pending(pending: PendingEffect) -> bytes:
             "boot": BOOT_ID,
             "booted": BOOTED_AT,
             "stage": pending.stage,
+            "attempts": pending.attempts,
+            "retry": pending.retry_at,
         }
     )
 
@@ -217,25 +226,26 @@ def _encode_line(value: dict[str, Any]) -> bytes:
 
 def _read_pending(content: bytes) -> list[PendingEffect]:
     """Return the pending effects of a file; a line that a killed process left incomplete is skipped."""
-    pending: dict[_EffectId, PendingEffect] = {}
+    records: dict[_EffectId, dict[str, Any]] = {}
     for record in _decode_lines(content):
         if "effect" in record:
-            effect = Effect(**record["effect"])
-            pending[_identify_effect(effect)] = PendingEffect(effect, _read_request_time(record), record["stage"])
+            records[record["effect"]["kind"], record["effect"]["key"]] = record
         elif "done" in record:
-            pending.pop(tuple(record["done"]), None)
-        elif tuple(record["id"]) in pending:
-            pending[tuple(record["id"])].stage = record["stage"]
-    return [*pending.values()]
+            records.pop(tuple(record["done"]), None)
+        elif tuple(record["id"]) in records:
+            records[tuple(record["id"])] |= record
+    return [_read_pending_effect(record) for record in records.values()]
 
 
-def _read_request_time(record: dict[str, Any]) -> float:
-    """Return when an effect was requested, by the clock of this process: the clock may have been set since."""
+def _read_pending_effect(record: dict[str, Any]) -> PendingEffect:
+    """Return an effect with its moments by the clock of this process: the clock may have been set since."""
+    requested_at, wait = record["at"], record["retry"] - record["at"]
     if record["boot"] == BOOT_ID:
-        requested_at: float = record["at"] + (BOOTED_AT - record["booted"])
-        return requested_at
-    now = read_steady_time()
-    return record["at"] if EARLIEST_MOMENT <= record["at"] <= now else now
+        requested_at += BOOTED_AT - record["booted"]
+    elif not EARLIEST_MOMENT <= requested_at <= read_steady_time():
+        requested_at = read_steady_time()
+    retry_at = requested_at + wait if record["attempts"] else 0.0
+    return PendingEffect(Effect(**record["effect"]), requested_at, record["stage"], record["attempts"], retry_at)
 
 
 def _decode_lines(content: bytes) -> Iterator[dict[str, Any]]:

@@ -2,28 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
+from callflows.telephony.phone_numbers import lacks_country_code, parse_e164, strip_international_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 MISSING_COUNTRY_CODE_MESSAGE: Final = "{} has no plus, and its first digits are taken for a country's code"
 
 
-def suggest_country_code(text: str) -> str:
-    """Return the fix for a number without country code."""
-    digits = re.sub("[^0-9]", "", text)
-    return f"write +1{digits} if it is North American, else put its own country code with a plus before it"
+def suggest_country_code(text: str, own_numbers: Iterable[str] = ()) -> str:
+    """Return the fix for a number without country code.
+
+    ``own_numbers`` are the numbers that the file answers: their countries are probably that of the number.
+    """
+    regions = _find_regions_of_file(own_numbers)
+    if not regions or regions & _list_nanp_regions():
+        digits = re.sub("[^0-9]", "", text)
+        return f"write +1{digits} if it is North American, {_OTHER_COUNTRY_FIX}"
+    home = _suggest_home_number(text, regions)
+    return f"{home}, {_OTHER_COUNTRY_FIX}" if home else _OTHER_COUNTRY_FIX.removeprefix("else ")
 
 
-def suggest_written_number(text: str, otherwise: str) -> str:
+def suggest_home_number(text: str, own_numbers: Iterable[str]) -> str:
+    """Return the fix that a text is a number of the file's country without its code, as ``020 7946 0018``; "" if not."""
+    return _suggest_home_number(text, _find_regions_of_file(own_numbers))
+
+
+def _suggest_home_number(text: str, regions: Collection[str]) -> str:
+    import phonenumbers  # noqa: PLC0415 - heavy, and only needed for a message
+
+    found = {}
+    for region in sorted(regions)[:_MAX_REGIONS]:
+        with contextlib.suppress(phonenumbers.NumberParseException):
+            number = phonenumbers.parse(text, region)
+            if phonenumbers.is_valid_number_for_region(number, region):
+                found[phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)] = region
+    return " or ".join(f"write {number} if it is a number of {region}" for number, region in found.items())
+
+
+def _find_regions_of_file(own_numbers: Iterable[str]) -> frozenset[str]:
+    """Return the countries of numbers that are written with their country code, and of prefixes."""
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    regions: set[str | None] = set()
+    for written in map(str.strip, own_numbers):
+        if written.endswith("*"):
+            digits = strip_international_prefix(written[:-1]).lstrip("+")
+            codes = (digits[:length] for length in (1, 2, 3) if digits[:length].isdecimal())
+            shared = (phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()) for code in codes)
+            regions.update(countries[0] for countries in shared if countries)
+        elif number := "" if lacks_country_code(written) else parse_e164(written):
+            regions.add(phonenumbers.region_code_for_number(phonenumbers.parse(number, None)))
+    return frozenset(region for region in regions if region in phonenumbers.SUPPORTED_REGIONS)
+
+
+def _list_nanp_regions() -> frozenset[str]:
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    return frozenset(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1])
+
+
+def suggest_written_number(text: str, otherwise: str, own_numbers: Iterable[str] = ()) -> str:
     """Return the fix for a text that is no number: plus or country code if only that is missing, else ``otherwise``."""
+    own_numbers = [*own_numbers]
     if lacks_country_code(text):
-        return suggest_country_code(text)
+        return suggest_country_code(text, own_numbers)
+    home = suggest_home_number(text, own_numbers)
+    if home:
+        return home
     with_plus = parse_e164(f"+{text.strip()}") if text.strip()[:1] in _FIRST_DIGITS else ""
     if not with_plus:
         return otherwise
-    import phonenumbers  # noqa: PLC0415 - heavy, and only needed for a message
+    import phonenumbers  # noqa: PLC0415 - as above
 
     is_valid = phonenumbers.is_valid_number(phonenumbers.parse(with_plus, None))
     return f"write {with_plus} if its first digits are its country's code" if is_valid else otherwise
@@ -53,3 +107,6 @@ def read_written_party(text: str) -> str:
 _DIGITS_WITH_PUNCTUATION: Final = re.compile(r"[0-9 ()./+\-]+")
 _MIN_NUMBER_DIGITS: Final = 7
 _FIRST_DIGITS: Final = frozenset("123456789")
+_OTHER_COUNTRY_FIX: Final = "else put its own country code with a plus before it"
+_MAX_REGIONS: Final = 3
+"""A file with numbers of more countries gets suggestions for these only."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from callflows.flows.source.positions import SourcePath
+
 
 UNCLAIMED_NUMBERS: Final = "rest"
 """Claims every number that no other flow claims."""
@@ -56,6 +60,25 @@ class SilentWay(NamedTuple):
     file: str
     line: int
     column: int
+
+
+class SilentEnd(NamedTuple):
+    """A step after which a call may end without a word, with the message and the fix of the warning."""
+
+    path: SourcePath
+    message: str
+    fix: str
+
+
+class SilentArrival(NamedTuple):
+    """The beginning of a document. The silence of the ways that lead there goes on until the caller hears something."""
+
+    node: str
+    entry: NodeEntry
+
+
+Silence: TypeAlias = SilentEnd | SilentArrival
+"""A point after which the caller has heard nothing yet."""
 
 
 def hash_flow_version(*parts: object) -> str:

@@ -125,6 +125,10 @@ class FlowBook:
         """Return True for an exact claim (E.164). A number that only matches a prefix may belong to anybody."""
         return number in self._flows_by_number
 
+    def has_claim(self, number: str) -> bool:
+        """Return True for an exact claim or a prefix claim (E.164). ``rest`` claims no number: it answers any."""
+        return self.find_claiming_flow(number) is not None
+
     def list_contested_holders(self) -> dict[str, str]:
         """Return the name of the flow that answers, for each number that several flows claim."""
         return {number: claimants[0].name for number, claimants in self._contested_numbers.items()}

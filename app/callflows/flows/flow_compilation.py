@@ -85,7 +85,7 @@ def _compile_file(
 ) -> Flow | None:
     file = Path(report.file)
     if file.suffix == ".py":
-        return compile_python_flow(name, text, file, report, options)
+        return compile_python_flow(name, text, file, report, options, dependencies)
     compiling_flow = read_flow(name, text, report, options, dependencies)
     return build_checked_flow(FlowCompiler(compiling_flow)) if compiling_flow is not None else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import inspect
 import json
 import linecache
@@ -121,6 +122,7 @@ class PythonNodeJob:
 
     file: str
     source: str
+    version: str
     node: str
     dialect: Dialect
     extensions: Extensions
@@ -133,7 +135,7 @@ class PythonNodeJob:
 
     async def run(self) -> dict[str, Any]:
         """Return ``document`` and ``links``: the node and the values of each unsigned URL, by the URL's token."""
-        program = load_python_flow(self.file, self.source)
+        program = load_python_flow(self.file, self.source, self.version)
         links: dict[str, tuple[str, dict[str, Any]]] = {}
         turn = Turn(
             self.request_fields, get_base_url=lambda: self.base_url, auto_answer=self.auto_answer, clock=self.timestamp
@@ -146,7 +148,16 @@ class PythonNodeJob:
         if not isinstance(response, Response):
             raise PythonFlowError(f"the node {self.node!r} gave {type(response).__name__}, not a Response")
         document = to_xml(response, self.dialect, extensions=self.extensions).decode()
+        python_object = _PYTHON_OBJECT.search(document)
+        if python_object:
+            raise PythonFlowError(
+                f"a text has the Python object {python_object[1]}: name one of its fields, as turn.caller.name"
+            )
         return {"document": document, "links": links}
+
+
+_PYTHON_OBJECT: Final = re.compile("&lt;((?:[a-z]+ )*[A-Za-z_][^&;]{0,200}?) at 0x[0-9a-f]{6,16}(?:&gt;|>)")
+"""How Python prints an object that has no text of its own."""
 
 
 def _make_unsigned_url(
@@ -161,11 +172,12 @@ def _make_unsigned_url(
 
 
 @lru_cache(maxsize=256)
-def load_python_flow(file: str, source: str) -> PythonFlow:
-    """Run a file and return the flow.
+def load_python_flow(file: str, source: str, version: str) -> PythonFlow:  # noqa: ARG001 - another version is run anew
+    """Run a file and return the flow. The file may import modules beside it, which its version includes.
 
     Raises any error of the file, and PythonFlowError unless the file makes exactly one flow.
     """
+    _prepare_imports_from(os.path.dirname(os.path.abspath(file)))  # noqa: PTH100, PTH120 - as modules name their files
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     names: dict[str, Any] = {"__name__": Path(file).stem, "__file__": file}
     exec(compile(source, file, "exec"), names)  # noqa: S102 - the author's program: it is trusted code
@@ -176,11 +188,33 @@ def load_python_flow(file: str, source: str) -> PythonFlow:
     return program
 
 
+def _prepare_imports_from(folder: str) -> None:
+    """Let programs import the modules of a folder, as they are in this moment."""
+    if folder not in sys.path:
+        sys.path.append(folder)  # the last: a flow named json must not shadow the module
+    for name in _find_modules_of(folder):
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def _find_modules_of(folder: str) -> dict[str, str]:
+    """Return the imported modules that stand in a folder, with their files; never our own, wherever the package is."""
+    modules: dict[str, str] = {}
+    for name, module in [*sys.modules.items()]:
+        file, place = getattr(module, "__file__", None) or "", os.path.join(folder, *name.split("."))  # noqa: PTH118 - as above
+        if file in (f"{place}.py", os.path.join(place, "__init__.py")) and not name.startswith("callflows"):  # noqa: PTH118
+            modules[name] = file
+    return modules
+
+
 # Description of a file, made in a separate process
 
 
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
-    """Return ``name, numbers, timezone, dialect, nodes, fallback`` of a file, or ``error, line`` if the file fails."""
+    """Return ``name, numbers, timezone, dialect, nodes, fallback`` of a file, or ``error, line`` if the file fails.
+
+    ``modules`` are the files beside it that it imports.
+    """
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
     try:
         status, output, errors = _run_description(asked)
@@ -268,17 +302,27 @@ def _name_extension_kinds(extensions: Extensions) -> dict[str, dict[str, str]]:
 
 def _describe_source(request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        program = load_python_flow(request["file"], request["source"])
+        program = load_python_flow(request["file"], request["source"], "")
         fallback = ""
         if program.fallback is not None:
             extensions = Extensions.from_declarations(request["kinds"])
             fallback = to_xml(program.fallback, program.dialect or "reference", extensions=extensions).decode()
     except BaseException as error:  # noqa: BLE001 - an author's file may raise anything
-        return {"error": f"{type(error).__name__}: {error}", "line": _find_error_line(error, request["file"])}
+        line = _find_error_line(error, request["file"])
+        return {"error": f"{type(error).__name__}: {error}", "line": line, **_describe_imports(request["file"], error)}
     nodes = {name: getattr(node, "__code__").co_firstlineno for name, node in program.nodes.items()}  # noqa: B009
     description: dict[str, Any] = {"name": program.name, "numbers": program.numbers, "timezone": program.timezone}
     description |= {"dialect": program.dialect, "dial_policy": program.dial_policy}
-    return {**description, "nodes": nodes, "fallback": fallback}
+    return {**description, "nodes": nodes, "fallback": fallback, **_describe_imports(request["file"])}
+
+
+def _describe_imports(file: str, error: BaseException | None = None) -> dict[str, list[str]]:
+    """Return ``modules``: the files beside a program that it imports, and the one that it misses."""
+    folder = Path(file).absolute().parent
+    modules = {*_find_modules_of(str(folder)).values()}
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        modules.add(str(folder.joinpath(*error.name.split(".")).with_suffix(".py")))
+    return {"modules": sorted(modules)}
 
 
 def _find_error_line(error: BaseException, file: str) -> int:

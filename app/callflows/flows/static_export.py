@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from callflows.atomic_files import open_plain_file
 from callflows.errors import FlowFileError, Problem
 from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.compiler.fragments import (
@@ -17,6 +18,7 @@ from callflows.flows.compiler.fragments import (
 from callflows.flows.entry_points import START_NODE, NodeEntry
 from callflows.flows.flow_compilation import build_checked_flow, read_flow
 from callflows.flows.source.positions import ProblemReport
+from callflows.flows.source.yaml_source import MAX_FLOW_FILE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +34,13 @@ def compile_static_document(file: Path, options: CompilerOptions) -> bytes:
     report = ProblemReport(str(file))
     if file.suffix == ".py":
         raise FlowFileError([_make_not_static_problem(report, (), "the flow is a program, which is run for each call")])
-    flow = read_flow(file.stem, file.read_bytes(), report, dataclasses.replace(options, standalone=True))
+    try:
+        with open_plain_file(file) as opened:
+            text = opened.read(MAX_FLOW_FILE_BYTES + 1)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        raise FlowFileError([Problem(str(file), 1, 1, "error", "unreadable", message)]) from None
+    flow = read_flow(file.stem, text, report, dataclasses.replace(options, standalone=True))
     if flow is None:
         raise FlowFileError(report.problems)
     compiler = FlowCompiler(flow)
@@ -55,8 +63,12 @@ def _render_static_document(compiler: FlowCompiler, report: ProblemReport) -> by
     found = {**document.dynamic_reasons}
     for other in compiler.list_documents():
         found = {**other.dynamic_reasons, **found}
-    reasons = [_make_not_static_problem(report, path, why) for path, why in found.items()]
-    raise FlowFileError(sorted([*_select_errors(report), *reasons], key=lambda reason: (reason.line, reason.column)))
+    reasons: dict[tuple[str, int, str], Problem] = {}  # a step that is compiled into several documents has one reason
+    for path, why in found.items():
+        problem = _make_not_static_problem(report, path, why)
+        reasons.setdefault((problem.file, problem.line, why), problem)
+    problems = [*_select_errors(report), *reasons.values()]
+    raise FlowFileError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
 
 def _select_errors(report: ProblemReport) -> list[Problem]:

@@ -42,7 +42,7 @@ ENDING_WORDS: Final = {
     "voicemail": "voicemail",
     "no-message": "hung up without leaving a message",
     "nobody-answered": "nobody answered",
-    "hung-up-in-menu": "hung up in menu",
+    "hung-up-in-menu": "hung up in a menu",
     "hung-up": "hung up",
     "refused": "refused",
     "ended": "ended without a conversation",
@@ -126,7 +126,7 @@ def find_call_ending(stored: StoredCall, traced_turns: Sequence[TracedTurn], sho
         return CallEnding("refused")
     elements = traced_turns[-1].elements if traced_turns else ()
     if any(element.report is not None for element in elements):
-        return CallEnding(_find_last_activity(elements[-1]))
+        return CallEnding(_find_last_activity(elements))
     response = _read_document(stored.turns[-1]["document"] if stored.turns else None)
     return CallEnding("ended" if response is None else _guess_last_activity(response, steps))
 
@@ -200,14 +200,17 @@ def _read_document(document: bytes | None) -> Element | None:
         return None
 
 
-def _find_last_activity(last: ReachedElement) -> str:
-    """Return the kind of ending of a call without a conversation, by the last element that the call came to."""
+def _find_last_activity(elements: Sequence[ReachedElement]) -> str:
+    """Return the kind of ending of a call without a conversation, by the elements that the call came to."""
+    last = elements[-1]
     name = last.path.rpartition(".")[2].partition("[")[0]
     if last.report is None:
         ends_itself = name in (Hangup.spec.name, Callback.spec.name)
         return "hung-up-in-menu" if name == Gather.spec.name else "ended" if ends_itself else "hung-up"
     failed = read_executed_step(last.report["raw"]).get("success") is False
-    return "hung-up-in-menu" if name == Gather.spec.name and failed else "ended"
+    # After a key the call comes to the branch of the key, or to another document: with neither, there was no key.
+    is_passed = not failed and any(element.path.startswith(f"{last.path}.") for element in elements)
+    return "hung-up-in-menu" if name == Gather.spec.name and not is_passed else "ended"
 
 
 def _guess_last_activity(response: Element, steps: Sequence[ExecutedStep]) -> str:

@@ -28,6 +28,7 @@ from callflows.journal.journal_tables import (
 )
 from callflows.journal.upserts import merge_rows
 from callflows.telephony.call_record import LONGEST_CALL_SECONDS
+from callflows.telephony.calls import SAME_CALL_WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     RowsByTable = dict[str, list[JournalRow]]
 
 
-SAME_CALL_WINDOW_SECONDS: Final = 30.0
-"""Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
 _TABLES_OF_CALLS: Final = (TURNS_TABLE, EFFECTS_TABLE, EVENTS_TABLE, VISITS_TABLE, CAMPAIGN_CALLS_TABLE)
 _TABLES_OF_PEOPLE: Final = (HANDLED_TABLE, NOTES_TABLE, AUDIT_TABLE)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.flows.entry_points import find_root_node
 from callflows.flows.loader.place_tracer import read_stored_places
-from callflows.language import DTMF, Callback, Default, Error, Hangup
-from callflows.telephony.events import read_executed_step
+from callflows.language import DTMF, Callback, Default, Dial, Error, Gather, Hangup
+from callflows.telephony.events import CALL_ENDED_REASON, CANCELLED_DIAL_CAUSE, find_platform_cause, read_executed_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ MAX_CLOCK_SKEW_SECONDS: Final = 2.0
 _BRANCH_NAMES: Final = frozenset(element.spec.name for element in (DTMF, Default, Error))
 _ENDING_NAMES: Final = frozenset(element.spec.name for element in (Hangup, Callback))
 """Commands after which the next one of the document does not run."""
+_LEADING_ELSEWHERE: Final = frozenset(element.spec.name for element in (Gather, Dial))
 _MAX_REPEAT_SECONDS: Final = 30.0
 """Time in which Opentact repeats a request that was not answered in time."""
 _MAX_VISITS: Final = 500
@@ -141,10 +142,18 @@ def _list_reached(
         yield ReachedElement(event["at"], path, places[path], event)
         # What follows a menu is reached only if its branch does not end the call, which a report of its own says.
         is_branched = any(known.startswith(f"{path}.") for known in reached) or _enters_error_branch(path, event, places)
-        follower = "" if is_branched else _find_follower(order, path)
+        follower = "" if is_branched or _may_end_document(path, event) else _find_follower(order, path)
         if follower and follower not in reached:
             reached.add(follower)
             yield ReachedElement(event["at"], follower, places[follower])
+
+
+def _may_end_document(path: str, report: JournalRow) -> bool:
+    """Return True if nothing may follow a command: keys lead elsewhere, and people hang up in the midst of it."""
+    name = path.rpartition(".")[2].partition("[")[0]
+    step = read_executed_step(report["raw"])
+    has_hung_up = step.get("reason") == CALL_ENDED_REASON or find_platform_cause(step) == CANCELLED_DIAL_CAUSE
+    return name in _LEADING_ELSEWHERE and (step.get("success") is not False or has_hung_up)
 
 
 def _enters_error_branch(path: str, report: JournalRow, places: Mapping[str, ElementPlace]) -> bool:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.entry_points import START_NODE, find_root_node
 from callflows.flows.hours.hours_words import describe_hours_value
-from callflows.journal.heard_words import find_platform_cause
 from callflows.language import Dial, Gather, Pause, Play, Say, Tone
-from callflows.telephony.events import ANSWERED_BY_FLOW, extract_executed_step
+from callflows.telephony.events import ANSWERED_BY_FLOW, extract_executed_step, find_platform_cause
 from callflows.telephony.phone_numbers import format_international
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ Only what Opentact reported is sure. A document without any report is told up to
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +39,7 @@ from callflows.telephony.call_phrases import (
     describe_speech,
     describe_tone,
 )
-from callflows.telephony.events import extract_executed_step
+from callflows.telephony.events import CANCELLED_DIAL_CAUSE, extract_executed_step, find_platform_cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
 
 LINE: Final = "line"
 CALLER: Final = "caller"
-_PLATFORM_CAUSE: Final = re.compile(r"\bERR ([A-Z]+(?:_[A-Z]+)*)")
-"""The cause in Opentact's words about a dial: ``[originate] ERR USER_BUSY. no any destinations are accept …``."""
 _BUSY_CAUSE: Final = "user busy"
 _DECIDING: Final = (Gather, Dial, Record)
 _KEYLESS_BRANCHES: Final = {Default: "pressed a wrong key", Error: describe_keys("")}
@@ -187,16 +184,12 @@ def _get_text(element: Element) -> str:
     return " ".join(str(element.attributes.get(positional.name, "")).split()) if positional is not None else ""
 
 
-def find_platform_cause(step: Mapping[str, Any]) -> str:
-    """Return the cause of a failed dial in plain words, as ``user busy``; empty if Opentact named none."""
-    cause = _PLATFORM_CAUSE.search(str(step.get("reason") or ""))
-    return cause[1].replace("_", " ").lower() if cause else ""
-
-
 def _describe_dial(dial: Element, step: Mapping[str, Any]) -> str:
     targets = [_get_text(child) for child in dial.children if isinstance(child, To)]
     if step.get("success") is False:
         reason = find_platform_cause(step) or " ".join(str(step.get("reason") or "").split())
+        if reason == CANCELLED_DIAL_CAUSE:
+            return describe_dial(targets, "cancelled")
         return (
             describe_dial(targets, "busy") if reason == _BUSY_CAUSE else describe_dial(targets, "no-answer", reason=reason)
         )

@@ -27,7 +27,7 @@ from callflows.telephony.call_record import round_up_seconds
 from callflows.telephony.call_states import BEGINNING_CALL_STATES, CALL_STATE_RANKS, rank_call_state
 from callflows.telephony.calls import CALL_BEGAN_FIELD, CAMPAIGN_FIELD
 from callflows.telephony.events import OWN_SOURCE, AnsweredRequest, GivenUpLog, LiveFlowVersion, PlatformEvent
-from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_e164
+from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, parse_caller_number, parse_reported_number
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ def _build_message_row(sms: MessageEntity, platform_event: PlatformEvent) -> Jou
 
 def _normalize_number(text: str | None) -> str | None:
     """Return a number in E.164, or the text if the text is not a number."""
-    return (parse_e164(text) or text) if text else None
+    return (parse_reported_number(text) or text) if text else None
 
 
 def _normalize_attestation(text: str | None) -> str | None:

@@ -68,8 +68,11 @@ def find_document_errors(document: bytes, *, extensions: Extensions = NO_EXTENSI
     places = _find_positions(document, root, [at.node for at in reader.errors])
     found = [(place, at.reason) for place, at in zip(places, reader.errors, strict=True)]
     if end is not None:
-        whole = {id(at) for at in reader.errors if at.needs_whole_element}
-        before = [one for one, at in zip(found, reader.errors, strict=True) if id(at) not in whole]
+        # The tag with the syntax error, and all behind it, are read by a guess.
+        sure = {id(node) for node, _ in zip(root.iter("*"), find_tag_positions(document), strict=False)}
+        before = [
+            one for one, at in zip(found, reader.errors, strict=True) if id(at.node) in sure and not at.needs_whole_element
+        ]
         found = [one for one in before if one[0] < (end.line, end.column)] + [((end.line, end.column), end.reason)]
     return [DocumentReadError(*place, reason) for place, reason in sorted(dict.fromkeys(found))]
 
@@ -343,9 +346,8 @@ class _DocumentReader:
                 continue  # an entity that is not defined, in a broken document: the syntax error tells of it
             tail = child.tail
             if tail is not None and tail.strip(XML_WHITESPACE):
-                self._report_error(
-                    node, f"<{node.tag}> has text after <{_strip_namespace(child.tag)}>, where none is allowed"
-                )
+                reason = f"<{node.tag}> has text after <{_strip_namespace(child.tag)}>, where none is allowed"
+                self._report_error(node, reason, needs_whole_element=True)
             reading = TAG_MEANINGS.get(child.tag)
             if reading is not None and reading.element_class in inside:
                 element = self.read_element(child, reading, depth + 1)

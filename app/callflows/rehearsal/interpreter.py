@@ -55,6 +55,7 @@ from callflows.rehearsal.dialect_detection import DocumentDialect, detect_dialec
 from callflows.rehearsal.gather_execution import GatherExecution
 from callflows.rehearsal.phone_call import append_query
 from callflows.rehearsal.transcript import FlowPoint, PlatformRequest
+from callflows.telephony.events import CALL_ENDED_REASON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,9 +193,9 @@ class Interpreter(CallState):
         except CommandFailure as failed:
             reason = str(failed) or "it failed"
             self._record_failure(command, path, reason, known)
-        except (CallEnd, DocumentReplacement):
+        except (CallEnd, DocumentReplacement) as end:
             if self.observer is not None:
-                await self.observer.report_command(command, path, reason)
+                await self.observer.report_command(command, path, self._describe_interruption(command, path, end))
             raise
         finally:
             self._cover_results(open_spots, path, known)
@@ -202,6 +203,18 @@ class Interpreter(CallState):
             await self.observer.report_command(command, path, reason)
         if reason:
             await self._run_error_handler(command, path, reason)
+
+    def _describe_interruption(self, command: Element, path: str, end: Exception) -> str:
+        """Return why a command failed in which the caller hung up; empty if the command did not fail."""
+        if not (isinstance(end, CallEnd) and end.outcome == "caller-hung-up" and self.transcript.interrupted_path == path):
+            return ""
+        if isinstance(command, Gather):
+            self.rules.apply_rule(undocumented_rules.INTERRUPTED_RULE)
+            return CALL_ENDED_REASON
+        if isinstance(command, Dial) and self.transcript.steps[-1].get("result") == "cancelled":
+            self.rules.apply_rule(undocumented_rules.INTERRUPTED_RULE)
+            return "[originate] ERR ORIGINATOR_CANCEL"
+        return ""
 
     def _record_failure(self, command: Element, path: str, reason: str, first_step: int) -> None:
         """Add the reason of a failure to the command's own step."""

@@ -59,6 +59,12 @@ HOLD_RULE: Final = UndocumentedRule("hold", "what ends a Hold", "its timeout, or
 DIAL_UNANSWERED_RULE: Final = UndocumentedRule(
     "dial-unanswered", "a Dial before the line is answered", "it bridges, and answers the caller with the callee"
 )
+INTERRUPTED_RULE: Final = UndocumentedRule(
+    "interrupted",
+    "how a command is reported in which the caller hangs up",
+    "a Gather and a ringing Dial have failed",
+    only_shown=True,
+)
 CALLER_ID_RULE: Final = UndocumentedRule(
     "caller-id", "the caller ID that a callee is shown", "it is the caller's number", only_shown=True
 )

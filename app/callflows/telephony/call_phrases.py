@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 HANGS_UP: Final = "hangs up"
 REFUSES_CALL: Final = "refuses the call"
 _BEEP_TAG: Final = "beep"
-_WORDS_OF_DIALS: Final = {"answered": "answered", "busy": "busy", "no-answer": "nobody answers"}
+_WORDS_OF_DIALS: Final = {
+    "answered": "answered",
+    "busy": "busy",
+    "no-answer": "nobody answers",
+    "cancelled": "the caller hung up before",
+}
 
 
 def describe_speech(text: str) -> str:

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from callflows.telephony.notices import compose_notice, list_recording_urls
-from callflows.telephony.phone_numbers import parse_caller_number, parse_e164
+from callflows.telephony.phone_numbers import parse_caller_number, parse_e164, parse_reported_number
 from callflows.telephony.turn import Turn, Variables
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def build_call_record(  # noqa: PLR0913 - a record has as many fields
     return CallRecord(
         uuid=uuid,
         from_=parse_caller_number(from_),
-        to=parse_e164(to) or to,
+        to=parse_reported_number(to) or to,
         ended_at=ended_at,
         duration_seconds=round_up_seconds(seconds),
         legs=tuple(ReportedLeg(parse_e164(target) or target, was_answered) for target, was_answered in legs),

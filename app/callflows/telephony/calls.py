@@ -21,6 +21,8 @@ CALL_BEGAN_FIELD: Final = "began"
 
 The call's tickets carry the field, so that later requests are recognized as part of the same call.
 """
+SAME_CALL_WINDOW_SECONDS: Final = 30.0
+"""Seconds within which two beginnings with the same caller and number are one call, as after a repeated request."""
 CAMPAIGN_FIELD: Final = "campaign"
 """Internal field, never accepted from a request: the key of a call that we had Opentact make (see ``campaigns``).
 
@@ -47,6 +49,9 @@ class CurrentCall:
         self.started = request_fields.get("started", UNKNOWN_VALUE)
         self.attestation = parse_attestation(request_fields.get("attestation", UNKNOWN_VALUE))
 
+    def __str__(self) -> str:
+        return self.id
+
 
 class Caller:
     """The calling party. ``number`` is E.164, the login name of a SIP user, or empty."""
@@ -58,6 +63,10 @@ class Caller:
         self.number = PhoneNumber(number)
         self.name = name
         self._calls_today = calls_today
+
+    def __str__(self) -> str:
+        """The name, or the number in the format of its country; empty if both are withheld."""
+        return self.name or self.national
 
     @property
     def national(self) -> str:

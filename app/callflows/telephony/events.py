@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.telephony.account_entity import AccountEntity
@@ -151,6 +152,20 @@ def extract_executed_step(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 def read_executed_step(raw: str | None) -> Mapping[str, Any]:
     """Return the executed command of a stored event, whose JSON is ``raw``; see ``extract_executed_step``."""
     return extract_executed_step(json.loads(raw or "{}"))
+
+
+_PLATFORM_CAUSE: Final = re.compile(r"\bERR ([A-Z]+(?:_[A-Z]+)*)")
+"""The cause in Opentact's words about a dial: ``[originate] ERR USER_BUSY. no any destinations are accept …``."""
+CANCELLED_DIAL_CAUSE: Final = "originator cancel"
+"""Cause of a dial that the caller's hanging up ended before somebody answered."""
+CALL_ENDED_REASON: Final = "the call ended"
+"""Reason of a Gather in which the caller hung up, as the stand-in reports it: Opentact documents none."""
+
+
+def find_platform_cause(step: Mapping[str, Any]) -> str:
+    """Return the cause of a failed dial in plain words, as ``user busy``; empty if Opentact named none."""
+    cause = _PLATFORM_CAUSE.search(str(step.get("reason") or ""))
+    return cause[1].replace("_", " ").lower() if cause else ""
 
 
 class EffectResult(NamedTuple):

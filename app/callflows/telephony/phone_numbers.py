@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from callflows.telephony.truth_words import says_no
 
@@ -73,14 +75,22 @@ _TEN_DIGITS_WITHOUT_PLUS: Final = re.compile(
     r"[ ().\-]*[2-9](?:[ ().\-]*[0-9]){2}[ ().\-]*[2-9](?:[ ().\-]*[0-9]){6}[ ().\-]*"
 )
 _NUMBER_PATTERN: Final = re.compile(
-    r"(?:tel:|sips?:)?((?:\((?=\+|00))?\+?[0-9][0-9 ()./\-]{0,40})(?:@.*|;[ ]*[a-z].*)?", re.IGNORECASE
+    r"(?:(?:tel|sips?):(?://)? *)?((?:\((?=\+|00))?(?:\+[ (]*)?[0-9][0-9 ()./\-]{0,40})(?:(?::.*)?@.*|[;?][ ]*[a-z].*)?",
+    re.IGNORECASE,
 )
+_NUMBER_WITH_MORE_PATTERN: Final = re.compile(
+    r"((?:(?:tel|sips?):(?://)? *+)?+[+( ]*+[0-9][0-9 ()./\-]{5,40}(?<=[0-9)]))"
+    r"(?:\s*[,;:#*~&|=<>\"'\[]|\s*[(/\-]\s*[^0-9\s]|\s+[^0-9\s()./\-]|\s*(?:x|p|w|ext(?:n|ension)?)[ .:=]*[0-9])"
+    r"|((?:(?:tel|sips?):)?+[+( ]*+1(?:[ ().\-/]*+[0-9]){10})[ ./\-]++[0-9]",
+    re.IGNORECASE,
+)
+"""A number, and after it an extension, keys to press, a second number or a remark."""
 _INTERNATIONAL_PREFIX: Final = re.compile(r"\(?\+?00[ ()./\-]*(?=[1-9])")
 """No country code begins with 0: 0033… is +33…."""
 _PLAIN_PUNCTUATION: Final = {
     **dict.fromkeys((0xA0, 0x2007, 0x2009, 0x202F), " "),
     **dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-"),
-    **dict.fromkeys((*range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF), None),
+    **dict.fromkeys((0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF), None),
 }
 """Spaces, dashes and invisible characters that number formats of web pages and address books contain."""
 _ATTESTATION_PATTERN: Final = re.compile(
@@ -114,7 +124,7 @@ def parse_e164(text: str) -> str:
 
     Digits without a plus, as Opentact sends them, are international: ``12015550123`` is ``+12015550123``, and so is
     ``0012015550123``. A national spelling, as ``201-555-0123`` or ``612 345 678``, is not a number: its first digits would
-    be taken for the code of another country.
+    be taken for the code of another country. A number with an extension after it is none, either.
     """
     nanp = _NANP_PATTERN.fullmatch(text)
     return f"+{nanp[1]}" if nanp else _parse_international(text)
@@ -122,11 +132,11 @@ def parse_e164(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _parse_international(text: str) -> str:
-    found = _NUMBER_PATTERN.fullmatch(text.translate(_PLAIN_PUNCTUATION).strip())
+    found = _NUMBER_PATTERN.fullmatch(fold_spelling(text).strip("<>\"' \t\r\n"))
     if not found:
         return ""
     written = strip_international_prefix(found[1]).rstrip()
-    has_plus, digits = "+" in written, written.lstrip("(+")
+    has_plus, digits = "+" in written, written.lstrip("(+ ")
     if not has_plus and not digits.isdecimal():
         plain = re.sub("[^0-9]", "", digits)
         return f"+{plain}" if _NANP_PATTERN.fullmatch(plain) else ""
@@ -141,6 +151,49 @@ def _parse_international(text: str) -> str:
     if not has_plus and lacks_country_code(digits) and not phonenumbers.is_valid_number(number):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def fold_spelling(text: str) -> str:
+    """Return a text in plain digits, signs and spaces: those of other scripts, and ``%2B`` for ``+``, are replaced."""
+    if "%" in text:
+        text = unquote(text)
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKC", text).translate(_PLAIN_PUNCTUATION)
+    return "".join(str(unicodedata.decimal(sign)) if sign.isdecimal() else sign for sign in plain)
+
+
+def parse_reported_number(text: str) -> str:
+    """Convert the number of a party of a call, as a network reports it, to E.164; return "" if the text has none.
+
+    Unlike ``parse_e164``, this reads a number inside ``"Ann" <sip:+12015550123@host>``, and drops what stands after it,
+    as ``x5`` or ``,5``: the party is the number.
+    """
+    return parse_e164(text) or _parse_leading_number(text)
+
+
+@lru_cache(maxsize=16_384)
+def _parse_leading_number(text: str) -> str:
+    address = extract_sip_address(text)
+    found = _NUMBER_WITH_MORE_PATTERN.match(fold_spelling(address).strip("<>\"' \t\r\n"))
+    written = (found[1] or found[2]) if found else ""
+    # Without its plus, a number with more after it may be a login name, as 441234567-ann.
+    is_number = "+" in written or _INTERNATIONAL_PREFIX.match(written) or parse_e164(written).startswith("+1")
+    return parse_e164(address) or (parse_e164(written) if is_number else "")
+
+
+def find_calling_code(number: str) -> str:
+    """Return the country code of a number in E.164, or of the first digits of one, as ``+1``; "" if it is unknown."""
+    if number.startswith("+1"):
+        return "+1"
+    import phonenumbers  # noqa: PLC0415 - as above
+
+    # No country code is the beginning of another one.
+    digits = re.sub("[^0-9]", "", number)
+    codes = (digits[:length] for length in range(1, 4) if number.startswith("+"))
+    return next(
+        (f"+{code}" for code in codes if code.isdecimal() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), ""
+    )
 
 
 def lacks_country_code(text: str) -> bool:
@@ -171,8 +224,7 @@ def parse_caller_number(text: str) -> str:
 def _parse_unusual_caller(text: str) -> str:
     if is_anonymous(text):
         return ""
-    address = extract_sip_address(text)
-    return parse_e164(address) or address
+    return parse_reported_number(text) or extract_sip_address(text)
 
 
 def _format_national(number: str) -> str:
@@ -214,7 +266,8 @@ def _find_region(number: str) -> str:
         region = phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
     except phonenumbers.NumberParseException:
         return UNKNOWN_VALUE
-    return RegionCode(region) if region else UNKNOWN_VALUE
+    # +882 and +800 are numbers of no country, which libphonenumber calls 001
+    return RegionCode(region) if region and region.isalpha() else UNKNOWN_VALUE
 
 
 def _find_state(number: str) -> str:
@@ -308,7 +361,7 @@ class NumberMask:
         if not number:
             return ""
         digest = self._keyed_hash.copy()
-        digest.update((parse_e164(number) or number).encode("utf-8", "replace"))
+        digest.update((parse_reported_number(number) or number).encode("utf-8", "replace"))
         return f"{mask_number(number)}.{digest.hexdigest()}"
 
 
@@ -346,7 +399,7 @@ _SIP_ADDRESS_PATTERN: Final = re.compile(
 def extract_sip_address(text: str) -> str:
     """Return the address inside ``"Ann" <sip:ann@host>;tag=1``, or the text itself if not in this form."""
     named = _NAME_ADDRESS_PATTERN.fullmatch(text)
-    return (named[2] if named and ":" in named[2] else text).strip()
+    return (named[2] if named and named[2].strip() else text).strip()
 
 
 def is_anonymous(text: str) -> bool:
@@ -366,7 +419,7 @@ _ANONYMOUS_NAME_PREFIXES: Final = ("anonym", "anónim", "anônim")
 
 
 def _fold_caller_word(text: str) -> str:
-    return _SEPARATORS.sub("", text).casefold()
+    return _SEPARATORS.sub("", fold_spelling(text)).casefold()
 
 
 def _is_anonymous_word(word: str) -> bool:

@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from callflows.recent_keys import RecentKeys
-from callflows.telephony.phone_numbers import parse_e164
+from callflows.telephony.phone_numbers import parse_reported_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -103,7 +103,7 @@ class InMemoryIdempotencyStore:
 
 def normalize_party(text: str) -> str:
     """Normalize one side of a message: a number to E.164, a short code or a name to lower case."""
-    return parse_e164(text) or text.strip().lower()
+    return parse_reported_number(text) or text.strip().lower()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

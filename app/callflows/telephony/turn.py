@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from callflows.telephony.calls import Caller, CurrentCall, LocalTime
-from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_e164
+from callflows.telephony.phone_numbers import PhoneNumber, parse_caller_number, parse_reported_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +38,9 @@ class Turn:
     attestation``, and ``calls``, the caller's calls today). ``auto_answer`` says whether the app answers calls by itself,
     None if unknown. ``get_base_url`` returns the URL under which Opentact reaches the server. ``entered_digits`` are the
     digits of the request. ``earlier_values`` are the variables set by earlier turns. ``resolve`` returns the flow's hours,
-    lists and variables; ``owns_number`` says whether a flow of this server answers a number in E.164; ``make_ticket_url``
-    makes the URLs of a Python flow. ``is_line_check`` marks a call of our own that has no effects.
+    lists and variables; ``owns_number`` says whether a flow of this server names a number in E.164, ``claims_number`` also
+    whether the number is within a flow's prefix; ``make_ticket_url`` makes the URLs of a Python flow.
+    ``is_line_check`` marks a call of our own that has no effects.
 
     Progress: ``values`` are the variables including this turn's changes (every change makes a new mapping),
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
@@ -54,6 +55,7 @@ class Turn:
         "auto_answer",
         "call",
         "caller",
+        "claims_number",
         "deferred_results",
         "document_parts",
         "earlier_values",
@@ -111,6 +113,7 @@ class Turn:
         self.zone: ZoneInfo | None = None
         self.resolve: Callable[[str, Turn], Any] | None = None
         self.owns_number: Callable[[str], bool] = _owns_none
+        self.claims_number: Callable[[str], bool] = _owns_none
         self.make_ticket_url: Callable[[str, Mapping[str, Any]], str] | None = None
         self.deferred_results: list[Any] = []
         self._get_base_url = get_base_url
@@ -171,7 +174,7 @@ class Turn:
 
 @lru_cache(maxsize=4096)
 def _parse_called_number(text: str) -> PhoneNumber:
-    return PhoneNumber(parse_e164(text) or text.strip())
+    return PhoneNumber(parse_reported_number(text) or text.strip())
 
 
 class MissingValue:
@@ -222,6 +225,9 @@ class Variables(dict[str, Any]):
 
     def __missing__(self, _name: str) -> MissingValue:
         return MISSING
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in self.items())
 
 
 NO_VARIABLES: Final = Variables()

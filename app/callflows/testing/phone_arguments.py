@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from callflows.flows.country_code_check import read_written_party
-from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, parse_e164
+from callflows.telephony.phone_numbers import extract_sip_address, is_anonymous, parse_reported_number
 
 
 def explain_invalid_caller(caller_text: str) -> str:
@@ -20,7 +20,7 @@ def explain_invalid_caller(caller_text: str) -> str:
         address = read_written_party(extract_sip_address(caller_text))
     except ValueError as error:
         return str(error)
-    if parse_e164(address) or _SIP_USER_PATTERN.fullmatch(address):
+    if parse_reported_number(caller_text) or _SIP_USER_PATTERN.fullmatch(address):
         return ""
     return (
         f"{caller_text!r} is not a caller: write a number as +12015550999, a SIP user as ann, "

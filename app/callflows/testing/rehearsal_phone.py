@@ -205,7 +205,14 @@ def rehearse(folder: str | Path, number: str, **scenario_keys: Any) -> Rehearsed
 
     The folder is loaded again only if a file has changed. Raises the errors of ``RehearsalPhone``.
     """
-    files = [(file, file.stat()) for file in list_flow_files(Path(folder))]
-    return _open_phone(Path(folder), tuple((str(file), at.st_mtime_ns, at.st_size) for file, at in files)).ring(
-        number, **scenario_keys
-    )
+    signatures = tuple(map(_read_file_signature, list_flow_files(Path(folder))))
+    return _open_phone(Path(folder), signatures).ring(number, **scenario_keys)
+
+
+def _read_file_signature(file: Path) -> tuple[str, int, int]:
+    """Return the name, time and size of a file; zeros for a link that leads nowhere."""
+    try:
+        found = file.stat()
+    except OSError:
+        return str(file), 0, 0
+    return str(file), found.st_mtime_ns, found.st_size

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from callflows.atomic_files import resolve_links
 from callflows.errors import FlowFileError, Problem, sort_problems
 from callflows.flows.entry_points import find_root_node
 from callflows.flows.flow_book import FlowBook
@@ -122,11 +124,11 @@ def load_scenario_folders(
     strange = []
     for path in paths:
         if path.is_dir():
-            chosen[path] = {(path / draft.name).resolve()} if draft is not None else None
-        elif not (path.is_file() and is_flow_file(path)):
+            chosen[path] = {resolve_links(path / draft.name)} if draft is not None else None
+        elif not (os.path.lexists(path) and is_flow_file(path)):
             strange.append(_describe_wrong_path(path))
         elif (files := chosen.setdefault(path.parent, set())) is not None:
-            files.add(path.resolve())
+            files.add(resolve_links(path))
     folders = [_load_scenario_folder(folder, files, options, on_progress) for folder, files in chosen.items()]
     nothing = ScenarioFolder(LoadedFlows(FlowBook(), ()), options, (), (), tuple(strange))
     return [*folders, nothing] if strange else folders
@@ -138,10 +140,12 @@ def _load_scenario_folder(
     for_all, problems = load_folder_options(folder, dataclasses.replace(options, records_coverage=True))
     loaded = load_flow_files(sorted({*list_flow_files(folder), *options.drafts}), for_all, problems, on_progress)
     flows = tuple(
-        flow for flow in loaded.book.flows.values() if tested_files is None or Path(flow.file).resolve() in tested_files
+        flow
+        for flow in loaded.book.flows.values()
+        if tested_files is None or resolve_links(Path(flow.file)) in tested_files
     )
     folder_problems = [
-        problem for problem in loaded.problems if tested_files is None or Path(problem.file).resolve() in tested_files
+        problem for problem in loaded.problems if tested_files is None or resolve_links(Path(problem.file)) in tested_files
     ]
     cases: list[ScenarioCase] = []
     for flow in flows:
@@ -166,7 +170,7 @@ def _is_possible_case(case: ScenarioCase, folder: ScenarioFolder, problems: list
 
 
 def _describe_wrong_path(path: Path) -> Problem:
-    description = "there is no such file or folder" if not path.exists() else "it is not a flow file (.yaml, .py)"
+    description = "there is no such file or folder" if not os.path.lexists(path) else "it is not a flow file (.yaml, .py)"
     return Problem(str(path), 1, 1, "error", "no-file", description)
 
 

@@ -35,6 +35,7 @@ from callflows.telephony.events import ANSWERED_BY_FLOW, AnsweredRequest, Answer
 from callflows.telephony.ports import LookupRequest
 from callflows.telephony.turn import Turn, Variables
 from callflows.web.line_check_calls import LINE_CHECK_PREFIX, answer_line_check_lookup, is_line_check_call
+from callflows.web.repeated_calls import CallsWithoutId
 from callflows.web.request_fields import parse_posted_call
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class AnswerEngine:
         self._job_runner = job_runner
         self._effect_sender = effect_sender
         self._caller_counts = caller_counts
+        self._calls_without_id = CallsWithoutId()
         self._clock = clock
         self._record_answer = record_answer
         self._call_limits = call_limits if call_limits is not None and call_limits.are_set else None
@@ -179,7 +181,9 @@ class AnswerEngine:
         if turn.is_line_check:
             turn.add_field("calls", "1")
             return
-        call = turn.request_fields.get("call", "")
+        call = turn.request_fields.get("call", "") or self._calls_without_id.identify_call(
+            turn.caller.number, turn.number, turn.timestamp
+        )
         calls = await self._caller_counts.count_call(flow.name, turn.caller.number, turn.now.moment.date(), call)
         turn.add_field("calls", str(calls))
 
@@ -257,7 +261,8 @@ class AnswerEngine:
             more, answers_itself = parse_posted_call(body)
             fields.update({name: value for name, value in more.items() if not fields.get(name)})
         turn = Turn(fields, get_base_url=get_base_url, auto_answer=answers_itself, clock=self._clock)
-        turn.owns_number = self._flow_versions.book.has_exact_claim
+        book = self._flow_versions.book
+        turn.owns_number, turn.claims_number = book.has_exact_claim, book.has_claim
         call = fields.get("call")
         if call is not None and call.startswith(LINE_CHECK_PREFIX):
             turn.is_line_check = is_line_check_call(call, self._signer)

@@ -7,6 +7,7 @@ import functools
 import socket
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ MAX_WAITING_CONNECTIONS: Final = 512
 If the process may open few files, the number is a quarter of them. As many connections as a quarter may be idle or unread,
 and as many may wait for answers.
 """
+MAX_REQUESTS_AT_ONCE: Final = 32
+"""Number of requests in one piece of data. Pieces of thousands, on many connections, would keep callers waiting."""
 _FEW_CONNECTIONS: Final = 64
 """So many connections are never too many, and nothing is counted."""
 MAX_OPEN_FILES: Final = 65_536
@@ -51,6 +54,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """True from the first byte of a request until its headers are complete."""
     _header_bytes = 0
     """Bytes that came while the headers of a request were incomplete."""
+    _requests_at_once = 0
+    """Requests that began in the piece of data that is being read."""
     _body_timer: asyncio.TimerHandle | None = None
     _is_in_body = False
     """True from the end of the headers until the request is complete."""
@@ -73,6 +78,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._requests_at_once = 0
         super().data_received(data)
         # Most requests come whole: only others need a timer.
         if self._is_in_headers:
@@ -97,17 +103,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self in self._idle:  # without a call of a function: every request of a call comes here
             del self._idle[self]
         super().on_message_begin()
+        self._requests_at_once += 1
+        if self._requests_at_once > MAX_REQUESTS_AT_ONCE:
+            raise HttpParserError("too many requests at once")  # the parser stops, and the client gets status 400
         self._is_in_headers = True
         self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._is_in_body = True
+        self._end_headers()
         super().on_headers_complete()
         if self.cycle is not None and not self.cycle.response_complete:  # no upgrade, which has no cycle of its own
             self._serving[self] = None
             if self._is_last_request:
                 self.cycle.keep_alive = False
+
+    def _end_headers(self) -> None:
+        """Keep what follows a chunked body out of the request's headers: a proxy has not looked at it."""
+        self.headers = [*self.headers]  # the scope has the other list; the parser reports trailers as further headers
 
     def on_message_complete(self) -> None:
         self._is_in_body = False

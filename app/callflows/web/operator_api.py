@@ -37,7 +37,7 @@ from callflows.web.journal_lists import (
     build_call_filter,
     build_inbox_filter,
 )
-from callflows.web.request_trust import find_header
+from callflows.web.request_trust import find_header, is_of_another_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +122,7 @@ class _TokenGuard:
         request.state.source_address = self._trust.describe_source(request.scope)
         kind, _, token = find_header(request.scope, b"authorization").partition(" ")
         if not token and not self._needs_token and self._trust.is_local(request.scope):
-            if find_header(request.scope, b"sec-fetch-site") not in ("", "same-origin", "none"):
+            if is_of_another_site(request.scope):
                 raise HTTPException(403, "a page of another site may not do this without a token")
             return TokenOwner("this machine", "author")
         owner: TokenOwner | None = None

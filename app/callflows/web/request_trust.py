@@ -41,6 +41,8 @@ class RequestTrust:
     def explain_refusal(self, scope: Mapping[str, Any], token: str | None) -> str:
         """Return the reason for a refusal; empty if authorized. ``token`` None: the token is not checked."""
         if not self._tokens:
+            if is_of_another_site(scope):
+                return "no token is configured, and a page of another site sent the request: set CALLFLOWS_TOKEN"
             return self._explain_not_local(scope)
         if self._allowed_sources and not self._is_allowed_source(scope):
             return "the source address is not allowed"
@@ -135,6 +137,14 @@ def _names_this_machine(host: str) -> bool:
     return host.endswith(".localhost") or is_loopback_host(host)
 
 
+def is_of_another_site(scope: Mapping[str, Any]) -> bool:
+    """Return True if a browser sent the request for a page that is not of this server: it says so in each request."""
+    site, origin = find_header(scope, b"sec-fetch-site"), find_header(scope, b"origin")
+    if site:
+        return site not in ("same-origin", "none")
+    return bool(origin) and origin.partition("://")[2] != find_header(scope, b"host")
+
+
 def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text)
@@ -147,7 +157,8 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 def _strip_port(text: str) -> str:
     """Return ``1.2.3.4`` for ``1.2.3.4:5060``, ``::1`` for ``[::1]:5060``."""
     if text.startswith("["):
-        return text[1:].partition("]")[0]
+        address, _, port = text[1:].partition("]")
+        return address if not port or port.startswith(":") else text
     return text.partition(":")[0] if text.count(":") == 1 else text
 
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from callflows.atomic_files import lock_file, replace_file_text
+from callflows.atomic_files import lock_file, replace_file_text, resolve_links
 from callflows.errors import DraftConflictError, DraftRefusedError, Problem, ReadOnlyFlowsError
 from callflows.flows.flow_compilation import compile_flow
 from callflows.flows.loader.folder_loader import load_folder_options, read_bounded_file
@@ -131,7 +131,7 @@ def publish_draft(folder: Path, flow: str, draft: CheckedDraft, text: str, expec
         if before.digest != expected_digest:
             raise DraftConflictError(f"{before.file} has changed meanwhile: compare, and begin the draft again")
         try:
-            replace_file_text(before.file.resolve(), text)
+            replace_file_text(resolve_links(before.file), text)
         except OSError as error:
             raise build_write_refusal(before, text, error) from None
     return before
@@ -143,9 +143,9 @@ def _lock_flow_file(folder: Path, flow: str, text: str) -> Iterator[FlowSource]:
     before = read_flow_source(folder, flow)
     with contextlib.ExitStack() as stack:
         try:
-            if not os.access(before.file.resolve().parent, os.W_OK, effective_ids=True):
+            if not os.access(resolve_links(before.file).parent, os.W_OK, effective_ids=True):
                 raise PermissionError(13, "the folder is read-only")
-            stack.enter_context(lock_file(before.file.resolve()))
+            stack.enter_context(lock_file(resolve_links(before.file)))
         except OSError as error:
             raise build_write_refusal(before, text, error) from None
         yield read_flow_source(folder, flow)
@@ -159,7 +159,7 @@ def build_write_refusal(before: FlowSource, text: str, error: OSError, folder: P
 
 def make_patch(before: FlowSource, text: str, folder: Path | None = None) -> str:
     """Return a change as a patch for ``git apply``, with the path of the file in the folder above that of the flows."""
-    inside = before.file.relative_to(folder.resolve()) if folder is not None else before.file.name
+    inside = before.file.relative_to(resolve_links(folder)) if folder is not None else before.file.name
     path = f"{(folder or before.file.parent).name}/{inside}"
     old, new = (f"a/{path}" if before.digest else "/dev/null"), f"b/{path}"
     head = "" if before.digest else "new file mode 100644\n"

@@ -9,6 +9,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.entry_points import UNCLAIMED_NUMBERS
+from callflows.flows.loader.folder_loader import read_bounded_file
 from callflows.flows.source.flow_file import read_flow_file, read_number_claims
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.source_values import parse_dtmf_keys
@@ -152,7 +153,7 @@ class FlowOutlines:
             # A flow's name comes from the record: it must not lead out of the folder.
             if flow and file.parent == self._folder and "/" not in flow:
                 try:
-                    text = file.read_bytes()
+                    text = read_bounded_file(file)
                 except OSError:
                     continue
                 return FlowOutline(read_flow_file(text, ProblemReport(str(file))))

@@ -40,8 +40,8 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "receives": ("secret-handed-over",),
     "numbers": ("no-numbers", "number", "number-values", "number-claimed-twice", "number-country"),
     "timezone": ("timezone", "timezone-fixed", "no-timezone"),
-    "voice": ("value", "unknown-key"),
-    "languages": ("unknown-language", "no-translation", "unused", "value", "unknown-key"),
+    "voice": ("value", "unknown-key", "language-code"),
+    "languages": ("unknown-language", "language-code", "no-translation", "unused", "value", "unknown-key"),
     "dialect": ("dialect",),
     "hours": (
         "hours-contradiction",
@@ -66,7 +66,7 @@ FILE_KEY_RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "unused",
     ),
     "groups": ("dial-target", "duration-doubtful", "unused"),
-    "directory": ("directory", "dial-target", "unused"),
+    "directory": ("directory", "dial-target", "key-shadowed", "unused"),
     "variables": ("unused", "text-as-list", "text-as-truth"),
     "dial_policy": ("dial-policy", "dial-policy-closed", "dial-policy-spans", "dial-policy-wide"),
     "template": (
@@ -137,7 +137,18 @@ _PLAIN_VALUE_NOTES: Final[Mapping[str, str]] = {
 }
 _VERB_RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "play": ("audio-url", "sound-name", "sound-missing", "sound-format", "sound-length"),
-    "say": ("empty-text", "ssml", "truth-as-text", "time-as-text", "url-as-text", "spoken-language", "template"),
+    "say": (
+        "empty-text",
+        "step-as-text",
+        "escape-in-text",
+        "ssml",
+        "truth-as-text",
+        "time-as-text",
+        "url-as-text",
+        "language-code",
+        "spoken-language",
+        "template",
+    ),
 }
 """The rules about single verbs."""
 _VERBS_TEXT: Final = (

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from callflows.atomic_files import lock_file, open_plain_file, replace_file_text
+from callflows.atomic_files import lock_file, open_plain_file, replace_file_text, resolve_links
 from callflows.errors import ValueEditError
 from callflows.flows.authoring.flow_drafts import FlowSource, build_write_refusal, hash_flow_text, read_flow_source
 from callflows.flows.caller_lists.caller_list_reader import (
@@ -135,10 +135,10 @@ def read_list_source(folder: Path, flow: str, name: str) -> FlowSource:
     lists = data.get("lists") if isinstance(data, dict) else None
     written = lists.get(name) if isinstance(lists, dict) else None
     try:
-        file = (folder / written).resolve() if isinstance(written, str) else folder
+        file = resolve_links(folder / written) if isinstance(written, str) else folder
     except ValueError:  # a null character
         raise LookupError(name) from None
-    if not isinstance(written, str) or not file.is_relative_to(folder.resolve()):
+    if not isinstance(written, str) or not file.is_relative_to(resolve_links(folder)):
         raise LookupError(name)
     with open_plain_file(file) as opened:
         content = opened.read(MAX_EDITED_LIST_BYTES + 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.flows.compiler.flow_compiler import FlowCompiler
 from callflows.flows.flow_compilation import build_checked_flow, read_flow
+from callflows.flows.loader.folder_loader import read_bounded_file, reject_unreadable_file
 from callflows.flows.source.positions import ProblemReport
 from callflows.flows.source.sound_library import SOUNDS_FOLDER, SoundInspection, explain_bad_sound_name, inspect_sound
 from callflows.flows.steps.dial_step import DialStep
@@ -68,9 +69,13 @@ class ListedPrompt(NamedTuple):
 
 
 def list_prompts(file: Path, options: CompilerOptions) -> tuple[list[ListedPrompt], list[Problem]]:
-    """Return the prompts of a flow file, in the order of the file, and the file's problems. Raises OSError."""
+    """Return the prompts of a flow file, in the order of the file, and the file's problems."""
     report = ProblemReport(str(file))
-    flow = read_flow(file.stem, file.read_bytes(), report, options)
+    try:
+        text = read_bounded_file(file)
+    except OSError as error:
+        return [], [*reject_unreadable_file(file, error).problems]
+    flow = read_flow(file.stem, text, report, options)
     if flow is None:
         return [], report.problems
     build_checked_flow(FlowCompiler(flow))

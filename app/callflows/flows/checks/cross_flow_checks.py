@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import Problem
-from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code
+from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code, suggest_home_number
 from callflows.telephony.phone_numbers import is_impossible_number, lacks_country_code, parse_e164
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _resolve_target(way: SilentWay, flow_name: str) -> tuple[str, str]:
 
 def _check_dialed_number(dialed: NumberClaim, flow: Flow, book: FlowBook) -> list[Problem]:
     """Report doubts about a literal number."""
-    doubt, fix = _find_doubt(dialed.number)
+    doubt, fix = _find_doubt(dialed.number, [claim.number for claim in flow.claims])
     if doubt:
         return [Problem(dialed.file, dialed.line, dialed.column, "warning", "dial-doubtful", doubt, fix)]
     return _check_own_number(dialed, flow, book)
@@ -130,13 +130,16 @@ def _check_forward_number(forward: NumberClaim, flow: Flow, book: FlowBook) -> l
     return [Problem(forward.file, forward.line, forward.column, "error", "message-loop", message, fix)]
 
 
-def _find_doubt(text: str) -> tuple[str, str]:
+def _find_doubt(text: str, own_numbers: Sequence[str]) -> tuple[str, str]:
     if lacks_country_code(text):
-        return MISSING_COUNTRY_CODE_MESSAGE.format(text), suggest_country_code(text)
+        return MISSING_COUNTRY_CODE_MESSAGE.format(text), suggest_country_code(text, own_numbers)
     if is_impossible_number(text):
         return f"{text} is no number that exists in any country: it can never be rung", "write all of its digits"
     from callflows.flows.dial_policy.target_policy import find_number_doubt  # noqa: PLC0415 - a heavy import
 
     why = find_number_doubt(text)
     known = parse_e164(text) or why == "is an emergency number"
-    return (f"{text} {why}", "make sure that it is meant") if why and known else ("", "")
+    if not why or not known:
+        return "", ""
+    home = suggest_home_number(text, own_numbers) if not text.startswith(("+", "00")) else ""
+    return f"{text} {why}", home or "make sure that it is meant"

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.flows.checks.message_step_check import check_steps_after_messages
+from callflows.flows.checks.silent_end_check import check_silent_ends
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
 from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code
 from callflows.flows.entry_points import START_NODE
@@ -15,9 +16,9 @@ from callflows.telephony.phone_numbers import lacks_country_code, parse_e164
 from callflows.text import Suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
+    from callflows.errors import Problem
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.source.positions import SourcePath
 
@@ -30,7 +31,7 @@ def check_flow(flow: CompilingFlow) -> None:
     _check_unused_names(flow, UncertainNames(flow))
     _check_country_codes(flow)
     _check_extension_targets(flow)
-    _check_silent_nodes(flow)
+    check_silent_ends(flow)
     check_steps_after_messages(flow)
     _check_languages(flow)
     if not flow.flow_file.document_origin:
@@ -81,6 +82,8 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     )
     if file.nodes.keys() & {*unreachable}:
         unreachable = flow.graph.find_unreachable_nodes(START_NODE, *sorted(flow.find_entered_nodes()))
+    if any(map(_loses_way, report.problems)):
+        unreachable = []  # the way that is lost may be the one that leads there
     for node in unreachable:
         if node in file.nodes and not report.is_included(("nodes", node)) and not doubted.is_uncertain(node):
             message = f"no call ever comes to the node {node!r}: no key and no step leads there"
@@ -93,6 +96,12 @@ def check_flow_graph(flow: CompilingFlow) -> None:
     if flow.graph.first_time_use is not None and not file.timezone and not report.has_error_at(("timezone",)):
         message, fix = "now is asked for and no timezone is named: it is UTC", "as timezone: America/New_York"
         report.warning(flow.graph.first_time_use, "no-timezone", message, fix)
+
+
+def _loses_way(problem: Problem) -> bool:
+    """Return True for an unknown node, and for an unknown step that probably leads to a node."""
+    word = problem.fix.word if isinstance(problem.fix, Suggestion) else ""
+    return problem.rule == "unknown-node" or (problem.rule == "unknown-step" and word in ("goto", "choose", "menu"))
 
 
 def _check_loops(flow: CompilingFlow) -> None:
@@ -187,42 +196,8 @@ def _check_country_codes(flow: CompilingFlow) -> None:
                 path,
                 "number-country",
                 f"numbers: {MISSING_COUNTRY_CODE_MESSAGE.format(written)}",
-                suggest_country_code(written),
+                suggest_country_code(written, flow.flow_file.numbers),
             )
-
-
-def _check_silent_nodes(flow: CompilingFlow) -> None:
-    """Report nodes in which a call may end before the caller hears anything."""
-    silent = {START_NODE}
-    left = [START_NODE]
-    while left:
-        new = flow.graph.silent_edges[left.pop()] - silent
-        silent |= new
-        left += new
-    for node, steps in flow.flow_file.nodes.items():
-        if not steps:
-            message, fix = f"the node {node!r} has no steps: whoever comes here is hung up on", "say something before"
-        elif node in silent & flow.nodes_ending_unheard and not _speaks_either_way(steps):
-            message = f"the node {node!r} comes to its end, and the caller has heard nothing"
-            fix = "say something, or go on at a node, where no condition holds"
-        else:
-            continue
-        fix += "; hangup as the last step says that it is meant"
-        flow.report.warning(("nodes", node), "says-nothing", message, fix, key=True)
-
-
-def _speaks_either_way(steps: Iterable[object]) -> bool:
-    """Return True if a condition and its contrary both have a step that speaks, so that one of them does."""
-    conditions = {
-        re.sub(r"\s+", " ", str(step["when"])).strip()
-        for step in steps
-        if isinstance(step, dict) and "when" in step and step.keys() & _SPEAKING_KEYS
-    }
-    return any(f"not {one}" in conditions or f"not ({one})" in conditions for one in conditions)
-
-
-_SPEAKING_KEYS: Final = frozenset({"say", "play", "tone", "menu", "collect", "voicemail", "goto", "hangup"})
-"""Steps after which the caller has heard something, or the call is elsewhere or over."""
 
 
 def _check_hours_not_asked(flow: CompilingFlow, uncertain_names: UncertainNames) -> None:

@@ -205,7 +205,8 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "Write mon-fri: 09:00-17:00; days are mon, tue, wed, thu, fri, sat, sun and daily.",
     ),
     "hours-holidays": CheckRule(
-        "The holidays of this place are unknown, or known for few years only: callers get through on a day off.",
+        "The holidays of this place are unknown, known for few years only, or of another country than that of the flow: "
+        "callers get through on a day off.",
         "Write a country or a part of one: holidays: US-NJ; or list the days under closed.",
     ),
     "hours-never": CheckRule(
@@ -229,8 +230,8 @@ HOURS_RULES: Final[Mapping[str, CheckRule]] = {
         "Write each day once: mon-thu: 09:00-17:00 and fri: 09:00-14:00.",
     ),
     "hours-window": CheckRule(
-        "An opening time cannot be read, or never opens: these hours would be closed then.",
-        "Write 09:00-12:30, 13:30-18:00 on a 24-hour clock; 22:00-02:00 passes midnight.",
+        "An opening time cannot be read, never opens, or leaves out a minute, as 00:00-23:59: it would be closed then.",
+        "Write 09:00-12:30, 13:30-18:00 on a 24-hour clock; 00:00-24:00 is the whole day, 22:00-02:00 passes midnight.",
     ),
     "no-timezone": CheckRule(
         "A flow depends on the time but has no time zone: it uses UTC, and opens and closes at the wrong hours.",
@@ -309,7 +310,7 @@ NUMBER_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "passed-over": CheckRule(
         "The file looks like a flow file, but its name or its folder is not read: its numbers are not answered.",
-        "Rename the file so that its name ends with .yaml, .yml or .py, and put it directly into the folder of the flows.",
+        "Let its name begin with a letter and end with .yaml, .yml or .py, and put it directly into the folder of flows.",
     ),
     "list-missing": CheckRule(
         "The file of a list does not exist: the list could screen no caller.",
@@ -398,7 +399,7 @@ MESSAGE_AND_ENDED_CALL_RULES: Final[Mapping[str, CheckRule]] = {
 
 CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "after-the-end": CheckRule(
-        "A step comes after one that ends the node or leads to another node: no caller ever reaches it.",
+        "A step, or an element of a document, comes after one that ends the call or leads elsewhere: no caller reaches it.",
         "Move it before the goto or hangup, or give the goto or hangup a when: - {when: caller.anonymous, goto: closed}.",
     ),
     "no-translation": CheckRule(
@@ -409,6 +410,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "A text or a set is for a language that the file does not name: callers would never hear it.",
         "Name the languages in the file: languages: {en: en-US, es: es-US}.",
     ),
+    "language-code": CheckRule(
+        "A language tag has a language or a region that ISO does not know, as en-UK: another voice may speak the text.",
+        "Write the codes of ISO 639 and ISO 3166: en-GB, ja-JP, zh-CN; callflows check proposes the one that is meant.",
+    ),
     "audio-url": CheckRule(
         "The name of a sound does not end in .mp3 or .wav: Opentact plays only these, and callers would hear nothing.",
         "Use an .mp3 or .wav file: play: https://example.com/welcome.mp3.",
@@ -418,7 +423,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Make it a number: customer.calls | int; before a division ask: 60 / customer.calls if customer.calls else 0.",
     ),
     "comparison": CheckRule(
-        "A comparison uses an impossible value: the branch is never taken, or the condition makes each call fail.",
+        "A comparison uses an impossible value, its own or a variable's: the branch is never taken, or each call fails.",
         'Compare with a possible value: now.weekday == "mon", now.hour < 9 without quotes.',
     ),
     "text-as-list": CheckRule(
@@ -454,8 +459,12 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Write the text, or remove the step.",
     ),
     "node-as-text": CheckRule(
-        "A text under no_input or no_match is one word and nearly the name of a node: callers hear the word.",
-        "Write the node as it is named under nodes, or end the text with a full stop: no_input: Sorry.",
+        "A prompt is the name of a node, nearly one, or written like one, as main-menu: callers hear the word.",
+        "Name the node where a way belongs, as otherwise: main-menu, or end a text with a full stop: no_input: Sorry.",
+    ),
+    "step-as-text": CheckRule(
+        "A text is only a step or a duration, as hangup, goto sales or 10s: callers hear it, and nothing is done.",
+        "Write a pause as {pause: 10s}, a way on under otherwise, any other step by itself. Words end with a full stop.",
     ),
     "way-not-taken": CheckRule(
         "no_input and no_match lead to other nodes before this way: no caller ever takes it.",
@@ -464,6 +473,10 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     "ssml": CheckRule(
         "A text has tags of SSML or HTML, or an entity such as `&amp;`, which Opentact does not know: callers hear them.",
         "Take them out, and write `&` for `&amp;`. A pause is a step: pause: 1s. Language and voice are keys of say.",
+    ),
+    "escape-in-text": CheckRule(
+        "A text has a sign such as \\n, which YAML reads in double quotes only: people hear or read the backslash.",
+        'Put the text into double quotes: "Line one\\nLine two"; in a spoken text a blank does.',
     ),
     "truth-as-text": CheckRule(
         "A text has a value that is true or false, as a comparison: people hear or read True or False.",
@@ -522,8 +535,8 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Make them equally long, or tell callers in the prompt how to end: press 1 and hash.",
     ),
     "key-shadowed": CheckRule(
-        "One key of a menu is the beginning of another, as 1 of 12: after the short one, the caller must wait.",
-        "Choose keys that do not begin with another key: 1 and 22, not 1 and 12.",
+        "A key or an extension is the beginning of another, as 1 of 12: the caller waits. Or a stop key is a digit.",
+        "Choose keys that do not begin with another key: 1 and 22, not 1 and 12. End numbers with hash or star.",
     ),
     "leading-zeros": CheckRule(
         "The classic dialect sends digits as a number: of a range, 0042 arrives as 42; of four digits, 42# counts as 0042.",
@@ -538,7 +551,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Name the first node start: nodes: {start: [{say: Hello.}]}.",
     ),
     "no-way-out": CheckRule(
-        "The call ends without a word for a caller who presses nothing, or whom nobody answers.",
+        "The call ends without a word for a caller who presses a key, or nothing, or whom nobody answers.",
         "Add a way out: menu: {…, otherwise: voicemail}, dial: {…, no_answer: voicemail}, steps under its error.",
     ),
     "node-name": CheckRule(
@@ -562,8 +575,8 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
         "Add a say or a question in between.",
     ),
     "text-cut": CheckRule(
-        "In brackets a comma separates texts: callers hear half a sentence, and the other half only at the next attempt.",
-        'Quote the sentence: prompt: "Hello, for sales press 1."; end each text of a list with a full stop.',
+        "In brackets a comma separates texts, one for each attempt: callers hear half a sentence, or half the choices.",
+        'Quote the whole: prompt: "Hello, for sales press 1. For support press 2."; each text of a list names all keys.',
     ),
     "text-may-be-empty": CheckRule(
         "A text is made of values only: if they are missing, nothing is said or sent; a silent call gets the fallback.",

@@ -13,11 +13,13 @@ from callflows.flows.compiler.flow_sections import FlowSections
 from callflows.flows.compiler.fragments import BranchFragment, merge_adjacent_texts
 from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.ticket_links import TicketLinks
-from callflows.flows.entry_points import SilentWay, find_root_node, hash_flow_version
+from callflows.flows.entry_points import SilentArrival, SilentWay, find_root_node, hash_flow_version
+from callflows.flows.expressions.condition_facts import ConditionFacts
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
 from callflows.flows.flow_needs import FlowNeeds
 from callflows.flows.hours.overrides import ActiveOverrides
+from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.sound_library import make_sound_path
 from callflows.flows.suppositions import NO_SUPPOSITIONS, Suppositions, make_override_lookup
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.other_flows import OtherFlows
-    from callflows.flows.compiler.progress import SilentEnd
     from callflows.flows.dial_policy.target_policy import DialPolicy
-    from callflows.flows.entry_points import NodeEntry, NumberClaim
+    from callflows.flows.entry_points import NodeEntry, NumberClaim, Silence
+    from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.flows.expressions.jinja_compiler import CompiledText
     from callflows.flows.source.flow_file import FlowFile
     from callflows.flows.source.positions import ProblemReport, SourcePath
@@ -105,6 +107,11 @@ class UntranslatedText(NamedTuple):
     step: int
 
 
+def make_silent_arrival(node: str, entry: NodeEntry) -> SilentArrival:
+    """Return the beginning of a document, whether the line is answered or not."""
+    return SilentArrival(node, entry._replace(line_answered=False))
+
+
 @dataclasses.dataclass
 class FlowFindings:
     """Everything about a flow that the compilers of its steps find out."""
@@ -114,10 +121,14 @@ class FlowFindings:
     """Numbers that the author wrote out as dial or message targets."""
     template_targets: tuple[NumberClaim, ...] = ()
     """Numbers that the author wrote out as targets in an XML template."""
-    silent_ends: dict[tuple[str, int], frozenset[SilentEnd]] = dataclasses.field(default_factory=dict)
-    """Silent ends of a node's earlier steps, by the node and the step at which a document of its own goes on."""
-    nodes_ending_unheard: set[str] = dataclasses.field(default_factory=set)
-    """Nodes at whose end a caller may have heard nothing."""
+    silent_transfers: dict[SilentArrival, frozenset[Silence]] = dataclasses.field(default_factory=dict)
+    """Points since which the caller may have heard nothing at the beginning of a document."""
+    silences_at_ends: dict[str, frozenset[Silence]] = dataclasses.field(default_factory=dict)
+    """Points since which the caller may have heard nothing when the call comes to the end of a node."""
+    silences_at_questions: dict[SourcePath, frozenset[Silence]] = dataclasses.field(default_factory=dict)
+    """Points since which the caller may have heard nothing when a question begins that is nothing but a pause, by path."""
+    silences_at_callbacks: dict[str, frozenset[Silence]] = dataclasses.field(default_factory=dict)
+    """Points since which the caller may have heard nothing when a URL of the author cannot be fetched, by node."""
     needs: FlowNeeds = dataclasses.field(default_factory=FlowNeeds)
     prompts: dict[SourcePath, PromptRecord] = dataclasses.field(default_factory=dict)
     """Everything that callers may hear from steps, by the path of the step or the text."""
@@ -190,7 +201,14 @@ class CompilingFlow(FlowFindings):
         if self.languages:
             scope[CALL_LANGUAGE] = SCOPE_LEAF
         self.expression_compiler = ExpressionCompiler(
-            scope, self.voice.get("lang", "en-US"), stored.list_number_fields(), self.sections.find_doubtful_variables()
+            scope,
+            self.voice.get("lang", "en-US"),
+            dataclasses.replace(
+                self.make_condition_facts(scope),
+                number_names=stored.list_number_fields(),
+                digit_counts=stored.find_digit_counts(),
+                languages={name: voice.get("lang", "") for name, voice in self.languages.items()},
+            ),
         )
         self._filled_names: dict[str, bool] = {}
         self.fallback_xml = ""
@@ -226,6 +244,27 @@ class CompilingFlow(FlowFindings):
                 for value in stored
             )
         return self._filled_names[name]
+
+    def make_condition_facts(self, scope: ExpressionScope) -> ConditionFacts:
+        """Return what the sections of the file say about the names of a scope."""
+        return ConditionFacts(
+            scope,
+            doubtful_variables=self.sections.find_doubtful_variables(),
+            variables=self.sections.list_variable_values(),
+            calling_code=self.sections.find_calling_code(),
+            find_own_numbers=self.find_own_numbers,
+        )
+
+    def find_own_numbers(self) -> frozenset[str]:
+        """Return every number that a call of the flow can have called; empty if calls of other numbers may come to it.
+
+        Shared files are written for several flows, each with numbers of its own.
+        """
+        claims = {parse_claimed_number(claim.strip()) for claim in self.flow_file.numbers}
+        is_open = not claims or any(not claim.startswith("+") or claim.endswith("*") for claim in claims)
+        if is_open or self.flow_file.included_files or self.flow_file.receives or self.find_entered_nodes():
+            return frozenset()
+        return frozenset(claims)
 
     def extend_version(self, content: str) -> None:
         """Change the version with the content of another file that the flow is made of."""
@@ -282,6 +321,23 @@ class CompilingFlow(FlowFindings):
             file = place.file or self.report.file
             ways += [SilentWay(node, target, file, place.line, place.column) for target in sorted(targets)]
         return tuple(ways)
+
+    def record_silent_transfer(self, node: str, entry: NodeEntry, silences: frozenset[Silence]) -> None:
+        """Record that a call gets to a document, and the points since which its caller may have heard nothing."""
+        arrival = make_silent_arrival(node, entry)
+        self.silent_transfers[arrival] = self.silent_transfers.get(arrival, frozenset()) | silences
+
+    def record_silent_end(self, node: str, silences: frozenset[Silence]) -> None:
+        """Record that a call comes to the end of a node, and is hung up on."""
+        self.silences_at_ends[node] = self.silences_at_ends.get(node, frozenset()) | silences
+
+    def record_silent_question(self, path: SourcePath, silences: frozenset[Silence]) -> None:
+        """Record a question of which the caller hears nothing."""
+        self.silences_at_questions[path] = self.silences_at_questions.get(path, frozenset()) | silences
+
+    def record_failing_callback(self, node: str, silences: frozenset[Silence]) -> None:
+        """Record that the call is over if a URL of the author cannot be fetched."""
+        self.silences_at_callbacks[node] = self.silences_at_callbacks.get(node, frozenset()) | silences
 
     def record_other_node(self, flow_name: str, node: str) -> None:
         """Record that calls go on at a node of another flow, with the values that it receives and that are no secrets."""

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callflows.errors import DialectError, LanguageError
+from callflows.flows.audible_verbs import CONDITIONAL_VERBS, breaks_silence, covers_every_call
 from callflows.flows.compiler.fragments import (
     DOCUMENT_EPILOGUE,
     DOCUMENT_PROLOGUE,
@@ -22,9 +23,10 @@ from callflows.flows.compiler.fragments import (
     all_fragments_constant,
 )
 from callflows.flows.compiler.line_answering import VERBS_NEEDING_ANSWER, make_must_answer_condition
-from callflows.flows.compiler.progress import NOTHING_YET, Progress, SilentEnd
+from callflows.flows.compiler.progress import NOTHING_YET, Progress
 from callflows.flows.coverage_points import STEP_POINT
 from callflows.flows.decisions import DecisionOrigin
+from callflows.flows.entry_points import SilentEnd
 from callflows.language import (
     Answer,
     Callback,
@@ -45,10 +47,12 @@ from callflows.language import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.fragments import Fragment, Hole
     from callflows.flows.compiler.line_answering import RememberedCondition
+    from callflows.flows.entry_points import Silence
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
     from callflows.language.verbs import Command
@@ -64,6 +68,9 @@ _PLACEHOLDER: Final = re.compile(
     "<Say>\ufdd3([0-9]+)\ufdd1</Say>|(?:http://\ufdd2)?\ufdd0([0-9]+)\ufdd1|"
     "<(?:To|Sip)>place([0-9]+)@targets[.]invalid</(?:To|Sip)>"
 )
+
+
+_WHOLE_BRANCH: Final = re.compile("\ufdd3([0-9]+)\ufdd1")
 
 
 def _holds_only_branches(element: Element) -> bool:
@@ -106,8 +113,14 @@ class DocumentWriter:
         self.size = 0
         self.depth = 1
         self._placeholder_values: list[PlacedHole | tuple[Fragment, ...]] = []
-        self._silent_ends_of_branches: frozenset[SilentEnd] = frozenset()
-        """Silent ends of the branches in the next verb, at whose end the call goes on after the verb."""
+        self._silences_of_branches: frozenset[Silence] = frozenset()
+        """Silences of the branches in the next verb, at whose end the call goes on after the verb."""
+        self._has_speaking_branch = False
+        """True if the caller hears something in a branch of the next verb, or the call ends there."""
+        self._quiet_branches: set[int] = set()
+        """Placeholders of the branches in the next verb at whose end the caller may have heard nothing."""
+        self._speaking_conditions: list[Element] = []
+        """Conditions on the call within which the caller hears something, or the call ends."""
 
     def make_branch_writer(self, progress: Progress) -> DocumentWriter:
         """Return an empty writer for a branch that begins here."""
@@ -129,10 +142,12 @@ class DocumentWriter:
 
     def add_silent_end(self, path: SourcePath, message: str, fix: str) -> None:
         """Note that a call which gets here must hear something before it ends."""
-        if self._flow.report.suppresses_warnings:
-            return
-        silent_ends = self.progress.silent_ends | {SilentEnd(path, message, fix)}
-        self.progress = dataclasses.replace(self.progress, silent_ends=silent_ends)
+        if not self._flow.report.suppresses_warnings:
+            self.add_silences({SilentEnd(path, message, fix)})
+
+    def add_silences(self, silences: AbstractSet[Silence]) -> None:
+        """Note that the caller may have heard nothing since these points."""
+        self.progress = dataclasses.replace(self.progress, silences=self.progress.silences | silences)
 
     # Fragments
 
@@ -221,9 +236,16 @@ class DocumentWriter:
     def add_branch_placeholder(self, other: DocumentWriter) -> Say:
         """Return a placeholder verb for a separately compiled branch, to place in the next element."""
         self.merge_branch_properties(other, depth=3)
-        if not other.progress.ends:
-            self._silent_ends_of_branches |= other.progress.silent_ends
+        self.note_branch(other)
+        if not other.progress.ends and not other.progress.silence_broken:
+            self._quiet_branches.add(len(self._placeholder_values))
         return self.add_fragments_placeholder(other.fragments)
+
+    def note_branch(self, other: DocumentWriter) -> None:
+        """Note whether something is heard in a branch of the next verb, also if the branch is not written."""
+        self._has_speaking_branch |= other.progress.ends or other.progress.silence_broken
+        if not other.progress.ends:
+            self._silences_of_branches |= other.progress.silences
 
     def add_fragments_placeholder(self, fragments: Sequence[Fragment]) -> Say:
         """Return a placeholder verb for fragments."""
@@ -259,10 +281,16 @@ class DocumentWriter:
                 self.fragments[begin:] = [FilledElementFragment(tuple(fragments))]
             self._track_verb(element)
         self._placeholder_values.clear()
+        self._quiet_branches.clear()
+        self._has_speaking_branch = False
 
     def _track_verb(self, element: Command) -> None:
         self.depth = max(self.depth, element.depth)
         is_audible = isinstance(element, _AUDIBLE_VERBS)
+        if isinstance(element, Callback) and not any(isinstance(child, Error) for child in element.children):
+            self._flow.record_failing_callback(self.node, self.progress.silences)
+        elif isinstance(element, Callback):
+            self._flow.record_failing_callback(self.node, self._silences_of_branches)
         self.progress = self.progress.then(
             Progress(
                 ends=isinstance(element, (Hangup, Callback)),
@@ -270,11 +298,23 @@ class DocumentWriter:
                 heard=is_audible,
                 waited=isinstance(element, _WAITING_VERBS),
                 moved_on=is_audible,
-                did_more=not isinstance(element, (Answer, Hangup, Pause)),
-                silent_ends=self._silent_ends_of_branches,
+                silence_broken=self._breaks_silence(element),
+                silences=self._silences_of_branches,
             )
         )
-        self._silent_ends_of_branches = frozenset()
+        self._silences_of_branches = frozenset()
+
+    def _breaks_silence(self, element: Command) -> bool:
+        """Return True if every caller hears something at this verb."""
+        if isinstance(element, CONDITIONAL_VERBS):
+            if self._has_speaking_branch:
+                self._speaking_conditions.append(element)
+            return covers_every_call(self._speaking_conditions)
+        if isinstance(element, Say):
+            branch = _WHOLE_BRANCH.fullmatch(str(element.attributes.get("text", "")))
+            if branch:
+                return int(branch[1]) not in self._quiet_branches
+        return breaks_silence(element)
 
     def _split_at_placeholders(self, xml: str) -> None:
         at = 0

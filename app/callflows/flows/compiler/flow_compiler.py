@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows import coverage_points
-from callflows.flows.compiler.compiling_flow import NodeSource
+from callflows.flows.compiler.compiling_flow import NodeSource, make_silent_arrival
 from callflows.flows.compiler.document_writer import DocumentWriter
 from callflows.flows.compiler.fallback_document import compile_fallback
 from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE, merge_adjacent_texts
@@ -192,8 +192,8 @@ class FlowCompiler:
     def _compile_node_document(self, node: str, entry: NodeEntry) -> DocumentWriter:
         steps, path, continuation = self.flow.node_sources[node]
         was_here = bool(entry.step or entry.attempt)
-        silent_ends = self.flow.silent_ends.get((node, entry.step), frozenset()) if entry.step else frozenset()
-        progress = Progress(answered=entry.line_answered, heard=was_here, waited=was_here, silent_ends=silent_ends)
+        silences = frozenset({make_silent_arrival(node, entry)})
+        progress = Progress(answered=entry.line_answered, heard=was_here, waited=was_here, silences=silences)
         compiler = self._make_node_compiler(node, progress)
         document = compiler.document
         is_first = path in (("nodes", node), ("template",)) and not (was_here or entry.has_digits)
@@ -201,26 +201,13 @@ class FlowCompiler:
             coverage_points.NODE_ENTERED_POINT if is_first else coverage_points.NODE_REENTERED_POINT, path, key=True
         )
         compiler.compile_steps(steps, path, entry)
-        if not document.progress.ends and not self._has_steps_after(continuation):
-            for step_path, message, fix in sorted(document.progress.silent_ends, key=str):
-                self.flow.report.warning(step_path, "no-way-out", message, fix, key=True)
         if not document.progress.ends and continuation is not None:
             compiler.write_continuation(*continuation)
         elif not document.progress.ends:
-            if not document.progress.did_more and not document.progress.waited:
-                self.flow.nodes_ending_unheard.add(node)
+            self.flow.record_silent_end(node, document.progress.silences)
             document.write_coverage_comment(coverage_points.NODE_EXIT_POINT, path, key=True)
             document.write_verbs(Hangup())
         return document
-
-    def _has_steps_after(self, continuation: tuple[str, int] | None) -> bool:
-        """Return True if the call meets further steps after a branch, or after the branch around it."""
-        while continuation is not None:
-            node, step_index = continuation
-            if step_index < len(self.flow.node_sources[node].steps):
-                return True
-            continuation = self.flow.node_sources[node].continuation
-        return False
 
     def compile_inline_node(self, node: str, entry: NodeEntry) -> DocumentWriter | None:
         """Compile a node to place inline. Returns None if the node must be fetched: in progress, or too large."""

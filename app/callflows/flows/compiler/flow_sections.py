@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callflows.errors import CallerListAwaitedError
 from callflows.flows.entry_points import UNCLAIMED_NUMBERS
+from callflows.flows.expressions.empty_texts import is_spoken_text
 from callflows.flows.expressions.expression_scope import LIST_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
 from callflows.flows.expressions.value_names import check_value_name
 from callflows.flows.hours.hours_reader import read_opening_hours
@@ -20,8 +21,10 @@ from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.hunt_group import HuntGroup
 from callflows.flows.source.number_values import check_number_values
 from callflows.flows.source.shape_validation import validate_shape
+from callflows.flows.source.time_zones import find_zone_country
 from callflows.flows.source.voice_attributes import read_language_voices, read_voice_attributes
 from callflows.telephony.calls import LocalTime
+from callflows.telephony.phone_numbers import find_calling_code
 from callflows.telephony.truth_words import reads_like_no
 from callflows.telephony.turn import MISSING, MissingValue, Variables
 
@@ -47,6 +50,10 @@ _HOURS_SCOPE: Final[ScopeFields] = {
     "next_opening": MOMENT_SCOPE,
     "next_closing": MOMENT_SCOPE,
 }
+
+
+def _is_filled(value: object) -> bool:
+    return is_spoken_text(value) if isinstance(value, str) else bool(value)
 
 
 class FlowSections:
@@ -117,13 +124,21 @@ class FlowSections:
         hours_by_name = {}
         for name, section in self._flow_file.hours.items():
             hours = (
-                read_opening_hours(name, section, ("hours", name), self._report)
+                read_opening_hours(name, section, ("hours", name), self._report, find_countries=self._find_countries)
                 if self._check_name(("hours",), name)
                 else None
             )
             if hours is not None:
                 hours_by_name[name] = hours
         return hours_by_name
+
+    def _find_countries(self) -> frozenset[str]:
+        """Return the countries of the flow: those of its numbers and of its time zone, as far as they are known."""
+        from callflows.flows.dial_policy.numbering_plans import find_regions  # noqa: PLC0415 - heavy, rarely needed
+
+        claims = (parse_claimed_number(claim) for claim in self._flow_file.numbers)
+        zone_country = find_zone_country(self._flow_file.timezone)
+        return find_regions(filter(None, claims))[0] | (frozenset({zone_country}) if zone_country else frozenset())
 
     def _read_lists(self, folder: pathlib.Path, dependencies: set[pathlib.Path]) -> dict[str, CallerList]:
         if not self._flow_file.lists:
@@ -206,8 +221,9 @@ class FlowSections:
         return {("variables", name, index): one for index, one in enumerate(value)}
 
     def is_variable_filled(self, name: str) -> bool:
-        """Return True if a variable has a value that is not empty, for each number."""
-        return all(values.get(name) for values in self._variables_by_number.values() or [self.variables])
+        """Return True if a variable has a value that is not empty and can be spoken, for each number."""
+        values_by_number = self._variables_by_number.values() or [self.variables]
+        return all(_is_filled(values.get(name)) for values in values_by_number)
 
     def find_doubtful_variables(self) -> dict[str, str]:
         """Return the texts that are true and probably meant to be false, by dotted name, as ``variables.emergency``."""
@@ -217,6 +233,20 @@ class FlowSections:
             for name, value in values.items()
             if isinstance(value, str) and reads_like_no(value)
         }
+
+    def list_variable_values(self) -> dict[str, tuple[str | list[str], ...]]:
+        """Return the values of each variable by its dotted name: one, or one for each number."""
+        found: dict[str, dict[str | tuple[str, ...], str | list[str]]] = {}
+        for values in self._variables_by_number.values() or [self.variables]:
+            for name, value in values.items():
+                key = value if isinstance(value, str) else tuple(value)
+                found.setdefault(f"variables.{name}", {})[key] = value
+        return {name: tuple(values.values()) for name, values in found.items()}
+
+    def find_calling_code(self) -> str:
+        """Return the country code of the flow's numbers, as ``+1``; "" if they have several, or if one is unknown."""
+        codes = {find_calling_code(parse_claimed_number(claim.strip())) for claim in self._flow_file.numbers}
+        return codes.pop() if len(codes) == 1 else ""
 
     def _find_variables(self, number: str) -> Mapping[str, Any]:
         """Return the variables of a number: those of an exact claim, else of the longest prefix, else of ``rest``."""

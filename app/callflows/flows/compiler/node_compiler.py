@@ -14,7 +14,7 @@ from callflows.flows.compiler.other_flows import split_other_node
 from callflows.flows.compiler.progress import INSIDE_VERB
 from callflows.flows.compiler.text_compiler import TextCompiler
 from callflows.flows.coverage_points import strip_coverage_comments
-from callflows.flows.entry_points import START_NODE, NodeEntry
+from callflows.flows.entry_points import BRANCH_NAME_SEPARATOR, FIRST_ENTRY, START_NODE, NodeEntry
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.yaml_source import iterate_texts
 from callflows.flows.steps.step_table import (
@@ -30,10 +30,12 @@ from callflows.text import Suggestion, find_nearest, format_known_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from callflows.flows.compiler.document_writer import DocumentWriter
     from callflows.flows.compiler.step_context import FlowNodes, StepContext
     from callflows.flows.decisions import DecisionOrigin
+    from callflows.flows.entry_points import Silence
     from callflows.flows.expressions.jinja_compiler import ExpressionCompiler
     from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.telephony.turn import Turn
@@ -98,7 +100,7 @@ class NodeCompiler:
         """Return an empty compiler for a verb's branch, or with ``inside_branch=False`` for a step with a condition."""
         inside = self.inside_branch or inside_branch
         progress = dataclasses.replace(
-            INSIDE_VERB if inside else self.document.progress,
+            INSIDE_VERB if inside_branch else self.document.progress,
             ends=False,
             answered=self.document.progress.answered if line_answered is None else line_answered,
         )
@@ -125,7 +127,10 @@ class NodeCompiler:
             if self.document.progress.ends:
                 if self.continues_elsewhere:
                     return
-                self._report_unreachable_step(step, here)
+                if any(isinstance(other, dict) and other.keys() == {"when"} for other in steps[:index]):
+                    self._check_ignored_step(step, here)  # the step before belongs to that condition
+                else:
+                    self._report_unreachable_step(step, here)
                 continue
             if not self.inside_branch:
                 at_entry = entry if entry and index == first else NodeEntry()
@@ -157,7 +162,6 @@ class NodeCompiler:
 
     def _continue_in_own_document(self, step_index: int) -> None:
         """Continue at a step of this node in a separate document. The entry tells whether the line was answered."""
-        self._pass_on_silent_ends(self.node, step_index)
         if self.document.answering_conditions and not self.document.progress.answered:
             answered = self.make_empty_branch(line_answered=True, inside_branch=False)
             answered.write_fetch(self.node, NodeEntry(step_index, line_answered=True))
@@ -178,6 +182,7 @@ class NodeCompiler:
 
     def compile_step(self, step: object, path: SourcePath) -> None:
         """Compile one step. Reports problems."""
+        silences = self.document.progress.silences
         step_key, value, when = parse_step(step, path, self)
         if step_key:
             report = self.report
@@ -188,7 +193,7 @@ class NodeCompiler:
             if when is not None:
                 self.texts.compile_condition(when, (*path, "when"), "when")
         if self.report.has_error_at(path):
-            self._assume_worst_of_step(step)
+            self._assume_worst_of_step(step, silences)
 
     def _check_ambiguous_step(self, step: object, path: SourcePath) -> None:
         """Report further problems in a step with more than one key."""
@@ -200,9 +205,13 @@ class NodeCompiler:
         for key, value in done if len(done) > 1 else []:
             self._check_ignored_step({key: value}, path)
 
-    def _assume_worst_of_step(self, step: object) -> None:
+    def _assume_worst_of_step(self, step: object, earlier_silences: AbstractSet[Silence]) -> None:
         """Assume audio, waiting, and edges to all nodes named in the step, because an invalid step has unknown effects."""
-        self.document.progress = dataclasses.replace(self.document.progress, heard=True, waited=True, did_more=True)
+        progress = self.document.progress
+        silences = progress.silences - earlier_silences
+        self.document.progress = dataclasses.replace(
+            progress, heard=True, waited=True, silence_broken=True, silences=silences
+        )
         self.flow.graph.edges[self.node].update(self.flow.node_sources.keys() & {*iterate_texts(step)})
 
     def _compile_step_with_condition(
@@ -252,9 +261,20 @@ class NodeCompiler:
         self.document.merge_branch_properties(branch.document)
         self.document.progress = branch.document.progress.either(self.document.progress)
 
-    def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> Self:
-        """Compile the steps of a verb's branch. Steps that must run on arrival are fetched when the call arrives."""
+    def compile_branch(
+        self,
+        steps: Sequence[Any],
+        path: SourcePath,
+        *,
+        line_answered: bool | None = None,
+        silences: AbstractSet[Silence] = frozenset(),
+    ) -> Self:
+        """Compile the steps of a verb's branch. Steps that must run on arrival are fetched when the call arrives.
+
+        ``silences`` are the points since which the caller has heard nothing when the branch begins.
+        """
         branch = self.make_empty_branch(line_answered=line_answered)
+        branch.document.add_silences(silences)
         if steps_need_own_node(steps) and not self.is_static:
             after = None if self.inside_branch else (self.node, self.step_index + 1)
             branch.write_goto(self.add_branch_node(steps, path, after), path)
@@ -308,15 +328,11 @@ class NodeCompiler:
 
     def write_continuation(self, node: str, step_index: int) -> None:
         """End here and continue at a step of another node, to which these steps belong."""
-        self._pass_on_silent_ends(node, step_index)
         self._write_transfer(node, NodeEntry(step_index, line_answered=self.document.progress.answered))
-
-    def _pass_on_silent_ends(self, node: str, step_index: int) -> None:
-        before = self.flow.silent_ends.get((node, step_index), frozenset())
-        self.flow.silent_ends[node, step_index] = before | self.document.progress.silent_ends
 
     def _write_transfer(self, node: str, entry: NodeEntry) -> None:
         self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=False))
+        self.flow.record_silent_transfer(node, entry, self.document.progress.silences)
         if self.document.answering_conditions and not self.document.progress.answered:
             self.document.ensure_answered()
             entry = entry._replace(line_answered=True)
@@ -369,6 +385,7 @@ class NodeCompiler:
 
     def write_fetch(self, node: str, entry: NodeEntry) -> None:
         """Continue in a separate document, or with the fallback if the document cannot be fetched."""
+        self.flow.record_silent_transfer(node, entry, self.document.progress.silences)
         url = self.add_document_url_placeholder(node, entry)
         sorry = Error(self.document.add_fragments_placeholder([self.render_fallback()]))
         self.document.write_verbs(Callback(sorry, url=url, method="GET", timeout=CALLBACK_TIMEOUT_MS))
@@ -376,9 +393,11 @@ class NodeCompiler:
     def add_document_url_placeholder(self, node: str, entry: NodeEntry) -> str:
         """Return a placeholder for the signed URL of a document."""
         self.flow.graph.add_edge(self.node, StepEdge(self.step_index, node, entry.step, is_fetched=True))
-        self.document.dynamic_reasons.setdefault(
-            ("nodes", self.node, self.step_index), f"it goes on at {node!r} in a document of its own"
-        )
+        # The nodes of branches, and the steps within a node, have no name in the file.
+        is_named = BRANCH_NAME_SEPARATOR not in node and entry._replace(line_answered=False) == FIRST_ENTRY
+        place = f"it goes on at {node!r}" if is_named else "the step goes on"
+        path = (*self.flow.node_sources[self.node].path, self.step_index)
+        self.document.dynamic_reasons.setdefault(path, f"{place} in a document of its own")
         return self.document.add_url_placeholder(self.flow.make_url_hole(node, entry))
 
     def render_fallback(self) -> str:

@@ -6,13 +6,30 @@ import ast
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from callflows.errors import Problem, VerbBuildError
-from callflows.language import DTMF, Gather
+from callflows.flows.audible_verbs import CONDITIONAL_VERBS
+from callflows.flows.compiler.template_check import SILENT_END_TEXTS
+from callflows.language import (
+    DTMF,
+    Answer,
+    Curl,
+    Default,
+    Dial,
+    Error,
+    Gather,
+    Meta,
+    Pause,
+    RecordStart,
+    RecordStop,
+    RecordWait,
+    Response,
+    Unhold,
+)
 from callflows.language.attribute_doubts import find_attribute_doubts, find_branch_doubts, find_element_doubts
 from callflows.language.element import describe_unknown_attribute
 from callflows.language.verbs import ELEMENT_CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from callflows.language.attribute_doubts import AttributeDoubt
     from callflows.language.element import Element
@@ -40,11 +57,15 @@ def find_program_problems(source: str, file: str) -> list[Problem]:
             for node, doubt in _judge_verb(call, ELEMENT_CLASSES[name], verbs, constants):
                 place = (node.lineno, node.col_offset + 1)
                 problems[Problem(file, *place, doubt.severity, doubt.rule, doubt.message, doubt.fix)] = None
+    for returned in ast.walk(tree):
+        for node, doubt in _judge_silence(returned, verbs) if isinstance(returned, ast.Return) else ():
+            place = (node.lineno, node.col_offset + 1)
+            problems[Problem(file, *place, doubt.severity, doubt.rule, doubt.message, doubt.fix)] = None
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
 
 class _ProgramDoubt(NamedTuple):
-    severity: Literal["error"]
+    severity: Literal["error", "warning"]
     rule: str
     message: str
     fix: str = ""
@@ -71,6 +92,67 @@ def _judge_verb(
         length, stop = values.get("dtmf_length"), values.get("dtmf_stop")
         for keys, doubt in find_branch_doubts((keys for keys, _ in branches), length, stop):
             yield next(node for own, node in branches if own == keys), doubt
+
+
+def _judge_silence(returned: ast.Return, verbs: Mapping[str, str]) -> Iterator[tuple[ast.expr, _ProgramDoubt]]:
+    """Yield what callers do not hear of a Response that is written out: all of it, or the end after a dial or a menu."""
+    call = returned.value
+    if not isinstance(call, ast.Call) or _find_verb(call, verbs) != Response.__name__:
+        return
+    commands = [_find_verb(node, verbs) for node in call.args]
+    conditions = [
+        node for node in call.args if isinstance(node, ast.Call) and _find_verb(node, verbs) in _CONDITIONAL_VERBS
+    ]
+    # Several conditions may cover every call between them.
+    if not all(commands) or len(conditions) > 1 or any(not node.keywords for node in conditions):
+        return
+    if all(command in _QUIET_VERBS for command in commands):
+        message = "callers hear nothing: the document neither says, plays nor rings anything"
+        if conditions:
+            message = "a caller for whom the condition does not hold hears nothing"
+        fix = "say something; a Hangup as the last command says that it is meant"
+        yield call, _ProgramDoubt("warning", "says-nothing", message, fix)
+        return
+    last = next(node for node, command in reversed([*zip(call.args, commands, strict=True)]) if command not in _QUIET_VERBS)
+    ways = _SILENT_WAYS.get(_find_verb(last, verbs))
+    if ways is None or not isinstance(last, ast.Call) or not _is_way_missing(last, ways, verbs):
+        return
+    yield last, _ProgramDoubt("warning", "no-way-out", *SILENT_END_TEXTS[_find_verb(last, verbs)])
+
+
+def _is_way_missing(call: ast.Call, ways: Sequence[str], verbs: Mapping[str, str]) -> bool:
+    """Return True if a dial or a menu surely has no branch for one of these ways, or nothing is heard in the branch."""
+    if any(isinstance(node, ast.Starred) for node in call.args) or any(
+        keyword.arg in (None, "url", "callback") for keyword in call.keywords
+    ):
+        return False
+    children = {_find_verb(node, verbs): node for node in call.args if not isinstance(node, ast.Constant)}
+    return "" not in children and not all(way in children and _is_heard(children[way], verbs) for way in ways)
+
+
+def _is_heard(node: ast.expr, verbs: Mapping[str, str]) -> bool:
+    """Return True if something may be heard in a branch, or the call ends there."""
+    if not isinstance(node, ast.Call) or node.keywords:
+        return True
+    return any(_find_verb(part, verbs) not in _QUIET_VERBS for part in node.args)
+
+
+def _find_verb(node: ast.expr, verbs: Mapping[str, str]) -> str:
+    """Return the verb that an expression makes; an empty text for any other expression."""
+    return verbs.get(ast.unparse(node.func), "") if isinstance(node, ast.Call) and _is_name(node.func) else ""
+
+
+_CONDITIONAL_VERBS: Final = frozenset(verb.__name__ for verb in CONDITIONAL_VERBS)
+_QUIET_VERBS: Final = frozenset(
+    element.__name__
+    for element in (*CONDITIONAL_VERBS, Answer, Curl, Meta, Pause, RecordStart, RecordStop, RecordWait, Unhold)
+)
+"""Verbs of which a caller hears nothing, or nothing in some calls."""
+_SILENT_WAYS: Final[Mapping[str, Sequence[str]]] = {
+    Dial.__name__: (Error.__name__,),
+    Gather.__name__: (Error.__name__, Default.__name__),
+}
+"""The branches of callers who get no answer, or who press nothing or another key."""
 
 
 def _find_argument_error(cls: type[Element], name: str, value: object) -> str:

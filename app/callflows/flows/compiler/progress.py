@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from callflows.flows.source.positions import SourcePath
-
-
-class SilentEnd(NamedTuple):
-    """A step after which a call may end without a word, with the message and the fix of the warning."""
-
-    path: SourcePath
-    message: str
-    fix: str
+    from callflows.flows.entry_points import Silence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,10 +26,10 @@ class Progress:
     """The call has surely waited for the caller or for a dialled person."""
     moved_on: bool = False
     """Time may have passed since the document was rendered: a sound or a wait may have come before."""
-    did_more: bool = False
-    """A verb other than Answer, Hangup and Pause has surely been run."""
-    silent_ends: frozenset[SilentEnd] = frozenset()
-    """Dials that nobody answered and menus without a choice, after which the caller may have heard nothing yet."""
+    silence_broken: bool = False
+    """The caller has surely heard more than silence: words, a sound, the ringing tone, or the beginning of a recording."""
+    silences: frozenset[Silence] = frozenset()
+    """Beginnings, keys and dials that nobody answered, after which the caller may have heard nothing yet."""
 
     def then(self, following: Progress) -> Progress:
         """Return the progress after both parts. If the first part ends the call, the second part is never reached."""
@@ -49,8 +41,8 @@ class Progress:
             heard=self.heard or following.heard,
             waited=self.waited or following.waited,
             moved_on=self.moved_on or following.moved_on,
-            did_more=self.did_more or following.did_more,
-            silent_ends=following.silent_ends | (frozenset() if following.heard else self.silent_ends),
+            silence_broken=self.silence_broken or following.silence_broken,
+            silences=following.silences | (frozenset() if following.silence_broken else self.silences),
         )
 
     def either(self, other: Progress) -> Progress:
@@ -65,8 +57,8 @@ class Progress:
             heard=self.heard and other.heard,
             waited=self.waited and other.waited,
             moved_on=self.moved_on or other.moved_on,
-            did_more=self.did_more and other.did_more,
-            silent_ends=self.silent_ends | other.silent_ends,
+            silence_broken=self.silence_broken and other.silence_broken,
+            silences=self.silences | other.silences,
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.flows.compiler.answer_insertion import AnswerInserter
@@ -27,7 +29,6 @@ from callflows.telephony.phone_numbers import parse_e164
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from callflows.flows.compiler.compiling_flow import CompilerOptions
     from callflows.language import Dialect
@@ -40,8 +41,13 @@ _UNANSWERED_MARK: Final = "unanswered-"
 _MARKED_URL_TOKEN: Final = re.compile(f"(?:{_UNANSWERED_MARK})?{_URL_TOKEN.pattern}")
 
 
-def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemReport, options: CompilerOptions) -> Flow | None:
-    """Compile a Python file to a Flow. Reports an error and returns None for an invalid file."""
+def compile_python_flow(
+    name: str, text: bytes, file: Path, report: ProblemReport, options: CompilerOptions, dependencies: set[Path]
+) -> Flow | None:
+    """Compile a Python file to a Flow. Reports an error and returns None for an invalid file.
+
+    The modules beside the file that it imports are added to ``dependencies``.
+    """
     from callflows.flows.dial_policy.target_policy import read_dial_policy  # noqa: PLC0415 - heavy
 
     try:
@@ -50,9 +56,11 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
         report.error((), "python", "the file is not UTF-8", "save it as UTF-8")
         return None
     description = describe_python_flow(file, source, options.extensions)
+    modules = [file.parent / Path(module).relative_to(file.parent.absolute()) for module in description.get("modules", ())]
+    dependencies.update(modules)
     if "error" in description:
         report.positions[()] = SourcePosition(description["line"], 1)
-        report.error((), "python", description["error"], "run it with python to see more")
+        report.error((), "python", description["error"], _suggest_program_fix(description["error"]))
         return None
     if description["name"] != name:
         report.error((), "python", f"the flow is named {description['name']!r}, and its file {name!r}", "name both alike")
@@ -63,7 +71,7 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
             report.problems.append(problem)
         elif all(problem.message != note.message for note in report.notes):
             report.notes.append(problem)
-    version = hash_flow_version(text, (options.dialect, options.extensions.kinds))
+    version = hash_flow_version(text, (options.dialect, options.extensions.kinds), *map(_read_module, modules))
     dialect: Dialect = options.suppositions.dialect or description["dialect"] or options.dialect
     numbers = tuple(read_number_claims([*description["numbers"]], report))
     policy_report = ProblemReport(str(file))
@@ -79,9 +87,8 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     guard = TargetGuard(policy, literal_texts, None, dialect, options.extensions)
     answers = AnswerInserter(dialect, options.extensions)
     program = _PythonFlowRunner(name, str(file), source, version, description["timezone"], dialect, options, guard, answers)
-    own_fallback = description["fallback"] and _wrap_content(
-        answers.answer_in_content(_unwrap_content(description["fallback"]))
-    )
+    own_content = _unwrap_content(description["fallback"])
+    own_fallback = own_content and _wrap_content(answers.answer_in_content(own_content))
     fallback = own_fallback.encode() or render_apology(options.apology, dialect)
     return Flow(
         name=name,
@@ -106,6 +113,20 @@ def compile_python_flow(name: str, text: bytes, file: Path, report: ProblemRepor
     )
 
 
+def _read_module(file: Path) -> bytes:
+    with contextlib.suppress(OSError):  # deleted in this moment: the watcher compiles the flow again
+        return file.read_bytes()
+    return b""
+
+
+def _suggest_program_fix(error: str) -> str:
+    if "makes 0 flows" in error:
+        return "begin the file's name with _ if other programs import it"
+    if error.startswith("ModuleNotFoundError"):
+        return "install it for this Python, or put its file beside this one: _texts.py for import _texts"
+    return "run it with python to see more"
+
+
 class _PythonFlowRunner(NamedTuple):
     """Runs the nodes of a Python flow for a turn."""
 
@@ -124,6 +145,7 @@ class _PythonFlowRunner(NamedTuple):
         step = PythonNodeJob(
             file=self.file,
             source=self.source,
+            version=self.version,
             node=node,
             dialect=self.dialect,
             extensions=self.options.extensions,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
+
 
 class SilentTextRemover:
     """Removes each Say that speaks nothing from a document. A way on which nothing else is heard leads to the fallback."""
@@ -15,9 +17,17 @@ class SilentTextRemover:
     def __init__(self, fallback_content: str) -> None:
         """``fallback_content`` is the content of the fallback's Response, which ends the call."""
         self._fallback = fallback_content.replace("<Answer/>", "", 1)
+        self._documents_instead_of_empty = {
+            _wrap_content(""): _wrap_content(fallback_content),
+            _wrap_content("<Answer/>"): _wrap_content(f"<Answer/>{self._fallback}"),
+        }
 
     def remove_silent_texts(self, document: str) -> str:
-        """Return a document without empty texts. A document without any is returned unchanged, after one search."""
+        """Return a document without empty texts; the fallback instead of a document without any command.
+
+        Any other document is returned unchanged, after one search.
+        """
+        document = self._documents_instead_of_empty.get(document, document)
         return document if EMPTY_SAY_PATTERN.search(document) is None else self._rewrite_document(document)
 
     def _rewrite_document(self, document: str) -> str:
@@ -31,6 +41,10 @@ class SilentTextRemover:
         for begin, end, text in sorted(search.edits, reverse=True):
             document = f"{document[:begin]}{text}{document[end:]}"
         return document
+
+
+def _wrap_content(content: str) -> str:
+    return f"{DOCUMENT_PROLOGUE}{content}{DOCUMENT_EPILOGUE}"
 
 
 class _SilenceSearch:

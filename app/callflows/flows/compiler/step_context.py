@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.document_writer import DocumentWriter
     from callflows.flows.compiler.text_compiler import TextCompiler
     from callflows.flows.decisions import DecisionOrigin
-    from callflows.flows.entry_points import NodeEntry
+    from callflows.flows.entry_points import NodeEntry, Silence
     from callflows.flows.source.positions import ProblemReport, SourcePath
     from callflows.telephony.turn import Turn
 
@@ -58,8 +59,15 @@ class StepContext(Protocol):
     def compile_steps(self, steps: Sequence[Any], path: SourcePath) -> None:
         """Compile steps in order."""
 
-    def compile_branch(self, steps: Sequence[Any], path: SourcePath, *, line_answered: bool | None = None) -> Self:
-        """Compile the steps of a verb's branch."""
+    def compile_branch(
+        self,
+        steps: Sequence[Any],
+        path: SourcePath,
+        *,
+        line_answered: bool | None = None,
+        silences: AbstractSet[Silence] = frozenset(),
+    ) -> Self:
+        """Compile the steps of a verb's branch. ``silences`` are the points since which the caller has heard nothing."""
 
     def write_conditional(
         self, condition: Callable[[Turn], object], branch: StepContext, origin: DecisionOrigin, else_text: str = ""

@@ -5,12 +5,15 @@ The template is written out several times with a sample for each value, each tim
 
 from __future__ import annotations
 
+import html.entities
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import nodes
 
 from callflows.errors import DocumentReadError, Problem
+from callflows.flows.compiler.branch_nesting import find_nesting_errors
+from callflows.flows.compiler.unreached_elements import find_unreached_elements
 from callflows.flows.twiml.twiml_recognition import TWIML_MESSAGE, is_twiml
 from callflows.language import find_document_errors
 from callflows.language.dialects import TAG_MEANINGS
@@ -28,12 +31,15 @@ if TYPE_CHECKING:
 _MAX_SAMPLES: Final = 8
 _SAMPLE_TEXT: Final = "1"
 _LONE_AMPERSAND: Final = re.compile(r"&(?!(?:#[0-9]+|#x[0-9A-Fa-f]+|amp|lt|gt|quot|apos);)")
+_NAMED_ENTITY: Final = re.compile("&([A-Za-z][A-Za-z0-9]*);")
 _IGNORED_MARKUP: Final = re.compile(r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
 _OPENING_TAG: Final = re.compile(r"<([A-Za-z][\w.-]*)")
 _MARKUP_NODES: Final = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock)
 """Parts of a template whose output may be markup that stands elsewhere in the source."""
 _MISMATCHED_TAG: Final = re.compile(r"not well-formed: Opening and ending tag mismatch: (\S+) line [0-9]+ and (\S+)")
 """The message of libxml2, whose line is that of the sample."""
+_NESTING_REASON: Final = re.compile(r"<[^<>]*> is not closed")
+_PLACEMENT_REASON: Final = re.compile("> is not allowed in <")
 _ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not allowed in ")
 """Errors that hold whatever the values are."""
 
@@ -41,7 +47,7 @@ _DIAL: Final = Dial.spec.name
 _GATHER: Final = Gather.spec.name
 _DEFAULT: Final = Default.spec.name
 _ERROR: Final = Error.spec.name
-_SILENT_ENDS: Final = {
+SILENT_END_TEXTS: Final = {
     _DIAL: (
         "a caller whom nobody answers is hung up on without a word",
         "write what they hear in an <Error> of the <Dial>, or after it; a <Hangup/> after it says that it is meant",
@@ -52,9 +58,15 @@ _SILENT_ENDS: Final = {
     ),
 }
 """Message and fix, by the name of the command."""
-_OPENING_DIAL_OR_GATHER: Final = re.compile(rf"<(?:{'|'.join(_SILENT_ENDS)})(?=[\s/>])")
+_OPENING_DIAL_OR_GATHER: Final = re.compile(rf"<(?:{'|'.join(SILENT_END_TEXTS)})(?=[\s/>])")
 _PARTS_OF_COMMANDS: Final = frozenset(element.spec.name for element in (DTMF, Default, Error, Meta, To))
 """Elements that do not run after the command that stands before them: they belong to the command around them."""
+
+
+_QUIET_TAGS: Final = frozenset(
+    {"Answer", "Call", "Curl", "Geo", "Meta", "Pause", "RecordStart", "RecordStop", "Schedule", "Scheduler", "Unhold"}
+)
+"""Elements of which a caller hears nothing but their commands."""
 
 
 class _Part(NamedTuple):
@@ -71,15 +83,25 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
     source = source.replace("\r\n", "\n").replace("\r", "\n")  # as Jinja reads it
     offsets = _find_data_offsets(source, template)
     found = dict.fromkeys(_find_ampersands(template, offsets))
+    nesting_errors = find_nesting_errors(template, offsets)
     if any(True for _ in template.find_all(_MARKUP_NODES)):
         found |= dict.fromkeys(_find_unknown_tags(template, offsets))
     else:
-        found |= dict.fromkeys(_find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found)))
+        errors = _find_errors_of_samples(template, offsets, extensions, has_ampersand=bool(found))
+        # Samples combine conditions in a few ways only, perhaps in none that is possible.
+        is_nesting_known = nesting_errors is not None
+        unsure = [_NESTING_REASON] if is_nesting_known else []
+        unsure += [_PLACEMENT_REASON] if nesting_errors else []  # what follows an open element seems to be within it
+        found |= dict.fromkeys(error for error in errors if not any(reason.search(error[1]) for reason in unsure))
+    found |= dict.fromkeys((error.offset, error.reason, error.fix) for error in nesting_errors or ())
     if not found:
-        return [
-            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *_SILENT_ENDS[name])
+        warnings = [
+            Problem(str(file), *_locate(source, offset), "warning", "no-way-out", *SILENT_END_TEXTS[name])
             for offset, name in sorted(_find_silent_ends(template, offsets))
         ]
+        for texts in _join_constant_texts(template, offsets):
+            warnings += find_unreached_elements(texts.text, str(file), _locate(source, texts.source_offset))
+        return sorted(warnings, key=lambda warning: (warning.line, warning.column))
     problems = [
         Problem(
             str(file),
@@ -87,9 +109,9 @@ def find_template_errors(source: str, template: nodes.Template, file: Path, exte
             "error",
             "document",
             reason,
-            "write &amp; for it" if reason.startswith("a & ") else "",
+            fix,
         )
-        for offset, reason in sorted(found)
+        for offset, reason, fix in sorted(found)
     ]
     if is_twiml(source.encode()):
         fix = "an app that answers with TwiML is a flow by twiml: URL; a document is made a flow file by callflows import"
@@ -113,20 +135,42 @@ def _find_data_offsets(source: str, template: nodes.Template) -> dict[int, int]:
     return offsets
 
 
-def _find_ampersands(template: nodes.Template, offsets: dict[int, int]) -> Iterator[tuple[int, str]]:
+def _join_constant_texts(template: nodes.Template, offsets: dict[int, int]) -> Iterator[_Part]:
+    """Yield the constant texts, those together between which there is no value and no condition."""
+    for output in template.find_all(nodes.Output):
+        joined: _Part | None = None
+        for part in output.nodes:
+            if not isinstance(part, nodes.TemplateData):
+                yield from [joined] if joined else []
+                joined = None
+                continue
+            before = joined or _Part("", offsets[id(part)], is_sample=False)
+            gap = offsets[id(part)] - before.source_offset - len(before.text)  # a comment of Jinja
+            joined = before._replace(text=before.text + " " * gap + part.data)
+        yield from [joined] if joined else []
+
+
+def _find_ampersands(template: nodes.Template, offsets: dict[int, int]) -> Iterator[tuple[int, str, str]]:
     for data in template.find_all(nodes.TemplateData):
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), data.data)
         for match in _LONE_AMPERSAND.finditer(plain):
-            yield offsets[id(data)] + match.start(), "a & in a text or an attribute begins an entity, and this is none"
+            named = _NAMED_ENTITY.match(plain, match.start())
+            offset = offsets[id(data)] + match.start()
+            if named is None:
+                yield offset, "a & in a text or an attribute begins an entity, and this is none", "write &amp; for it"
+                continue
+            character = html.entities.html5.get(f"{named[1]};", "")
+            fix = f"take it out, or write {''.join(f'&#{ord(one)};' for one in character)}" if character else "take it out"
+            yield offset, f"there is no entity {named[0]} in XML", fix
 
 
-def _find_unknown_tags(template: nodes.Template, offsets: dict[int, int]) -> Iterator[tuple[int, str]]:
+def _find_unknown_tags(template: nodes.Template, offsets: dict[int, int]) -> Iterator[tuple[int, str, str]]:
     for data in template.find_all(nodes.TemplateData):
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), data.data)
         for match in _OPENING_TAG.finditer(plain):
             if match[1] not in TAG_MEANINGS and match[1] != "Switch":
                 near = format_suggestion(match[1], [*TAG_MEANINGS])
-                yield offsets[id(data)] + match.start(), f"unknown element <{match[1]}>{f' ({near})' if near else ''}"
+                yield offsets[id(data)] + match.start(), f"unknown element <{match[1]}>{f' ({near})' if near else ''}", ""
 
 
 def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[tuple[int, str]]:
@@ -142,7 +186,7 @@ def _find_silent_ends(template: nodes.Template, offsets: dict[int, int]) -> set[
         skipped = len(text) - len(text.lstrip())
         document = text.strip()
         try:
-            commands = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*_SILENT_ENDS)]
+            commands = [*parse_safe_document(document.encode("utf-8", "replace")).iter(*SILENT_END_TEXTS)]
         except DocumentReadError:
             continue  # a sample in which one branch opens what another closes
         plain = _IGNORED_MARKUP.sub(lambda part: " " * len(part[0]), document)
@@ -162,20 +206,27 @@ def _has_way_out(command: Any) -> bool:  # noqa: ANN401 - lxml's element
         return True
     around = [command, *command.iterancestors()]
     following = (sibling for element in around for sibling in element.itersiblings(tag="*"))
-    return any(sibling.tag not in _PARTS_OF_COMMANDS for sibling in following)
+    return any(sibling.tag not in _PARTS_OF_COMMANDS and _is_heard(sibling) for sibling in following)
+
+
+def _is_heard(element: Any) -> bool:  # noqa: ANN401 - lxml's element
+    """Return True if something in an element is heard by some caller, or ends the call."""
+    return any(part.tag not in _QUIET_TAGS for part in element.iter("*"))
 
 
 def _has_branch(command: Any, name: str) -> bool:  # noqa: ANN401 - lxml's element
     """Return True if a branch of this name has a command, or speaks the reason."""
     # The classic dialect has the branches in a Switch.
     branches = [*command.iterchildren(name), *command.iterfind(f"Switch/{name}")]
-    return any(len(branch) or branch.get("play", branch.get("say", "false")) != "false" for branch in branches)
+    return any(
+        any(map(_is_heard, branch)) or branch.get("play", branch.get("say", "false")) != "false" for branch in branches
+    )
 
 
 def _find_errors_of_samples(
     template: nodes.Template, offsets: dict[int, int], extensions: Extensions, *, has_ampersand: bool
-) -> Iterator[tuple[int, str]]:
-    """Yield offset and reason of the errors that a sample has, unless another sample shows that the place can be right."""
+) -> Iterator[tuple[int, str, str]]:
+    """Yield offset, reason and fix of the errors of a sample, unless another sample shows that the place can be right."""
     samples = _write_samples(template, offsets)
     errors = [[*_read_sample(parts, extensions)] for parts in samples]
     for number, found in enumerate(errors):
@@ -184,11 +235,11 @@ def _find_errors_of_samples(
             if is_syntax:
                 # Branches may open an element that another branch closes: then some sample is well-formed.
                 if not has_ampersand and all(any(syntax for *_, syntax in errors[other]) for other in others):
-                    yield offset, reason
+                    yield offset, reason, ""
             elif all(
                 (offset, reason, False) in errors[other] or not _contains_offset(samples[other], offset) for other in others
             ):
-                yield offset, reason
+                yield offset, reason, ""
 
 
 def _write_samples(template: nodes.Template, offsets: dict[int, int]) -> list[list[_Part]]:

@@ -6,19 +6,26 @@ import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import ExpressionError, UnknownNameError, VerbBuildError
+from callflows.flows.expressions.empty_texts import is_spoken_text
 from callflows.flows.expressions.jinja_rendering import disarm_dot_segments
 from callflows.flows.hours.spoken_times import has_spoken_words
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.language import Meta, Say
-from callflows.language.attribute_doubts import find_placeholder_doubts, find_text_doubts
+from callflows.language.attribute_doubts import (
+    find_escape_doubts,
+    find_placeholder_doubts,
+    find_text_doubts,
+    suggest_value_name,
+)
 from callflows.language.value_kinds import URL_KIND
+from callflows.text import Suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from callflows.flows.compiler.compiling_flow import CompilingFlow
     from callflows.flows.compiler.document_writer import DocumentWriter
-    from callflows.flows.expressions.condition_lint import ConditionProblem
+    from callflows.flows.expressions.condition_values import ConditionProblem
     from callflows.flows.expressions.jinja_compiler import CompiledCondition, CompiledText, ExpressionCompiler
     from callflows.flows.source.positions import SourcePath
 
@@ -33,6 +40,8 @@ _TRUTH_AS_TEXT: Final = re.compile(
 """A value in a text that is true or false."""
 _TIME_AS_TEXT: Final = re.compile(r"\{\{-?\s*(hours\.[A-Za-z0-9_]+\.next_(?:opening|closing)|call\.started|now)\s*-?\}\}")
 """A value in a text that is a time."""
+_OBJECT_NAMES: Final = frozenset({"call", "caller", "now"})
+"""Values with fields, which are no texts themselves."""
 _SPOKEN_FILTER: Final = re.compile(r"\|\s*spoken\b")
 
 
@@ -67,7 +76,10 @@ class TextCompiler:
             )
 
         self.check_computed_text(text, path, "callers hear nothing where it has no value")
-        if isinstance(text, str) and self.expression_compiler.may_text_be_empty(text, self._flow.is_name_filled):
+        if isinstance(text, str) and (
+            not ("{" in text or is_spoken_text(text))
+            or self.expression_compiler.may_text_be_empty(text, self._flow.is_name_filled)
+        ):
             self._flow.may_leave_texts_empty = True
 
     def check_computed_text(self, text: object, path: SourcePath, effect: str) -> None:
@@ -81,7 +93,8 @@ class TextCompiler:
         self._flow.report.warning(path, "text-may-be-empty", f"the text may be empty: {effect}", fix)
 
     def check_truth_in_text(self, text: str, path: SourcePath) -> None:
-        """Warn about a value in a text for people that is true or false, or a time as machines write it."""
+        """Warn about what people cannot read in a text: true or false, a time as machines write it, a backslash."""
+        self.check_escapes(text, path)
         time = _TIME_AS_TEXT.search(text)
         if time is not None:
             message = f"{time[0]} reads as machines write a time: 2026-11-24T09:00:00-05:00"
@@ -97,8 +110,15 @@ class TextCompiler:
             fix = f"write the status: {{{{ {truth[1].removesuffix('.open')}.status | spoken }}}}"
         self._flow.report.warning(path, "truth-as-text", f"{truth[0]} reads True or False", fix)
 
+    def check_escapes(self, text: str, path: SourcePath) -> None:
+        """Warn about a backslash in a text for people, as in a text of programs."""
+        for doubt in find_escape_doubts(_JINJA_EXPRESSION.sub(" ", text)):
+            self._flow.report.warning(path, doubt.rule, doubt.message, doubt.fix)
+
     def _is_filled_here(self, name: str) -> bool:
-        return name in self.assumed_names or self._flow.is_name_filled(name)
+        if name in self.assumed_names or self._flow.report.has_error_of_value("set", name):
+            return True  # a value with an error is reported itself
+        return self._flow.is_name_filled(name)
 
     def build_metas(self, values: Mapping[str, object], path: SourcePath) -> list[Meta]:
         """Build Metas from ``{name: value}``."""
@@ -168,17 +188,32 @@ class TextCompiler:
             if self._document.is_static:
                 message = "the fallback needs nothing but itself, and this text needs the call"
                 self._flow.report.error(path, "fallback-not-static", message)
-            self.record_used_names(text, path, f"the text asks for {_join_names(text.used_names)}")
+            self.record_used_names(text, path, f"the text {_describe_names(text.used_names)}")
         self._report_condition_problems(text.problems, path)
-        self._warn_about_single_braces(source, path)
+        self._warn_about_placeholders(source, path, url=url)
         self._check_spoken_language(source, path)
         return text
 
-    def _warn_about_single_braces(self, source: str, path: SourcePath) -> None:
+    def _warn_about_placeholders(self, source: str, path: SourcePath, *, url: bool) -> None:
         """Warn about a value that is heard as written, because it has not two braces: ``{caller.name}``."""
         plain = _JINJA_EXPRESSION.sub(" ", source)
-        for doubt in find_placeholder_doubts(plain):
+        for doubt in find_placeholder_doubts(plain, self._correct_value_name, url=url):
             self._flow.report.warning(path, doubt.rule, doubt.message, doubt.fix)
+
+    def _correct_value_name(self, name: str) -> str:
+        """Return the name of a value that a placeholder means; an empty text if the flow has no such value."""
+        meant = suggest_value_name(name)
+        try:
+            self.expression_compiler.compile_text(f"{{{{ {name} }}}}")
+        except UnknownNameError as error:
+            near = error.fix.word if isinstance(error.fix, Suggestion) else ""
+            root, dot, field = name.partition(".")
+            return f"{near}.{field}" if root and dot and near and "." not in near else near if meant == name else meant
+        except ExpressionError as error:
+            near = error.fix.word if isinstance(error.fix, Suggestion) else ""
+            owner = name.rpartition(".")[0]
+            return f"{owner}.{near}" if owner and near and "." not in near else near or meant
+        return meant if name in _OBJECT_NAMES else name
 
     def _check_spoken_language(self, source: str, path: SourcePath) -> None:
         """Warn if the filter spoken has no words in the language of a text."""
@@ -198,7 +233,10 @@ class TextCompiler:
         except ExpressionError as error:
             self._report_expression_error(error, path, "expression", f"{key}: {error}")
             return None
-        self.record_used_names(condition, path, f"the condition asks for {_join_names(condition.used_names)}")
+        reason = f"the condition {_describe_names(condition.used_names)}"
+        if key != "when":
+            reason = f"the value {_describe_names(condition.used_names)}" if condition.used_names else f"{key!r} is set"
+        self.record_used_names(condition, path, reason)
         self._report_condition_problems(
             [doubt for doubt in condition.problems if key == "when" or doubt.rule != "constant-condition"], path, f"{key}: "
         )
@@ -231,5 +269,6 @@ class TextCompiler:
         self._flow.graph.record_used_names(self._document.node, compiled.used_names, path)
 
 
-def _join_names(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "something that changes"
+def _describe_names(names: Iterable[str]) -> str:
+    known = ", ".join(sorted(names))
+    return f"asks for {known}" if known else "is computed in each call"

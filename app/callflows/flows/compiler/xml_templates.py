@@ -89,17 +89,34 @@ def _read_template_file(file: Path, name: str) -> str:
     return source.decode("utf-8-sig")
 
 
-def _report_doubts(source: str, name: str, report: ProblemReport) -> None:
-    """Report the doubts about the constant attributes of a template, as ``<Pause length="2"/>``, with their lines."""
+def _find_column(source: str, error: ExpressionError) -> int:
+    """Return the column of the braces that an error is about; 1 if that is not sure."""
+    line = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")[error.line - 1 : error.line]
+    braces = [*_TEMPLATE_BRACES.finditer(line[0])] if line else []
+    words = re.findall(r"\w+", str(error))
+    named = [found for found in braces if any(re.search(rf"\b{word}\b", found[0]) for word in words)]
+    return (named if len(braces) > 1 else braces)[0].start() + 1 if len(named) == 1 or len(braces) == 1 else 1
+
+
+_TEMPLATE_BRACES: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)")
+
+
+def _report_doubts(source: str, file: Path, report: ProblemReport) -> None:
+    """Report the doubts about the constant attributes of a template, as ``<Pause length="2"/>``, with their places."""
+    told: set[str] = set()
     for tag in _OPENING_TAG.finditer(_MARKUP_COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), source)):
         meaning = TAG_MEANINGS.get(tag[1])
         for doubt in _find_tag_doubts(tag, meaning) if meaning is not None else ():
-            line = source.count("\n", 0, tag.start()) + 1
-            message = f"{name}:{line}: <{tag[1]}>: {doubt.message}"
-            if doubt.severity == "note":
-                report.note(("template",), doubt.rule, message)
-            else:
-                report.warning(("template",), doubt.rule, message, doubt.fix)
+            message = f"<{tag[1]}>: {doubt.message}"
+            if doubt.severity != "note" or message not in told:
+                told.add(message)
+                _report_in_template(source, file, tag.start(), doubt._replace(message=message), report)
+
+
+def _report_in_template(source: str, file: Path, offset: int, doubt: AttributeDoubt, report: ProblemReport) -> None:
+    place = (source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset))
+    problem = Problem(str(file), *place, doubt.severity, doubt.rule, doubt.message, doubt.fix)
+    report.add_problem_of_other_file(problem, ("template",))
 
 
 def _find_tag_doubts(tag: re.Match[str], meaning: TagMeaning) -> Iterator[AttributeDoubt]:
@@ -117,12 +134,14 @@ def _find_tag_doubts(tag: re.Match[str], meaning: TagMeaning) -> Iterator[Attrib
         yield from find_attribute_doubts(meaning.element_class, meaning.text.name, tag[3].strip())
 
 
-def _report_computed_hosts(source: str, name: str, report: ProblemReport) -> None:
+def _report_computed_hosts(source: str, file: Path, report: ProblemReport) -> None:
     """Report the URLs of documents whose host the caller would choose."""
     for found in _COMPUTED_HOST.finditer(source):
-        line = source.count("\n", 0, found.end()) + 1
-        message = f"{name}:{line}: <{found[1]}>: the host of a server that is asked is written out"
-        report.error(("template",), "value", message, "what changes stands after the host")
+        offset = found.end()
+        place = (source.count("\n", 0, offset) + 1, offset - source.rfind("\n", 0, offset) - len("{{"))
+        message = f"<{found[1]}>: the host of a server that is asked is written out"
+        problem = Problem(str(file), *place, "error", "value", message, "what changes stands after the host")
+        report.add_problem_of_other_file(problem, ("template",))
 
 
 _COMPUTED_HOST: Final = re.compile(
@@ -148,7 +167,9 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     try:
         tree, uses = flow.expression_compiler.read_template(source, {TEMPLATE_URL_NAME: {}})
     except ExpressionError as error:
-        report.error(("template",), "template", f"{name}:{error.line}: {error}", error.fix)
+        place = (error.line, error.column or _find_column(source, error))
+        problem = Problem(str(file), *place, "error", "template", str(error), error.fix)
+        report.add_problem_of_other_file(problem, ("template",))
         return {}
     report.problems += find_template_errors(source, tree, file, flow.options.extensions)
     report.problems += [
@@ -157,8 +178,8 @@ def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, M
     ]
     flow.graph.record_used_names(START_NODE, uses - {TEMPLATE_URL_NAME}, ("template",))
     flow.extend_version(source)
-    _report_doubts(source, name, report)
-    _report_computed_hosts(source, name, report)
+    _report_doubts(source, file, report)
+    _report_computed_hosts(source, file, report)
     sights = tuple(make_scope_reader(use) for use in sorted({*uses, "now"} - {TEMPLATE_URL_NAME}))
     entries = (NodeEntry(), NodeEntry(line_answered=True))
     links = [flow.make_url_hole(START_NODE, entry) for entry in entries] if TEMPLATE_URL_NAME in uses else []

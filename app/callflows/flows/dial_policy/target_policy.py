@@ -23,7 +23,7 @@ from callflows.flows.dial_policy.numbering_plans import (
 )
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
-from callflows.telephony.phone_numbers import is_emergency_number, mask_number, parse_e164
+from callflows.telephony.phone_numbers import fold_spelling, is_emergency_number, mask_number, parse_e164
 from callflows.text import format_suggestion
 
 if TYPE_CHECKING:
@@ -87,14 +87,20 @@ class NumberPattern(NamedTuple):
 
 
 def _plain_number(text: str) -> str:
-    """Return a number with punctuation, as +1 (201) 555-0188 or 0033 6 12 34 56 78, as plus and digits.
+    """Return a number with punctuation, as +1 (201) 555-0188, 0033 6 12 34 56 78 or tel:+12015550188, as plus and digits.
 
     Any other text is returned unchanged: national formats have no country, and nothing after a number is cut off.
     """
-    if not _PUNCTUATED_NUMBER.fullmatch(text):
+    if E164_DIGITS_PATTERN.fullmatch(text):
         return text
-    digits = re.sub("[^0-9]", "", text)
-    return parse_e164(text) or (digits if len(digits) <= _MAX_SHORT_DIGITS else text)
+    plain = _TEL_SCHEME.sub("", fold_spelling(text))
+    if not _PUNCTUATED_NUMBER.fullmatch(plain):
+        return text
+    digits = re.sub("[^0-9]", "", plain)
+    return parse_e164(plain) or (digits if len(digits) <= _MAX_SHORT_DIGITS else text)
+
+
+_TEL_SCHEME: Final = re.compile(r"tel: *", re.IGNORECASE)
 
 
 _PUNCTUATED_NUMBER: Final = re.compile(
@@ -167,8 +173,13 @@ class DialPolicy:
         """Return a reason if a target is answered by this server: the call would come back and dial again."""
         user = _SEPARATOR.sub("", target.partition("@")[0]) if "@" in target else target
         number = self.normalize_dial_target(user)
-        if number and (number == turn.number or turn.owns_number(number)):
+        if not number:
+            return ""
+        if number == turn.number or turn.owns_number(number):
             return f"{mask_number(number)} is a number of ours: the call would go in circles"
+        # A wide prefix, as +1201*, may have numbers of other people: the author names them under allow.
+        if turn.claims_number(number) and not any(pattern.matches(number) for pattern in self.allow):
+            return f"{mask_number(number)} is within a prefix of ours: the call would go in circles"
         return ""
 
     def _find_number_refusal(self, number: str) -> str:
@@ -236,7 +247,7 @@ def find_number_doubt(number: str) -> str:
         return "is an emergency number"
     if "@" in plain or _SHORT_NUMBER.fullmatch(plain):
         return ""
-    found = E164_DIGITS_PATTERN.fullmatch(plain)
+    found = E164_DIGITS_PATTERN.fullmatch(plain) or E164_DIGITS_PATTERN.fullmatch(parse_e164(number))
     return classify_number(found[1]).block_reason if found else "is not a valid number"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import re
 import types
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
@@ -45,7 +47,8 @@ def find_condition_outcomes(node: nodes.Node) -> tuple[str, set[bool]] | None:
     """
     names = _find_dotted_names(node)
     name = next(iter(names), "")
-    values = _boundary_times(node) if name == "now.time" else possible_values_of(name) if names else (None,)
+    list_boundaries = _BOUNDARY_VALUES.get(name)
+    values = list_boundaries(node) if list_boundaries else possible_values_of(name) if names else (None,)
     if values is None and name and name.partition(".")[0] not in NAMED_SCOPE_ROOTS:
         values = _list_equality_values(node)
     evaluate = build_value_function(node) if values is not None and len(names) <= 1 else None
@@ -84,11 +87,52 @@ def _boundary_times(node: nodes.Node) -> Sequence[str]:
     return [times[at] for at in sorted(marks)]
 
 
+def _boundary_dates(node: nodes.Node) -> Sequence[str] | None:
+    """Return the dates around the dates of a condition; None if it has other texts, as the beginning of a date."""
+    texts = [constant.value for constant in node.find_all(nodes.Const)]
+    if not texts or not all(isinstance(text, str) and _DATE_PATTERN.fullmatch(text) for text in texts):
+        return None
+    dates = {_FIRST_DATE, _LAST_DATE}
+    for text in texts:
+        try:
+            day = date.fromisoformat(text)
+            dates |= {(day + timedelta(days=days)).isoformat() for days in (-1, 0, 1)}
+        except (ValueError, OverflowError):
+            return None
+    return sorted(dates)
+
+
+_DATE_PATTERN: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FIRST_DATE: Final = "1999-12-31"
+_LAST_DATE: Final = "2199-12-31"
+
+
+def _boundary_seconds(node: nodes.Node) -> Sequence[int] | None:
+    """Return the durations of a call around the numbers of a condition; None if it has other constants."""
+    numbers = [constant.value for constant in node.find_all(nodes.Const)]
+    if not numbers or not all(type(number) in (int, float) for number in numbers):
+        return None
+    near = {int(number) + step for number in numbers for step in (-1, 0, 1)}
+    return sorted({0, _MANY_SECONDS, *(number for number in near if number >= 0)})
+
+
+_MANY_SECONDS: Final = 1_000_000
+_BOUNDARY_VALUES: Final[Mapping[str, Callable[[nodes.Node], Sequence[Any] | None]]] = {
+    "now.time": _boundary_times,
+    "now.date": _boundary_dates,
+    "ended.seconds": _boundary_seconds,
+}
+"""The values at which the outcome of a condition changes, for names with too many values."""
+
+
 def _list_equality_values(node: nodes.Node) -> Sequence[Any] | None:
     """Return the texts that a value is compared with, and another one, if it is only asked whether it equals a text."""
     compared = [node] if isinstance(node, nodes.Compare) else [*node.find_all(nodes.Compare)]
-    if any(operand.op not in _EQUALITY_OPERATORS for one in compared for operand in one.ops):
+    operands = [operand for one in compared for operand in one.ops]
+    if any(operand.op not in _EQUALITY_OPERATORS for operand in operands):
         return None
+    if any(operand.op in ("eq", "ne") and not isinstance(operand.expr, nodes.Const) for operand in operands):
+        return None  # the value may be a list itself
     if len(compared) != sum(1 for _ in _iterate_plain_names(node)):
         return None  # the name itself is asked for its truth, too
     constants = [constant.value for constant in node.find_all(nodes.Const)]

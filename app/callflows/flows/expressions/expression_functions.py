@@ -115,6 +115,9 @@ def _translate_value(node: nodes.Node) -> ast.expr:  # noqa: C901, PLR0911, PLR0
         case nodes.Test(node=inner, name="none" | "defined" | "undefined" as name, args=[]):
             nothing = ast.Call(ast.Name("nothing", ast.Load()), [_translate_value(inner)], [])
             return ast.UnaryOp(ast.Not(), nothing) if name == "defined" else nothing
+        case nodes.Test(node=inner, name="true" | "false" as name, args=[]):
+            pair: list[ast.expr] = [_translate_value(inner), ast.Constant(name == "true")]
+            return ast.Call(ast.Name("compared", ast.Load()), [ast.Constant("eq"), *pair], [])
         case nodes.List(items=items) | nodes.Tuple(items=items) if all(isinstance(item, nodes.Const) for item in items):
             return ast.Tuple([_translate_value(item) for item in items], ast.Load())
         case nodes.Not(node=inner):

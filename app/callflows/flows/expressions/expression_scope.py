@@ -39,6 +39,12 @@ CALL_SCOPE: Final[ExpressionScope] = {
 """Names of a call that every flow sees."""
 
 
+LOOP_FIELDS: Final = frozenset(
+    {"index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem"}
+)
+"""Fields of ``loop`` within a loop of Jinja."""
+
+
 class ScopeChecker:
     """Checks expressions against the names of a scope and the filters and tests of an environment."""
 
@@ -70,24 +76,27 @@ class ScopeChecker:
         own = {name.name for name in find_name_nodes(tree, "store")} | {
             macro.name for macro in find_syntax_nodes(tree, (nodes.Macro,))
         }
-        own |= (
-            {"loop", "caller"} & {name.name for name in find_name_nodes(tree, "load")} if forbidden_nodes and own else set()
-        )
+        own |= {"caller"} & {name.name for name in find_name_nodes(tree, "load")} if forbidden_nodes and own else set()
         own -= {*self._scope}
+        loops = set() if "loop" in own or "loop" in self._scope else _find_loop_names(tree)
         uses: set[str] = set()
         within: set[int] = set()
         for node in find_syntax_nodes(tree, _FIELD_NODES):
             if id(node) not in within:
                 root, keys = _split_field_chain(node, within)
+                if id(root) in loops:
+                    _check_loop_field(keys[0], node.lineno)
+                    continue
                 uses |= self._check_field_chain(root, keys, own, node.lineno)
         compared = {
             id(operand.expr) for comparison in find_syntax_nodes(tree, (nodes.Compare,)) for operand in comparison.ops
         }
-        if isinstance(tree, nodes.Name) and not is_condition:
-            compared.add(id(tree))  # a value that is nothing but a word was perhaps meant as a text
         for name in find_name_nodes(tree, "load"):
-            if name.name not in own and id(name) not in within:
-                self._require_name(name, is_compared=id(name) in compared)
+            if id(name) in loops and id(name) not in within:
+                _check_loop_field(None, name.lineno)
+            elif name.name not in own and id(name) not in within:
+                # A value that is nothing but a word was perhaps meant as a text.
+                self._require_name(name, is_compared=id(name) in compared, is_whole=name is tree and not is_condition)
                 uses.add(name.name)
         return frozenset(uses)
 
@@ -110,11 +119,16 @@ class ScopeChecker:
             dotted_name = f"{dotted_name}.{key}"
         return {dotted_name if root.name not in NAMED_SCOPE_ROOTS else ".".join(dotted_name.split(".")[:2])}
 
-    def _require_name(self, name: nodes.Name, *, is_compared: bool = False) -> ScopeFields:
-        """Return the fields of a name. Raises ExpressionError for an unknown name."""
+    def _require_name(self, name: nodes.Name, *, is_compared: bool = False, is_whole: bool = False) -> ScopeFields:
+        """Return the fields of a name. Raises ExpressionError for an unknown name.
+
+        ``is_whole``: the expression is nothing but the name, and its value is used.
+        """
         if name.name not in self._scope:
-            near = self._suggest_field(name.name) or self._suggest_name(name.name)
+            near = self._suggest_field(name.name) or _suggest_constant(name.name, is_compared=is_compared)
+            near = near or self._suggest_name(name.name)
             quotes = f"; a text stands in quotes, as '{name.name}'" if is_compared else ""
+            quotes = f"; a text stands in quotes of its own: '\"{name.name}\"'" if is_whole else quotes
             error = UnknownNameError(
                 f"there is no {name.name!r}", near or f"{format_known_words(self._scope)}{quotes}", name.lineno
             )
@@ -191,6 +205,36 @@ class ScopeChecker:
             name = ".".join([root.name, *named])
             fix = f"ask caller in {name}" if is_list else f"name one of its fields: {', '.join(sorted(fields or ()))}"
             raise ExpressionError(f"{name} itself is no text", fix, node.lineno)
+
+
+def _find_loop_names(tree: nodes.Node) -> set[int]:
+    """Return the identities of the nodes that name the ``loop`` around them."""
+    bodies = [part for loop in find_syntax_nodes(tree, (nodes.For,)) for part in loop.body]
+    return {id(name) for part in bodies for name in find_name_nodes(part, "load") if name.name == "loop"}
+
+
+def _check_loop_field(key: str | None, line: int) -> None:
+    """Raise ExpressionError unless ``loop`` has a field of this name."""
+    if key not in LOOP_FIELDS:
+        message = "loop itself is no text" if key is None else f"loop has no {key!r}"
+        fix = format_suggestion(key or "", sorted(LOOP_FIELDS)) or f"it has {', '.join(sorted(LOOP_FIELDS))}"
+        raise ExpressionError(message, fix, line)
+
+
+def _suggest_constant(word: str, *, is_compared: bool) -> str:
+    """Suggest ``true``, ``false`` or ``none`` for a word of YAML or of another language that means it."""
+    if is_compared and word in _CODES_OF_PLACES:
+        return ""
+    return Suggestion(_CONSTANTS_BY_WORD.get(word.lower(), ""))
+
+
+_CONSTANTS_BY_WORD: Final = {
+    **dict.fromkeys(("true", "yes", "on"), "true"),
+    **dict.fromkeys(("false", "no", "off"), "false"),
+    **dict.fromkeys(("none", "null", "nil", "undefined"), "none"),
+}
+_CODES_OF_PLACES: Final = frozenset({"NO", "ON"})
+"""Norway and Ontario, which were perhaps meant as texts."""
 
 
 def _is_used_as_condition(node: nodes.Node, child: nodes.Node, *, is_condition: bool) -> bool:

@@ -15,14 +15,14 @@ from jinja2.exceptions import TemplateError
 from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
-from callflows.flows.expressions.condition_lint import ConditionProblem, lint_condition, lint_text_conditions
+from callflows.flows.expressions.condition_facts import ConditionFacts
+from callflows.flows.expressions.condition_lint import lint_condition, lint_text_conditions
 from callflows.flows.expressions.empty_texts import is_value_filled, may_text_be_empty
 from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
 from callflows.flows.expressions.expression_scope import (
     CALL_SCOPE,
     FORBIDDEN_TEMPLATE_NODES,
-    LIST_SCOPE,
     ScopeChecker,
     find_syntax_nodes,
     make_scope_reader,
@@ -35,14 +35,16 @@ from callflows.flows.expressions.jinja_rendering import (
 )
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, get_parsing_environment
 from callflows.flows.expressions.plain_values import check_value_length, format_plain_value, is_true_value
+from callflows.flows.expressions.syntax_mistakes import CLOSED_BRACES, QUOTED_TEXT, describe_syntax_error, suggest_syntax
 from callflows.language.xml_writer import escape_attribute
 from callflows.sandbox.deferred_jobs import get_job_result
 from callflows.telephony.phone_numbers import restore_region_codes
 from callflows.text import XML_FORBIDDEN_CHARACTERS, clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    from callflows.flows.expressions.condition_values import ConditionProblem
     from callflows.flows.expressions.expression_scope import ExpressionScope
     from callflows.telephony.turn import Turn
 
@@ -85,19 +87,12 @@ class ExpressionCompiler:
         self,
         scope: ExpressionScope = CALL_SCOPE,
         lang: str = "en-US",
-        number_names: frozenset[str] = frozenset(),
-        doubtful_variables: Mapping[str, str] | None = None,
+        facts: ConditionFacts | None = None,
     ) -> None:
-        """``number_names`` are dotted names of data that is surely a number, or missing.
-
-        ``doubtful_variables`` are texts that are true and probably meant to be false, by dotted name.
-        """
-        self._doubtful_variables = doubtful_variables or {}
+        """``facts`` are what the file says about the names of ``scope``, for the checks of conditions."""
         self._scope = scope
-        self._number_names = number_names
+        self._facts = facts or ConditionFacts(scope)
         self._lang = lang
-        variables = scope.get("variables") or {}
-        self._text_variables = frozenset(name for name, fields in variables.items() if fields is not LIST_SCOPE)
         self._environment = get_parsing_environment()
         self._scope_checker = ScopeChecker(scope, self._environment)
         self.needs_worker = False
@@ -125,18 +120,18 @@ class ExpressionCompiler:
             message = (
                 "a value is an expression, without braces" if is_value else "when takes a bare expression, without braces"
             )
-            raise ExpressionError(message, _suggest_without_braces(source))
+            raise ExpressionError(message, _suggest_without_braces(source, is_value=is_value))
         try:
             parser = Parser(self._environment, source, state="variable")
             tree = parser.parse_expression()
             if not parser.stream.eos:
                 quotes = _suggest_quotes(source) if is_value else ""
-                fix = (quotes if _NO_EXPRESSION.match(source) else "") or _suggest_syntax(source) or quotes
+                fix = (quotes if _NO_EXPRESSION.match(source) else "") or suggest_syntax(source) or quotes
                 fix = fix or "did you forget and, or, ==?"
                 raise ExpressionError(f"the expression ends before {parser.stream.current.value!r}", fix)
             tree.set_environment(self._environment)
         except TemplateSyntaxError as error:
-            fix = _suggest_syntax(source) or (_suggest_quotes(source) if is_value else "")
+            fix = suggest_syntax(source) or (_suggest_quotes(source) if is_value else "")
             raise ExpressionError(error.message or "not an expression", fix) from None
         uses = self._scope_checker.check_names(tree, is_condition=not is_value)
         holds = build_value_function(tree, self._lang) or self._compile_worker_value(
@@ -148,7 +143,7 @@ class ExpressionCompiler:
             source,
             holds,
             uses,
-            lint_condition(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            lint_condition(tree, self._facts),
             sample_value(tree),
         )
 
@@ -212,7 +207,7 @@ class ExpressionCompiler:
                 unescaped = self._compile_worker_value(tree, "url" if url else "text", source, uses, lang)
                 render = _escape_result(unescaped)
         except TemplateSyntaxError as error:
-            raise ExpressionError(*_describe_text_error(error, source), line=error.lineno) from None
+            raise describe_syntax_error(error, source) from None
         except RecursionError:
             raise ExpressionError("the text is too long a template", "say it in several steps") from None
         data = [node.data for node in _iterate_output_nodes(tree) if isinstance(node, nodes.TemplateData)]
@@ -223,7 +218,7 @@ class ExpressionCompiler:
             render,
             uses,
             unescaped,
-            lint_text_conditions(tree, self._text_variables, self._number_names, self._doubtful_variables),
+            lint_text_conditions(tree, self._facts),
         )
 
     def _parse_text(self, source: str) -> nodes.Template:
@@ -265,8 +260,7 @@ class ExpressionCompiler:
     def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
         """Yield the doubtful conditions of a template, with their lines."""
         for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
-            variables = (self._text_variables, self._number_names, self._doubtful_variables)
-            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, *variables))
+            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.
@@ -280,7 +274,7 @@ class ExpressionCompiler:
             scope = {**self._scope, **extra_scope}
             return tree, ScopeChecker(scope, self._environment).check_names(tree, FORBIDDEN_TEMPLATE_NODES)
         except TemplateSyntaxError as error:
-            raise ExpressionError(*_describe_text_error(error, source), line=error.lineno) from None
+            raise describe_syntax_error(error, source) from None
         except RecursionError:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
 
@@ -292,18 +286,15 @@ def _is_truth(node: nodes.Node) -> bool:
     return is_constant or isinstance(node, (nodes.Compare, nodes.Not, nodes.Test))
 
 
-def _suggest_syntax(source: str) -> str:
-    """Return the fix for signs and words of other languages in an expression, as ``&&`` or ``$caller``."""
-    plain = _QUOTED_TEXT.sub("''", source)
-    found = {match.start(): fix for pattern, fix in _SYNTAX_FIXES.items() if (match := re.search(pattern, plain))}
-    return found[min(found)] if found else ""
-
-
-def _suggest_without_braces(source: str) -> str:
-    """Return the fix for an expression with braces: the value itself, or a text that is joined of parts."""
-    words = _CLOSED_BRACES.split(source.strip())
+def _suggest_without_braces(source: str, *, is_value: bool) -> str:
+    """Return the fix for an expression with braces: the expression itself, or a text that is joined of parts."""
+    words = CLOSED_BRACES.split(source.strip())
     if "{%" in source or len(words) == 1:
         return "leave the braces out"
+    if not is_value or _OPERATOR.search(QUOTED_TEXT.sub("", CLOSED_BRACES.sub("", source))):
+        plain = QUOTED_TEXT.sub(lambda found: _join_parts(found[0]) if "{{" in found[0] else found[0], source)
+        plain = CLOSED_BRACES.sub(lambda found: found[1].strip(), plain).strip()
+        return f"write {plain}" if _is_expression(plain) else "leave the braces out"
     parts = [part.strip() if at % 2 else f'"{part}"' for at, part in enumerate(words) if part]
     return "leave the braces out" if len(parts) == 1 else f"write texts in quotes, and ~ between: {' ~ '.join(parts)}"
 
@@ -316,81 +307,27 @@ def _suggest_quotes(source: str) -> str:
     return f"a text stands in quotes of its own: '\"{escaped}\"'"
 
 
+def _is_expression(source: str) -> bool:
+    """Return True if a text can be read as an expression, whatever its names are."""
+    try:
+        parser = Parser(get_parsing_environment(), source, state="variable")
+        parser.parse_expression()
+    except (TemplateSyntaxError, RecursionError):
+        return False
+    return bool(parser.stream.eos)
+
+
+def _join_parts(quoted: str) -> str:
+    """Return a quoted text with braces as an expression: the value, or texts and values joined."""
+    words = CLOSED_BRACES.split(quoted[1:-1])
+    parts = [part.strip() if at % 2 else f"{quoted[0]}{part}{quoted[0]}" for at, part in enumerate(words) if part]
+    return parts[0] if len(parts) == 1 else f"({' ~ '.join(parts)})"
+
+
+_OPERATOR: Final = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|in|is)\b")
 _CALL_FIELD: Final = re.compile(r"\b(?:caller|call|now|hours|variables|lists|digits|number)\b")
 _NO_EXPRESSION: Final = re.compile(r"[a-z]+:\S|\S+@\S|\d{1,2}:\d\d$", re.IGNORECASE)
 """A URL, a telephone number with its scheme, an address or a time."""
-_QUOTED_TEXT: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
-_SYNTAX_FIXES: Final = {
-    r"&&?": "write and",
-    r"\|\|": "write or",
-    r"!(?!=)": "write not",
-    r"===|<>": "write == or !=",
-    r"\$": "names stand without $, as caller.number",
-    r"\bis\s+(?:not\s+)?''": "compare with == or !=",
-    r"[=~]~|~=|\b(?:matches|like)\b": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
-    r"(?<![=!<>~])=(?![=~])": "write ==",
-    r"\?\?": "write or",
-    r"\b(?:contains|includes)\b": 'write it the other way round, as "Ann" in caller.name',
-    r"\bbetween\b|\.\.": "write two comparisons, as 9 <= now.hour and now.hour < 17",
-    r"\b(?:AND|OR|NOT|IN|IS)\b": "write it in small letters: and, or, not, in",
-    r"\b[0-9]{1,2}:[0-9]{2}\b": 'a time is a text: compare now.time with "09:00", in quotes',
-    r"(?i:\b[0-9]{1,2}\s?(?:am|pm)\b)": 'write the hour on a clock of 24 hours, as now.hour < 17, or now.time < "17:30"',
-    r"(?<![\w.:])0[0-9]+\b(?!:)": "write a number without a zero before it, and a time in quotes: now.hour >= 9",
-    r"(?<!\?)[;?](?!\?)": "an expression is one condition, with and, or, not",
-}
-
-
-def _describe_text_error(error: TemplateSyntaxError, source: str) -> tuple[str, str]:
-    """Return message and fix for a text whose braces cannot be read."""
-    message = error.message or "not a template"
-    mistaken = _find_mistaken_value(source)
-    if mistaken is not None:
-        return mistaken
-    is_open = source.rfind("{{") > source.rfind("}}")
-    if is_open or "end of print statement" in message or message == "unexpected '}'":
-        return "{{ is not closed by }}", "write the name between two braces on each side: {{ caller.name }}"
-    if "unexpected end of template" in message or "Unexpected end of template" in message:
-        block = re.search(r"needs to be closed is '(\w+)'", message)
-        if block:
-            return f"{{% {block[1]} … %}} is not closed", f"write {{% end{block[1]} %}} after it"
-        return "{% is not closed by %}", "write what is decided between {% and %}"
-    unknown = re.match(r"Encountered unknown tag '([^']+)'", message)
-    if unknown:
-        return (
-            f"{{% {unknown[1]} … %}} decides nothing",
-            "a value stands in two braces, as {{ caller.name }}; {% begins if or for",
-        )
-    if "{{{" in (error.source or ""):
-        return "there are three braces", "write two on each side: {{ caller.name }}"
-    return message, "a value stands in two braces, as {{ caller.name }}"
-
-
-def _find_mistaken_value(source: str) -> tuple[str, str] | None:
-    """Return message and fix for two braces around what is no value: two words, a statement, signs of other languages."""
-    for found in _CLOSED_BRACES.finditer(source):
-        words = found[1].strip(" -")
-        statement = _STATEMENT.match(words)
-        if statement:
-            is_loop = (statement[1] or "").lower() in ("for", "each", "endfor")
-            return f"{{{{ {words:.40} }}}} is no value", _FOR_FIX if is_loop else _IF_FIX
-        if _TWO_WORDS.fullmatch(words):
-            fix = f"a field stands after a dot, as caller.name; a word for a missing value after or: {_OR_EXAMPLE}"
-            return f"{{{{ {words:.40} }}}} has two words", fix
-        fix = _suggest_syntax(words)
-        if fix and _SIGNS_OF_OTHER_LANGUAGES.search(_QUOTED_TEXT.sub("''", words)):
-            return f"{{{{ {words:.40} }}}} cannot be read", fix
-    return None
-
-
-_CLOSED_BRACES: Final = re.compile(r"\{\{([^{}]*)\}\}")
-_STATEMENT: Final = re.compile(
-    r"[#/]?\s*(if|unless|else|elif|elsif|endif|end|for|each|endfor)\b(?!\s*[|.(])|[#/](\w*)", re.IGNORECASE
-)
-_TWO_WORDS: Final = re.compile(r"(?!not\b)[a-z_][\w.]*\s+(?!(?:or|and|if|in|is|not)\b)[a-z_][\w.]*", re.IGNORECASE)
-_SIGNS_OF_OTHER_LANGUAGES: Final = re.compile(r"&&|\|\||\?\?|[$;?]|!(?!=)")
-_OR_EXAMPLE: Final = "{{ caller.name or 'you' }}"
-_IF_FIX: Final = "it stands between {% and %}: {% if caller.name %}…{% else %}…{% endif %}"
-_FOR_FIX: Final = "it stands between {% and %}: {% for one in customer.orders %}{{ one }} {% endfor %}"
 
 
 def _take_truth(evaluate: ValueFunction) -> ValueFunction:

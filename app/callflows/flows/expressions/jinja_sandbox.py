@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import ChainableUndefined, Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator
-from jinja2.runtime import markup_join
+from jinja2.runtime import LoopContext, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from callflows.flows.expressions.data_filters import make_data_filters
 from callflows.flows.expressions.expression_functions import has_natural_truth
+from callflows.flows.expressions.expression_scope import LOOP_FIELDS
 from callflows.flows.expressions.plain_values import (
     calculate_plain_values,
     choose_both,
@@ -28,6 +29,7 @@ from callflows.flows.expressions.plain_values import (
     slice_plain_value,
 )
 from callflows.flows.expressions.text_filters import CONTEXT_FILTERS, PLAIN_FILTERS
+from callflows.telephony.phone_numbers import UnknownText
 from callflows.telephony.turn import MISSING
 
 if TYPE_CHECKING:
@@ -160,6 +162,8 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
     intercepted_unops = frozenset({"+", "-"})
 
     def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - plain values
+        if isinstance(obj, LoopContext):
+            return getattr(obj, attribute) if attribute in LOOP_FIELDS else MISSING
         return get_plain_field(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:  # noqa: ANN401 - plain values
@@ -184,6 +188,8 @@ class _FlowSandbox(ImmutableSandboxedEnvironment):
 
         The rows of a mapping are its keys with their values. Items that are no such row are left out.
         """
+        if isinstance(value, UnknownText):  # nobody wants to hear its letters
+            return ()
         if not count:
             return value if isinstance(value, (str, list, tuple, dict)) else ()
         rows = value.items() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
@@ -264,6 +270,9 @@ _COMPARISON_TEST_NAMES: Final = {
 }
 _COMPARISON_TESTS: Final[Mapping[str, Callable[..., bool]]] = {
     **{name: _make_comparison_test(op) for op, names in _COMPARISON_TEST_NAMES.items() for name in names},
+    "true": lambda value: compare_plain_values("eq", _replace_undefined(value), True),  # noqa: FBT003 - a plain value
+    "false": lambda value: compare_plain_values("eq", _replace_undefined(value), False),  # noqa: FBT003 - as above
+    "sameas": _make_comparison_test("eq"),
     "none": _is_missing_value,
     "undefined": _is_missing_value,
     "defined": lambda value: not _is_missing_value(value),

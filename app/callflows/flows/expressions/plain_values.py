@@ -160,7 +160,7 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
 
     A text that says yes or no equals true or false. Values without an order give false, or true for ``notin``.
     """
-    if op in ("in", "notin") and (is_missing(left) or (isinstance(left, str) and str(left) == "")):
+    if op in ("in", "notin") and _is_empty(left):
         return op == "notin"  # an empty value is in nothing: an anonymous caller is no VIP
     if isinstance(left, str) and isinstance(right, bool):
         left = _convert_truth_text(left)
@@ -180,6 +180,11 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
         return op == "notin"
 
 
+def _is_empty(value: object) -> bool:
+    """Return True if a value has nothing in it: it is missing, an empty text, an empty list or an empty mapping."""
+    return is_missing(value) or (isinstance(value, str) and str(value) == "") or value in ([], (), {})
+
+
 def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
     """Convert text to true or false; other texts to a number, or MISSING."""
     word = text.strip().lower()
@@ -191,7 +196,8 @@ def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
 def _contains_value(whole: Any, part: Any) -> bool:  # noqa: ANN401 - plain values
     """Return True if a text, list or mapping contains a value; in a list, numeric text matches a number."""
     if isinstance(whole, str):
-        return bool(whole) and format_plain_value(part) in whole
+        text = format_plain_value(part)  # empty for an object as a whole, as caller
+        return bool(whole and text) and text in whole
     if isinstance(whole, (list, tuple)):
         return any(compare_plain_values("eq", part, other) for other in whole)
     return part in whole

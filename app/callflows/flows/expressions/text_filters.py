@@ -25,8 +25,14 @@ def _default_filter(value: object, instead: object = "", even_if_empty: object =
 
 def _int_filter(value: Any, instead: object = 0) -> object:  # noqa: ANN401 - plain values
     """Convert to a whole number; return ``instead`` for other values and for texts of more than 40 characters."""
+    if isinstance(value, str) and len(value) > 40:  # noqa: PLR2004 - see above
+        return instead
     try:
-        return int(value) if not isinstance(value, str) or len(value) <= 40 else instead  # noqa: PLR2004 - see above
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    try:  # "12.50" is 12, as in Jinja
+        return int(float(value))
     except (TypeError, ValueError, OverflowError):
         return instead
 

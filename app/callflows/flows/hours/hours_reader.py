@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from callflows.flows.hours.opening_hours import DatedWindows, DateRange, OpeningHours, OpeningWindow
-from callflows.flows.hours.public_holidays import find_last_holiday_year, parse_holiday_place
+from callflows.flows.hours.public_holidays import explain_mistaken_country, find_last_holiday_year, parse_holiday_place
 from callflows.flows.hours.spoken_times import ENGLISH_WEEKDAYS
 from callflows.flows.hours.wall_clock import (
     MINUTES_PER_DAY,
@@ -21,7 +21,7 @@ from callflows.telephony.calls import WEEKDAY_NAMES
 from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from datetime import date
 
     from callflows.flows.source.positions import ProblemReport, SourcePath
@@ -73,12 +73,19 @@ class _PlacedDateRange(NamedTuple):
 
 
 def read_opening_hours(
-    name: str, data: object, path: SourcePath, report: ProblemReport, *, today: date | None = None
+    name: str,
+    data: object,
+    path: SourcePath,
+    report: ProblemReport,
+    *,
+    today: date | None = None,
+    find_countries: Callable[[], Collection[str]] = tuple,
 ) -> OpeningHours | None:
     """Read opening hours from dicts, lists and texts. Faulty parts are reported and left out.
 
     Returns None if no part can be read. Public holidays must be known beyond the year of ``today``; otherwise the report
-    gets a warning.
+    gets a warning. ``find_countries`` returns the countries of the flow, as far as they are known: there, GA means Georgia
+    and not Gabon.
     """
     if not isinstance(data, dict):
         if data is not None:
@@ -86,7 +93,9 @@ def read_opening_hours(
         return None
     known = len(report.problems)
     week = _read_week({key: value for key, value in data.items() if key not in SPECIAL_HOURS_KEYS}, path, report)
-    holidays = _read_holiday_places(data.get("holidays"), (*path, "holidays"), report, today or datetime.now(UTC).date())
+    holidays = _read_holiday_places(
+        data.get("holidays"), (*path, "holidays"), report, today or datetime.now(UTC).date(), find_countries
+    )
     closed = [*_read_closed_dates(data.get("closed"), (*path, "closed"), report)]
     opened = _read_dated_windows(data.get("open"), (*path, "open"), report)
     _check_closed_dates(closed, [dated.date_range for dated in opened], report)
@@ -213,7 +222,7 @@ def _read_windows(value: object, path: SourcePath, report: ProblemReport) -> lis
     if isinstance(value, str) and value.strip().lower() == "closed":
         return []
     placed: list[_PlacedWindow] = []
-    texts = [*_split_texts(value, path, report)]
+    texts = [*_split_texts(value, path, report, "hours-window", _suggest_windows_of_mapping(key, value))]
     order = _WrittenOrder([text for text, _ in texts])
     for text, where in texts:
         window = _read_window(text, key, where, report, order)
@@ -224,6 +233,10 @@ def _read_windows(value: object, path: SourcePath, report: ProblemReport) -> lis
         if late.window.start_minute < early.window.end_minute:
             message = f"{key}: {late.window} overlaps {early.window}"
             report.error(late.path, "hours-overlap", message, "make one window of the two, or let the second begin later")
+        elif late.window.start_minute == early.window.end_minute + 1:
+            message = f"{key}: callers between {early.window} and {late.window} hear for a minute that it is closed"
+            fix = f"did you mean {OpeningWindow(early.window.start_minute, late.window.start_minute)}?"
+            report.warning(early.path, "hours-window", message, fix)
     return placed
 
 
@@ -250,10 +263,12 @@ def _read_window(
     found = _parse_window(text)
     if found is None:
         if not text.strip():
-            fix = f'each key has its own hours, as {key}: 09:00-17:00; days with the same hours are one key: "mon,tue"'
+            fix = f'write {key}: 09:00-17:00, or {key}: closed; days with the same hours are one key: "mon,tue"'
             report.error(path, "hours-window", f"{key}: has no hours", fix)
             return None
         fix = "write closed, alone" if text.lower() == "closed" else _suggest_windows(text) or _WINDOW_FIX
+        if _WORDS_FOR_CLOSED.fullmatch(text):
+            fix = Suggestion("closed")
         report.error(path, "hours-window", f"{key}: {text!r} are no opening hours", fix)
         return None
     begins, ends = found
@@ -287,7 +302,28 @@ def _read_window(
         night = f"{format_clock_time(begins)}-{format_clock_time(ends)}"
         fix = f"did you mean {OpeningWindow(begins, ends + _NOON)}? {night} says that the night is meant"
         report.warning(path, "hours-night", message, fix)
+    _check_minutes_of_midnight(key, text, found, path, report)
     return OpeningWindow(begins, ends if ends > begins else ends + MINUTES_PER_DAY)
+
+
+def _check_minutes_of_midnight(
+    key: str, text: str, window: tuple[int, int], path: SourcePath, report: ProblemReport
+) -> None:
+    """Warn about a window that leaves out the last minute of a day, or the first one."""
+    begins, ends = window
+    is_late, is_early = begins == 1, ends == MINUTES_PER_DAY - 1
+    if is_late or is_early:
+        whole = OpeningWindow(0 if is_late else begins, MINUTES_PER_DAY if is_early or not ends else ends)
+        minute = "the first and the last minute" if is_late and is_early else f"the {'first' if is_late else 'last'} minute"
+        message = f"{key}: {text} is closed in {minute} of the day, and callers are told so"
+        report.warning(path, "hours-window", message, f"did you mean {whole}?")
+
+
+_WORDS_FOR_CLOSED: Final = re.compile(
+    r"no|none|off|not? open|never|false|nil|n/?a|null|nothing|free|shut|day off|all day closed|closed all day"
+    r"|(?:we are |is )?close[d.]{0,2}|geschlossen|zu|ruhetag|ferm\u00e9e?|cerrado|chiuso|[-\u2013\u2014x0]",
+    re.IGNORECASE,
+)
 
 
 _NOON: Final = MINUTES_PER_DAY // 2
@@ -363,6 +399,7 @@ def _suggest_window(text: str) -> str:
     end = min(ends, key=lambda one: (one - begin - 1) % MINUTES_PER_DAY)
     if begin == end:
         return "the whole day is 00:00-24:00"
+    begin, end = begin % MINUTES_PER_DAY, MINUTES_PER_DAY if end == MINUTES_PER_DAY - 1 else end
     if _is_mistaken_night(begin, end):
         if written[1][3]:
             return ""
@@ -374,7 +411,7 @@ def _suggest_window(text: str) -> str:
 
 
 def _spell_time(text: str) -> str:
-    text = re.sub(r"(?<=:[0-9]{2}):00$", "", text.strip())
+    text = re.sub(r"(?<=:[0-9]{2}):[0-5][0-9]$", "", text.strip())
     text = re.sub(r"([ap])\.\s?m\.?|(?<![a-z])([ap])$", lambda found: f"{found[1] or found[2]}m", text)
     return {"noon": "12pm", "midnight": "12am", "midday": "12pm"}.get(text.strip(), text.strip())
 
@@ -413,29 +450,54 @@ _WORDS_BESIDE_TIMES: Final = re.compile(
 _INFORMAL_TIME: Final = re.compile(r"([0-9]{1,2}?)(?:[.:h]?([0-9]{2})|h)?\s*(am|pm)?")
 
 
-def _split_texts(value: object, path: SourcePath, report: ProblemReport) -> Iterator[tuple[str, SourcePath]]:
-    """Split texts at commas, also inside a list, and return each part with its position."""
+def _split_texts(
+    value: object, path: SourcePath, report: ProblemReport, rule: str, example: str
+) -> Iterator[tuple[str, SourcePath]]:
+    """Split texts at commas, also inside a list, and return each part with its position.
+
+    ``rule`` is that of a comma with nothing beside it; ``example`` is the fix for anything else than texts.
+    """
     if isinstance(value, list):
         for index, item in enumerate(value):
             if isinstance(item, str):
-                yield from _split_texts(item, (*path, index), report)
+                yield from _split_texts(item, (*path, index), report, rule, example)
             elif item is not None:
-                report.error((*path, index), "shape", f"{path[-1]}: must be a text")
+                report.error((*path, index), "shape", f"{path[-1]}: must be a text", example)
     elif isinstance(value, str):
-        for part in value.split(","):
-            yield part.strip(), path
+        parts = [part.strip() for part in value.split(",")]
+        if any(parts) and not all(parts):
+            key = next(part for part in reversed(path) if isinstance(part, str))
+            fix = f"take the comma away: {', '.join(filter(None, parts))}"
+            report.error(path, rule, f"{key}: there is nothing beside a comma", fix)
+            parts = [part for part in parts if part]
+        for part in parts:
+            yield part, path
     elif value is not None:
-        report.error(path, "shape", f"{path[-1]}: must be a text or a list")
+        report.error(path, "shape", f"{path[-1]}: must be a text or a list", example)
+
+
+def _suggest_windows_of_mapping(key: str, value: object) -> str:
+    """Return the fix for hours that are a mapping, as {from: 09:00, to: 17:00}, also in a list."""
+    mappings = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+    windows = []
+    for mapping in mappings:
+        times = [*mapping.values()] if len(mapping) > 1 else [part for pair in mapping.items() for part in pair]
+        text = "-".join(time for time in times if isinstance(time, str))
+        window = _parse_window(text) if len(times) == 2 else None  # noqa: PLR2004 - a begin and an end
+        windows.append(text if window is not None and window[0] < window[1] else "")
+    return f"write {key}: {', '.join(windows)}" if windows and all(windows) else f"as {key}: 09:00-12:30, 13:30-18:00"
 
 
 # Dates
 
 
-def _read_holiday_places(value: object, path: SourcePath, report: ProblemReport, today: date) -> tuple[str, ...]:
+def _read_holiday_places(
+    value: object, path: SourcePath, report: ProblemReport, today: date, find_countries: Callable[[], Collection[str]]
+) -> tuple[str, ...]:
     places: dict[str, None] = {}
-    for text, where in _split_texts(value, path, report):
+    for text, where in _split_texts(value, path, report, "hours-holidays", "as holidays: US, US-NJ or DE-BY"):
         try:
-            place = parse_holiday_place(text)
+            place = parse_holiday_place(text, find_countries)
         except ValueError as error:
             message, fix = error.args
             if _parse_window(text) is not None or _suggest_window(text):
@@ -444,6 +506,9 @@ def _read_holiday_places(value: object, path: SourcePath, report: ProblemReport,
             report.error(where, "hours-holidays", f"holidays: {message}", fix)
             continue
         places[place] = None
+        doubt, fix = explain_mistaken_country(text, find_countries)
+        if doubt:
+            report.warning(where, "hours-holidays", f"holidays: {doubt}", fix)
         last = find_last_holiday_year(place)
         if last <= today.year:
             message = f"holidays: those of {place} are known up to {last} only"
@@ -459,7 +524,9 @@ def _read_closed_dates(value: object, path: SourcePath, report: ProblemReport) -
             message = f"closed: {key} has a text, and closed is a list of dates"
             fix = f"write closed: [{key}]; what the day is, stands in a comment: # …"
         report.error((*path, key), "hours-date", message, fix, key=True)
-    for text, where in () if isinstance(value, dict) else _split_texts(value, path, report):
+    for text, where in (
+        () if isinstance(value, dict) else _split_texts(value, path, report, "hours-date", "as closed: [2026-12-24]")
+    ):
         span = _read_date_range(text, where, report, key=False)
         if span is not None:
             yield _PlacedDateRange(span, where, text)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import yaml
 
-from callflows.atomic_files import lock_file, replace_file_text
+from callflows.atomic_files import lock_file, replace_file_text, resolve_links
 from callflows.flows.hours.wall_clock import parse_end_moment, parse_start_moment
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.positions import ProblemReport
@@ -257,7 +257,7 @@ def cancel_all_overrides(folders: Iterable[File], flow: str, hours: str, now: da
 
 
 def _can_change_overrides(folder: File) -> bool:
-    return os.access((folder / OVERRIDES_FILE_NAME).resolve().parent, os.W_OK, effective_ids=True)
+    return os.access(resolve_links(folder / OVERRIDES_FILE_NAME).parent, os.W_OK, effective_ids=True)
 
 
 def _cancel_overrides_in(folder: File, flow: str, hours: str, now: datetime) -> int:
@@ -273,7 +273,7 @@ def _cancel_overrides_in(folder: File, flow: str, hours: str, now: datetime) -> 
 @contextlib.contextmanager
 def _edit_entries(folder: File, now: datetime) -> Iterator[list[OverrideEntry]]:
     """Yield the entries of a folder's file that have not expired, and write the changed list, under a lock."""
-    file = (folder / OVERRIDES_FILE_NAME).resolve()
+    file = resolve_links(folder / OVERRIDES_FILE_NAME)
     with lock_file(file):
         # Entries stay as they were written: one with a mistake is not ours to take away.
         entries = [entry for entry in load_entries(file) if not has_expired(entry, now)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.text import find_nearest, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import date
     from types import ModuleType
 
@@ -23,24 +23,59 @@ _HOLIDAY_PLACE: Final = re.compile(r"([A-Za-z]{2,3})(?:-(.{1,40}))?")
 _WARNINGS_LOCK: Final = threading.Lock()
 
 
-def parse_holiday_place(text: str) -> str:
-    """Normalize a place such as ``US`` or ``US-NJ``, in any letter case. Raises ValueError(message, fix)."""
+def parse_holiday_place(text: str, find_countries: Callable[[], Collection[str]] = tuple) -> str:
+    """Normalize a place such as ``US`` or ``US-NJ``, in any letter case. Raises ValueError(message, fix).
+
+    ``find_countries`` returns the countries whose parts the fix looks at first.
+    """
     if text == "no":
         raise ValueError("no is Norway here", "leave holidays out, or write NO for Norway")
     found = _HOLIDAY_PLACE.fullmatch(text)
     country = _find_country_code(found[1].upper()) if found else ""
     if not found or not country:
-        raise ValueError(f"there is no country {text!r}", _suggest_country(text) or "as US, US-NJ, DE-BY")
+        raise ValueError(f"there is no country {text!r}", _suggest_country(text, find_countries()) or "as US, US-NJ, DE-BY")
     if not found[2]:
         return country
     parts = _find_subdivisions(country)
     part = parts.get(found[2].casefold())
     if part is None:
         codes = [*dict.fromkeys(parts.values())]
-        near = format_suggestion(found[2].casefold(), [*parts])
+        near = format_suggestion(found[2].casefold(), [*parts]).word
         there = f"there are {', '.join(codes)}" if codes else f"write {country} alone"
-        raise ValueError(f"{country} has no part {found[2]!r}", near or there)
+        raise ValueError(f"{country} has no part {found[2]!r}", f"did you mean {country}-{parts[near]}?" if near else there)
     return f"{country}-{part}"
+
+
+def explain_mistaken_country(text: str, find_countries: Callable[[], Collection[str]]) -> tuple[str, str]:
+    """Return the doubt about a country whose code is also that of a part of the flow's countries, and the fix.
+
+    Both are empty if there is no doubt. A code of three letters is beyond doubt.
+    """
+    from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
+
+    code = text.upper()
+    name, row = next(((name, row) for name, row in COUNTRIES.items() if row[1] == code), ("", ()))
+    homes = find_countries() if name else ()
+    if code in homes:
+        return "", ""
+    for home in sorted(homes):
+        parts = _find_subdivisions(home) if _has_holidays(home) else {}
+        if parts.get(code.casefold()) == code and code not in _TERRITORIES.get(home, ()):
+            country, part = name.replace("_", " ").title(), _find_part_name(home, code)
+            doubt = f"{code} is the country {country}, and in {home}, where this flow is, it is {part}"
+            return doubt, f"did you mean {home}-{code}? {row[2]} says that {country} is meant"
+    return "", ""
+
+
+_TERRITORIES: Final = {
+    "US": ("AS", "GU", "MP", "PR", "UM", "VI"),
+    "FR": ("BL", "GF", "GP", "MF", "MQ", "NC", "PF", "PM", "RE", "TF", "WF", "YT"),
+    "CN": ("HK", "MO", "TW"),
+    "NL": ("AW", "BQ", "CW", "SX"),
+    "FI": ("AX",),
+    "NO": ("SJ",),
+}
+"""Parts of countries that are listed as countries, too, with the same code."""
 
 
 def find_public_holidays(place: str, year: int) -> Mapping[date, str]:
@@ -85,7 +120,7 @@ def _find_country_code(code: str) -> str:
     return next((row[1] for row in COUNTRIES.values() if code in row[1:3]), "")
 
 
-def _suggest_country(text: str) -> str:
+def _suggest_country(text: str, home_countries: Collection[str]) -> str:
     from holidays.registry import COUNTRIES  # noqa: PLC0415 - see the module docstring
 
     spaced = re.fullmatch(r"([A-Za-z]{2,3})[ _/.]+(.{1,40})", text.strip())
@@ -95,9 +130,11 @@ def _suggest_country(text: str) -> str:
         except ValueError:
             pass
     name = text.strip().casefold()
-    for country in _COUNTRIES_WITH_KNOWN_PARTS:
+    homes = [home for home in sorted(home_countries) if _has_holidays(home)]
+    for country in (*homes, *_COUNTRIES_WITH_KNOWN_PARTS):
         part = _find_subdivisions(country).get(name)
-        if part:
+        # A code alone is clear in few countries: EN is not Enna in Italy.
+        if part and (name != part.casefold() or country in (*homes, *_COUNTRIES_WITH_KNOWN_CODES)):
             return f"did you mean {country}-{part}?"
     # A name that only sounds alike is another country: Jersey is not New Jersey, and Greenland not England.
     names = {name.replace("_", " "): row[1] for name, row in COUNTRIES.items()}
@@ -107,6 +144,17 @@ def _suggest_country(text: str) -> str:
 
 _COUNTRIES_WITH_KNOWN_PARTS: Final = ("US", "GB", "CA", "AU", "DE", "CH", "AT", "ES", "IT")
 """Countries whose parts people name without the country."""
+_COUNTRIES_WITH_KNOWN_CODES: Final = ("US", "GB", "CA", "AU", "DE")
+
+
+def _has_holidays(country: str) -> bool:
+    return hasattr(_import_holidays(), country)
+
+
+def _find_part_name(country: str, code: str) -> str:
+    """Return the name of a subdivision, or its code with the country's if it has no name."""
+    aliases: Mapping[str, list[str]] = getattr(_import_holidays(), country).get_subdivision_aliases()
+    return next(iter(aliases.get(code, ())), f"{country}-{code}")
 
 
 def _find_subdivisions(country: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from callflows.atomic_files import lock_file
+from callflows.atomic_files import lock_file, resolve_links
 from callflows.flows.hours.overrides import (
     OVERRIDES_FILE_NAME,
     SHARED_OVERRIDES_FILE_NAME,
@@ -54,7 +54,7 @@ def plan_exchange(data_folder: Path, shared_text: str, now: datetime) -> Overrid
 def apply_exchange(data_folder: Path, exchange: OverrideExchange) -> None:
     """Write the merged overrides, unless the server's own were changed meanwhile. Raises ValueError and OSError."""
     data_folder.mkdir(parents=True, exist_ok=True)
-    file = (data_folder / OVERRIDES_FILE_NAME).resolve()
+    file = resolve_links(data_folder / OVERRIDES_FILE_NAME)
     with lock_file(file):
         if load_entries(file) != exchange.own:
             return

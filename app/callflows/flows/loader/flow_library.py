@@ -402,8 +402,10 @@ def _read_signature(path: str) -> FileSignature:
         found = os.stat(path)  # noqa: PTH116 - creating a Path costs more than the stat call
     except OSError as error:
         return (-(error.errno or 1),)
-    if not stat.S_ISREG(found.st_mode):
+    if stat.S_ISDIR(found.st_mode):
         return _NO_FILE_SIGNATURE
+    if not stat.S_ISREG(found.st_mode):
+        return (-errno.EINVAL,)  # a pipe or a device cannot be read as a file
     return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import gc
 import os
 import re
@@ -215,38 +216,84 @@ def choose_flow(
 
 def list_flow_files(folder: Path) -> list[Path]:
     """Return the flow files of a folder, sorted by name. Raises OSError if the folder cannot be listed."""
-    # A broken symbolic link counts as a file, so that it is reported as unreadable.
-    return sorted(file for file in folder.iterdir() if is_flow_file(file) and (file.is_file() or not file.exists()))
+    # What cannot be read counts as a file, so that it is reported: a broken symbolic link, a pipe.
+    return sorted(file for file in folder.iterdir() if is_flow_file(file) and not os.path.isdir(file))  # noqa: PTH112 - Path.is_dir may raise
 
 
 BEGIN_FLOW_FIX: Final = "begin a flow with callflows new NAME --template front-desk"
 
 
 def find_passed_over_files(folder: Path) -> list[Problem]:
-    """Return a warning for each file that looks like a flow file and is not loaded: by its ending, or in a folder below."""
-    try:
-        entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith((".", "_"))]
-        below = [file for entry in entries if entry.is_dir() for file in sorted(entry.iterdir()) if is_flow_file(file)]
-    except OSError:
-        return []
-    problems = [
-        Problem(
-            str(file), 1, 1, "warning", "passed-over", "no flow is read from a folder below", "move it to the folder above"
-        )
-        for file in below
-        if file.suffix != ".py" and _claims_numbers(file)
-    ]
-    for file in entries:
-        if is_flow_file(file) or file.name in _RESERVED_FILES or not file.is_file():
-            continue
-        match = _MISNAMED_FLOW_FILE.fullmatch(file.name)
-        right_name = f"{match[1]}{match[2].lower()}" if match else f"{file.stem}.yaml" if _is_flow_by_content(file) else ""
-        if right_name:
-            message = "the file is passed over, because its name does not end with .yaml, .yml or .py"
-            problems.append(Problem(str(file), 1, 1, "warning", "passed-over", message, f"rename it to {right_name}"))
+    """Return a warning for each file that looks like a flow file and is not loaded: by its name, or in a folder below."""
+    problems: list[Problem] = []
+    for entry in _list_entries(folder):
+        if entry.name.startswith((".", "_")):
+            right_name = _find_name_without_dot(entry)
+            if right_name:
+                message = "the file is passed over, because its name begins with a dot"
+                problems.append(_make_passed_over_problem(entry, message, f"rename it to {right_name}"))
+        elif os.path.isdir(entry):  # noqa: PTH112 - Path.is_dir may raise
+            if entry.suffix in FLOW_SUFFIXES:
+                message = "it is a folder, and no flow is read from it"
+                problems.append(_make_passed_over_problem(entry, message, "rename the folder, or put a file in its place"))
+            problems += [
+                _make_passed_over_problem(file, "no flow is read from a folder below", "move it to the folder above")
+                for file in _list_entries(entry)
+                if is_flow_file(file)
+                and file.suffix != ".py"
+                and _claims_numbers(file)
+                and not _is_included(file, _list_entries(folder))
+            ]
+        elif not is_flow_file(entry) and entry.name not in _RESERVED_FILES and os.path.isfile(entry):  # noqa: PTH113 - as above
+            match = _MISNAMED_FLOW_FILE.fullmatch(entry.name)
+            by_content = f"{entry.stem}.yaml" if not match and _is_flow_by_content(entry) else ""
+            right_name = f"{match[1]}{match[2].lower()}" if match else by_content
+            if right_name:
+                message = "the file is passed over, because its name does not end with .yaml, .yml or .py"
+                problems.append(_make_passed_over_problem(entry, message, f"rename it to {right_name}"))
     return problems
 
 
+def find_flow_folder_below(folder: Path) -> Path | None:
+    """Return the nearest folder below that has a flow file with numbers, or None. Looks at a bounded number of folders."""
+    level = [folder]
+    for _ in range(_MAX_SEARCHED_LEVELS):
+        entries = [entry for above in level for entry in _list_entries(above)]
+        level = [
+            entry
+            for entry in entries
+            if not entry.name.startswith((".", "_")) and os.path.isdir(entry)  # noqa: PTH112 - Path.is_dir may raise
+        ][:_MAX_SEARCHED_FOLDERS]
+        for below in level:
+            if any(is_flow_file(file) and file.suffix != ".py" and _claims_numbers(file) for file in _list_entries(below)):
+                return below
+    return None
+
+
+_MAX_SEARCHED_LEVELS: Final = 3
+_MAX_SEARCHED_FOLDERS: Final = 200
+
+
+def _list_entries(folder: Path) -> list[Path]:
+    """Return the files and folders of a folder, sorted; nothing if it cannot be listed."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _make_passed_over_problem(file: Path, message: str, fix: str) -> Problem:
+    return Problem(str(file), 1, 1, "warning", "passed-over", message, fix)
+
+
+def _find_name_without_dot(file: Path) -> str:
+    """Return the name of a hidden flow file without its dot; "" for any other file, such as an editor's temporary file."""
+    is_named_like_flow = _HIDDEN_FLOW_FILE.fullmatch(file.name) is not None
+    return file.name.removeprefix(".") if is_named_like_flow and _is_flow_by_content(file) else ""
+
+
+_HIDDEN_FLOW_FILE: Final = re.compile(r"\.[^\W_].*\.ya?ml")
+"""Editors and systems write ``.#acme.yaml``, ``.~acme.yaml`` and ``._acme.yaml``."""
 _OTHER_ENDINGS: Final = (
     ".csv",
     ".md",
@@ -272,15 +319,26 @@ def _is_flow_by_content(file: Path) -> bool:
     if file.name.endswith(_OTHER_ENDINGS):
         return False
     try:
-        with file.open("rb") as opened:
+        with open_plain_file(file) as opened:
             beginning = opened.read(_MAX_SNIFFED_BYTES)
     except OSError:
         return False
     return all(re.search(rb"^[ \t{]*\"?%b\"?[ \t]*:" % key, beginning, re.MULTILINE) for key in (b"numbers", b"nodes"))
 
 
+def _is_included(file: Path, entries: Iterable[Path]) -> bool:
+    """Return True if a flow file names the file, so that its mistake is told where it is included."""
+    name = f"{file.parent.name}/{file.name}".encode()
+    try:
+        return any(name in read_bounded_file(entry) for entry in entries if is_flow_file(entry) and entry.is_file())
+    except OSError:
+        return False
+
+
 def _claims_numbers(file: Path) -> bool:
-    """Return True if a file has numbers, and so is no file that others include."""
+    """Return True if a file has numbers, and so is no file that others include; also if it cannot be read."""
+    if os.path.isdir(file):  # noqa: PTH112 - Path.is_dir may raise
+        return False
     try:
         return re.search(rb"^numbers\b", read_bounded_file(file), re.MULTILINE) is not None
     except OSError:
@@ -308,8 +366,15 @@ def read_bounded_file(file: Path) -> bytes:
 
 
 def reject_unreadable_file(file: Path, error: OSError) -> FlowCompilation:
-    wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}")
+    fix = _LINK_FIXES.get(error.errno or 0, "") if file.is_symlink() else ""
+    wrong = Problem(str(file), 1, 1, "error", "unreadable", f"the file cannot be read: {error.strerror}", fix)
     return FlowCompilation(None, None, (wrong,))
+
+
+_LINK_FIXES: Final = {
+    errno.ELOOP: "the link leads to itself: put the file in its place",
+    errno.ENOENT: "the link leads to a file that is not there: put the file in its place",
+}
 
 
 def load_extensions(folder: Path) -> tuple[Extensions, list[Problem]]:

@@ -148,7 +148,8 @@ def _copy_turn(turn: Turn) -> Turn:
         clock=turn.timestamp,
     )
     copy.earlier_values, copy.zone, copy.resolve = turn.earlier_values, turn.zone, turn.resolve
-    copy.owns_number, copy.make_ticket_url = turn.owns_number, turn.make_ticket_url
+    copy.owns_number, copy.claims_number = turn.owns_number, turn.claims_number
+    copy.make_ticket_url = turn.make_ticket_url
     copy.deferred_results = [*turn.deferred_results]
     copy.reset_progress()
     return copy

@@ -6,19 +6,23 @@ All templates of a folder are rendered in one process, which cannot hang the che
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
+import resource
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.errors import CallflowsError, DialectError, DocumentReadError, Problem
+from callflows.flows.audible_verbs import CONDITIONAL_VERBS, breaks_silence, covers_every_call
 from callflows.flows.compiler.silent_texts import EMPTY_SAY_PATTERN
 from callflows.flows.entry_points import START_NODE
-from callflows.language import Answer, Meta, Pause, from_xml
+from callflows.language import Callback, Hangup, Response, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
 from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
@@ -53,13 +57,17 @@ _SAMPLE_CALLS: Final = (
     _SampleCall("a caller who pressed 0*#", {**_KNOWN_CALLER, "dtmf": "0*#"}, _WEEKDAY_MORNING),
 )
 _RENDER_SECONDS: Final = 2
-"""A template that takes longer for one call is given up; a caller would hear the fallback."""
-_PROCESS_SECONDS: Final = 60.0
+"""Time of the processor. A template that takes longer for one call is given up; a caller would hear the fallback."""
+_GRACE_SECONDS: Final = 3
+"""A template that is then still in one long calculation ends with its process."""
+_TOO_SLOW_MESSAGE: Final = f"it takes more than {_RENDER_SECONDS} s"
+_PROCESS_SECONDS: Final = 300.0
+"""The time by the clock for all templates, on a machine that may be very busy."""
 _MEMORY_BYTES: Final = 512_000_000
 _TAG_NAME: Final = re.compile(r"<([A-Za-z]+)")
 _SILENT_SAY: Final = re.compile(r"<Say\b[^<>]*>(?>\{\{[^{}]*\}\}|\{%[^{}]*%\}|[^\w<&{])*+</Say>", re.DOTALL)
 """A Say in a template whose text has no words of the author."""
-_SILENT_VERBS: Final = (Answer, Pause, Meta)
+_ENDING_VERBS: Final = (Hangup, Callback)
 _SAMPLE_BASE_URL: Final = "https://calls.example.com"
 
 
@@ -68,7 +76,7 @@ def find_template_value_problems(
 ) -> list[Problem]:
     """Return the problems of the documents that templates give for sample calls, each with its place in the template.
 
-    ``known_problems`` of the flow files are not told again.
+    ``known_problems`` of the flow files and templates are not told again.
     """
     known = {(problem.file, problem.rule, problem.message.rpartition(": ")[2]) for problem in known_problems}
     pending = [
@@ -87,7 +95,7 @@ def find_template_value_problems(
     for (flow, sample, turn, _), result in zip(pending, results, strict=False):
         for problem in _judge_result(flow, sample, turn, result, extensions):
             # The constant parts are judged when the template is read, also those that no sample call reaches.
-            if (flow.file, problem.rule, problem.message.rpartition(": ")[2]) in known:
+            if (flow.template_file, problem.rule, problem.message.rpartition(": ")[2]) in known:
                 continue
             problems.setdefault((problem.file, problem.line, problem.column, problem.rule), problem)
     return [*problems.values()]
@@ -135,8 +143,10 @@ def _judge_result(
         message = f"for {sample.description} the template gives no document: {error}"
         yield Problem(file, 1, 1, "error", "template-values", message)
         return
-    if all(isinstance(element, _SILENT_VERBS) for _, element in walk_elements(response)):
+    if not result["result"] or _is_silent(response):
         message = f"{sample.description} hears nothing: the document neither says, plays nor rings anything"
+        if any(isinstance(verb, CONDITIONAL_VERBS) for verb in response.children):
+            message = "a caller for whom the condition does not hold hears nothing"
         fix = "say something; a Hangup or Reject says that it is meant"
         yield Problem(file, *_find_tag(source, "Response"), "warning", "says-nothing", message, fix)
     elements = dict(walk_elements(response))
@@ -146,6 +156,20 @@ def _judge_result(
             said = re.search(rf"<{name}\b[^<>]*>\s*{re.escape(text)}", source) if text else None
             place = _find_offset_place(source, said.start()) if said else _find_tag(source, name)
             yield Problem(file, *place, "warning", doubt.rule, f"{path}: {doubt.message}", doubt.fix)
+
+
+def _is_silent(response: Response) -> bool:
+    """Return True if callers hear nothing of a document, or hear something only if a condition on the call holds."""
+    commands = [*response.children]
+    speaking = [
+        verb
+        for verb in commands
+        if isinstance(verb, CONDITIONAL_VERBS)
+        and any(breaks_silence(part) or isinstance(part, _ENDING_VERBS) for _, part in walk_elements(verb))
+    ]
+    return not (
+        any(breaks_silence(verb) or isinstance(verb, _ENDING_VERBS) for verb in commands) or covers_every_call(speaking)
+    )
 
 
 def _find_place(source: str, rendered: str, result: Mapping[str, Any]) -> tuple[int, int]:
@@ -184,7 +208,19 @@ def _find_offset_place(source: str, offset: int) -> tuple[int, int]:
 
 
 def _render_in_process(jobs: Sequence[WorkerJob]) -> list[dict[str, Any]]:
-    """Return the results of jobs, in order; fewer if the process did not come to its end."""
+    """Return the results of jobs, in order. A process that a template keeps busy is replaced by another."""
+    results: list[dict[str, Any]] = []
+    while len(results) < len(jobs):
+        new, is_endless = _run_process(jobs[len(results) :])
+        results += new
+        if not is_endless:
+            break
+        results.append({"error": _TOO_SLOW_MESSAGE})
+    return results
+
+
+def _run_process(jobs: Sequence[WorkerJob]) -> tuple[list[dict[str, Any]], bool]:
+    """Return the results of jobs, and whether the process was ended during the job after the last result."""
     command = make_sandbox_command("from callflows.flows.loader.template_samples import render_main; render_main()")
     try:
         done = subprocess.run(  # noqa: S603 - runs this Python and our own module
@@ -196,27 +232,43 @@ def _render_in_process(jobs: Sequence[WorkerJob]) -> list[dict[str, Any]]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return []
-    return [json.loads(line) for line in done.stdout.splitlines()]
+        return [], False
+    lines = done.stdout.splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith(b"\n")], done.returncode == -signal.SIGXCPU
 
 
 def render_main() -> None:
     """Read jobs from stdin, and write a line with each result to stdout, in the separate process."""
     limit_resources(_MEMORY_BYTES)
-    for job in pickle.load(sys.stdin.buffer):  # noqa: S301 - our own check pickled it
-        signal.signal(signal.SIGALRM, _stop_rendering)
-        signal.alarm(_RENDER_SECONDS)
-        try:
-            result: dict[str, Any] = {"result": job.run()}
-        except Exception as error:  # noqa: BLE001 - an author's template may raise anything
-            result = _describe_error(error, job)
-        signal.alarm(0)
+    signal.signal(signal.SIGPROF, _stop_rendering)
+    jobs = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own check pickled it
+    slow_sources: set[str] = set()
+    for job in jobs:
+        result: dict[str, Any] = {"error": _TOO_SLOW_MESSAGE}
+        if job.source not in slow_sources:
+            # The processor's time, not the clock's: on a busy machine a template is not to blame for its wait.
+            _limit_next_seconds(_RENDER_SECONDS + _GRACE_SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, _RENDER_SECONDS)
+            try:
+                result = {"result": job.run()}
+            except Exception as error:  # noqa: BLE001 - an author's template may raise anything
+                result = _describe_error(error, job)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        if result.get("error") == _TOO_SLOW_MESSAGE:
+            slow_sources.add(job.source)
         sys.stdout.write(f"{json.dumps(result)}\n")
         sys.stdout.flush()
 
 
+def _limit_next_seconds(seconds: int) -> None:
+    """End the process if it needs so much of the processor's time from now on: no signal interrupts a long calculation."""
+    used = math.ceil(time.process_time())
+    most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, most))
+
+
 def _stop_rendering(_signal: int, _frame: object) -> None:
-    raise TimeoutError(f"it takes more than {_RENDER_SECONDS} s")
+    raise TimeoutError(_TOO_SLOW_MESSAGE)
 
 
 def _describe_error(error: Exception, job: Any) -> dict[str, Any]:  # noqa: ANN401 - a TemplateRenderJob
@@ -226,4 +278,14 @@ def _describe_error(error: Exception, job: Any) -> dict[str, Any]:  # noqa: ANN4
     if isinstance(error, DialectError | TimeoutError):
         return {"error": str(error)}
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
-    return {"error": f"{type(error).__name__}: {error}", "template_line": lines[-1] if lines else 1}
+    words = next((words for kind, words in _ERROR_WORDS.items() if isinstance(error, kind)), "")
+    return {"error": words or str(error) or type(error).__name__, "template_line": lines[-1] if lines else 1}
+
+
+_ERROR_WORDS: Final = {
+    ZeroDivisionError: "it divides by zero",
+    OverflowError: "a number is too large",
+    MemoryError: f"it needs more than {_MEMORY_BYTES // 1_000_000} MB of memory",
+    RecursionError: "a macro calls itself without end",
+}
+"""Errors of Python in words for people; the others are from our own functions, or begin with a word of Jinja."""

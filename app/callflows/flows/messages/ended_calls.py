@@ -8,7 +8,7 @@ from jinja2 import Environment, TemplateSyntaxError
 
 from callflows.flows.compiler.fragments import merge_adjacent_texts, prepare_fragments, render_fragments
 from callflows.flows.entry_points import ENDED_NODE, START_NODE
-from callflows.flows.expressions.condition_lint import list_compared_constants
+from callflows.flows.expressions.condition_values import list_compared_constants
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, LIST_SCOPE, SCOPE_LEAF
 from callflows.flows.messages.rule_compiler import make_rule_compiler
 from callflows.flows.steps.step_table import FLOW_STEPS, STEP_COMPILERS

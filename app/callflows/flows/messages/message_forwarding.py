@@ -47,7 +47,7 @@ def compile_forwards(
             near = (
                 suggest_list(target, parse_e164)
                 or format_suggestion(target, [*compiler.flow.groups])
-                or suggest_written_number(target, _FORWARD_TARGET_FIX)
+                or suggest_written_number(target, _FORWARD_TARGET_FIX, compiler.flow.flow_file.numbers)
             )
             compiler.report.error(
                 here, "number", f"forward: {written!r} is not a number, and texts go to numbers only", near

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from callflows.errors import JournalError
 from callflows.flows.decisions import describe_decisions
+from callflows.flows.messages.carrier_keywords import DEFAULT_CARRIER_WORDS, detect_carrier_keyword
 from callflows.flows.messages.message_rules import MessageRules
+from callflows.flows.messages.phone_reactions import is_reaction
 from callflows.flows.messages.reply_limits import (
     FORWARD_LIMITS,
     REPLY_LIMITS,
@@ -21,12 +23,7 @@ from callflows.flows.messages.reply_limits import (
     find_limit_refusal,
     make_text_digest,
 )
-from callflows.flows.messages.text_message import (
-    DEFAULT_CARRIER_WORDS,
-    can_receive_replies,
-    detect_carrier_keyword,
-    is_reaction,
-)
+from callflows.flows.messages.text_message import can_receive_replies
 from callflows.log import get_logger
 from callflows.recent_keys import RecentKeys
 from callflows.sandbox.job_runner import run_until_resolved
@@ -38,8 +35,9 @@ if TYPE_CHECKING:
 
     from callflows.flows.flow import Flow
     from callflows.flows.flow_book import FlowBook
+    from callflows.flows.messages.carrier_keywords import CarrierKeyword, CarrierWords
     from callflows.flows.messages.message_rules import CarrierReplies, MessageDecision, RequestedEffect
-    from callflows.flows.messages.text_message import CarrierKeyword, CarrierWords, TextMessage
+    from callflows.flows.messages.text_message import TextMessage
     from callflows.sandbox.job_runner import RunJob
     from callflows.telephony.ports import Effect, IdempotencyStore, OptOutRegistry, SentTextRegistry
     from callflows.telephony.turn import Turn

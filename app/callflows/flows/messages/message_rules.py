@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import pydantic
 
 from callflows.flows.decisions import DecisionOrigin
-from callflows.flows.messages.text_message import DEFAULT_CARRIER_WORDS, detect_carrier_keyword
+from callflows.flows.messages.carrier_keywords import DEFAULT_CARRIER_WORDS, detect_carrier_keyword
 from callflows.flows.source.source_values import (
     TextList,
     schema_reference,
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NumberClaim
-    from callflows.flows.messages.text_message import CarrierKeyword, CarrierWords, TextMessage
+    from callflows.flows.messages.carrier_keywords import CarrierKeyword, CarrierWords
+    from callflows.flows.messages.text_message import TextMessage
     from callflows.telephony.turn import Turn
 
     MessageAction = Callable[[Turn, TextMessage], Iterator["RequestedEffect"]]

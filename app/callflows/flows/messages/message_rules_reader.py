@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from callflows.flows.decisions import DecisionOrigin
 from callflows.flows.expressions.expression_scope import CALL_SCOPE, MOMENT_SCOPE, SCOPE_LEAF
+from callflows.flows.messages.carrier_keywords import STOP_WORDS, UNAMBIGUOUS_KEYWORDS
 from callflows.flows.messages.message_forwarding import compile_forwards
 from callflows.flows.messages.message_rules import (
     MESSAGE_ACTIONS,
@@ -17,8 +18,8 @@ from callflows.flows.messages.message_rules import (
     describe_rule_condition,
     make_text_effect,
 )
+from callflows.flows.messages.message_words import split_message_words
 from callflows.flows.messages.rule_compiler import make_rule_compiler
-from callflows.flows.messages.text_message import STOP_WORDS, UNAMBIGUOUS_KEYWORDS, split_message_words
 from callflows.flows.source.flow_file import build_number_claims
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.steps.dial_step import DialStep

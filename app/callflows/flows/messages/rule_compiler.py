@@ -39,9 +39,8 @@ def make_rule_compiler(nodes: FlowNodes, node: str, scope: ExpressionScope) -> N
             flow.coverage_recorder.record_decision((node, step_index, *_DECISIONS_OF_COMMENTS[label]), label, path, key=key)
         return ""
 
+    whole_scope = {**scope, **flow.sections.scope}
     expression_compiler = ExpressionCompiler(
-        {**scope, **flow.sections.scope},
-        flow.voice.get("lang", "en-US"),
-        doubtful_variables=flow.sections.find_doubtful_variables(),
+        whole_scope, flow.voice.get("lang", "en-US"), flow.make_condition_facts(whole_scope)
     )
     return NodeCompiler(nodes, DocumentWriter(flow, node, record_coverage_point), expression_compiler)

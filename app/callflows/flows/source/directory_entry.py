@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -11,7 +12,7 @@ from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_sh
 from callflows.flows.source.source_values import NonEmptyTextList  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from callflows.flows.source.positions import ProblemReport
@@ -45,4 +46,14 @@ def read_directory(entries: Mapping[str, Any], report: ProblemReport) -> dict[st
         entry: DirectoryEntry | None = validate_shape(DirectoryEntry, whole, path, report)
         if entry is not None:
             directory[extension] = entry
+    _check_beginnings(directory, report)
     return directory
+
+
+def _check_beginnings(directory: Collection[str], report: ProblemReport) -> None:
+    """Warn about an extension with which another begins."""
+    # In this order, the extensions that begin with another stand directly after it.
+    for short, long in itertools.pairwise(sorted(directory)):
+        if long.startswith(short):
+            message = f"directory: whoever enters {short} may have begun {long}, and is waited for"
+            report.warning(("directory", short), "key-shadowed", message, "let no extension begin another", key=True)

@@ -12,6 +12,7 @@ import pydantic
 from callflows.flows.country_code_check import suggest_written_number
 from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS, NumberClaim
 from callflows.flows.source.included_files import read_flow_data
+from callflows.flows.source.misspelt_keys import find_misspelt_word
 from callflows.flows.source.number_values import split_number_values
 from callflows.flows.source.shape_validation import correct_model_keys, validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
@@ -172,6 +173,7 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     elif made_of and made_of != ["nodes"]:
         data["nodes"] = {}
     data.pop("tests", None)  # read only by rehearsals; live calls do not need scenarios
+    data = _indent_sections(data, report)
     nodes = data.get("nodes")
     data = correct_model_keys(FlowFile, data, (), report)  # what reads a key by its name finds it
     number_values = split_number_values(data, report)
@@ -187,6 +189,43 @@ def read_flow_file(text: bytes, report: ProblemReport) -> FlowFile | None:
     return flow
 
 
+def _indent_sections(data: dict[str, Any], report: ProblemReport) -> dict[str, Any]:
+    """Return the data of a file with the keys below an empty section within it, if the file has no such keys.
+
+    Reports the first of them: its line is not indented.
+    """
+    indented: dict[str, Any] = {}
+    section, is_reported = "", False
+    for key, value in data.items():
+        is_known = key in FlowFile.model_fields or bool(find_misspelt_word(str(key), FlowFile.model_fields))
+        if is_known:
+            section, is_reported = (key if key in _INDENTED_SECTIONS and value == "" else ""), False
+            indented[key] = value
+        elif not section or not isinstance(value, _INDENTED_SECTIONS[section]):
+            section = ""
+            indented[key] = value
+        else:
+            report.alias_subtree((key,), (section, key))
+            if not is_reported:
+                message = f"{key} is not indented, so that it does not belong to {section}"
+                fix = f"indent all that belongs to {section} by two blanks"
+                report.error((section, key), "shape", message, fix, key=True)
+                indented[section], is_reported = {}, True
+            indented[section][key] = value
+    return indented
+
+
+_INDENTED_SECTIONS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "nodes": (list, dict),
+    "hours": dict,
+    "groups": (list, dict, str),
+    "lists": str,
+    "variables": (list, str),
+    "directory": (dict, str),
+}
+"""Sections whose keys the author chooses, with the types of their values."""
+
+
 def _recover_steps(node_value: object, path: SourcePath, report: ProblemReport) -> list[Any]:
     """Guess the steps that the author meant by a value of the wrong shape, so that the steps are checked too.
 
@@ -194,10 +233,15 @@ def _recover_steps(node_value: object, path: SourcePath, report: ProblemReport) 
     """
     if not isinstance(node_value, dict) or not node_value:
         return [_HANGUP_STEP]
-    steps = [node_value] if "when" in node_value else [{key: value} for key, value in node_value.items()]
-    for index, step in enumerate(steps):
-        for key in step:
-            report.alias_subtree((*path, key), (*path, index, key))
+    if "when" in node_value:
+        for key in node_value:
+            report.alias_subtree((*path, key), (*path, 0, key))
+        return [node_value]
+    steps: list[Any] = []
+    for index, (written, value) in enumerate(node_value.items()):
+        key = str(written).removeprefix("-")  # the blank between dash and key is missing
+        report.alias_subtree((*path, written), (*path, index, key))
+        steps.append({key: value})
     return steps
 
 
@@ -211,7 +255,7 @@ def read_number_claims(numbers: Sequence[str], report: ProblemReport) -> Iterato
         if not number:
             fix = suggest_list(written, parse_claimed_number) or _suggest_prefix(written)
             otherwise = "write it with its country code, as +12015550123; a prefix as +1201*; all that is left over as rest"
-            fix = fix or suggest_written_number(written, otherwise)
+            fix = fix or suggest_written_number(written, otherwise, numbers)
             report.error(path, "number", f"numbers: {written!r} is not a number", fix)
             continue
         place = report.get_position(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from callflows.flows.source.foreign_words import suggest_own_word
 from callflows.text import Suggestion, find_nearest
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def correct_misspelt_keys(
     corrected: dict[Any, Any] = {}
     for key, value in data.items():
         right = "" if key in known else other_words.get(str(key).casefold(), "") or find_misspelt_word(str(key), known)
+        if right and suggest_own_word(str(key), known) not in ("", Suggestion(right)):
+            right = ""  # it is another word for another key, as on_timeout
         if not right or right in data or right in corrected:
             corrected[key] = value
             continue

@@ -25,12 +25,14 @@ _LIMITS: Final = {
         "Opentact has no conference: a call connects two parties",
         "dial rings one person or several, and connects the first who answers",
     ),
-    "queue, enqueue, call queue, acd, agents, agent queue, hold queue, callcenter": PlatformLimit(
+    "queue, enqueue, call queue, queue call, acd, agents, agent queue, hold queue, callcenter, flex, send to flex, "
+    "taskrouter, task router": PlatformLimit(
         "Opentact has no queue, and nobody is told a position in it",
         "ring in rounds with music between: dial: {to: team, rounds: 5, between: {play: music.mp3}, leave: {1: message}}",
     ),
     "whisper, screen, screening, call screen, call screening, announce, callee prompt, callee says, press to accept, "
-    "accept, confirm, confirmation, ask callee, agent greeting": PlatformLimit(
+    "accept, confirm, confirmation, ask callee, agent greeting, press one, press 1, press one to accept, press to connect, "
+    "call confirm, require key press": PlatformLimit(
         "Opentact connects whoever answers: they can be told or asked nothing before",
         "write to them before the dial, by sms or notify; a short timeout keeps mailboxes from answering",
     ),
@@ -38,7 +40,8 @@ _LIMITS: Final = {
         "Opentact takes no payments, and card numbers must not be collected as digits",
         "send a link to a payment page by sms",
     ),
-    "stream, media stream, fork, audio stream, realtime, ai agent, voice ai, llm, bot, dialogflow, lex": PlatformLimit(
+    "stream, media stream, fork, audio stream, realtime, ai agent, voice ai, llm, bot, dialogflow, lex, "
+    "ai, ai assistant, virtual agent, connect virtual agent, gpt, chatgpt, chatbot": PlatformLimit(
         "Opentact streams no audio to other servers", _KEYS_INSTEAD
     ),
     "amd, machine detection, answering machine detection, voicemail detection, detect machine": PlatformLimit(
@@ -52,6 +55,9 @@ _LIMITS: Final = {
     "send digits, senddigits, dial digits, post dial, send dtmf, dtmf out": PlatformLimit(
         "Opentact presses no keys for the caller", "give callers a direct number, or the SIP address of the extension"
     ),
+    "pause recording, resume recording, mute recording, recording pause, recording resume": PlatformLimit(
+        "Opentact pauses no recording", "record_stop ends it, and a record_start below begins another"
+    ),
     "fax, receive fax, send fax": PlatformLimit("Opentact takes no faxes", "give callers the number of a fax service"),
 }
 _LIMIT_BY_WORD: Final = {word: limit for words, limit in _LIMITS.items() for word in words.split(", ")}
@@ -59,4 +65,5 @@ _LIMIT_BY_WORD: Final = {word: limit for words, limit in _LIMITS.items() for wor
 
 def find_platform_limit(word: str) -> PlatformLimit | None:
     """Return the limit for a word of other phone systems; None if Opentact has no limit of that name."""
-    return _LIMIT_BY_WORD.get(re.sub(r"[\s_-]+", " ", word).strip().casefold())
+    words = re.sub(r"[\s_-]+", " ", re.sub("(?<=[a-z])(?=[A-Z])", " ", word)).strip().casefold()
+    return _LIMIT_BY_WORD.get(words)

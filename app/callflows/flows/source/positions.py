@@ -103,6 +103,10 @@ class ProblemReport:
         """Return True if an error was reported at a path or inside the value."""
         return path in self._error_paths
 
+    def has_error_of_value(self, key: str, name: str) -> bool:
+        """Return True if the value of a name in a mapping under ``key`` has an error, wherever that mapping is."""
+        return any(path[-2:] == (key, name) for path in self._error_paths)
+
     def list_faulty_names(self, section: str) -> list[str]:
         """Return the names in a section of the file, as ``lists``, whose values have errors."""
         return sorted({str(path[1]) for path in self._error_paths if path[:1] == (section,) and len(path) > 1})
@@ -156,11 +160,22 @@ class ProblemReport:
             self._problem_counts[severity] += 1
             self.problems.append(problem)
 
-    def add_problem_of_other_file(self, problem: Problem) -> None:
-        """Add a problem that was found while reading an included file."""
-        if problem not in self._seen_problems:
+    def add_problem_of_other_file(self, problem: Problem, path: SourcePath | None = None) -> None:
+        """Add a problem that was found in an included file, or in a template. ``path`` is where the file is named."""
+        if problem.severity == "error" and path is not None:
+            self._error_paths.update(path[:depth] for depth in range(len(path) + 1))
+        if problem.severity == "note":
+            self.notes.append(problem)
+        elif problem not in self._seen_problems:
             self._seen_problems.add(problem)
             self.problems.append(problem)
+
+    def is_reported(self, path: SourcePath, rule: str) -> bool:
+        """Return True if a problem with this rule is reported at the position of ``path``."""
+        place = self.get_position(path)
+        return any(
+            (problem.rule, problem.line, problem.column) == (rule, place.line, place.column) for problem in self.problems
+        )
 
     def is_included(self, path: SourcePath) -> bool:
         """Return True if a value stands in an included file."""

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pydantic
 
-from callflows.flows.source.foreign_words import is_word_for_condition, suggest_condition, suggest_own_word
+from callflows.flows.source.foreign_words import (
+    is_word_for_condition,
+    suggest_condition,
+    suggest_instead_of_key,
+    suggest_own_word,
+)
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
+from callflows.flows.source.yaml_slips import find_glued_key
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
 from callflows.telephony.truth_words import TRUE_WORDS, says_no
-from callflows.text import Suggestion, find_nearest, format_suggestion
+from callflows.text import Suggestion, find_nearest, format_suggestion, split_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -152,6 +158,7 @@ def _model_keys(model: type[Any]) -> list[str]:
 
 _MAPPING_EXAMPLES: Final = {
     "keys": "each key names a node, as {1: sales, 2: support}",
+    "nodes": "as nodes: {start: [say: Hello]}",
     "dial_policy": "as dial_policy: {regions: [US]}",
     "languages": "as languages: {en: en-US, es: es-US}",
     "groups": "as groups: {sales: [+12015550188]}",
@@ -178,6 +185,10 @@ def _report_unknown_key(
 ) -> None:
     """Report a key that the model has not. ``missing_key``: the only required key that is missing, and probably meant."""
     known = _model_keys(model)
+    instead = suggest_instead_of_key("file" if model.__name__ == "FlowFile" else getattr(model, "step_key", ""), str(name))
+    if instead:
+        report.error(where, "unknown-key", f"there is no key {name!r} here", instead, key=True)
+        return
     limit = find_platform_limit(str(name))
     if limit is not None:
         report.error(where, "platform-lacks", limit.message, limit.fix, key=True)
@@ -195,7 +206,9 @@ def _report_unknown_key(
 
 
 def _suggest_list(name: str, value: object) -> str:
-    """Return the fix for a mapping in the place of a list."""
+    """Return the fix for another value in the place of a list."""
+    if value in ("", None) and name == "numbers":
+        return "write them, as numbers: +12015550123, or numbers: [+12015550123, +12015550124]"
     if not isinstance(value, dict):
         return "begin each line with -"
     glued = next((key for key in value if str(key).startswith("-")), "")
@@ -206,8 +219,31 @@ def _suggest_list(name: str, value: object) -> str:
     return "begin each line with -"
 
 
+def _suggest_mapping(name: str, value: object) -> str:
+    """Return the fix for another value in the place of a mapping."""
+    words = value.split() if isinstance(value, str) else []
+    glued = find_glued_key(words[0]) if words else None
+    if glued is not None:
+        return f"write a blank after each colon, as {glued[0]}: {glued[1]}"
+    if isinstance(value, list) and name == "nodes":
+        return f"take the - before each name under {name}: away, as {name}: {{start: […]}}"
+    return _MAPPING_EXAMPLES.get(name, "as key: value, without -")
+
+
+def _suggest_text(name: str, value: object, where: SourcePath) -> str:
+    """Return the fix for a value that is no text under a key that takes one."""
+    if name == "match" and isinstance(value, list):
+        return f'several are one pattern: match: "{"|".join(map(str, value))}"'
+    if name == "node":
+        return "write the name of one node; several ways are a choose"
+    if name in _NODE_KEYS or where[-2:-1] == ("keys",):
+        return "write the name of a node; its steps stand there, under nodes:"
+    return _TEXT_EXAMPLES.get(str(where[0]), "") if where else ""
+
+
 def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report: ProblemReport) -> None:  # noqa: ANN401
     name = next((part for part in reversed(where) if isinstance(part, str)), "file")
+    is_key = error["loc"][-1:] == ("[key]",)
     match error["type"]:
         case "extra_forbidden":
             _report_unknown_key(model, name, where, report)
@@ -219,24 +255,15 @@ def _report_shape_error(model: type[Any], error: Any, where: SourcePath, report:
             fix = _suggest_list(name, error["input"])
             report.error(where, "shape", f"{name}: must be a list", fix)
         case "dict_type" | "model_type" | "model_attributes_type":
-            fix = _MAPPING_EXAMPLES.get(name, "as key: value, without -")
-            if isinstance(error["input"], list):
-                fix = (
-                    f"take the - before each name under {name}: away, as {name}: {{start: […]}}" if name == "nodes" else fix
-                )
+            fix = _suggest_mapping(name, error["input"])
             report.error(where, "shape", f"{name}: must be a mapping of keys and values", fix)
         case "string_type":
-            fix = _TEXT_EXAMPLES.get(str(where[0]), "") if where else ""
-            if name == "node":
-                fix = "write the name of one node; several ways are a choose"
-            if name in _NODE_KEYS or where[-2:-1] == ("keys",):
-                fix = "write the name of a node; its steps stand there, under nodes:"
-            report.error(where, "shape", f"{name}: must be a text", fix)
+            report.error(where, "shape", f"{name}: must be a text", _suggest_text(name, error["input"], where))
         case "too_short" | "string_too_short":
-            report.error(where, "value", f"{name}: must not be empty")
+            report.error(where, "value", f"{name}: must not be empty", key=is_key)
         case _:
             message, fix = _describe_value_error(error)
-            report.error(where, "value", f"{name}: {message}", fix)
+            report.error(where, "value", f"{name}: {message}", fix, key=is_key)
 
 
 def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
@@ -250,8 +277,7 @@ def _describe_value_error(error: Any) -> tuple[str, str]:  # noqa: ANN401
             fix = f"did you mean {near!r}?" if near else format_suggestion(str(value), words)
             return f"must be {more['expected']}, not {shown}", fix
         case "value_error":
-            message, *fixes = more["error"].args
-            return str(message), str(fixes[0]) if fixes else ""
+            return split_error(more["error"])
         case "bool_parsing" | "bool_type":
             word = "true" if str(value).strip().lower() in TRUE_WORDS else "false" if says_no(str(value)) else ""
             fix = f"did you mean {word!r}?" if word else format_suggestion(str(value), ("true", "false"))

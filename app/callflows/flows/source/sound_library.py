@@ -58,6 +58,37 @@ def is_sound_name(value: object) -> bool:
     return isinstance(value, str) and "://" not in value and bool(value.strip())
 
 
+def suggest_sound_key(url: object) -> str:
+    """Return the fix for a file under ``url`` that is a sound of the folder; an empty text for any other value."""
+    if not isinstance(url, str) or not is_sound_name(url) or not url.lower().endswith(SOUND_FILE_SUFFIXES):
+        return ""
+    if "{" in url or _HOST_AND_PATH.fullmatch(url):
+        return ""
+    return f"a file of the folder {SOUNDS_FOLDER} is sound: {_strip_folder(url)}"
+
+
+def _strip_folder(name: str) -> str:
+    """Return a path without the folder of the sounds: ``./sounds/es/welcome.wav`` is ``es/welcome.wav``."""
+    return name.lstrip("./").removeprefix(f"{SOUNDS_FOLDER}/")
+
+
+def _suggest_sound_name(name: str) -> str:
+    """Return the fix for a path of a sound, and for a URL without its scheme; an empty text for any other name."""
+    if _HOST_AND_PATH.fullmatch(name):
+        return f"a URL begins with its scheme: https://{name.removeprefix('//')}"
+    plain = _strip_folder(name)
+    is_path = (
+        name.startswith(("./", f"{SOUNDS_FOLDER}/", f"/{SOUNDS_FOLDER}/"))
+        and ".." not in name
+        and not explain_bad_sound_name(plain)
+    )
+    return f"names are in the folder {SOUNDS_FOLDER}: write {plain}" if is_path else ""
+
+
+_HOST_AND_PATH: Final = re.compile(r"(?://)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}(?::[0-9]+)?/.+")
+"""A URL without its scheme: www.example.com/welcome.mp3."""
+
+
 def explain_bad_sound_name(name: str) -> str:
     """Return the reason why a name cannot be the name of a sound; an empty text for a usable name."""
     parts = name.split("/")
@@ -110,13 +141,14 @@ def inspect_sound(folder: Path, name: str) -> SoundInspection:
     bad = explain_bad_sound_name(name)
     if bad:
         fix = "write the name of a file in the folder sounds: welcome.wav, es/welcome.wav; a URL begins with https://"
-        return _refuse_sound("sound-name", f"{name!r} {bad}", fix)
+        return _refuse_sound("sound-name", f"{name!r} {bad}", _suggest_sound_name(name) or fix)
     path = folder / SOUNDS_FOLDER / name
     try:
         found = path.stat()
     except (OSError, ValueError):
         near = find_nearest(name, [*_iterate_sound_names(folder)], _MIN_NAME_SIMILARITY)
         fix = f"did you mean {near!r}?" if near else f"put the file into the folder {SOUNDS_FOLDER} beside the flow file"
+        fix = _suggest_sound_name(name) or fix
         return _refuse_sound("sound-missing", f"there is no sound {name!r} in {SOUNDS_FOLDER}/", fix)
     if found.st_size > MAX_SOUND_BYTES:
         message = f"{name!r} has {found.st_size} bytes, more than {MAX_SOUND_BYTES}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import pydantic
 
+from callflows.flows.source.yaml_source import QuotedText
 from callflows.language.plausible_durations import (
     INPUT_DURATION,
     LOOKUP_DURATION,
@@ -69,21 +70,41 @@ def _suggest_key(text: str) -> str:
     """Suggest the keys that are meant by words, as ``one`` or ``pound``, or by several keys in one, as ``1-2``."""
     keys = [
         _KEY_NAMES.get(part.lower(), part)
-        for part in re.split(r"\s*(?:[,;/|&\u2013-]|\b(?:or|and|to|through)\b)\s*|\s+", text.strip())
+        for part in re.split(r"\s*(?:[,;/|&\u2013-]|\.\.+|\b(?:or|and|to|through)\b)\s*|\s+", text.strip().strip("[]()"))
         if part.lower() not in ("key", "press", "")
     ]
     if not keys or not all(re.fullmatch("[0-9*#]|star|hash", key) for key in keys):
         return ""
+    is_range = _KEY_RANGE.search(text) and len(keys) == 2 and "".join(keys).isdecimal()  # noqa: PLR2004 - from and to
+    if is_range and keys[0] < keys[1]:
+        keys = [*map(str, range(int(keys[0]), int(keys[1]) + 1))]
     if len(keys) > 1:
         return f"each key stands by itself, as {{{', '.join(f'{key}: …' for key in keys)}}}"
     return f"did you mean {keys[0]}?"
 
 
+def _parse_choice(value: object) -> object:
+    """Convert a key of a question as ``parse_dtmf_keys``; an error says where the ways besides keys stand."""
+    outcome = _OUTCOME_WORDS.get(re.sub("[ _-]+", " ", value).strip().lower(), "") if isinstance(value, str) else ""
+    if outcome:
+        fix = f"{outcome}: NODE stands beside keys:, not in it"
+        raise ValueError(f"{value!r} is not a key: 0-9, star and hash are", fix)
+    return parse_dtmf_keys(value)
+
+
+_KEY_RANGE: Final = re.compile(r"[-\u2013]|\.\.|\b(?:to|through)\b", re.IGNORECASE)
 _KEY_NAMES: Final = {
     "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8",
     "nine": "9", "pound": "hash", "square": "hash", "hashtag": "hash", "#": "hash", "asterisk": "star", "*": "star",
 }  # fmt: skip
-KeySequence = Annotated[str, pydantic.BeforeValidator(parse_dtmf_keys), KEYS_KIND]
+_OUTCOME_WORDS: Final = {
+    **dict.fromkeys(("timeout", "no input", "noinput", "no key", "silence", "none", "t"), "no_input"),
+    **dict.fromkeys(("any", "any key", "any other", "other", "others", "anything"), "any"),
+    **dict.fromkeys(("no match", "nomatch", "invalid", "wrong", "error", "i"), "no_match"),
+    **dict.fromkeys(("default", "else", "otherwise", "fallback"), "otherwise"),
+}
+"""Words among keys for the ways of input that is none of the keys."""
+KeySequence = Annotated[str, pydantic.BeforeValidator(_parse_choice), KEYS_KIND]
 SingleKey = Annotated[str, pydantic.BeforeValidator(_parse_one_key), KEY_KIND]
 DurationMs = Annotated[int, pydantic.BeforeValidator(_DurationReader()), MILLISECONDS_KIND]
 RingingMs = Annotated[int, pydantic.BeforeValidator(_DurationReader(RINGING_DURATION)), MILLISECONDS_KIND]
@@ -99,13 +120,15 @@ _JSON_NUMBER: Final = re.compile("-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?")
 
 
 def parse_plain_data(value: Any) -> Any:  # noqa: ANN401 - plain data
-    """Convert the texts ``true``, ``false``, ``null`` and numbers in an author's data to JSON values."""
+    """Convert the texts ``true``, ``false``, ``null`` and numbers in an author's data to JSON values, unless in quotes."""
     if isinstance(value, dict):
         return {key: parse_plain_data(part) for key, part in value.items()}
     if isinstance(value, list):
         return [parse_plain_data(part) for part in value]
     if not isinstance(value, str):
         return value
+    if isinstance(value, QuotedText):
+        return str(value)
     if value in ("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[value]
     found = _JSON_NUMBER.fullmatch(value)

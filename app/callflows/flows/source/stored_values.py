@@ -14,6 +14,8 @@ class StoredValue(NamedTuple):
     is_never_empty: bool = False
     number_fields: frozenset[str] = frozenset()
     """Fields of which every answer of a server has a number, because the default has one."""
+    digit_count: tuple[int, int] | None = None
+    """The least and the most digits, if the step stores nothing else."""
 
 
 class StoredNames(NamedTuple):
@@ -22,6 +24,17 @@ class StoredNames(NamedTuple):
     names: frozenset[str]
     secret_names: frozenset[str]
     values: tuple[StoredValue, ...]
+
+    def find_digit_counts(self) -> dict[str, tuple[int, int]]:
+        """Return the least and the most digits of each value that is digits whichever step stored it."""
+        counts: dict[str, list[tuple[int, int] | None]] = {}
+        for value in self.values:
+            counts.setdefault(value.name, []).append(value.digit_count)
+        return {
+            name: (min(least for least, _ in known), max(most for _, most in known))
+            for name, found in counts.items()
+            if len(known := [count for count in found if count is not None]) == len(found)
+        }
 
     def list_number_fields(self) -> frozenset[str]:
         """Return the fields, as ``name.field``, that are numbers whichever step stored the value."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -201,6 +203,27 @@ _PARENTHESES: Final = re.compile(r"\([^()]*\)")
 
 def _fold(text: str) -> str:
     return re.sub(r"[^a-z0-9/+]", "", text.lower())
+
+
+def find_zone_country(zone_name: str) -> str:
+    """Return the two-letter code of the country of a zone, as US for America/New_York; "" if unknown."""
+    prefix = zone_name.partition("/")[0]
+    return _read_zone_countries().get(zone_name) or _COUNTRIES_OF_OLD_ZONES.get(prefix, "")
+
+
+_COUNTRIES_OF_OLD_ZONES: Final = {"US": "US", "Canada": "CA", "Australia": "AU", "Brazil": "BR", "Mexico": "MX"}
+"""Beginnings of old names of zones, which the table of countries does not have."""
+
+
+@lru_cache(maxsize=1)
+def _read_zone_countries() -> Mapping[str, str]:
+    """Read the table of the zone database: a country, coordinates and a zone in each line."""
+    try:
+        table = resources.files("tzdata").joinpath("zoneinfo/zone.tab").read_text(encoding="utf-8")
+    except (OSError, ModuleNotFoundError):
+        return {}
+    rows = [line.split("\t") for line in table.splitlines() if line and not line.startswith("#")]
+    return {row[2]: row[0] for row in rows}
 
 
 def convert_to_local_time(moment: str, zone_name: str) -> tuple[datetime, str]:

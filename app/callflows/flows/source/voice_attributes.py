@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from callflows.flows.source.prompt_shape import LANGUAGE_NAME_PATTERN
+from callflows.language.attribute_doubts import find_language_doubts
 from callflows.language.verbs import Say
-from callflows.text import format_suggestion
+from callflows.text import format_suggestion, split_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,5 +53,9 @@ def read_voice_attributes(attributes: Mapping[str, str], path: SourcePath, repor
             try:
                 voice[name] = str(Say.spec.attributes[name].kind.parse_text(value))
             except ValueError as error:
-                report.error(here, "value", f"voice: {name}: {error}")
+                message, fix = split_error(error)
+                report.error(here, "value", f"voice: {name}: {message}", fix)
+                continue
+            for doubt in find_language_doubts(value) if name == "lang" else ():
+                report.warning(here, doubt.rule, doubt.message, doubt.fix)
     return voice

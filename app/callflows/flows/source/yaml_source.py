@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from callflows.flows.source.positions import ProblemReport, SourcePath, SourcePosition
+from callflows.flows.source.yaml_slips import find_glued_key, find_slip, guess_wide_encoding
 from callflows.text import XML_FORBIDDEN_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from callflows.flows.source.yaml_slips import SourceFault
 
 
 MAX_FLOW_FILE_BYTES: Final = 4_000_000
@@ -34,6 +37,10 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
     """
     if len(text) > MAX_FLOW_FILE_BYTES:
         report.error((), "yaml", f"the file has {len(text)} bytes, more than {MAX_FLOW_FILE_BYTES}")
+        return None
+    wide = guess_wide_encoding(text)
+    if wide:
+        report.error((), "yaml", f"the file is {wide}, not UTF-8", "save it as UTF-8")
         return None
     try:
         decoded = text.decode("utf-8-sig")
@@ -187,6 +194,7 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     fault = (
         _find_quote_fault(error, text)
         or _find_brace_fault(error, text)
+        or find_slip(error, text)
         or _find_plain_text_fault(error, text)
         or _find_open_bracket(error, text)
         or _find_text_after_end(error, text)
@@ -212,7 +220,7 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
     report.error((), "yaml", f"the file cannot be read here: {words}", fix)
 
 
-def _find_plain_text_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+def _find_plain_text_fault(error: yaml.YAMLError, text: str) -> SourceFault | None:
     """Return the place where a text without quotes cannot go on, or where a line before it lacks its colon."""
     mark: Any = getattr(error, "problem_mark", None)
     if mark is None:
@@ -251,7 +259,7 @@ def _find_plain_text_fault(error: yaml.YAMLError, text: str) -> _SourceFault | N
     return None
 
 
-def _find_line_without_colon(before: str, line: str, number: int) -> _SourceFault | None:
+def _find_line_without_colon(before: str, line: str, number: int) -> SourceFault | None:
     """Return the key on the line before ``line`` that stands alone, or before an = sign; ``number``: how many are above."""
     above = before.rstrip("\n").rpartition("\n")[2]
     indentation = len(above) - len(above.lstrip(" -"))
@@ -259,6 +267,9 @@ def _find_line_without_colon(before: str, line: str, number: int) -> _SourceFaul
     if len(line) - len(line.lstrip(" -")) < indentation or not word:
         return None
     key, _, value = (part.strip() for part in word.partition("="))
+    glued = find_glued_key(word)
+    if glued is not None:
+        return number, indentation + 1, f"a blank is missing after the colon of {glued[0]}", f"write {glued[0]}: {glued[1]}"
     if value and _LONE_KEY.fullmatch(key):
         return number, indentation + 1, f"a colon stands after {key}, and no =", f"write {key}: {value:.40}"
     if _LONE_KEY.fullmatch(word):
@@ -270,11 +281,9 @@ _CURLY_QUOTE: Final = re.compile("[:\\-] +(?P<quote>[\u2018\u2019\u201a\u201c\u2
 _NAME_SIGN: Final = re.compile(r"(?:^|[:\-,\[{]) *(?P<sign>[*&])")
 _LAST_KEY: Final = re.compile(r"(?<![\w-])([\w-]++): [^:]*$")
 _LONE_KEY: Final = re.compile(r"[A-Za-z][\w-]*")
-_SourceFault: TypeAlias = "tuple[int, int, str, str]"
-"""Line, column, message and fix."""
 
 
-def _find_quote_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+def _find_quote_fault(error: yaml.YAMLError, text: str) -> SourceFault | None:
     """Return the quote that made the file unreadable: not closed, or closed within its text."""
     for token in _iterate_quoted_tokens(text):
         quote, end = token.style, token.end_mark
@@ -313,7 +322,7 @@ def _iterate_quoted_tokens(text: str) -> Iterator[Any]:
         return
 
 
-def _find_brace_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+def _find_brace_fault(error: yaml.YAMLError, text: str) -> SourceFault | None:
     """Return the first unquoted ``{{`` near an error of a mapping in braces or of a list in brackets."""
     mark = getattr(error, "problem_mark", None)
     opened: Any = getattr(error, "context_mark", None) or mark
@@ -334,7 +343,7 @@ def _find_brace_fault(error: yaml.YAMLError, text: str) -> _SourceFault | None:
     return None
 
 
-def _find_open_bracket(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+def _find_open_bracket(error: yaml.YAMLError, text: str) -> SourceFault | None:
     """Return the bracket or brace that opens and is never closed."""
     opened: Any = getattr(error, "context_mark", None)
     sign = text[opened.index : opened.index + 1] if opened is not None else ""
@@ -359,7 +368,7 @@ def _find_open_bracket(error: yaml.YAMLError, text: str) -> _SourceFault | None:
     return (*place, f"the {last[0]} that opens here is not closed", fix)
 
 
-def _find_text_after_end(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+def _find_text_after_end(error: yaml.YAMLError, text: str) -> SourceFault | None:
     """Return the place where a text goes on after a closing quote or bracket, or where a bracket closes twice."""
     mark: Any = getattr(error, "problem_mark", None)
     if mark is None or "did not find expected key" not in str(getattr(error, "problem", "")):
@@ -378,7 +387,7 @@ def _find_text_after_end(error: yaml.YAMLError, text: str) -> _SourceFault | Non
     return None
 
 
-def _find_missing_colon(error: yaml.YAMLError, text: str) -> _SourceFault | None:
+def _find_missing_colon(error: yaml.YAMLError, text: str) -> SourceFault | None:
     """Return the key that stands without a colon."""
     key: Any = getattr(error, "context_mark", None)
     if key is None or "could not find expected ':'" not in str(getattr(error, "problem", "")):
@@ -387,6 +396,10 @@ def _find_missing_colon(error: yaml.YAMLError, text: str) -> _SourceFault | None
     if _BLOCK_BEGIN.search(text[: key.index]):
         message = "the text that begins on the line before is not indented"
         return key.line + 1, key.column + 1, message, "indent it further than the key of the | or >"
+    glued = find_glued_key(word)
+    if glued is not None:
+        message = f"a blank is missing after the colon of {glued[0]}"
+        return key.line + 1, key.column + 1, message, f"write {glued[0]}: {glued[1]}"
     fix = f"write {word}: if what follows belongs to it; a text of several lines stands in quotes"
     return key.line + 1, key.column + 1, f"a : is missing after {word[:40]!r}", fix
 
@@ -438,6 +451,19 @@ _YAML_ERROR_FIXES: Final = {
 }
 
 
+_JSON_WORD: Final = re.compile("-?[0-9]+([.][0-9]+)?|true|false|null")
+"""A text that would be another value of JSON without its quotes."""
+
+
+class QuotedText(str):
+    """A text in quotes, which stays a text also where an author's data is JSON: ``"12.50"``."""
+
+    __slots__ = ()
+
+
+yaml.SafeDumper.add_representer(QuotedText, yaml.SafeDumper.represent_str)
+
+
 class _YamlConverter:
     """Converts YAML nodes to plain values. Records positions and reports ambiguous content."""
 
@@ -482,7 +508,9 @@ class _YamlConverter:
             return items if plain else UNREADABLE_VALUE
         if isinstance(node, yaml.SequenceNode):
             return [self.convert_node(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-        return self._check_text(str(node.value), path)
+        text = self._check_text(str(node.value), path)
+        is_quoted = isinstance(node, yaml.ScalarNode) and node.style in _QUOTED_STYLES
+        return QuotedText(text) if is_quoted and _JSON_WORD.fullmatch(text) else text
 
     def _check_text(self, text: str, path: SourcePath, *, key: bool = False) -> str:
         """Return the text. Reports an error and returns an empty text for characters forbidden in XML."""
@@ -498,22 +526,31 @@ class _YamlConverter:
     def _convert_items(self, node: yaml.MappingNode, path: SourcePath, depth: int) -> Iterator[tuple[str, Any]]:
         seen: dict[str, SourcePosition] = {}
         items = self._merge_items(node, path)
+        is_cut = False
         for index, (key, value) in enumerate(items):
             place = SourcePosition(key.start_mark.line + 1, key.start_mark.column + 1)
             if not isinstance(key, yaml.ScalarNode):
-                self._report.positions[(*path, "?")] = place
-                message = "a key must be a word"
-                if isinstance(key, yaml.MappingNode) and key.flow_style:
-                    message = "a text with {{ is not quoted, and YAML takes the braces for its own"
-                is_expression = path[-1:] == ("when",) or path[-2:-1] == ("set",)
-                fix = "write the expression without the braces" if is_expression else _QUOTE_BRACES_FIX
-                self._report.error((*path, "?"), "yaml", message, fix)
+                self._report_key_without_word(key, path, place)
                 continue
             name = str(key.value)
+            glued = find_glued_key(name) if node.flow_style and _has_no_value(key, value) else None
+            if glued is not None:
+                name, text = glued
+                self._report.positions[(*path, name)] = self._report.key_positions[(*path, name)] = place
+                message = f"a blank is missing after the colon of {name}"
+                self._report.error((*path, name), "yaml", message, f"write {name}: {text:.60}", key=True)
+                if name not in seen:
+                    seen[name] = place
+                    yield name, UNREADABLE_VALUE
+                continue
+            if is_cut and _has_no_value(key, value):
+                continue  # it goes on with the text that a comma has cut
+            is_cut = False
             if node.flow_style and index and _is_cut_by_comma(*items[index - 1], key, value):
                 before = str(items[index - 1][0].value)
                 if not _KEY_WORD.fullmatch(name):
                     self._report_cut_text(before, name, path, place)
+                    is_cut = True
                     continue
                 fix = f'if the comma belongs to the text of {before}, quote the text: {before}: "…, {name:.40}"'
                 self._report.fixes_of_unknown_keys[(*path, name)] = fix
@@ -531,6 +568,21 @@ class _YamlConverter:
             seen[name] = place
             self._check_text(name, (*path, name), key=True)
             yield name, self.convert_node(value, (*path, name), depth + 1)
+
+    def _report_key_without_word(self, key: yaml.Node, path: SourcePath, place: SourcePosition) -> None:
+        """Report a key that is a list or a mapping."""
+        self._report.positions[(*path, "?")] = place
+        message, fix = "a key must be a word", ""
+        if isinstance(key, yaml.MappingNode) and key.flow_style:
+            message = "a text with {{ is not quoted, and YAML takes the braces for its own"
+        if isinstance(key, yaml.SequenceNode):
+            message = "a list cannot be a key"
+            names = [str(one.value) for one in key.value if isinstance(one, yaml.ScalarNode)]
+            fix = f"write a line for each: {', '.join(f'{name}: …' for name in names):.60}"
+        else:
+            is_expression = path[-1:] == ("when",) or path[-2:-1] == ("set",)
+            fix = "write the expression without the braces" if is_expression else _QUOTE_BRACES_FIX
+        self._report.error((*path, "?"), "yaml", message, fix)
 
     def _report_cut_text(self, key: str, rest: str, path: SourcePath, place: SourcePosition) -> None:
         cut_path = (*path, f"{key},{rest}")
@@ -579,9 +631,16 @@ def _is_cut_by_comma(previous_key: yaml.Node, previous: yaml.Node, key: yaml.Sca
     return (
         isinstance(previous_key, yaml.ScalarNode)
         and isinstance(previous, yaml.ScalarNode)
-        and isinstance(value, yaml.ScalarNode)
         and previous.style not in _QUOTED_STYLES
         and bool(previous.value)
+        and _has_no_value(key, value)
+    )
+
+
+def _has_no_value(key: yaml.ScalarNode, value: yaml.Node) -> bool:
+    """Return True if a key without quotes has no value."""
+    return (
+        isinstance(value, yaml.ScalarNode)
         and key.style not in _QUOTED_STYLES
         and value.style not in _QUOTED_STYLES
         and not value.value

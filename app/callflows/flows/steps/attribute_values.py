@@ -19,6 +19,7 @@ from callflows.language.value_kinds import (
     ListKind,
     parse_duration,
 )
+from callflows.text import split_error
 
 if TYPE_CHECKING:
     from callflows.flows.compiler.step_context import StepContext
@@ -67,7 +68,8 @@ def read_attribute_value(
             value = BOOLEAN_WORDS.get(value.lower(), value.lower())
         return kind.parse_text(value)
     except ValueError as error:
-        context.report.error(path, "value", f"{name}: {error}")
+        message, fix = split_error(error)
+        context.report.error(path, "value", f"{name}: {message}", fix)
         return None
 
 

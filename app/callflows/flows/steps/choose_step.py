@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import pydantic
 
+from callflows.flows.source.foreign_words import is_word_for_condition
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT, validate_shape
 from callflows.flows.source.source_values import (
     schema_reference,
@@ -77,9 +78,10 @@ class ChooseStep(FlowStep):
             return
         when, node = way.when, way.goto
         if when is None:
-            if not last:
+            if not last and not any(is_word_for_condition(str(key)) for key in option):
                 message = "choose: the ways after one without when are never reached"
                 context.report.error(path, "after-the-end", message, "give it a when, or put it last")
+            if not last:
                 context.check_target_node(node, (*path, "goto"))
                 return
             context.document.write_coverage_comment(f"way to {node}", path)

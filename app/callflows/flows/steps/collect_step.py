@@ -24,13 +24,23 @@ from callflows.flows.steps.digit_matching import (
     DigitRule,
     can_begin_with,
     can_begin_with_zero,
+    can_hold_digit,
     find_digit_lengths,
+    has_literal_digits,
     make_digit_setter,
     make_person_name,
     parse_digit_pattern,
+    suggest_digit_pattern,
 )
 from callflows.flows.steps.menu_prompt_check import warn_about_stop_in_prompt
-from callflows.flows.steps.question_step import QuestionStep, check_key_spelling, find_key_path, pick_attempt_prompt
+from callflows.flows.steps.question_step import (
+    QuestionStep,
+    check_key_spelling,
+    describe_silent_node_fix,
+    describe_silent_way,
+    find_key_path,
+    pick_attempt_prompt,
+)
 from callflows.flows.steps.step_base import find_into_name, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, quote_text, summarize_key, summarize_value
 from callflows.language.verbs import Error, Gather
@@ -45,7 +55,7 @@ if TYPE_CHECKING:
     from callflows.telephony.turn import Turn
 
 
-def _parse_digit_count(value: object) -> object:
+def _parse_digit_count(value: object) -> tuple[int, int]:
     """Parse ``6`` or ``4-8`` to the least and the most digits. Raises ValueError otherwise."""
     found = re.fullmatch(r"([0-9]{1,3})(?: *- *([0-9]{1,3}))?", value.strip()) if isinstance(value, str) else None
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
@@ -58,9 +68,16 @@ def _parse_digit_count(value: object) -> object:
 def _suggest_digit_count(text: str) -> str:
     """Suggest the digits that are meant by ``4 to 6``, ``4,6``, ``four`` and ``4 digits``."""
     words = {word: str(number) for number, word in enumerate(_NUMBER_WORDS, 1)}
-    numbers = [words.get(part.lower(), part) for part in re.findall(r"[0-9]{1,3}|[A-Za-z]+", text)]
-    numbers = [part for part in numbers if part.isdecimal()]
-    return f"did you mean {'-'.join(numbers)}?" if 1 <= len(numbers) <= 2 else ""  # noqa: PLR2004 - from and to
+    numbers = [words.get(part.lower(), part) for part in re.findall(r"[0-9]+|[A-Za-z]+", text)]
+    counts = sorted({int(part) for part in numbers if part.isdecimal()})
+    is_range = len(counts) <= 2 or counts[-1] - counts[0] == len(counts) - 1  # noqa: PLR2004 - from and to
+    if counts and counts[0] >= 1 and counts[-1] <= MAX_COLLECTED_DIGITS and is_range:
+        return f"did you mean {'-'.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}?"
+    if re.fullmatch("[0-9]{3,}", text.strip()):
+        return (
+            f'write how many there are, as digits: {len(text.strip())}; only this one is taken by match: "{text.strip()}"'
+        )
+    return ""
 
 
 _NUMBER_WORDS: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -80,6 +97,7 @@ class CollectStep(QuestionStep):
     )
     check_rules: ClassVar[tuple[str, ...]] = (
         "no-way-out",
+        "says-nothing",
         "unknown-node",
         "leading-zeros",
         "digits-never-match",
@@ -93,6 +111,7 @@ class CollectStep(QuestionStep):
         "key-shadowed",
         "key-twice",
         "node-as-text",
+        "step-as-text",
         "way-not-taken",
         "directory",
     )
@@ -137,8 +156,13 @@ class CollectStep(QuestionStep):
     def list_stored_values(cls, keys: Mapping[str, Any]) -> Iterable[StoredValue]:
         name = find_into_name(keys)
         is_secret = str(keys.get("secret", "")).lower() in TRUE_WORDS
-        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True)] if name else []
-        if name and is_true_text(keys.get("directory")):
+        takes_extension = is_true_text(keys.get("directory"))
+        try:
+            count = None if takes_extension else _parse_digit_count(keys.get("digits"))
+        except ValueError:
+            count = None  # reported when the step is read
+        stored = [StoredValue(name, is_secret=is_secret, is_never_empty=True, digit_count=count)] if name else []
+        if name and takes_extension:
             stored.append(StoredValue(make_person_name(name), is_secret=is_secret, is_never_empty=True))
         return stored
 
@@ -182,6 +206,7 @@ class CollectStep(QuestionStep):
         for keys, node in self.keys.items():
             place = find_key_path(context, path, keys)
             pressed = context.make_empty_branch(inside_branch=False)
+            pressed.document.add_silent_end(place, describe_silent_way(keys), describe_silent_node_fix(node))
             pressed.document.write_coverage_comment(f"key {keys}", place)
             pressed.document.add_pure_action(self._clear_digits)
             pressed.document.add_pure_action(make_digit_setter(keys))
@@ -207,6 +232,9 @@ class CollectStep(QuestionStep):
         context.document.write_coverage_comment("collected", path)
         context.record_stored_value(self.into, "0" * most, (*path, "digits"), context.step_index + 1)
         context.document.add_action(reading.store_digits, path, f"digits are collected into {self.into!r}")
+        message = f"{path[-1]}: a caller who enters the digits is hung up on without a word"
+        fix = "say something after it; hangup as the next step says that it is meant"
+        context.document.add_silent_end(path, message, fix)
 
     def _compile_outcome_way(
         self, context: StepContext, path: SourcePath, key: str, reading: DigitReader
@@ -218,6 +246,7 @@ class CollectStep(QuestionStep):
         is_any = key == "no_match" and bool(self.any)
         place = (*path, "any") if is_any else self.find_item_path(path, key, context.attempt)
         way = context.make_empty_branch(inside_branch=False)
+        way.document.add_silent_end(place, describe_silent_way(key), describe_silent_node_fix(node))
         way.document.write_coverage_comment("any other key" if is_any else key.replace("_", "-"), place)
         way.document.add_pure_action(self._clear_digits)
         if is_any:
@@ -245,6 +274,10 @@ class CollectStep(QuestionStep):
         """Report keys that end the input, and keys with which the digits may begin."""
         check_key_spelling(context, path)
         stop = self._choose_stop()
+        if stop.isdecimal() and not any(stop in keys for keys in self.keys) and self._may_hold_digit(context, stop):
+            message = f"stop: {stop} ends the input: a number with a {stop} in it is cut there"
+            fix = "end numbers with hash or star, or leave stop out"
+            context.report.warning((*path, "stop"), "key-shadowed", message, fix)
         for keys in self.keys:
             place = find_key_path(context, path, keys)
             if stop and stop in keys:
@@ -261,6 +294,12 @@ class CollectStep(QuestionStep):
         if self.directory:
             return any(extension.startswith(keys) and extension != keys for extension in context.flow.directory)
         return can_begin_with(keys, self.match, *self.digits)
+
+    def _may_hold_digit(self, context: StepContext, digit: str) -> bool:
+        """Return True if numbers that are taken have this digit."""
+        if self.directory:
+            return any(digit in extension for extension in context.flow.directory)
+        return can_hold_digit(digit, self.match, *self.digits)
 
     def _clear_digits(self, turn: Turn) -> None:
         """Remove digits collected when the caller was asked before."""
@@ -306,17 +345,29 @@ class CollectStep(QuestionStep):
                 message = f"{message}: whoever presses {int(few)} and {self.stop or 'waits'} has pressed {few}"
             fix = 'a pattern that no zero begins leaves no doubt, as match: "[1-9][0-9]*"'
             context.report.warning((*path, "digits"), "leading-zeros", message, fix)
-        self.warn_about_missing_exit(context, path)
 
     def _check_input(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a pattern that no digits of the length match, and about a prompt that asks for a needless key."""
         least, most = self._find_length(context)
         if self.match and not find_digit_lengths(self.match, most) & {*range(least, most + 1)}:
             message = f"match: no digits of this length match {self.match!r}: every caller's digits are refused"
-            fix = f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
+            fix = self._suggest_fitting_digits(least, most)
             context.report.warning((*path, "match"), "digits-never-match", message, fix)
         if least == most and not self.keys:  # the key ends the wait after one of keys
             warn_about_stop_in_prompt(context, self.find_spoken_parts(path, "prompt"), most, self.stop)
+
+    def _suggest_fitting_digits(self, least: int, most: int) -> str:
+        """Return the fix for a pattern that fits no digits of the length, without taking all digits instead."""
+        pattern = suggest_digit_pattern(self.match, least, most)
+        if pattern:
+            return f'did you mean match: "{pattern}"?'
+        if not has_literal_digits(self.match):
+            return f'make both fit together, as digits: {least} and match: "[0-9]{{{least}}}"'
+        lengths = find_digit_lengths(self.match, MAX_COLLECTED_DIGITS)
+        if lengths:
+            count = "-".join(map(str, dict.fromkeys((min(lengths), max(lengths)))))
+            return f"make both fit together: the pattern is for digits: {count}"
+        return "write the numbers with | between, as 12|34, and [0-9] for any digit"
 
     def _describe_rule(self, least: int, most: int) -> str:
         digits = f"{least} digits" if least == most else f"{least} to {most} digits"
@@ -329,11 +380,10 @@ class CollectStep(QuestionStep):
             if self.find_way(context, "no_input", attempt):
                 context.document.end()
                 return
-        if self.otherwise:
-            context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
-            context.write_goto(self.otherwise, (*path, "otherwise"))
+        self.write_last_way(context, path)
 
     def _compile_attempt(self, context: StepContext, path: SourcePath, attempt: int) -> None:
+        self.note_silent_prompt(context, path, attempt)
         prompt = self.build_prompt(context, path, "prompt", pick_attempt_prompt(self.prompt, attempt))
         url = context.add_document_url_placeholder(
             context.node, NodeEntry(context.step_index, attempt, line_answered=True, has_digits=True)

@@ -13,11 +13,12 @@ import pydantic
 
 from callflows.errors import VerbBuildError
 from callflows.flows.compiler.fragments import ConditionalFragment, merge_adjacent_texts
-from callflows.flows.country_code_check import suggest_country_code
+from callflows.flows.country_code_check import suggest_country_code, suggest_home_number
 from callflows.flows.coverage_points import DIAL_POINT, LAST_DIAL_POINT
 from callflows.flows.decisions import MASKED_VALUE
+from callflows.flows.entry_points import SilentEnd
 from callflows.flows.source.flow_file import StepList
-from callflows.flows.source.prompt_shape import is_prompt_part
+from callflows.flows.source.prompt_shape import Prompt, is_prompt_part
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import (
     NodeName,
@@ -31,6 +32,8 @@ from callflows.flows.steps.attribute_values import note_undocumented_attribute
 from callflows.flows.steps.choose_step import ChooseStep
 from callflows.flows.steps.goto_step import GotoStep
 from callflows.flows.steps.menu_step import MenuStep
+from callflows.flows.steps.misplaced_words import warn_about_words_in_prompt
+from callflows.flows.steps.question_step import describe_silent_node_fix
 from callflows.flows.steps.step_base import FlowStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay, is_true_text, summarize_key, summarize_list, summarize_value
 from callflows.flows.steps.voicemail_step import VoicemailStep
@@ -71,6 +74,9 @@ _ONE_VARIABLE: Final = re.compile(r"\{\{ *variables\.([A-Za-z0-9_]+) *\}\}")
 PLACEHOLDER_HOST: Final = ".invalid"
 """Host name reserved for placeholders of computed targets. No real host has this ending."""
 _UNANSWERED_KEYS: Final = ("no_answer", "busy", "failed")
+_NESTED_GROUP_FIX: Final = (
+    "a group holds no groups: write its members, or name both in the dial, as dial: {to: [sales, support]}"
+)
 _TARGET_FIX: Final = "a number as +12015550188, or ann@acme.sip.opentact.org"
 
 
@@ -102,6 +108,8 @@ class DialStep(FlowStep):
         "unknown-node",
         "duration-doubtful",
         "undocumented",
+        "step-as-text",
+        "node-as-text",
         "platform-lacks",
     )
     plain_key: ClassVar[str] = "to"
@@ -158,6 +166,8 @@ class DialStep(FlowStep):
                 yield StepWay(key.replace("_", " "), node)
         if error := keys.get("error"):
             yield StepWay("no answer", steps=error)
+        if between := keys.get("between"):
+            yield StepWay("between the rounds", steps=_list_between_steps(between))
         for key, node in mapping_of(keys.get("leave")).items():
             yield StepWay(summarize_key(key), node)
 
@@ -195,12 +205,18 @@ class DialStep(FlowStep):
             if isinstance(target, ComputedTarget):
                 context.document.add_pure_action(target.decide_target)
         self._compile_round(context, path, rounds, nobody, timeout)
-        if nobody is None and not self.answered and not context.is_static and not is_group_faulty:
-            message = f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
-            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
-            context.document.add_silent_end(_path_in_file(path), message, fix)
+        if not is_group_faulty:
+            self._note_silence(context, path, nobody)
         if self.answered:
             self._compile_answered(context, path, nobody)
+
+    def _note_silence(self, context: StepContext, path: SourcePath, nobody: StepContext | None) -> None:
+        """Note that a caller whom nobody answers must hear something after the dial, or has heard nothing yet."""
+        if nobody is None and not self.answered and not context.is_static:
+            fix = "name a node under no_answer, or steps under error; hangup as the next step says that it is meant"
+            context.document.add_silent_end(_path_in_file(path), _describe_silent_end(path), fix)
+        elif nobody is not None and not nobody.document.progress.ends:
+            context.document.add_silences(nobody.document.progress.silences)
 
     def _compile_answered(self, context: StepContext, path: SourcePath, nobody: StepContext | None) -> None:
         """Go on at another node after a conversation. Report callers who get there without one."""
@@ -281,13 +297,14 @@ class DialStep(FlowStep):
         more = {"rounds": str(self.rounds - 1), "between": between or "", "leave": self.leave or ""}
         again = self._write_step(timeout, **(more if self.rounds > 2 else {}))  # noqa: PLR2004 - this round, and the last
         steps: list[Any] = []
+        if isinstance(between, str) and not self.leave:
+            warn_about_words_in_prompt(context, "between", Prompt(between), (*path, "between"))
         if self.leave:
             steps.append({MenuStep.step_key: {"prompt": between, "keys": self.leave, "attempts": "1"}})
             context.report.alias_subtree((*path, "leave"), (*here, 0, MenuStep.step_key, "keys"))
             context.report.alias_subtree((*path, "between"), (*here, 0, MenuStep.step_key, "prompt"))
         elif between:
-            parts = between if isinstance(between, list) else [between]
-            steps += [part if is_prompt_part(part) else {"say": part} for part in parts]
+            steps += _list_between_steps(between)
             for index in range(len(steps)):
                 context.report.alias_subtree((*path, "between"), (*here, index))
         context.report.alias_subtree(path, (*here, len(steps), self.step_key))
@@ -403,7 +420,8 @@ class DialStep(FlowStep):
             return
         if NUMBER_KIND.accepts(target.strip()) and not parse_e164(target) and not is_emergency_number(target):
             message = f"to: {target!r} is no number that can be rung from everywhere"
-            fix = "write it with its country code, as +12015550188; an extension of yours is fine"
+            home = suggest_home_number(target, context.flow.flow_file.numbers)
+            fix = f"{home or 'write it with its country code, as +12015550188'}; an extension of yours is fine"
             context.report.warning(where, "dial-target", message, fix)
         if target.strip().endswith(PLACEHOLDER_HOST):
             context.report.error(where, "dial-target", f"to: no host ends with {PLACEHOLDER_HOST}", _TARGET_FIX)
@@ -413,7 +431,8 @@ class DialStep(FlowStep):
         except VerbBuildError as error:
             near = (
                 suggest_list(target, lambda part: parse_e164(part) or "@" in part, lambda part: parse_e164(part) or part)
-                or _suggest_number(target)
+                or _suggest_number(target, context.flow.flow_file.numbers)
+                or (_NESTED_GROUP_FIX if where[0] == "groups" and target in context.flow.groups else "")
                 or format_suggestion(target.removeprefix("groups."), context.flow.groups)
                 or _TARGET_FIX
             )
@@ -482,8 +501,11 @@ class DialStep(FlowStep):
         if not node and self.error is None:
             return None
         if not node:
-            return context.compile_branch(self.error or [], (*path, "error"))
+            fix = "say something under error, or after it; hangup as the last step says that it is meant"
+            end = SilentEnd(_path_in_file(path), _describe_silent_end(path), fix)
+            return context.compile_branch(self.error or [], (*path, "error"), silences={end})
         nobody = context.make_empty_branch()
+        nobody.document.add_silent_end(_path_in_file(path), _describe_silent_end(path), describe_silent_node_fix(node))
         nobody.write_goto(node, (*path, next(key for key in _UNANSWERED_KEYS if getattr(self, key))))
         return nobody
 
@@ -524,6 +546,10 @@ class DialStep(FlowStep):
         return Record(dial, tag="conversation") if self.record and context.flow.dialect == "reference" else dial
 
 
+def _describe_silent_end(path: SourcePath) -> str:
+    return f"{path[-1]}: a caller whom nobody answers is hung up on without a word"
+
+
 def _path_in_file(path: SourcePath) -> SourcePath:
     """Return the path of a dial as the author wrote it, also for the dial of its remaining targets."""
     end = len(path) - len(_REMAINING_TARGETS) - 2  # before the index and the key of the step
@@ -535,11 +561,11 @@ def _replace_international_prefix(target: str) -> str:
     return parse_e164(target) if target.startswith("00") and parse_e164(target) else target
 
 
-def _suggest_number(target: str) -> str:
+def _suggest_number(target: str, own_numbers: Sequence[str]) -> str:
     """Suggest the number that is meant by a number with punctuation; never the number of another country."""
     plain = unicodedata.normalize("NFKC", "".join(sign for sign in target if unicodedata.category(sign) != "Cf")).strip()
     if lacks_country_code(plain):
-        return suggest_country_code(plain)
+        return suggest_country_code(plain, own_numbers)
     named = _NAMED_ADDRESS.fullmatch(plain)
     if named:
         return Suggestion(named[1])
@@ -550,7 +576,8 @@ def _suggest_number(target: str) -> str:
     letters = _VANITY_NUMBER.fullmatch(plain)
     if letters:
         plain = "".join(str(_KEYS_OF_LETTERS[sign]) if sign in _KEYS_OF_LETTERS else sign for sign in plain.upper())
-    return Suggestion(parse_e164(plain))
+    number = parse_e164(plain)
+    return Suggestion(number) if number else suggest_home_number(plain, own_numbers)
 
 
 _DOUBLE_PLUS: Final = re.compile(r"^\+[ +]*")
@@ -570,6 +597,13 @@ def check_hunt_group(name: str, context: StepContext) -> None:
         pass
     # a check is no use: undo the records of reading the targets
     context.flow.used_groups, context.flow.literal_targets = used, dials
+
+
+def _list_between_steps(between: Any) -> list[Any]:  # noqa: ANN401 - a prompt of a file
+    """Return the parts of a prompt as steps."""
+    return [
+        part if is_prompt_part(part) else {"say": part} for part in (between if isinstance(between, list) else [between])
+    ]
 
 
 def _members_of_group(group: object) -> object:

@@ -25,6 +25,8 @@ _REPETITIONS: Final = re.compile(r"[*+?]|\{[0-9]*,")
 _SLOW_CONSTRUCTS: Final = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]")
 """Repeated groups, lookarounds and back-references."""
 MAX_COLLECTED_DIGITS: Final = 40
+_COUNT: Final = re.compile(r"\{[0-9,]*\}")
+"""How often a part of a pattern is repeated: {4}."""
 _DECIMAL_BASE: Final = 10
 
 
@@ -73,6 +75,35 @@ def can_begin_with(keys: str, match: str, least: int, most: int) -> bool:
         return bool(lengths)
     samples = (keys + digit * (length - len(keys)) for length in lengths for digit in "0123456789")
     return any(map(re.compile(match).fullmatch, samples))
+
+
+def can_hold_digit(digit: str, match: str, least: int, most: int) -> bool:
+    """Return True if a pattern may match digits with this one among them, judged by samples."""
+    if not match or not _is_quick_pattern(match):
+        return True
+    fullmatch = re.compile(match).fullmatch
+    return any(
+        fullmatch(f"{other * place}{digit}{other * (length - place - 1)}")
+        for length in {least, most}
+        for place in range(length)
+        for other in "0123456789"
+    ) or digit in _COUNT.sub("", match)
+
+
+def suggest_digit_pattern(match: str, least: int, most: int) -> str:
+    """Return the pattern that is meant by ``1234,5678`` and ``12XX``; an empty text if none fits the length."""
+    if re.fullmatch(r"[0-9]++(?:(?:\s*+[,;/]\s*+|\s++)(?:or\s++)?[0-9]++)+", match.strip("[]() ")):
+        meant = "|".join(re.findall("[0-9]+", match))
+    elif re.fullmatch("[0-9]*([XxNn_])(?:[0-9]|\\1)*|#+|d+|D+", match):
+        meant = re.sub("([^0-9])\\1*", lambda found: f"[0-9]{{{len(found[0])}}}".removesuffix("{1}"), match)
+    else:
+        return ""
+    return meant if find_digit_lengths(meant, most) & {*range(least, most + 1)} else ""
+
+
+def has_literal_digits(pattern: str) -> bool:
+    """Return True if a pattern has digits that callers must press, so that not any digits are meant."""
+    return re.search("[0-9]", re.sub(r"\[[^\]]*\]", "", _COUNT.sub("", pattern))) is not None
 
 
 def find_digit_lengths(pattern: str, most: int) -> frozenset[int]:

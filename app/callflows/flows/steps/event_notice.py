@@ -44,5 +44,6 @@ def compile_notice_text(source: str, context: StepContext, path: SourcePath) -> 
     if not source:
         return lambda _turn: ""
     context.texts.check_not_cut(path)
+    context.texts.check_escapes(source, path)
     text = context.texts.compile_text(source, path)
     return text.render_plain if text is not None else lambda _turn: ""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from callflows.flows.compiler.step_context import StepContext
+    from callflows.flows.source.positions import SourcePath
     from callflows.flows.source.prompt_shape import SpokenPart
 
 
@@ -168,14 +169,25 @@ def check_menu_prompts(
     known = {*keys, stop, *(["#"] if context.report.list_faulty_names("#") else [])}
     for name, parts in parts_by_key.items():
         for part in parts:
-            language = re.split("[-_]", (part.lang or lang).lower())[0]
-            patterns = _compile_patterns(language) if language in _KEY_WORDS else None
-            for key in dict.fromkeys(_find_mentioned_keys(part.text, patterns)) if patterns else ():
+            for key in _list_mentioned_keys(part, lang):
                 if key not in known and not (takes_any_key and len(key) == 1):
                     message = f"{name}: it tells the caller to press {key}, which the menu does not have"
                     word = {"*": "star", "#": "hash"}.get(key, key)
                     fix = f"correct the text, or add the key, as {word}: NODE; the menu has {', '.join(keys) or 'none'}"
                     context.report.warning(part.path, "prompt-key", message, fix)
+
+
+def warn_about_divided_choices(
+    context: StepContext, parts_by_attempt: Sequence[Sequence[SpokenPart]], lang: str, path: SourcePath
+) -> None:
+    """Warn about the choices of a menu that are divided among its attempts: each attempt says one item of a list only."""
+    keys = [[key for part in parts for key in _list_mentioned_keys(part, lang)] for parts in parts_by_attempt]
+    named = [key for group in keys for key in dict.fromkeys(group)]
+    if sum(map(bool, keys)) > 1 and len({*named}) == len(named):
+        first = next(index for index, group in enumerate(keys, 1) if group)
+        message = f"prompt: at attempt {first} callers hear of {', '.join(keys[first - 1])} only"
+        fix = "a list has one prompt for each attempt: write one text with all keys, or a say for each: [say: …, say: …]"
+        context.report.warning(path, "text-cut", f"{message}: the other keys stand in other attempts", fix)
 
 
 def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart], length: int, stop: str) -> None:
@@ -188,6 +200,12 @@ def warn_about_stop_in_prompt(context: StepContext, parts: Iterable[SpokenPart],
             message = f"prompt: it asks for the {found[0].split()[-1]} key, but {reason}"
             fix = f"leave the key out of the prompt, or take several lengths, as digits: {max(length - 1, 1)}-{length + 1}"
             context.report.warning(place, "stop-in-prompt", message, fix)
+
+
+def _list_mentioned_keys(part: SpokenPart, lang: str) -> list[str]:
+    """Return the keys that a text tells the caller to press; none in a language whose words are not known."""
+    language = re.split("[-_]", (part.lang or lang).lower())[0]
+    return [*dict.fromkeys(_find_mentioned_keys(part.text, _compile_patterns(language)))] if language in _KEY_WORDS else []
 
 
 def _find_mentioned_keys(text: str, patterns: _KeyPatterns) -> Iterator[str]:

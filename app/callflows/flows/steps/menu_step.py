@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pydantic
 
 from callflows.flows.entry_points import NodeEntry
+from callflows.flows.source.prompt_shape import iterate_spoken_parts
 from callflows.flows.source.shape_validation import UNREADABLE_TEXT
 from callflows.flows.source.source_values import (
     KeySequence,
@@ -15,12 +16,12 @@ from callflows.flows.source.source_values import (
     SingleKey,
 )
 from callflows.flows.steps.digit_matching import PHONE_KEYS, make_digit_setter
-from callflows.flows.steps.menu_prompt_check import check_menu_prompts
+from callflows.flows.steps.menu_prompt_check import check_menu_prompts, warn_about_divided_choices
 from callflows.flows.steps.question_step import (
-    MISSING_EXIT_FIX,
     QuestionStep,
     check_key_spelling,
-    describe_missing_exit,
+    describe_silent_node_fix,
+    describe_silent_way,
     find_key_path,
     pick_attempt_prompt,
 )
@@ -60,6 +61,7 @@ class MenuStep(QuestionStep):
         "text-may-be-empty",
         "unknown-node",
         "no-way-out",
+        "says-nothing",
         "prompt-key",
         "key-lengths",
         "key-shadowed",
@@ -68,6 +70,7 @@ class MenuStep(QuestionStep):
         "digits-empty",
         "sound-missing",
         "node-as-text",
+        "step-as-text",
         "way-not-taken",
     )
     instead: ClassVar[Mapping[str, Any]] = {"prompt": "?", "keys": {"1": UNREADABLE_TEXT}}
@@ -113,17 +116,14 @@ class MenuStep(QuestionStep):
                 context.write_fetch(context.node, NodeEntry(context.step_index, attempt, line_answered=True))
                 context.continues_elsewhere = True
                 return
-        if self.otherwise:
-            context.document.write_coverage_comment("otherwise", (*path, "otherwise"))
-            context.write_goto(self.otherwise, (*path, "otherwise"))
-        else:
-            context.document.add_silent_end(path, describe_missing_exit(path), MISSING_EXIT_FIX)
+        self.write_last_way(context, path)
 
     def _is_usable(self, context: StepContext, path: SourcePath) -> bool:
         """Return True if all target nodes exist and the menu has keys."""
         self._check_keys(context, path)
         self.warn_about_timeout(context, path)
         self.warn_about_cut_texts(context, path)
+        self._warn_about_divided_choices(context, (*path, "prompt"))
         places = [(find_key_path(context, path, keys), node) for keys, node in self.keys.items()]
         exist = [context.check_target_node(node, place) for place, node in places]
         if self.otherwise:
@@ -149,14 +149,23 @@ class MenuStep(QuestionStep):
             if long.startswith(short):
                 message = f"keys: whoever presses {short} may have begun {long}, and is waited for"
                 place = find_key_path(context, path, short)
-                context.report.warning(place, "key-shadowed", message, "let no key begin another")
+                context.report.warning(place, "key-shadowed", message, "let no key begin another", key=True)
         if len({*map(len, self.keys)}) > 1 and not self.stop:
             self._warn_about_key_lengths(context, (*path, "keys"))
-        lang = {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US")
+        lang = self._find_prompt_language(context, path)
         parts = {key: [*self.find_spoken_parts(path, key)] for key in self.prompts_by_key()}
         stop = (self.stop or _pick_stop_key(self.keys)) if self._has_end_key(context) else ""
         takes_any_key = bool(self.any) and self._names_every_key()
         check_menu_prompts(context, parts, lang, self.keys, stop, takes_any_key=takes_any_key)
+
+    def _find_prompt_language(self, context: StepContext, path: SourcePath) -> str:
+        return {**context.flow.voice, **self.read_voice(context, path)}.get("lang", "en-US")
+
+    def _warn_about_divided_choices(self, context: StepContext, path: SourcePath) -> None:
+        """Warn about choices that no prompt names together, if the prompt is not a sentence that is cut."""
+        if not context.report.is_reported(path, "text-cut") and not any(prompt.variants for prompt in self.prompt):
+            parts_by_attempt = [[*iterate_spoken_parts(prompt, path)] for prompt in self.prompt]
+            warn_about_divided_choices(context, parts_by_attempt, self._find_prompt_language(context, path[:-1]), path)
 
     def _has_end_key(self, context: StepContext) -> bool:
         return bool(self.stop) or context.flow.dialect == "classic" or len({*map(len, self.keys)}) > 1
@@ -189,7 +198,10 @@ class MenuStep(QuestionStep):
         """Return the beginning of a key's branch. The key becomes the digits if the node asks for them."""
         branch = context.make_empty_branch(line_answered=True)
         label = f"key {keys}" if keys in self.keys else "any other key"
-        branch.document.write_coverage_comment(label, self._way_path(context, path, keys))
+        place = self._way_path(context, path, keys)
+        message = describe_silent_way(keys if keys in self.keys else "any")
+        branch.document.add_silent_end(place, message, describe_silent_node_fix(node))
+        branch.document.write_coverage_comment(label, place)
         if context.flow.needs_digits(node):
             branch.document.add_pure_action(make_digit_setter(keys))
         return branch
@@ -214,6 +226,7 @@ class MenuStep(QuestionStep):
         def build_attempt_say(key: str, prompts: Sequence[Prompt]) -> Say:
             return self.build_prompt(context, path, key, pick_attempt_prompt(prompts, attempt))
 
+        self.note_silent_prompt(context, path, attempt)
         prompt = build_attempt_say("prompt", self.prompt)
         inside: list[Any] = [
             DTMF(context.document.add_branch_placeholder(branch.document), value=keys) for keys, branch in branches.items()

@@ -86,6 +86,9 @@ def _check_part(context: StepContext, part: Any, path: SourcePath) -> Any:  # no
     for key in wrong:
         message = f"{key!r} is no part of a prompt"
         fix = format_suggestion(key, PROMPT_STEPS) or f"there are {', '.join(PROMPT_STEPS)}"
+        way = next((name for name in reversed(path) if name in ("no_input", "no_match")), "")
+        if key == "goto" and way:
+            fix = f"a node stands there alone, as {way}: {part[key]}"
         context.report.error((*path, key), "shape", message, fix, key=True)
     return None if wrong else part
 

@@ -15,6 +15,7 @@ from callflows.flows.source.source_values import (
     InputMs,
     NodeName,
 )
+from callflows.flows.steps.misplaced_words import MIN_NODE_SIMILARITY
 from callflows.flows.steps.step_base import SpokenStep, mapping_of
 from callflows.flows.steps.step_summary import StepWay
 from callflows.language.plausible_durations import INPUT_DURATION
@@ -84,6 +85,7 @@ class QuestionStep(SpokenStep):
             return None
         place = (*path, "any") if key == "no_match" and self.any else self.find_item_path(path, key, attempt)
         branch = context.make_empty_branch(line_answered=True)
+        branch.document.add_silent_end(place, describe_silent_way(key), describe_silent_node_fix(node))
         branch.document.write_coverage_comment("any other key" if place[-1] == "any" else key.replace("_", "-"), place)
         branch.write_goto(node, place)
         return branch
@@ -116,7 +118,7 @@ class QuestionStep(SpokenStep):
         item = prompts[attempt - 1].text or ""
         place = self.find_item_path(path, key, attempt)
         is_doubtful = _ONE_WORD.fullmatch(item) is not None and not context.flow.is_node(item)
-        near = find_nearest(item, nodes, _MIN_NODE_SIMILARITY) if is_doubtful else ""
+        near = find_nearest(item, nodes, MIN_NODE_SIMILARITY) if is_doubtful else ""
         if near:
             message = f"{key}: {item!r} is no node, and callers hear the word"
             fix = f"did you mean the node {near!r}? A text ends with a full stop"
@@ -130,6 +132,11 @@ class QuestionStep(SpokenStep):
         if self.timeout is not None and context.flow.dialect == "reference":
             message = "timeout: the reference dialect has no time limit for input"
             context.report.warning((*path, "timeout"), "dialect", message, "it has none in this dialect: take it out")
+
+    def note_silent_prompt(self, context: StepContext, path: SourcePath, attempt: int) -> None:
+        """Note that the prompt of an attempt is nothing but pauses, for the check of what callers have heard before."""
+        if _is_silent_prompt(pick_attempt_prompt(self.prompt, attempt)):
+            context.flow.record_silent_question((*path, "prompt"), context.document.progress.silences)
 
     def warn_about_cut_texts(self, context: StepContext, path: SourcePath) -> None:
         """Warn about a sentence that a comma in brackets cut into the texts of several attempts."""
@@ -155,10 +162,28 @@ class QuestionStep(SpokenStep):
         for prompt in self.prompts_by_key()[key]:
             yield from iterate_spoken_parts(prompt, (*path, key))
 
-    def warn_about_missing_exit(self, context: StepContext, path: SourcePath) -> None:
-        """Warn if a caller without input is hung up on without a word."""
-        if not self.otherwise and not context.next_step_key and not self.leads_away(context, self.attempts):
-            context.report.warning(path, "no-way-out", describe_missing_exit(path), MISSING_EXIT_FIX, key=True)
+    def write_last_way(self, context: StepContext, path: SourcePath) -> None:
+        """Go on at the node under ``otherwise``, if there is one. Note that the caller must hear something from here on."""
+        if not self.otherwise:
+            context.document.add_silent_end(path, describe_missing_exit(path), MISSING_EXIT_FIX)
+            return
+        place = (*path, "otherwise")
+        context.document.write_coverage_comment("otherwise", place)
+        if not (self.no_input and self.no_match):  # else the caller has just heard why
+            message = "otherwise: a caller who was asked in vain is hung up on without a word"
+            context.document.add_silent_end(place, message, describe_silent_node_fix(self.otherwise))
+        context.write_goto(self.otherwise, place)
+
+
+def describe_silent_way(key: str) -> str:
+    """Return the message for a way of a question on which nothing is heard."""
+    pressed = "nothing" if key == "no_input" else "another key" if key in ("no_match", "any") else key
+    return f"a caller who presses {pressed} is hung up on without a word"
+
+
+def describe_silent_node_fix(node: str) -> str:
+    """Return the fix for a way to a node on which nothing is heard."""
+    return f"say something at the node {node!r}; hangup as its last step says that it is meant"
 
 
 MISSING_EXIT_FIX: Final = "name a node under otherwise, or say something after it"
@@ -178,6 +203,12 @@ _DIGITS_WITH_COMMA: Final = re.compile(r"(?<=[0-9]), (?=[0-9]{3}(?![0-9]))")
 """The comma of a thousand, whose blank YAML has not kept."""
 
 
+def _is_silent_prompt(prompt: Prompt) -> bool:
+    if prompt.variants:
+        return all(map(_is_silent_prompt, prompt.variants.values()))
+    return all(part == "pause" or (isinstance(part, dict) and "pause" in part) for part in prompt.parts)
+
+
 def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
     """Return True if two texts of a list are probably one sentence: the first has no end, the second no beginning."""
     if _SENTENCE_END.search(text) or not following:
@@ -189,7 +220,6 @@ def _is_cut(text: str, following: str, *, is_one_line: bool) -> bool:
 
 _ONE_WORD: Final = re.compile(r"[a-z0-9_-]+")
 """A text as nodes are usually named: one word in small letters without a full stop."""
-_MIN_NODE_SIMILARITY: Final = 0.75
 _SENTENCE_END: Final = re.compile(r"""[.!?:;\u2026\u3002]["'\u201d\u00bb)]*\s*$|\}\}\s*$""")
 
 

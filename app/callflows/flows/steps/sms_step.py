@@ -194,6 +194,6 @@ class SmsStep(FlowStep):
         here = (*path, key.rstrip("_"))
         text = context.texts.compile_text(written, here) if written else None
         if text is not None and text.constant_text is not None and not parse_e164(text.constant_text):
-            fix = suggest_written_number(written, "as +12015550123")
+            fix = suggest_written_number(written, "as +12015550123", context.flow.flow_file.numbers)
             context.report.error(here, "number", f"{key.rstrip('_')}: {written!r} is not a number", fix)
         return text.render_plain if text is not None else None

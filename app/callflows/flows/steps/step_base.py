@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 import pydantic
 
 from callflows.errors import VerbBuildError
+from callflows.flows.source.foreign_words import suggest_instead_of_key
 from callflows.flows.source.misspelt_keys import find_misspelt_word
 from callflows.flows.source.prompt_shape import is_language_mapping
 from callflows.flows.source.shape_validation import validate_shape
@@ -16,6 +17,7 @@ from callflows.flows.source.source_values import schema_reference
 from callflows.flows.source.voice_attributes import read_voice_attributes
 from callflows.flows.steps.attribute_values import read_attribute_value
 from callflows.flows.steps.language_choice import FIXED_LANGUAGE, resolve_voice
+from callflows.flows.steps.misplaced_words import warn_about_words_in_prompt
 from callflows.flows.steps.prompt_parts import PromptStyle, build_prompt_say
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ class SpokenStep(FlowStep):
 
     def build_prompt(self, context: StepContext, path: SourcePath, key: str, prompt: Prompt) -> Say:
         """Build the Say of a prompt under ``key``, in the step's voice; a placeholder for a prompt of several parts."""
+        warn_about_words_in_prompt(context, key, prompt, (*path, key))
         own_voice = resolve_voice(context, self.read_voice(context, path))
         voice = {**context.voice, **own_voice} if own_voice else context.voice
         language = FIXED_LANGUAGE if "lang" in own_voice or "code" in own_voice else context.language
@@ -123,9 +126,16 @@ _STEP_EXAMPLES: Final = {
 }
 
 
+def _is_plain_value_by_language(cls: type[FlowStep], value: object, context: StepContext) -> bool:
+    """Return True for the plain value in several languages; ``to`` is a language, and more often a key of other systems."""
+    if not cls.is_plain_text or not is_language_mapping(value):
+        return False
+    return any(name in context.flow.languages or not suggest_instead_of_key(cls.step_key, name) for name in value)
+
+
 def compile_flow_step(cls: type[FlowStep], value: Any, path: SourcePath, context: StepContext) -> None:  # noqa: ANN401
     """Parse the value with the step's class, then compile the step."""
-    if cls.takes_raw_value or not isinstance(value, dict) or (cls.is_plain_text and is_language_mapping(value)):
+    if cls.takes_raw_value or not isinstance(value, dict) or _is_plain_value_by_language(cls, value, context):
         if not cls.plain_key:
             fix = f"write its keys, as {cls.step_key}: {{{_STEP_EXAMPLES.get(cls.step_key, 'KEY: VALUE')}}}"
             context.report.error(path, "shape", f"{path[-1]}: must be a mapping of keys and values", fix)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from callflows.flows.source.flow_file import FlowFile
-from callflows.flows.source.foreign_words import suggest_own_word
+from callflows.flows.source.foreign_words import suggest_instead_of_step, suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys, find_misspelt_word
 from callflows.flows.source.platform_limits import find_platform_limit
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
@@ -29,7 +30,7 @@ from callflows.language.verbs import DTMF, ELEMENT_CLASSES, Default, Dial, Error
 from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from callflows.flows.compiler.step_context import StepContext
     from callflows.flows.source.positions import SourcePath
@@ -115,12 +116,44 @@ def _report_key_count(step: Mapping[str, Any], keys: Sequence[str], path: Source
     """Report a step without a key, or with several."""
     if keys:
         message = f"a step has one key, and this has {len(keys)}: {', '.join(keys)}"
-        fix = "write each as a step of its own, or indent what belongs to the first"
+        fix = _suggest_one_step(step, keys) or "write each as a step of its own, or indent what belongs to the first"
     else:
-        message, fix = "a step with when needs something to do", "as goto: closed below it"
+        message, fix = "a step with when needs something to do", "as goto: closed below it, without a - of its own"
     if {"then", "else"} & step.keys():
         fix = "two ways are a choose: [{when: caller.anonymous, goto: closed}, {goto: menu}]"
     context.report.error(path, "shape", message, fix)
+
+
+def _suggest_one_step(step: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return the first step with the other keys within it, if they are keys of that step."""
+    first, *others = keys
+    plain_key, known = _list_step_keys(first)
+    value = step[first]
+    if not plain_key or not isinstance(value, str) or any(key not in known or key in STEP_COMPILERS for key in others):
+        return ""
+    parts = [(plain_key, value), *((key, step[key]) for key in others)]
+    if any(not isinstance(part, str) or len(part) > _MAX_SHOWN_CHARACTERS for _, part in parts):
+        return f"indent {', '.join(others)} below {first}: {{{plain_key}: …}}"
+    written = ", ".join(f"{key}: {_quote_in_braces(part)}" for key, part in parts)
+    return f"write {first}: {{{written}}}"
+
+
+def _list_step_keys(step_key: str) -> tuple[str, Collection[str]]:
+    """Return the key of a step's plain value, and all keys of the step."""
+    cls = FLOW_STEPS.get(step_key)
+    if cls is not None:
+        return cls.plain_key, {field.alias or key for key, field in cls.model_fields.items()}
+    specs = (element.spec for name, element in ELEMENT_CLASSES.items() if step_key_of_element(name) == step_key)
+    return next(((spec.positional_name or "", {*spec.value_checks}) for spec in specs), ("", ()))
+
+
+def _quote_in_braces(text: str) -> str:
+    """Return a text as it is written within braces."""
+    return text if _PLAIN_IN_BRACES.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+_MAX_SHOWN_CHARACTERS: Final = 60
+_PLAIN_IN_BRACES: Final = re.compile(r"[\w+.][\w+. /-]*(?:://[\w./-]+)?")
 
 
 def _correct_step_key(written: str, value: object, path: SourcePath, context: StepContext) -> str:
@@ -135,17 +168,30 @@ def _correct_step_key(written: str, value: object, path: SourcePath, context: St
     else:
         first = re.split(r"[:\uff1a\s]", written, maxsplit=1)[0]
         meant = f"write {first}: {written[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
-        fix = suggest_field_step(written) or meant or suggest_step(written) or f"there are {', '.join(STEP_COMPILERS)}"
+        dialect = context.flow.dialect
+        fix = suggest_field_step(written, dialect) or meant or suggest_step(written, dialect)
+        fix = fix or f"there are {', '.join(_list_steps(dialect))}"
         context.report.error((*path, written), "unknown-step", f"there is no step {written!r}", fix, key=True)
-        right = "" if suggest_field_step(written) else find_misspelt_word(written, STEP_COMPILERS)
+        is_other = written in FlowFile.model_fields or suggest_instead_of_step(written) or suggest_field_step(written)
+        right = "" if is_other else find_misspelt_word(written, STEP_COMPILERS)
         context.report.alias_subtree((*path, written), (*path, right))
         return right if value else ""
     return ""
 
 
-def suggest_field_step(word: str) -> str:
+def _list_steps(dialect: str = "") -> list[str]:
+    """Return the steps of a dialect; of both dialects if it is empty."""
+    others = {
+        step_key_of_element(name)
+        for name, cls in ELEMENT_CLASSES.items()
+        if dialect and dialect not in cls.spec.dialects and step_key_of_element(name) not in FLOW_STEPS
+    }
+    return [key for key in STEP_COMPILERS if key not in others]
+
+
+def suggest_field_step(word: str, dialect: str = "") -> str:
     """Return ``did you mean 'dial'?`` for a word that other phone systems use for a step, else an empty text."""
-    return suggest_own_word(word, ("when", *STEP_COMPILERS))
+    return suggest_own_word(word, ("when", *_list_steps(dialect)))
 
 
 def suggest_file_key(word: str) -> str:
@@ -155,14 +201,22 @@ def suggest_file_key(word: str) -> str:
     return key and f"{key.removesuffix('?').replace('mean', 'mean the key', 1)} of the file?"
 
 
-def suggest_step(word: str) -> str:
+def suggest_step(word: str, dialect: str = "") -> str:
     """Return a suggestion for a word that is no step: the step or key of the same meaning, or of a similar spelling."""
+    steps = _list_steps(dialect)
     return (
-        suggest_field_step(word)
-        or Suggestion(find_misspelt_word(word, STEP_COMPILERS))
+        suggest_instead_of_step(word)
+        or suggest_field_step(word, dialect)
+        or (suggest_file_key(word) if word in FlowFile.model_fields else "")
+        or Suggestion(find_misspelt_word(word, steps))
         or suggest_file_key(word)
-        or format_suggestion(word, STEP_COMPILERS)
+        # The verb call, a condition, is a part of many words that mean something else.
+        or format_suggestion(word, [step for step in steps if step != "call"], _MIN_STEP_SIMILARITY)
     )
+
+
+_MIN_STEP_SIMILARITY: Final = 0.7
+"""Short words of other systems are somewhat similar to a step that they do not mean: user to pause, action to tone."""
 
 
 _WORDS_FOR_WHEN: Final = dict.fromkeys(("if", "condition", "cond"), "when")

@@ -6,15 +6,19 @@ The attributes of a verb come from the language's table and are not repeated her
 from __future__ import annotations
 
 import contextlib
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from callflows.errors import VerbBuildError
+from callflows.flows.audible_verbs import CONDITIONAL_VERBS
 from callflows.flows.coverage_points import CONDITION_POINT
+from callflows.flows.entry_points import SilentEnd
+from callflows.flows.source.flow_file import FLOW_AND_NODE_NAME_PATTERN
 from callflows.flows.source.foreign_words import is_word_for_condition, suggest_condition, suggest_own_word
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.prompt_shape import PROMPT_STEPS, check_prompt, is_language_mapping
-from callflows.flows.source.sound_library import is_sound_name
+from callflows.flows.source.sound_library import is_sound_name, suggest_sound_key
 from callflows.flows.source.source_values import parse_dtmf_keys
 from callflows.flows.steps.attribute_values import note_undocumented_attribute, read_attribute_value
 from callflows.flows.steps.language_choice import (
@@ -23,22 +27,50 @@ from callflows.flows.steps.language_choice import (
     write_by_language,
     write_language_branches,
 )
+from callflows.flows.steps.misplaced_words import warn_about_words_in_say
 from callflows.flows.steps.prompt_parts import PromptStyle, build_prompt_say
 from callflows.flows.steps.sound_play import SOUND_KEYS, read_sound_keys
 from callflows.flows.steps.step_summary import StepWay, quote_text, summarize_key, summarize_value
-from callflows.language.attribute_doubts import find_branch_doubts, find_element_doubts, find_sound_doubts
+from callflows.language.attribute_doubts import (
+    find_branch_doubts,
+    find_element_doubts,
+    find_language_doubts,
+    find_sound_doubts,
+)
 from callflows.language.plausible_durations import PLAUSIBLE_ATTRIBUTE_DURATIONS
-from callflows.language.verbs import DTMF, Call, Callback, Default, Error, Gather, Geo, Play, Record, Say, Schedule, Tone
-from callflows.text import Suggestion, format_suggestion
+from callflows.language.value_kinds import DURATION_PATTERN, MILLISECONDS_KIND, SIP_KIND
+from callflows.language.verbs import (
+    DTMF,
+    Call,
+    Callback,
+    Default,
+    Error,
+    Gather,
+    Geo,
+    Play,
+    Record,
+    Redirect,
+    Say,
+    Schedule,
+    Tone,
+)
+from callflows.telephony.phone_numbers import parse_e164
+from callflows.text import Suggestion, format_suggestion, split_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from callflows.flows.compiler.step_context import StepContext
+    from callflows.flows.entry_points import Silence
     from callflows.flows.source.positions import SourcePath
     from callflows.language.element import Element
 
 
+_GATHER_MESSAGE: Final = "{}: a caller who presses nothing, or another key, is hung up on without a word"
+_GATHER_FIX: Final = (
+    "write steps under error and under default, or say something after it; hangup after it says that it is meant"
+)
 _PLAIN_ATTRIBUTES: Final = {"Pause": "length", "Hold": "timeout", "Geo": "states", "Schedule": "dow"}
 _EMPTY_SAY_FIX: Final = "write what is to be said, or take the step out"
 CHILD_KEYS: Final = ("do", "dtmf", "default", "error", "meta")
@@ -73,6 +105,14 @@ def compile_verb_step(cls: type[Element], value: Any, path: SourcePath, context:
     if cls in (Call, Geo, Schedule):
         context.document.write_coverage_comment(CONDITION_POINT, path)
     context.document.write_verbs(element, path=path)
+    if cls is Gather and not attributes.get("url"):
+        _note_ways_without_branch(inside, path, context)
+
+
+def _note_ways_without_branch(inside: list[Element], path: SourcePath, context: StepContext) -> None:
+    """Note that a caller who presses nothing, or another key, goes on after the gather without a word."""
+    if not all(any(isinstance(child, branch) for child in inside) for branch in (Default, Error)):
+        context.document.add_silent_end(path, _GATHER_MESSAGE.format(path[-1]), _GATHER_FIX)
 
 
 def _compile_prompt_form(cls: type[Element], value: Any, path: SourcePath, context: StepContext) -> bool:  # noqa: ANN401
@@ -119,7 +159,10 @@ def _check_verb(
     for name in attributes.keys() & keys.keys():
         note_undocumented_attribute(cls, name, (*path, name), context)
     if cls is Say:
+        for doubt in find_language_doubts(attributes.get("lang")) if "lang" in keys else ():
+            context.report.warning((*path, "lang"), doubt.rule, doubt.message, doubt.fix)
         context.texts.check_spoken_text(keys.get("text"), (*path, "text"))
+        warn_about_words_in_say(context, keys.get("text"), (*path, "text"))
         context.flow.record_prompt(path, keys.get("text"), attributes.get("lang") or "")
     elif cls is Play:
         for doubt in find_sound_doubts(keys.get("url")):
@@ -133,7 +176,8 @@ def _compile_say_parts(parts: list[Any], path: SourcePath, context: StepContext)
     try:
         prompt = check_prompt(parts)
     except ValueError as error:
-        context.report.error(path, "value", f"say: {error}")
+        message, fix = split_error(error)
+        context.report.error(path, "value", f"say: {message}", fix)
         return
     style = PromptStyle(context.voice, context.language, {}, may_be_silent=False)
     context.document.write_verbs(build_prompt_say(context, prompt, path, style), path=path)
@@ -174,7 +218,10 @@ def _find_text_language(keys: Mapping[str, Any], context: StepContext) -> str:
 
 def _list_attribute_keys(cls: type[Element]) -> list[str]:
     """Return the keys that a verb's step may have."""
-    return [*cls.spec.attributes, *(SOUND_KEYS if cls is Play else ()), *CHILD_KEYS]
+    inside = cls.spec.allowed_children
+    has_children = {"do": Say in inside, "dtmf": DTMF in inside, "default": Default in inside, "error": Error in inside}
+    children = (key for key in CHILD_KEYS if has_children.get(key, True))
+    return [*cls.spec.attributes, *(SOUND_KEYS if cls is Play else ()), *children]
 
 
 def _correct_attribute_keys(
@@ -187,7 +234,8 @@ def _correct_attribute_keys(
         message = f"{path[-1]}: there is no {key!r}"
         context.report.error((*path, key), "unknown-key", message, Suggestion(right), key=True)
 
-    return correct_misspelt_keys(keys, [*_list_attribute_keys(cls), *declared], path, context.report, report_key=report_key)
+    known = [*cls.spec.attributes, *(SOUND_KEYS if cls is Play else ()), *CHILD_KEYS, *declared]
+    return correct_misspelt_keys(keys, known, path, context.report, report_key=report_key)
 
 
 def _check_branch_keys(branches: object, attributes: Mapping[str, Any], path: SourcePath, context: StepContext) -> None:
@@ -218,14 +266,43 @@ def _expand_plain_value(
         context.texts.compile_complete_text("", path)
         return None
     if value and not name:
-        context.report.error(
-            path, "shape", f"{path[-1]}: takes no plain value", f"it has {', '.join(_list_attribute_keys(cls))}"
-        )
+        context.report.error(path, "shape", f"{path[-1]}: takes no plain value", _suggest_for_plain_value(cls, value, path))
         return None
     if cls is Play and is_sound_name(value):
         name = "sound"
     report.positions[*path, name] = report.get_position(path)
     return {name: value} if value else {}
+
+
+def _suggest_for_plain_value(cls: type[Element], value: object, path: SourcePath) -> str:
+    """Return the fix for a value of a verb that takes none: the step alone, or a dial for somebody to ring."""
+    if cls in (Call, Redirect) and isinstance(value, str) and (parse_e164(value) or SIP_KIND.accepts(value)):
+        return f"somebody is rung by a dial: dial: {value}"
+    if cls is Redirect and isinstance(value, str) and FLOW_AND_NODE_NAME_PATTERN.fullmatch(value):
+        return f"the way to a node is goto: {value}"
+    keys = f"it has {', '.join(_list_attribute_keys(cls))}"
+    if isinstance(value, str) and not (cls.spec.required_attributes or cls.spec.required_children):
+        return f"write it alone, as - {path[-1]}; {keys}"
+    return keys
+
+
+def _suggest_duration_key(cls: type[Element], key: str, value: object) -> str:
+    """Return the fix for a duration under the name of its unit, as ``seconds: 2``; an empty text for any other key."""
+    own = find_plain_attribute(cls)
+    unit = _UNITS_BY_KEY.get(key.casefold(), "")
+    if not unit or own not in cls.spec.attributes or cls.spec.attributes[own].kind is not MILLISECONDS_KIND:
+        return ""
+    number = str(value).strip()
+    length = f"{number}{unit}" if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", number) else number
+    return f"did you mean {own}: {length}?" if DURATION_PATTERN.fullmatch(length) else Suggestion(own)
+
+
+_UNITS_BY_KEY: Final = {
+    **dict.fromkeys(("seconds", "second", "secs", "sec", "s", "time", "duration", "for", "wait", "delay"), "s"),
+    **dict.fromkeys(("milliseconds", "millis", "ms"), "ms"),
+    **dict.fromkeys(("minutes", "minute", "mins", "min", "m"), "m"),
+}
+"""Keys that people write for a duration, with the unit of a plain number under them."""
 
 
 def _read_attribute(
@@ -239,7 +316,11 @@ def _read_attribute(
     """Read one of the verb's own attributes, or an attribute declared by the author."""
     row = cls.spec
     declared = context.flow.options.extensions.find_kind(row.name, key)
-    if key in row.attributes:
+    sound_fix = suggest_sound_key(part) if cls is Play and key == "url" else ""
+    if sound_fix:
+        context.report.error(path, "value", f"url: must be an http or https URL, not {part!r}", sound_fix)
+        attributes[key] = None
+    elif key in row.attributes:
         attributes[key] = read_attribute_value(
             row.attributes[key].kind, key, part, path, context, PLAUSIBLE_ATTRIBUTE_DURATIONS.get((row.name, key))
         )
@@ -248,7 +329,8 @@ def _read_attribute(
         attributes["extra"] = {**attributes.get("extra", {}), key: "" if taken is None else declared.format_value(taken)}
     else:
         known = _list_attribute_keys(cls)
-        near = suggest_own_word(key, known) or format_suggestion(key, known) or f"it has {', '.join(known)}"
+        near = _suggest_duration_key(cls, key, part) or suggest_own_word(key, known) or format_suggestion(key, known)
+        near = near or f"it has {', '.join(known)}"
         if is_word_for_condition(key):
             near = suggest_condition(str(path[-2]))
         context.report.error(path, "unknown-key", f"{path[-2]}: there is no {key!r}", near, key=True)
@@ -277,8 +359,14 @@ def _compile_children(
         return []
     if key == "do":
         return _compile_commands(cls, value, path, context)
+    silences: AbstractSet[Silence] = context.document.progress.silences if cls is Callback else frozenset()
+    if cls is Gather:
+        silences = {SilentEnd(path[:-1], _GATHER_MESSAGE.format(path[-2]), _GATHER_FIX)}
     branch = context.compile_branch(
-        value, path, line_answered=context.document.progress.answered or cls in (Gather, Record, Say, Play, Tone)
+        value,
+        path,
+        line_answered=context.document.progress.answered or cls in (Gather, Record, Say, Play, Tone),
+        silences=silences,
     )
     if not branch.document.fragments:
         return []
@@ -302,12 +390,17 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
         try:
             keys = str(parse_dtmf_keys(written))
         except ValueError as error:
-            context.report.error(here, "value", f"dtmf: {error}", key=True)
+            message, fix = split_error(error)
+            context.report.error(here, "value", f"dtmf: {message}", fix, key=True)
             continue
         if not isinstance(steps, list):
             context.report.error(here, "shape", f"{written}: must be a list of steps", "begin each line with -")
             continue
-        branch = context.compile_branch(steps, here, line_answered=True)
+        message = f"a caller who presses {keys} is hung up on without a word"
+        fix = "say something there, or after it; hangup as the last step says that it is meant"
+        branch = context.compile_branch(steps, here, line_answered=True, silences={SilentEnd(here, message, fix)})
+        if not branch.document.fragments:
+            context.document.note_branch(branch.document)
         inside = [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
         branch_elements.append(DTMF(*context.document.prepend_coverage_comment(f"key {keys}", here, *inside), value=keys))
     return branch_elements
@@ -316,11 +409,19 @@ def _compile_dtmf_branches(value: Any, path: SourcePath, context: StepContext) -
 def _compile_commands(cls: type[Element], value: list[Any], path: SourcePath, context: StepContext) -> list[Element]:
     """Compile ``do: [steps]``, the commands in a verb."""
     if Say not in cls.spec.allowed_children:
-        context.report.error(path, "shape", f"do: <{cls.spec.name}> holds no commands", key=True)
+        context.report.error(
+            path, "shape", f"do: <{cls.spec.name}> holds no commands", "write them as steps of their own", key=True
+        )
         return []
     if cls is Gather:
         return _compile_prompts(value, path, context)
-    branch = context.compile_branch(value, path, line_answered=context.document.progress.answered or cls is Record)
+    progress = context.document.progress
+    branch = context.compile_branch(
+        value,
+        path,
+        line_answered=progress.answered or cls is Record,
+        silences=progress.silences if cls in CONDITIONAL_VERBS else frozenset(),
+    )
     return [context.document.add_branch_placeholder(branch.document)] if branch.document.fragments else []
 
 

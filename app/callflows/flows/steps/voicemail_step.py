@@ -39,6 +39,8 @@ class VoicemailStep(SpokenStep):
     check_rules: ClassVar[tuple[str, ...]] = (
         "empty-text",
         "text-may-be-empty",
+        "step-as-text",
+        "node-as-text",
         "ssml",
         "url-as-text",
         "spoken-language",
