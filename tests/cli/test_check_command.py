@@ -120,7 +120,7 @@ def test_a_file_that_is_named_twice_is_checked_once():
 
 def test_the_declared_attributes_may_be_named_beside_the_flows(flows):
     (flows / "extensions.yaml").write_text("Curl: {headers: text}\n")
-    (flows / "acme.yaml").write_text("numbers: rest\nnodes: {start: [curl: {url: 'https://x', headers: a}]}\n")
+    (flows / "acme.yaml").write_text("numbers: rest\nnodes: {start: [say: Hi., curl: {url: 'https://x', headers: a}]}\n")
     assert run_command("check").code == 0
     done = run_command("check", "callflows/acme.yaml", "callflows/extensions.yaml", "callflows/good.yaml")
     assert (done.code, done.out) == (0, "")
