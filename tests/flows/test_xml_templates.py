@@ -405,7 +405,7 @@ def render_apart(job: object) -> dict[str, object]:
     command = [sys.executable, "-c", "from callflows.flows.loader.template_samples import render_main; render_main()"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(  # noqa: S603 - runs this Python
-        command, input=pickle.dumps([job]), capture_output=True, env=environment, check=True
+        command, input=pickle.dumps([job]), capture_output=True, env=environment, check=True, timeout=60
     )
     return json.loads(done.stdout)
 

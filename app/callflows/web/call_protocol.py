@@ -81,7 +81,7 @@ class CallHttpProtocol(BoundedHttpProtocol):
             super().on_headers_complete()
             return
         self._stop_waiting()
-        self._end_headers()
+        self.headers = [*self.headers]  # as in _end_headers, without a call of a function
         self._holds_call, self._is_answered = True, False
         self._began = time.perf_counter()
         self._is_kept_alive = self.parser.should_keep_alive() and not self._is_last_request
