@@ -82,8 +82,9 @@ async def run_server(
         yield server
     finally:
         listening.close()
-        server.cancel_connections()
-        await asyncio.sleep(0)
+        for _ in range(3):  # one that was accepted just now begins, is cancelled, and is closed
+            server.cancel_connections()
+            await asyncio.sleep(0)
 
 
 def format_answer(body: bytes | str = b"", status: int = 200, **headers: str) -> bytes:
