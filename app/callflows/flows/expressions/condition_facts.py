@@ -1,4 +1,4 @@
-"""What a flow file says about the names in its conditions, for the checks of conditions."""
+"""Names and constants of a flow file, as the checks of its conditions need them."""
 
 from __future__ import annotations
 
