@@ -32,7 +32,7 @@ async def told(*, seed: str = "tests", **faults: Any) -> list[str]:
             events = []
             while True:
                 try:
-                    events.append(await listener.next_event(timeout_seconds=1.5))
+                    events.append(await listener.next_event(timeout_seconds=3))
                 except TimeoutError:
                     return [event["payload"]["state"] for event in events if event["type"] == "call_state"]
 
