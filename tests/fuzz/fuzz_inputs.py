@@ -1,10 +1,11 @@
-"""Inputs at random by the thousand: ``python tests/fuzz/fuzz_inputs.py [--cases N] [--atheris SECONDS] [NAME …]``.
+"""Inputs at random by the thousand: ``python tests/fuzz/fuzz_inputs.py [--cases N] [--seed N] [NAME …]``.
 
 Documents, flow files, events, posted calls, tickets and requests are damaged by hypothesis and read; then schemathesis
 asks every endpoint of the OpenAPI description, if it is installed (``pip install schemathesis``). A reader that raises
-anything but its own refusal, hangs for ten seconds, or grows in memory is wrong. CI reads 100 of each
-(``test_input_slice.py``); at night: ``--cases 100000``. ``--atheris`` has atheris search for inputs by coverage, for some
-seconds each (``pip install atheris``).
+anything but its own refusal, hangs for ten seconds, or grows in memory is wrong. The tests read
+100 of each (``test_input_slice.py``). CI reads 5,000 of each, with a seed: the same inputs every time, so that a change
+fails only by itself. The nightly run reads 100,000, others each night, and prints their seed. ``--atheris SECONDS`` has
+atheris search for inputs by coverage, for some seconds each (``pip install atheris``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import types
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from input_cases import READERS, TESTS
 
 sys.path.insert(0, str(TESTS / "setup"))
@@ -58,8 +59,8 @@ def read_memory() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
-def run_reader(name: str, cases: int) -> bool:
-    """Read inputs at random. Prints the figures, and the smallest input that is wrong."""
+def run_reader(name: str, cases: int, first_seed: int) -> bool:
+    """Read inputs at random, the same ones for the same seed. Prints the figures, and the smallest input that is wrong."""
     read, make = READERS[name]
     sizes: list[float] = []
     count = 0
@@ -78,8 +79,8 @@ def run_reader(name: str, cases: int) -> bool:
     block_cases = math.ceil(cases / blocks)
     checks = settings(max_examples=block_cases, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     try:
-        for _ in range(blocks):
-            checks(given(make())(read_one))()
+        for block in range(blocks):
+            seed(first_seed + block)(checks(given(make())(read_one)))()
             sizes.append(read_memory())
     except Exception as error:  # noqa: BLE001 - whatever a reader raises is the find
         print(f"WRONG {name}: {type(error).__name__}: {error}\n      {getattr(error, '__notes__', '')}", flush=True)
@@ -94,7 +95,7 @@ def run_reader(name: str, cases: int) -> bool:
     return is_fine
 
 
-def run_schemathesis(cases: int) -> bool:
+def run_schemathesis(cases: int, first_seed: int) -> bool:
     """Ask every endpoint of the description at random, as this machine may without a token: no status of 500 or more."""
     program = shutil.which("schemathesis") or shutil.which("schemathesis", path=Path(sys.executable).parent)
     if program is None:
@@ -105,6 +106,7 @@ def run_schemathesis(cases: int) -> bool:
         (Path(folder) / "callflows" / "vips.csv").write_text("+12015550188,Ann\n")
         command = [program, "run", f"{url}/openapi.json", "--url", url, "--phases", "fuzzing"]
         command += ["--request-timeout", "60", "--checks", "not_a_server_error", "--max-examples", str(cases)]
+        command += ["--seed", str(first_seed)]
         done = run_process([*command, "--no-color"], cwd=folder, seconds=MAX_COMMAND_SECONDS + cases)
     print(
         f"{'ok   ' if done.returncode == 0 else 'WRONG'} OpenAPI: {done.stdout[-20_000:].strip()}{done.stderr[-500:]}",
@@ -137,6 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"{', '.join(READERS)}, OpenAPI")
     parser.add_argument("--cases", type=int, default=5000, help="of each reader; a fiftieth of each endpoint")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="for the same inputs again")
     parser.add_argument("--atheris", type=int, default=0, metavar="SECONDS")
     arguments = parser.parse_args()
     names = arguments.names or [*READERS, "OpenAPI"]
@@ -145,9 +148,10 @@ def main() -> int:
             search_by_coverage(names[0], arguments.atheris)
         codes = [search_in_process(name, arguments.atheris) for name in names if name in READERS]
         return int(any(codes))  # a process that was killed has a negative code
-    results = [run_reader(name, arguments.cases) for name in names if name in READERS]
+    print(f"seed {arguments.seed}", flush=True)
+    results = [run_reader(name, arguments.cases, arguments.seed) for name in names if name in READERS]
     if "OpenAPI" in names:
-        results.append(run_schemathesis(max(1, arguments.cases // 50)))
+        results.append(run_schemathesis(max(1, arguments.cases // 50), arguments.seed))
     return 0 if all(results) else 1
 
 

@@ -46,7 +46,7 @@ class Turn:
     ``deferred_results`` the results of deferred work, in order, ``step_results`` the results of steps.
 
     Output: ``trail`` lists the decisions and their reasons, ``effects`` the effects to execute beside the answer,
-    ``document_parts`` the texts of the rendered document, ``rendered_characters`` their length so far.
+    ``document_parts`` the texts of the rendered document, ``long_text_characters`` the length of long values in it.
     """
 
     __slots__ = (
@@ -64,11 +64,11 @@ class Turn:
         "hours",
         "is_line_check",
         "lists",
+        "long_text_characters",
         "make_ticket_url",
         "now",
         "number",
         "owns_number",
-        "rendered_characters",
         "request_fields",
         "resolve",
         "results_used",
@@ -133,7 +133,7 @@ class Turn:
         self.trail: list[tuple[Any, ...]] = []
         self.effects: list[Any] = []
         self.document_parts: Sequence[str] = ()
-        self.rendered_characters = 0
+        self.long_text_characters = 0
 
     def __getattr__(self, name: str) -> object:
         """Create rarely used attributes on first access; each is a plain attribute afterwards."""

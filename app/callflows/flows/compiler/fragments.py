@@ -111,11 +111,15 @@ class FilledElementFragment:
 _EMPTY_ELEMENT: Final = re.compile(r"<(\w++)[^<>]*>(?:<!--(?:(?!-->).)*-->)*(?:<Error>.*)?(?:</\1>)?", re.DOTALL)
 """An element without commands; its Error stands last."""
 
+_SHORT_TEXT_CHARACTERS: Final = 500
+"""Longer texts of holes are counted while a document is rendered. A flow file has too few holes to fill the memory with
+shorter ones, and the length of the whole document is checked in the end."""
+
 
 class InterpolatedFragment:
     """Texts and holes in a row. A hole that occurs several times is called once."""
 
-    __slots__ = ("_holes", "_places", "_select_parts", "_texts")
+    __slots__ = ("_holes", "_places", "_select_parts", "_texts", "_times")
 
     def __init__(self, fragments: Sequence[str | Hole | PlacedHole]) -> None:
         placed = [piece for piece in fragments if isinstance(piece, PlacedHole)]
@@ -125,8 +129,8 @@ class InterpolatedFragment:
         holes = [*dict.fromkeys(piece for piece in row if not isinstance(piece, str))]
         parts: list[Fragment] = [*texts, *holes]
         self._texts = tuple(texts)
-        times = collections.Counter(piece for piece in row if not isinstance(piece, str))
-        self._holes: tuple[tuple[Any, int], ...] = tuple((hole, times[hole]) for hole in holes)
+        self._holes: tuple[Any, ...] = tuple(holes)
+        self._times = collections.Counter(piece for piece in row if not isinstance(piece, str))
         order = [parts.index(piece) for piece in row] if len(row) > 1 else [slice(1)]
         self._select_parts: Callable[[tuple[Any, ...]], Any] = itemgetter(*order)
 
@@ -134,16 +138,20 @@ class InterpolatedFragment:
         """Append the texts and the filled holes. Raises LanguageError if the document becomes too long, and any error."""
         rendered: list[str] = []
         try:
-            for hole, times in self._holes:
+            for hole in self._holes:
                 text = hole(turn)
                 rendered += (text,)
-                turn.rendered_characters += times * len(text)
-                if turn.rendered_characters > MAX_DOCUMENT_BYTES:
-                    raise LanguageError(f"the document has more than {MAX_DOCUMENT_BYTES} characters")  # noqa: TRY301 - names the step
+                if len(text) > _SHORT_TEXT_CHARACTERS:
+                    self._count_long_text(turn, hole, text)
         except Exception as error:
             _add_place(error, self._places.get(hole))
             raise
         out += self._select_parts((*self._texts, *rendered))
+
+    def _count_long_text(self, turn: Turn, hole: Hole, text: str) -> None:
+        turn.long_text_characters += self._times[hole] * len(text)
+        if turn.long_text_characters > MAX_DOCUMENT_BYTES:
+            raise LanguageError(f"the document has more than {MAX_DOCUMENT_BYTES} characters")
 
 
 _COMPOUND_FRAGMENTS: Final = (ConditionalFragment, BranchFragment, ActionFragment, FilledElementFragment)
