@@ -514,6 +514,33 @@ def test_a_variable_that_equals_a_number_or_a_truth_in_calls_is_no_doubt():
         assert doubts_about(condition, f"numbers: rest\n{ZONE}\n{variables}") == [], condition
 
 
+WRITTEN_VALUES = ("9", "09", " 9 ", "9.0", "9.5", "24", "9am", "yes", "No", " off ", "true", "maybe", "")
+
+
+@each_case("name", ["now.hour", "now.day", "now.month", "caller.anonymous", "hours.office.open"])
+@each_case("op", ["==", "!=", "in"])
+def test_of_a_number_or_a_truth_in_quotes_the_check_says_only_what_is_so_in_calls(name, op):
+    moments = [
+        datetime(2026, month, day, hour, tzinfo=UTC) for month in (8, 9) for day in (9, 10, 24) for hour in (4, 13, 14)
+    ]
+    for written in WRITTEN_VALUES:
+        asked = f'{name} {op} "{written}"' if op != "in" else f'{name} in ["{written}"]'
+        answers = {
+            holds(asked, f"{ZONE}\nhours: {{office: {{mon-fri: 09:00-17:00}}}}", at, **caller)
+            for at in moments
+            for caller in ({}, {"from": "anonymous"})
+        }
+        said = " ".join(doubts_about(asked))
+        assert answers == {op == "!="} if said else len(answers) == 2, asked
+
+
+def test_a_number_in_quotes_has_an_order_as_it_has_in_calls():
+    assert holds('now.hour < "10"')
+    assert not holds('now.hour < "9"')
+    for condition in ('now.hour < "10"', '"9" <= now.hour', 'caller.calls_today > "3"'):
+        assert doubts_about(condition) == [], condition
+
+
 # With goto and without
 
 

@@ -32,7 +32,7 @@ from callflows.flows.expressions.condition_values import (
     suggest_object_field,
 )
 from callflows.flows.expressions.number_spelling_fixes import suggest_number_spelling
-from callflows.flows.expressions.plain_values import convert_numeric_text, is_missing
+from callflows.flows.expressions.plain_values import convert_numeric_text, convert_truth_text, is_missing
 from callflows.flows.expressions.text_part_lint import lint_digit_count, lint_letter_case, lint_text_part
 from callflows.flows.expressions.value_range_fixes import (
     list_named_days,
@@ -53,7 +53,6 @@ from callflows.telephony.phone_numbers import (
     parse_e164,
 )
 from callflows.telephony.state_codes import STATE_CODES, STATE_CODES_BY_NAME
-from callflows.telephony.truth_words import TRUE_WORDS
 from callflows.text import Suggestion, format_suggestion
 
 if TYPE_CHECKING:
@@ -221,14 +220,15 @@ def _list_chosen_texts(node: nodes.Node) -> list[str]:
 
 def _lint_value(name: str, op: str, compared: ComparedValue, facts: ConditionFacts) -> Iterator[ConditionProblem]:
     """Report a value that a name never has, or that has no order with it."""
+    kind = find_value_kind(name)
+    if isinstance(compared.value, str):
+        if possible_values_of(kind) is BOOLEAN_VALUES and isinstance(convert_truth_text(compared.value), bool):
+            return  # a text that says yes or no equals true or false
+        if _is_number_kind(kind) and not is_missing(convert_numeric_text(compared.value)):
+            compared = compared._replace(value=convert_numeric_text(compared.value))  # numeric text equals a number
     if not compared.variable:
         yield from (_lint_order(name, op, compared) if op in ORDER_OPERATORS else _lint_equality(name, op, compared, facts))
         return
-    text, known = compared.value, possible_values_of(find_value_kind(name))
-    if known is BOOLEAN_VALUES and text.strip().lower() in TRUE_WORDS:
-        return  # a text that says yes equals true
-    if isinstance(known, range) and not is_missing(convert_numeric_text(text)):
-        compared = compared._replace(value=convert_numeric_text(text))  # numeric text equals a number
     literal = compared._replace(variable="")
     problems = _lint_order(name, op, compared) if op in ORDER_OPERATORS else _lint_equality(name, op, literal, facts)
     for problem in problems:
@@ -413,8 +413,6 @@ def _suggest_value(name: str, kind: str, op: str, compared: ComparedValue, known
         return f"did you mean {list_named_days(value)[0]!r}?"
     if kind == "call.attestation" and isinstance(value, str) and len(parse_attestation(value)) == 1:
         return Suggestion(parse_attestation(value))
-    if isinstance(value, str) and value.isdecimal() and isinstance(known, range):
-        return f"write {int(value)} without quotes"
     texts = [one for one in known if isinstance(one, str)] if len(known) < len(ENUMERABLE_VALUES["now.minute"]) else []
     otherwise = f"it is {' or '.join(texts)}" if texts else "it is a number, without quotes"
     return (format_suggestion(value, texts) if isinstance(value, str) else "") or _VALUE_HINTS.get(kind, otherwise)
@@ -423,17 +421,19 @@ def _suggest_value(name: str, kind: str, op: str, compared: ComparedValue, known
 _OPERATOR_SIGNS: Final = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 
 
+def _is_number_kind(kind: str) -> bool:
+    return isinstance(possible_values_of(kind), range) or kind in ("now.year", "caller.calls_today")
+
+
 def _lint_order(name: str, op: str, compared: ComparedValue) -> Iterator[ConditionProblem]:
     """Report an order comparison between values without a meaningful order."""
     value, kind = compared.value, find_value_kind(name)
     text = kind in ("now.weekday", "now.time", "now.date")
-    number = isinstance(possible_values_of(kind), range) or kind in ("now.year", "caller.calls_today")
+    number = _is_number_kind(kind)
     if (text and not isinstance(value, str)) or (number and isinstance(value, str)):
         kinds = ("a number", "a text") if number else ("a text", "a number")
         fix = _VALUE_HINTS.get(kind, "a date is written as 2026-12-24")
-        if number and value.strip().isdecimal():
-            fix = f"write {int(value)} without quotes"
-        elif kind == "now.hour" and re.fullmatch("[0-9]{2}:[0-9]{2}", value):
+        if kind == "now.hour" and re.fullmatch("[0-9]{2}:[0-9]{2}", value):
             fix = f"write {name.removesuffix('.hour')}.time {_OPERATOR_SIGNS[op]} {compared.written}"
         yield ConditionProblem(
             "error" if name == kind else "warning",

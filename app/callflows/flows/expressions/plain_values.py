@@ -163,9 +163,9 @@ def compare_plain_values(op: str, left: Any, right: Any) -> bool:  # noqa: ANN40
     if op in ("in", "notin") and _is_empty(left):
         return op == "notin"  # an empty value is in nothing: an anonymous caller is no VIP
     if isinstance(left, str) and isinstance(right, bool):
-        left = _convert_truth_text(left)
+        left = convert_truth_text(left)
     elif isinstance(right, str) and isinstance(left, bool) and op not in ("in", "notin"):
-        right = _convert_truth_text(right)
+        right = convert_truth_text(right)
     elif isinstance(left, str) and isinstance(right, (int, float)):
         left = convert_numeric_text(left)
     elif isinstance(right, str) and isinstance(left, (int, float)):
@@ -185,7 +185,7 @@ def _is_empty(value: object) -> bool:
     return is_missing(value) or (isinstance(value, str) and str(value) == "") or value in ([], (), {})
 
 
-def _convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
+def convert_truth_text(text: str) -> Any:  # noqa: ANN401 - a plain value
     """Convert text to true or false; other texts to a number, or MISSING."""
     word = text.strip().lower()
     if word in TRUE_WORDS or (word and says_no(word)):
