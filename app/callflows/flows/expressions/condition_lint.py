@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
+from callflows.errors import ValueTooLongError
 from callflows.flows.expressions.comparison_lint import lint_comparison
 from callflows.flows.expressions.condition_outcomes import dotted_name_of, find_condition_outcomes
 from callflows.flows.expressions.condition_values import (
@@ -21,11 +22,11 @@ from callflows.flows.expressions.condition_values import (
     suggest_object_field,
 )
 from callflows.flows.expressions.membership_lint import lint_memberships
-from callflows.flows.expressions.plain_values import is_true_value
+from callflows.flows.expressions.plain_values import calculate_plain_values, is_true_value
 from callflows.flows.expressions.value_range_fixes import quote_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from callflows.flows.expressions.condition_facts import ConditionFacts
@@ -68,6 +69,7 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
     asked = {dotted_name_of(name) for test in tests for name in [test, *test.find_all((nodes.Getattr, nodes.Getitem))]}
     for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg)):
         sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
+        yield from _lint_constant_operands(calculation, sides)
         for side in sides:
             name = dotted_name_of(side)
             if name and _is_data(name) and name not in asked and name not in number_names:
@@ -86,6 +88,27 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
                 f"{min(names)} may be 0: a division by 0 leads the call to the fallback",
                 f"ask before you divide: … if {min(names)} else 0",
             )
+
+
+def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]) -> Iterator[ConditionProblem]:
+    """Report a calculation that fails whatever a call brings: a division by 0, a text that is no number."""
+    constants = [side.value for side in sides if isinstance(side, nodes.Const)]
+    if not constants or not isinstance(calculation, nodes.BinExpr):
+        return
+    any_number = 1
+    operands = [side.value if isinstance(side, nodes.Const) else any_number for side in sides]
+    try:
+        calculate_plain_values(calculation.operator, *operands)
+    except ZeroDivisionError:
+        yield ConditionProblem(
+            "error", "calculation", "a division by 0 leads each call to the fallback", "divide by another number"
+        )
+    except TypeError:
+        text = next(value for value in constants if isinstance(value, str))
+        message = f"{text!r} is no number: the calculation with {calculation.operator} leads each call to the fallback"
+        yield ConditionProblem("error", "calculation", message, "calculate with numbers; ~ joins texts, as {{ a ~ b }}")
+    except (ArithmeticError, ValueTooLongError):
+        yield ConditionProblem("error", "calculation", "the result is too large", "write smaller numbers")
 
 
 def _lint_truths(tests: Iterable[nodes.Node], doubtful_variables: Mapping[str, str]) -> Iterator[ConditionProblem]:
