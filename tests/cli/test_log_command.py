@@ -430,3 +430,6 @@ def test_whoever_answers_and_every_step_are_named_by_their_node(tmp_path, monkey
         assert line in told
     assert "DTMF[" not in told
     assert "05:00:05.000" in told
+    first = "numbers: +12015550123\nnodes:\n  start:\n    - dial: ann@acme.example\n"
+    (tmp_path / "callflows" / "desk.yaml").write_text(first, encoding="utf-8")
+    assert "answered by ann@acme.example" in run_command("log").out  # the first node is nobody's name

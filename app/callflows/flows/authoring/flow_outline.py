@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from callflows.flows.entry_points import UNCLAIMED_NUMBERS
+from callflows.flows.entry_points import START_NODE, UNCLAIMED_NUMBERS
 from callflows.flows.loader.folder_loader import read_bounded_file
 from callflows.flows.source.flow_file import read_flow_file, read_number_claims
 from callflows.flows.source.positions import ProblemReport
@@ -36,7 +36,10 @@ class FlowOutline:
         self._groups: Mapping[str, Any] = flow_file.groups if flow_file is not None else {}
 
     def name_party(self, party: str) -> str:
-        """Return the node, or else the group, that rings a party; empty if none or several do."""
+        """Return the node, or else the group, that rings a party; empty if none or several do.
+
+        The first node is no name for anybody.
+        """
         target = normalize_target(party)
 
         def rings(targets: object, depth: int = 0) -> bool:
@@ -57,7 +60,7 @@ class FlowOutline:
             if any(rings(_get_targets(dial)) for dial in _find_words(steps, "dial"))
         ]
         groups = [name for name, group in self._groups.items() if rings(_get_targets(group))]
-        return next((names[0] for names in (nodes, groups) if len(names) == 1), "")
+        return next((names[0] for names in (nodes, groups) if len(names) == 1 and names != [START_NODE]), "")
 
     def follow_branches(self, node: str, branches: Sequence[str]) -> str:
         """Return the node to which the branches of menus lead: ``key 1``, ``no key``, ``wrong key``.
