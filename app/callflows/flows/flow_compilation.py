@@ -36,6 +36,8 @@ class FlowCompilation(NamedTuple):
     """Other files that the flow was made of."""
     awaited_list: str = ""
     """File of a caller list that a thread still reads; then there is no flow yet, and it must be compiled again later."""
+    may_pass: bool = False
+    """True if the machine may be the cause of an error, as a busy one is: then the file is worth another try."""
 
 
 _MAX_COMPARISONS: Final = 50_000
@@ -70,7 +72,7 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     if flow is not None and report.notes:
         flow = dataclasses.replace(flow, notes=tuple(report.notes))
     if flow is None or not report.breaks_flow:
-        return FlowCompilation(flow, None, problems, (*sorted(dependencies),))
+        return FlowCompilation(flow, None, problems, (*sorted(dependencies),), may_pass=report.may_pass)
     errors = tuple(problem for problem in problems if problem.severity == "error")
     return FlowCompilation(
         None,

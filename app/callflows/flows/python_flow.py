@@ -213,20 +213,24 @@ def _find_modules_of(folder: str) -> dict[str, str]:
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     """Return ``name, numbers, timezone, dialect, nodes, fallback`` of a file, or ``error, line`` if the file fails.
 
-    ``modules`` are the files beside it that it imports.
+    ``modules`` are the files beside it that it imports. ``may_pass`` is true if the machine may be the cause of the error.
     """
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
     try:
         status, output, errors = _run_description(asked)
     except TimeoutError:
-        return {"error": f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds", "line": 1}
+        message = f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds"
+        return {"error": message, "line": 1, "may_pass": True}
+    except OSError as error:
+        return {"error": f"the file cannot be run: {error.strerror}", "line": 1, "may_pass": True}
     except BufferError:
         return {"error": f"the file prints more than {MAX_DESCRIPTION_BYTES:,} bytes when it is loaded", "line": 1}
     try:
         description = json.loads(output.rpartition("\n")[2])
     except (ValueError, RecursionError):
         error_lines = errors.strip().splitlines()
-        return {"error": f"the file ends Python: {error_lines[-1] if error_lines else f'exit code {status}'}", "line": 1}
+        message = f"the file ends Python: {error_lines[-1] if error_lines else f'exit code {status}'}"
+        return {"error": message, "line": 1, "may_pass": status < 0}  # a signal ended it: memory may have been short
     if not _is_description(description):
         return {"error": "the file changes what Python itself writes and reads: its flow cannot be read", "line": 1}
     return description  # type: ignore[no-any-return] # checked above
@@ -282,7 +286,10 @@ def _read_bounded_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes
                 break
             if time.monotonic() > deadline:
                 raise TimeoutError
-    process.wait(max(0.0, deadline - time.monotonic()) + _OUTPUT_LOOK_SECONDS)
+    try:
+        process.wait(max(0.0, deadline - time.monotonic()) + _OUTPUT_LOOK_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError from error  # it has closed its outputs, and goes on
     return bytes(texts[0]), bytes(texts[1])
 
 
