@@ -424,7 +424,7 @@ CALL_ROUTE_RULES: Final[Mapping[str, CheckRule]] = {
     ),
     "comparison": CheckRule(
         "A comparison uses an impossible value, its own or a variable's: the branch is never taken, or each call fails.",
-        'Compare with a possible value: now.weekday == "mon", now.hour < 9 without quotes.',
+        'Compare with a possible value: now.weekday == "mon", now.hour < 9.',
     ),
     "text-as-list": CheckRule(
         "in asks a text whether it has a part: a number that is only begun, or one digit, is found in it as well.",

@@ -101,14 +101,15 @@ def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]
         calculate_plain_values(calculation.operator, *operands)
     except ZeroDivisionError:
         yield ConditionProblem(
-            "error", "calculation", "a division by 0 leads each call to the fallback", "divide by another number"
+            "warning", "calculation", "a division by 0 leads the call to the fallback", "divide by another number"
         )
     except TypeError:
         text = next(value for value in constants if isinstance(value, str))
-        message = f"{text!r} is no number: the calculation with {calculation.operator} leads each call to the fallback"
-        yield ConditionProblem("error", "calculation", message, "calculate with numbers; ~ joins texts, as {{ a ~ b }}")
+        message = f"{text!r} is no number: the calculation with {calculation.operator} leads the call to the fallback"
+        yield ConditionProblem("warning", "calculation", message, "calculate with numbers; ~ joins texts, as {{ a ~ b }}")
     except (ArithmeticError, ValueTooLongError):
-        yield ConditionProblem("error", "calculation", "the result is too large", "write smaller numbers")
+        message = "the result is too large, and leads the call to the fallback"
+        yield ConditionProblem("warning", "calculation", message, "write smaller numbers")
 
 
 def _lint_truths(tests: Iterable[nodes.Node], doubtful_variables: Mapping[str, str]) -> Iterator[ConditionProblem]:
