@@ -36,6 +36,7 @@ def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
     page.get_by_role("searchbox", name="Find a number or a name").fill("bo ch")
     page.keyboard.press("Enter")
     page.get_by_role("row", name=re.compile("Bo Chen")).get_by_role("link").click()
+    page.wait_for_load_state()  # a click waits only until the next page begins
     assert page.get_by_role("heading", level=1).inner_text() == "Bo Chen"
     assert re.match(
         r"Went to voicemail because nobody answered at support for \d+ s\.", page.locator(".notice").inner_text()
@@ -48,6 +49,7 @@ def test_a_person_finds_a_call_and_reads_what_was_heard(visit):
     lit = page.locator(".flow-picture .lit[data-node]").evaluate_all("boxes => boxes.map(box => box.dataset.node)")
     assert {*lit} == {"start", "menu", "support", "message"}
     page.get_by_role("link", name="Why").click()
+    page.wait_for_load_state()
     page.locator(".entries .words", has_text="came to message").first.wait_for()
     reasons = page.locator(".entries .words").all_inner_texts()
     rang = next(n for n, words in enumerate(reasons) if words.startswith("rings +1 201 555 0190: nobody answers"))
@@ -58,6 +60,7 @@ def test_a_box_of_the_picture_leads_to_its_steps_and_to_what_was_heard_in_it(vis
     page = visit()
     page.goto("/console/calls?q=Bo")
     page.locator("a.row").click()
+    page.wait_for_load_state()
     page.locator('.flow-picture.wide [data-node="support"]').click()
     assert page.locator("#node-support").is_visible()
     assert "looking for somebody in support" in " ".join(page.locator(".heard .picked").all_inner_texts())
@@ -68,6 +71,7 @@ def test_what_a_caller_calls_itself_is_only_text(visit):
     page.goto("/console/calls?q=0999")
     assert HOSTILE_NAME in page.locator("td", has_text="onerror").inner_text()
     page.locator("a.row").click()
+    page.wait_for_load_state()
     assert page.get_by_role("heading", level=1).inner_text() == HOSTILE_NAME
     assert page.locator("main img").count() == 0
 
@@ -76,8 +80,10 @@ def test_pages_can_be_read_without_javascript(visit):
     page = visit(java_script_enabled=False)
     page.goto("/console/calls?q=Bo")
     page.locator("a.row").click()
+    page.wait_for_load_state()
     assert "pressed 2" in page.locator(".heard").inner_text()
     page.get_by_role("link", name="Why").click()
+    page.wait_for_load_state()
     assert re.search(r"no because office was open: on \w+day it is open 00:00-24:00", page.locator(".entries").inner_text())
 
 
@@ -170,6 +176,7 @@ def test_a_flow_is_rung_in_the_browser_key_by_key(visit, world):
     page.locator(".heard").get_by_text("Please leave a message after the tone").wait_for()
     page.get_by_text("The line records what you say.").wait_for()
     page.get_by_role("link", name="#", exact=True).click()
+    page.wait_for_load_state()
     page.get_by_text("The call is over:").wait_for()
     words = page.locator(".heard .said").all_inner_texts()
     assert {"a beep", "records a message, 0 s", "pressed 2", "rings +1 201 555 0190: nobody answers"} <= {*words}, words
@@ -243,6 +250,7 @@ def test_a_draft_shows_its_mistakes_and_its_impact_goes_live_and_is_rolled_back(
     page.reload()
     page.get_by_role("heading", name=re.compile("^2 of [0-9]+ calls .* another way$")).wait_for(timeout=60_000)
     page.get_by_role("button", name="Go live").click()
+    page.wait_for_load_state()
     assert "We are closed today." in page.locator("ins").all_inner_texts()
     page.get_by_role("button", name="Go live now").click()
     page.get_by_text("✓ live now", exact=True).wait_for()
