@@ -59,7 +59,7 @@ _CONNECTION_HEADERS: Final = frozenset(
 """Headers controlled by the connection, not by the author of the flow."""
 _SUPPORTED_CHARSETS: Final = {
     **{name: name for name in ("utf-16", "shift_jis", "euc-jp", "euc-kr", "gb2312", "gbk", "gb18030", "big5", "koi8-r")},
-    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in range(2, 17) if part != 12},
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (*range(2, 12), *range(13, 17))},
     **{f"windows-{page}": f"windows-{page}" for page in range(1250, 1259)},
     "iso-8859-1": "windows-1252",  # as browsers read it: programs that name the one write the quotes of the other
 }
