@@ -149,6 +149,11 @@ def _judge_result(
             message = "a caller for whom the condition does not hold hears nothing"
         fix = "say something; a Hangup or Reject says that it is meant"
         yield Problem(file, *_find_tag(source, "Response"), "warning", "says-nothing", message, fix)
+    if "dtmf" not in sample.fields and _is_silent_loop(response, f"{_SAMPLE_BASE_URL}/call/{flow.name}/{START_NODE}?"):
+        message = f"{sample.description} hears silence: the document asks for itself, again and again"
+        fix = "say or ask something on the way round"
+        place = _find_tag(source, Callback.spec.name if source.count(f"<{Callback.spec.name}") == 1 else "Response")
+        yield Problem(file, *place, "error", "silent-loop", message, fix)
     elements = dict(walk_elements(response))
     for path, doubt in find_document_doubts(response):
         if doubt.severity == "warning":
@@ -170,6 +175,16 @@ def _is_silent(response: Response) -> bool:
     return not (
         any(breaks_silence(verb) or isinstance(verb, _ENDING_VERBS) for verb in commands) or covers_every_call(speaking)
     )
+
+
+def _is_silent_loop(response: Response, own_url: str) -> bool:
+    """Return True if callers hear nothing before a document asks for itself, which gives the same document again."""
+    for verb in response.children:
+        if isinstance(verb, Callback):
+            return str(verb.attributes.get("url", "")).startswith(own_url)
+        if breaks_silence(verb) or isinstance(verb, (Hangup, *CONDITIONAL_VERBS)):
+            return False
+    return False
 
 
 def _find_place(source: str, rendered: str, result: Mapping[str, Any]) -> tuple[int, int]:
