@@ -188,3 +188,24 @@ def test_a_calculation_with_the_hour_and_a_text_with_the_date_are_fine(text):
 def test_nobody_hears_the_rounding_error_of_a_calculation_or_an_exponent(calculation, spoken):
     flow = compile_text(make_flow_text(f'- say: "It is {{{{ {calculation} }}}}."')).flow
     assert f"It is {spoken}." in answer_as_xml(flow)
+
+
+@each_case(
+    ("text", "lost"),
+    [
+        ("{% set n = 0 %}{% for i in [1, 2] %}{% set n = n + i %}{% endfor %}{{ n }}", ["n"]),
+        (
+            "{% set n = 0 %}{% for i in [1] %}{% if i %}{% set n = i %}{% endif %}{% endfor %}{% if n %}a{% endif %}",
+            ["n"],
+        ),
+        ("{% set n = 0 %}{% for i in [1] %}{% for k in [1] %}{% set n = k %}{% endfor %}{% endfor %}{{ n }}", ["n"]),
+        ("{% for i in [1] %}{% set n = 0 %}{% for k in [1] %}{% set n = k %}{% endfor %}{{ n }}{% endfor %}", ["n"]),
+        ("{% set n = 0 %}{{ n }}{% for i in [1] %}{% set n = i %}{{ n }}{% endfor %}", []),
+        ("{% for i in [1] %}{% set n = i %}{{ n }}{% endfor %}", []),
+        ("{% set n = 0 %}{% if digits %}{% set n = 1 %}{% endif %}{{ n }}", []),
+        ("{% set n = 0 %}{% for i in [1] %}{{ n + i }}{% endfor %}{{ n }}", []),
+    ],
+)
+def test_a_value_that_a_loop_forgets_is_told(text, lost):
+    problems = compile_text(make_flow_text(f'- say: "It is {text}."')).problems
+    assert [problem.message.partition(" ")[0] for problem in problems if "is forgotten" in problem.message] == lost

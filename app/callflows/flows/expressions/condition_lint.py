@@ -22,6 +22,7 @@ from callflows.flows.expressions.condition_values import (
     suggest_emptiness,
     suggest_object_field,
 )
+from callflows.flows.expressions.loop_lint import find_lost_values
 from callflows.flows.expressions.membership_lint import lint_memberships
 from callflows.flows.expressions.plain_values import calculate_plain_values, is_true_value
 from callflows.flows.expressions.value_range_fixes import quote_texts
@@ -52,6 +53,7 @@ def lint_text_conditions(tree: nodes.Node, facts: ConditionFacts) -> tuple[Condi
         *lint_memberships(tree, facts),
         *_lint_calculations(tree, facts.number_names),
         *_lint_times(tree),
+        *(problem for _, problem in find_lost_values(tree)),
     ]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     found += _lint_truths(tests, facts.doubtful_variables)
