@@ -145,7 +145,40 @@ def test_an_answer_is_plain_values_or_a_text(body, kind, expected):
 def test_a_text_is_read_in_its_charset_and_never_by_a_codec_that_is_none():
     assert value(format_answer("Zoë".encode("latin-1"), content_type="text/plain; charset=ISO-8859-1")) == "Zoë"
     assert value(format_answer("Zoë".encode(), content_type="text/plain; charset=zlib")) == "Zoë"
-    assert value(format_answer(b"Zo\xff", content_type="text/plain")) == "Zo\ufffd"
+    assert value(format_answer("“Zoë”".encode("cp1252"), content_type="text/plain; charset=iso-8859-1")) == "“Zoë”"
+
+
+@each_case(
+    ("text", "codec", "charset"),
+    [
+        ("Здравствуйте", "cp1251", "windows-1251"),
+        ("Łódź", "iso-8859-2", "ISO-8859-2"),
+        ("こんにちは", "shift_jis", "Shift_JIS"),
+        ("你好", "gb18030", "gb18030"),
+        ("Zoë", "utf-16", "utf-16"),
+        ("Zoë", "utf-8", "us-ascii"),
+    ],
+)
+def test_a_text_in_the_charset_of_another_country_is_heard_as_it_was_written(text, codec, charset):
+    assert value(format_answer(text.encode(codec), content_type=f"text/plain; charset={charset}")) == text
+
+
+@each_case(
+    ("body", "kind", "why"),
+    [
+        (b"Zo\xff", "text/plain", "UTF-8"),
+        ("Zoë".encode("latin-1"), "", "UTF-8"),
+        ("Müller".encode("latin-1"), "text/plain; charset=utf-8", "UTF-8"),
+        (b"\x81\xff", "text/plain; charset=shift_jis", "those of its charset shift_jis"),
+    ],
+)
+def test_a_text_in_other_characters_than_it_says_is_a_failure_and_no_caller_hears_its_holes(body, kind, why):
+    assert reason(format_answer(body, content_type=kind)) == f"the answer cannot be read: its characters are not {why}"
+
+
+def test_a_mark_of_byte_order_is_no_part_of_an_answer():
+    assert value(format_answer("\ufeffopen", content_type="text/plain")) == "open"
+    assert value(format_answer('\ufeff{"vip": true}', content_type="text/plain")) == {"vip": True}
 
 
 @each_case("status", [299, 300, 304, 400, 404, 500, 503, 599])
@@ -176,6 +209,16 @@ def test_xml_is_no_data_and_never_spoken(kind):
     assert reason(format_answer(body, content_type=kind)) == "the answer is XML instead of data"
 
 
+def test_xml_that_calls_itself_a_text_is_xml():
+    body = '<?xml version="1.0"?>\n<error>no such customer</error>'
+    assert reason(format_answer(body, content_type="text/plain")) == "the answer is XML instead of data"
+
+
+def test_a_text_that_holds_a_sign_of_markup_is_a_text():
+    assert value(format_answer("< 5 minutes", content_type="text/plain")) == "< 5 minutes"
+    assert value(format_answer("Ann <ann@acme.example>", content_type="text/plain")) == "Ann <ann@acme.example>"
+
+
 @each_case(
     ("body", "kind"),
     [
@@ -185,6 +228,13 @@ def test_xml_is_no_data_and_never_spoken(kind):
         ("\n<html>", "text/plain"),
         ("<!-- x --><!doctype HTML>", "application/octet-stream"),
         ("<h1>It works!</h1>", ""),
+        ("\ufeff<html>", "text/plain"),
+        ("<br />\n<b>Warning</b>: mysqli_connect(): …", "text/plain"),
+        ("<table><tr><td>1</td></tr></table>", ""),
+        ("<meta http-equiv=refresh>", ""),
+        ("</div>", ""),
+        ("<!-- x -->\n<!-- y -->\n<p>Hello", ""),
+        ('<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', ""),
     ],
 )
 def test_a_web_page_is_no_answer_though_its_status_is_200(body, kind):

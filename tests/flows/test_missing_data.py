@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from flow_harness import answer_node, compile_text, compile_valid_flow, make_flow_text, make_turn, run_job_now
+from flow_harness import (
+    answer_as_xml,
+    answer_node,
+    compile_text,
+    compile_valid_flow,
+    make_flow_text,
+    make_turn,
+    run_job_now,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -130,3 +138,74 @@ def test_a_calculation_that_could_break_is_told(text, count):
     steps = "- lookup: {url: 'https://x.example.com', into: data, default: {count: 0}}\n- set: {pin: '1'}\n"
     made = compile_text(make_flow_text(f'{steps}- say: "It is {text}."', "timezone: UTC"))
     assert made.rules == ["calculation"] * count
+
+
+@each_case(
+    ("text", "said"),
+    [
+        ("{{ now - now }}", "now is a time, and no number"),
+        ("{{ now + 1 }}", "calculate with now.hour"),
+        ("{{ hours.office.next_opening - now }}", "hours.office.next_opening is a time"),
+        ("{{ 'late' if now > 5 - hours.office.next_closing else 'early' }}", "hours.office.next_closing is a time"),
+        ("{{ now.time - 1 }}", 'compare it, as now.time == "09:30"'),
+        ("{{ 7 - now.weekday }}", "now.weekday is a text"),
+        ("{{ now.date % 7 }}", "now.date is a text"),
+    ],
+)
+def test_a_calculation_with_a_time_fails_in_every_call_and_is_told(text, said):
+    steps = f'- when: hours.office.open\n  say: "It is {text}."\n- hangup\n'
+    made = compile_text(make_flow_text(steps, "timezone: UTC\nhours: {office: {mon: 09:00-17:00}}"))
+    assert [said in str(problem) for problem in made.problems if problem.rule == "calculation"] == [True]
+
+
+@each_case(
+    "text",
+    [
+        "{{ now.hour - 1 }}",
+        "{{ 60 - now.minute }}",
+        "{{ now.date ~ ', ' ~ now.time }}",
+        "{{ now.date + ' at ' + now.time }}",
+    ],
+)
+def test_a_calculation_with_the_hour_and_a_text_with_the_date_are_fine(text):
+    assert "calculation" not in compile_text(make_flow_text(f'- say: "It is {text}."', "timezone: UTC")).rules
+
+
+@each_case(
+    ("calculation", "spoken"),
+    [
+        ("0.1 + 0.2", "0.3"),
+        ("19.99 * 3", "59.97"),
+        ("1 / 3", "0.3333333333"),
+        ("-0.1 * 3", "-0.3"),
+        ("10 ** 20 * 1.0", "100000000000000000000"),
+        ("1 / 1000000000", "0.000000001"),
+        ("12.345678", "12.345678"),
+        ("1234567.5", "1234567.5"),
+        ("10.0", "10"),
+    ],
+)
+def test_nobody_hears_the_rounding_error_of_a_calculation_or_an_exponent(calculation, spoken):
+    flow = compile_text(make_flow_text(f'- say: "It is {{{{ {calculation} }}}}."')).flow
+    assert f"It is {spoken}." in answer_as_xml(flow)
+
+
+@each_case(
+    ("text", "lost"),
+    [
+        ("{% set n = 0 %}{% for i in [1, 2] %}{% set n = n + i %}{% endfor %}{{ n }}", ["n"]),
+        (
+            "{% set n = 0 %}{% for i in [1] %}{% if i %}{% set n = i %}{% endif %}{% endfor %}{% if n %}a{% endif %}",
+            ["n"],
+        ),
+        ("{% set n = 0 %}{% for i in [1] %}{% for k in [1] %}{% set n = k %}{% endfor %}{% endfor %}{{ n }}", ["n"]),
+        ("{% for i in [1] %}{% set n = 0 %}{% for k in [1] %}{% set n = k %}{% endfor %}{{ n }}{% endfor %}", ["n"]),
+        ("{% set n = 0 %}{{ n }}{% for i in [1] %}{% set n = i %}{{ n }}{% endfor %}", []),
+        ("{% for i in [1] %}{% set n = i %}{{ n }}{% endfor %}", []),
+        ("{% set n = 0 %}{% if digits %}{% set n = 1 %}{% endif %}{{ n }}", []),
+        ("{% set n = 0 %}{% for i in [1] %}{{ n + i }}{% endfor %}{{ n }}", []),
+    ],
+)
+def test_a_value_that_a_loop_forgets_is_told(text, lost):
+    problems = compile_text(make_flow_text(f'- say: "It is {text}."')).problems
+    assert [problem.message.partition(" ")[0] for problem in problems if "is forgotten" in problem.message] == lost

@@ -210,6 +210,58 @@ def test_a_document_of_a_program_of_which_callers_hear_nothing_is_warned_of(resp
     assert [problem.rule for problem in find_program_problems(source, "acme.py") if problem.severity != "note"] == rules
 
 
+@each_case(
+    ("body", "found"),
+    [
+        ("return 'Hello'", [("error", 4, "gives a text, not a Response")]),
+        ("return f'Hello {turn.caller}'", [("error", 4, "gives a text")]),
+        ("return None", [("error", 4, "gives nothing")]),
+        ("return", [("error", 4, "gives nothing")]),
+        ("return [Say('Hi.')]", [("error", 4, "gives a list")]),
+        ("return Say('Hi.')", [("error", 4, "return Response(Say('Hi.'))")]),
+        ("return 5", [("error", 4, "gives int")]),
+        ("Response(Say('Hi.'))", [("error", 3, "has no return")]),
+        ("if turn.digits:\n        return Response(Say('Hi.'))", [("warning", 3, "may come to its end")]),
+        ("for _ in turn.digits:\n        return Response(Say('Hi.'))", [("warning", 3, "may come to its end")]),
+        (
+            "try:\n        return Response(Say('Hi.'))\n    except OSError:\n        pass",
+            [("warning", 3, "may come to its end")],
+        ),
+        (
+            "match turn.digits:\n        case '1':\n            return other()",
+            [("warning", 3, "may come to its end")],
+        ),
+        ("return Response(Say('Hi.'), Callback(url=turn.url('strat')))", [("error", 4, "did you mean 'start'?")]),
+        ("return Response(Say('Hi.'), Callback(url=turn.url('lunch', name='Ann')))", [("error", 4, "there are start")]),
+        ("return Response(Say('Hi.'), Callback(url=turn.url('start')))", []),
+        ("return Response(Say('Hi.'), Callback(url=turn.url(turn.digits)))", []),
+        ("if turn.digits:\n        return Response(Say('1'))\n    return Response(Say('2'))", []),
+        ("if turn.digits:\n        return Response(Say('1'))\n    else:\n        raise ValueError", []),
+        ("while True:\n        return Response(Say('1'))", []),
+        ("async with turn:\n        return Response(Say('1'))", []),
+        ("try:\n        return Response(Say('1'))\n    except OSError:\n        return other()", []),
+        (
+            "match turn.digits:\n        case '1':\n            return x()\n        case _:\n            return x()",
+            [],
+        ),
+        ("def text():\n        return 'Hi.'\n    return Response(Say(text()))", []),
+        ("return await other(turn)", []),
+        ("return other", []),
+    ],
+)
+def test_a_node_that_gives_no_response_or_the_url_of_no_node_is_told_before_a_call(body, found):
+    source = f"from callflows import *\n@acme.node\nasync def start(turn):\n    {body}\n"
+    problems = find_program_problems(source, "acme.py", ["start"])
+    assert [(problem.severity, problem.line) for problem in problems] == [(severity, line) for severity, line, _ in found]
+    assert all(said in str(problem) for problem, (*_, said) in zip(problems, found, strict=True))
+
+
+def test_a_function_that_is_no_node_may_give_what_it_wants():
+    source = f"{HEAD}{NODE}\nasync def other(turn):\n    return 'Hello'\n"
+    made = program(source)
+    assert (made.flow is not None, made.problems) == (True, ())
+
+
 @each_case("response", ["Response()", "Response(Answer())"])
 def test_callers_hear_the_fallback_instead_of_an_empty_document_of_a_program(response):
     source = f"{HEAD}from callflows import Answer\n\n@acme.node\nasync def start(turn):\n    return {response}\n"

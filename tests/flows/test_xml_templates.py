@@ -169,7 +169,14 @@ def test_a_template_that_can_be_a_document_has_no_error(tmp_path, template):
         ("<Response>{% extends 'other.xml' %}</Response>", "template", ("xml.j2", 1, 11), "extends has no place"),
         ("<Response>{{ caller.number | sahfe }}</Response>", "template", ("xml.j2", 1, 11), "there is no filter 'sahfe'"),
         ("<Response>{{ nobody }}</Response>", "template", ("xml.j2", 1, 11), "there is no 'nobody'"),
-        (b"<Response>\xff</Response>", "template-file", ("yaml", 2, 11), "cannot be read"),
+        (b"<Response>\xff</Response>", "template-file", ("xml.j2", 1, 11), "the file is not UTF-8"),
+        (
+            "<Response>\n<Say>Zoë</Say></Response>".encode("latin-1"),
+            "template-file",
+            ("xml.j2", 2, 8),
+            "the file is not UTF-8",
+        ),
+        ("<Response/>".encode("utf-16"), "template-file", ("xml.j2", 1, 1), "the file is not UTF-8"),
         (b"x" * 1_000_001, "template-file", ("yaml", 2, 11), "it has more than 1000000 bytes"),
     ],
 )

@@ -407,6 +407,43 @@ def test_what_is_merged_is_there_and_a_mappings_own_wins():
         ("- dial: +12015550188\n      timeout: 20s", (4, 7), "write dial: {to: +12015550188, timeout: 20s}"),
         ("- say: Hi, you\n      loop: 2", (4, 7), 'write say: {text: "Hi, you", loop: 2}'),
         ("- say: Hi.\n<<<<<<< HEAD\n    - say: Bye.\n=======", (5, 1), "unresolved conflict"),
+        ("- say: !Hello", (4, 12), 'quote the text: "!Hello …"'),
+        ("- say: Hi.\n      when: !caller.anonymous\n    - say: Bye.", (5, 13), "write not caller.anonymous"),
+        ('- say: "C:\\Users"', (4, 17), "a backslash is written twice"),
+        ('- say: "\\xzz"', (4, 15), "a backslash is written twice"),
+        ('- say: "It\\\'s me"', (4, 15), "a backslash is written twice"),
+        ("// greeting\n    - say: Hi.", (4, 5), "begin a comment with #"),
+        ("/* greeting */\n    - say: Hi.", (4, 5), "begin a comment with #"),
+        ("-- greeting\n    - say: Hi.", (4, 5), "begin a comment with #"),
+        ("- say: Hi.\n    ; the end\n    - hangup", (5, 5), "begin a comment with #"),
+        ("- say: Hi.\n    <!-- the end -->\n    - hangup", (5, 5), "begin a comment with #"),
+        ("- say: Hi.\n    // the end\n    // at last\n    - hangup", (5, 5), "begin a comment with #"),
+        ("\u2013 say: Hi.\n    \u2013 hangup", (4, 5), "a step begins with -, and not with \u2013"),
+        ("• say: Hi.\n    • hangup", (4, 5), "a step begins with -, and not with •"),
+        ("* say: Hi.\n    * hangup", (4, 5), "a step begins with -, and not with *"),
+        ("+ say: Hi.\n    + hangup", (4, 5), "a step begins with -, and not with +"),
+        ("1. say: Hi.\n    2. hangup", (4, 5), "a step begins with -, and not with 1."),
+        ("- say: Hi.\n    -hangup", (5, 5), "write - hangup"),
+        ("-hangup\n    -say: Hi.", (4, 5), "write - hangup"),
+        ("-say: Hi.\n    -hangup", (4, 5), "write - say:"),
+        ("- dial:\n        to: +12015550188\n          timeout: 20s", (6, 11), "indent it as far as to"),
+        ("- dial: +12015550188\n        timeout: 20s", (5, 9), "timeout is indented further than dial"),
+        ("- say: Hi.\n        - say: Bye.", (5, 11), "indent its - as far as that of say"),
+        ("- say: Hi.\n      goto: a\n        when: a", (6, 9), "when is indented further than goto"),
+        ("- menu: {prompt = Hi., keys = {1: start}}", (4, 14), "a colon stands after prompt, and no ="),
+        ("- dial: {to=+12015550188}", (4, 14), "write to: +12015550188"),
+        ("- dial: {to: +12015550188, timeout = 20s}", (4, 32), "write timeout: 20s"),
+        ("- menu: {prompt: Hi., keys: {1 => start}}", (4, 34), "write 1: start"),
+        (
+            "- menu:\n        prompt: Hi.\n        keys:\n          1 -> start",
+            (7, 11),
+            "write a colon for each ->, as 1: start",
+        ),
+        ("- say = Hello", (4, 7), "write say: Hello"),
+        ("- say:: Hello", (4, 7), "write say: Hello"),
+        ("- dial:\n      to: +12015550188\n      timeout: 20s", (4, 7), "write dial: {to: +12015550188, timeout: 20s}"),
+        ("- menu:\n      prompt: Hi.\n      keys: {1: start}", (4, 7), "indent prompt, keys further than menu:"),
+        ("- dial: {to: [+12015550188, , +12015550190]}", (4, 33), "a comma stands where a value belongs"),
     ],
 )
 def test_a_mistake_in_yaml_brings_one_message_at_its_place_that_a_person_can_act_on(steps, place, said):
@@ -429,6 +466,11 @@ def test_a_mistake_in_yaml_brings_one_message_at_its_place_that_a_person_can_act
             "write mon: 09:00-17:00",
         ),
         ("numbers: rest\nnodes:\n  start:\n    steps:\n      - say: Hi.\n", (4, 5), "take the line steps: out"),
+        ("numbers: rest\n nodes:\n  start:\n    - say: Hi.\n", (2, 2), "nodes is indented further than numbers"),
+        ("// my flow\nnumbers: rest\nnodes: {start: [say: Hi.]}\n", (1, 1), "begin a comment with #"),
+        ("numbers: rest\ntimezone = UTC\nnodes: {start: [say: Hi.]}\n", (2, 1), "write timezone: UTC"),
+        ("```yaml\nnumbers: rest\nnodes: {start: [say: Hi.]}\n```\n", (1, 1), "take the lines with ``` out"),
+        ("[numbers]\nmain=+12015550123\n", (2, 1), "a flow file is keys with values"),
     ],
 )
 def test_a_line_without_its_colon_or_with_a_key_too_many_is_named(text, place, said):
@@ -461,6 +503,20 @@ def test_a_dash_without_a_blank_is_told_to_get_one(steps):
 def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf8(encoding):
     (problem,) = compile_text("numbers: rest\nnodes: {start: [say: Hi.]}\n".encode(encoding)).problems
     assert problem.fix == "save it as UTF-8"
+
+
+@each_case(
+    "steps",
+    [
+        "- say: |\n        // hello\n        -hello\n        1. hello",
+        "- say: >\n        Hello.\n        * say: nothing",
+        "- say: Hello,\n        how are you",
+    ],
+)
+def test_a_text_of_several_lines_may_have_the_signs_of_other_lists_and_comments(steps):
+    assert not any(
+        problem.rule == "yaml" for problem in compile_text(f"numbers: rest\nnodes:\n  start:\n    {steps}\n").problems
+    )
 
 
 def test_braces_over_several_lines_with_comments_are_fine():

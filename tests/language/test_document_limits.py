@@ -96,3 +96,31 @@ def test_a_program_outside_is_checked_by_mypy_too(tmp_path):
     assert 'Unexpected keyword argument "lagn"' in checked.stdout
     assert "Found 2 errors" in checked.stdout
     assert (Path(__file__).parents[2] / "app" / "callflows" / "py.typed").exists()
+
+
+@each_case(
+    ("content", "place", "said"),
+    [
+        ("<Say>Hi</Sey>", (2, 14), "<Say> is not closed before </Sey>"),
+        ("<Gather terminate>", (2, 18), 'write terminate="…"'),
+        ('<Say lang="a"gender="b">x</Say>', (2, 14), "a blank is missing between two attributes"),
+        ('<Say lang="en"', (3, 1), "here a > or an attribute"),
+        ("<Say>a</ Say>", (2, 10), "a closing tag has its > right after its name"),
+        ("<Pause/><!-- a <Say>x</Say>", (2, 9), "the comment that opens here is not closed"),
+        ("<!-- a --><!-- b", (2, 11), "the comment that opens here is not closed"),
+        ("<!-- ü\n--><Say><![CDATA[ x", (3, 9), "the <![CDATA[ that opens here is not closed"),
+        ("<?php echo 1", (2, 1), "write ?> at its end"),
+        ("<!-- a -- b -->", (2, 8), "a comment may not hold --"),
+        ("<Say>a ]]> b</Say>", (2, 8), "write ]]&gt;"),
+        ('<?xml version="1.0"?>', (2, 6), "take it out here"),
+        ("<x:Say>x</x:Say>", (2, 7), "write <Say> for <x:Say>"),
+        ("<Say>&#12a;</Say>", (2, 10), "as &#160;"),
+        ("</Response>\nHello", (3, 1), "something stands after its end"),
+    ],
+)
+def test_a_slip_in_xml_is_told_on_one_line_with_its_fix_where_it_begins(content, place, said):
+    with pytest.raises(DocumentReadError) as error:
+        from_xml(f"<Response>\n{content}\n</Response>".encode())
+    assert said in error.value.reason
+    assert "\n" not in error.value.reason
+    assert (error.value.line, error.value.column) == place

@@ -146,7 +146,7 @@ FATE = "; Opentact does not document what the caller hears then, perhaps silence
             StaticPage("<html><body>It works!</body></html>"),
             "the document cannot be read: line 1: the root is <html>",
         ),
-        (StaticPage(""), "the document cannot be read: line 1: empty: Document is empty"),
+        (StaticPage(""), "the document cannot be read: line 1: empty: there is nothing in it"),
         (StaticPage(" \n"), "the document cannot be read: line 2: empty"),
         (StaticPage("", 204), "the document cannot be read: line 1: empty"),
         (StaticPage("{}"), "the document cannot be read: line 1: not well-formed"),

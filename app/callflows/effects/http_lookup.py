@@ -6,6 +6,7 @@ One deadline covers the whole lookup. Redirects are followed here, so that each 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import json
 import math
@@ -56,7 +57,13 @@ _CONNECTION_HEADERS: Final = frozenset(
     }
 )
 """Headers controlled by the connection, not by the author of the flow."""
-_SUPPORTED_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"})
+_SUPPORTED_CHARSETS: Final = {
+    **{name: name for name in ("utf-16", "shift_jis", "euc-jp", "euc-kr", "gb2312", "gbk", "gb18030", "big5", "koi8-r")},
+    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (*range(2, 12), *range(13, 17))},
+    **{f"windows-{page}": f"windows-{page}" for page in range(1250, 1259)},
+    "iso-8859-1": "windows-1252",  # as browsers read it: programs that name the one write the quotes of the other
+}
+"""Python's names of the charsets that a text may have; every other is read as UTF-8, which also reads ASCII."""
 _XML_TYPE_PATTERN: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?xml\b", re.IGNORECASE)
 _JSON_TYPE_PATTERN: Final = re.compile(r"application/([^;]*\+)?json\b|text/json\b", re.IGNORECASE)
 _CHARSET_PATTERN: Final = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
@@ -179,14 +186,19 @@ def _parse_answer(answer: HTTPAnswer) -> object:
     says_json = bool(_JSON_TYPE_PATTERN.search(kind))
     if says_json and answer.body.strip():
         return _parse_json(answer.body)
-    if answer.body.lstrip()[:1] in {b"{", b"["}:
+    if answer.body.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in {b"{", b"["}:
         try:
             return _parse_json(answer.body)
         except _InvalidJSONError:
             pass
     charset = _CHARSET_PATTERN.search(kind)
-    name = charset[1].lower() if charset else "utf-8"
-    return clean_text(answer.body.decode(name if name in _SUPPORTED_CHARSETS else "utf-8", "replace"))
+    codec = _SUPPORTED_CHARSETS.get(charset[1].lower() if charset else "", "utf-8-sig")
+    try:
+        return clean_text(answer.body.decode(codec))
+    except UnicodeDecodeError:
+        # A caller would hear the text with holes.
+        named = "UTF-8" if codec == "utf-8-sig" else f"those of its charset {codec}"
+        raise OutboundRequestError(f"the answer cannot be read: its characters are not {named}") from None
 
 
 def _read_document(answer: HTTPAnswer) -> str:

@@ -109,7 +109,7 @@ def parse_safe_document(document: bytes) -> Any:  # noqa: ANN401 - lxml's elemen
         doctype = _find_doctype(document)
         if doctype:
             raise DocumentReadError(*doctype, _ENTITIES_MESSAGE) from None
-        line, column = error.position
+        line, column = _find_unclosed_part(document, error.msg) or error.position
         what = "empty" if not document.strip() else "too deep" if "depth" in error.msg else "not well-formed"
         raise DocumentReadError(
             max(line or 1, 1), max(column or 1, 1), f"{what}: {_describe_syntax_error(error.msg)}"
@@ -127,9 +127,25 @@ def _describe_syntax_error(message: str) -> str:
         found = re.search(pattern, message)
         if found:
             return words.format(*found.groups())
-    return _LXML_POSITION.sub("", message)
+    return _LXML_POSITION.sub("", message.partition("\n")[0])
 
 
+def _find_unclosed_part(document: bytes, message: str) -> tuple[int, int] | None:
+    """Return line and column where a comment or another part opens that never ends; libxml2 names the document's end."""
+    for words, opening, closing in _ENDLESS_PARTS:
+        if words in message:
+            begin = document.find(opening, document.rfind(closing) + 1)
+            before = document[:begin].decode("utf-8", "replace") if begin >= 0 else ""
+            return (before.count("\n") + 1, len(before) - before.rfind("\n")) if begin >= 0 else None
+    return None
+
+
+_ENDLESS_PARTS: Final = (
+    ("Comment not terminated", b"<!--", b"-->"),
+    ("CData section not finished", b"<![CDATA[", b"]]>"),
+    ("ParsePI: PI ", b"<?", b"?>"),
+)
+"""Words of libxml2, with the begin and the end of the part."""
 _SYNTAX_ERROR_WORDS: Final = {
     "xmlParseEntityRef: no name": "a & begins an entity, and this is none: write &amp; for it",
     "EntityRef: expecting ';'": "a & begins an entity, and this is none: write &amp; for it",
@@ -140,7 +156,26 @@ _SYNTAX_ERROR_WORDS: Final = {
     "Unescaped '<' not allowed": "the value of an attribute is not closed before this <: a quote is missing",
     "invalid xmlChar value": "no document may hold this character, written as a number or not: take it out",
     "Attribute (\\S+) redefined": "the attribute {0} is given twice",
-    "Extra content at the end of the document": "there is more than one element at the top: <Response> contains all others",
+    "Extra content at the end of the document": "something stands after its end: one <Response> contains everything",
+    "Opening and ending tag mismatch: (\\S+) line [0-9]+ and (\\S+?)(?:,|$)": "<{0}> is not closed before </{1}>",
+    "Specification mandates value for attribute ([^\\s,]+)": 'the attribute {0} has no value: write {0}="…"',
+    "error parsing attribute name": 'here a > or an attribute as length="1000" is expected',
+    "attributes construct error": "a blank is missing between two attributes",
+    "Couldn't find end of Start Tag (\\S+)": "the tag of <{0}> has no > at its end",
+    "^expected '>'": "a closing tag has its > right after its name",
+    "Comment not terminated": "the comment that opens here is not closed: write --> at its end",
+    "Double hyphen within comment": "a comment may not hold --: take it out",
+    "CData section not finished": "the <![CDATA[ that opens here is not closed: write ]]> at its end",
+    "ParsePI: PI ": "the <? that opens here is not closed: write ?> at its end",
+    "Sequence ']]>' not allowed in content": "a text may not hold ]]>: write ]]&gt;",
+    "XML declaration allowed only": '<?xml version="1.0"?> may stand at the beginning only: take it out here',
+    "Start tag expected": "it does not begin with <Response>",
+    "Document is empty": "there is nothing in it",
+    "Unsupported encoding: ([^\\s,]+)": "there is no encoding {0}: save the file as UTF-8, and say so",
+    "String not started expecting|Blank needed here|Malformed declaration": 'the first line is <?xml version="1.0"?>',
+    "Namespace prefix (\\S+) on (\\S+) is not defined": "write <{1}> for <{0}:{1}>",
+    "invalid Char value|Invalid bytes": "no document may hold this character: take it out, and save the file as UTF-8",
+    "CharRef: invalid": "a character is written as its number, as &#160;",
 }
 
 

@@ -10,11 +10,10 @@ from typing import Final
 
 from callflows.telephony.truth_words import TRUE_WORDS, says_no
 
-_HTML_BEGIN: Final = re.compile(
-    r"\s*(?:<!--.{0,2000}?-->\s*)?(?:<\?xml[^>]{0,200}>\s*)?"
-    r"<(?:!doctype html|html|head|body|title|h1|center|script|div|p)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+_MARKUP_BEGIN: Final = re.compile(r"[\s\ufeff]*<[a-z!?/]", re.IGNORECASE)
+"""The begin of a page, a part of a page, an error of PHP (<br />), or XML: none is a text for a caller."""
+_XML_BEGIN: Final = re.compile(r"[\s\ufeff]*<\?xml\b", re.IGNORECASE)
+_HTML_TAG: Final = re.compile(r"<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\s*[+-]?\d+(?:\.\d+)?\s*")
 
 
@@ -26,8 +25,9 @@ def find_answer_problem(value: object, default: object) -> str:
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return "the answer is empty"
-    if isinstance(value, str) and _HTML_BEGIN.match(value):
-        return "the answer is a web page (HTML) instead of data"
+    if isinstance(value, str) and _MARKUP_BEGIN.match(value):
+        is_xml = _XML_BEGIN.match(value) and not _HTML_TAG.search(value)
+        return "the answer is XML instead of data" if is_xml else "the answer is a web page (HTML) instead of data"
     return "" if default is None else _find_difference(value, default, "the answer")
 
 

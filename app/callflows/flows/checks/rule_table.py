@@ -98,8 +98,8 @@ FILE_RULES: Final[Mapping[str, CheckRule]] = {
         "Do what the message says instead; no setting brings it.",
     ),
     "python": CheckRule(
-        "A Python flow does not run, or creates no flow: its callers hear the apology.",
-        'Run the file with python; it must create one flow with the name of the file: acme = flow("acme", numbers=[…]).',
+        "A Python flow does not run, creates no flow, or a node of it gives no Response: its callers hear the apology.",
+        'Run it with python: acme = flow("acme", numbers=[…]) in acme.py. Each way through a node gives a Response.',
     ),
     "secret-handed-over": CheckRule(
         "A secret value would go to another flow, which does not know that it is secret: it would be in logs.",

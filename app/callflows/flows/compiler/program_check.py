@@ -1,4 +1,4 @@
-"""Reads the source of a Python flow for mistakes in the attributes of verbs that can be seen before a call."""
+"""Reads the source of a Python flow for mistakes that can be seen before a call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from callflows.errors import Problem, VerbBuildError
 from callflows.flows.audible_verbs import CONDITIONAL_VERBS
+from callflows.flows.compiler.program_nodes import find_node_problems
 from callflows.flows.compiler.template_check import SILENT_END_TEXTS
 from callflows.language import (
     DTMF,
@@ -29,7 +30,7 @@ from callflows.language.element import describe_unknown_attribute
 from callflows.language.verbs import ELEMENT_CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from callflows.language.attribute_doubts import AttributeDoubt
     from callflows.language.element import Element
@@ -42,11 +43,11 @@ _OWN_ARGUMENTS: Final = frozenset({"extra"})
 """Arguments that are no attributes: ``extra`` has those of extensions, which are judged when the document is written."""
 
 
-def find_program_problems(source: str, file: str) -> list[Problem]:
-    """Return what can be said before a call about the attributes of verbs in a program that can be parsed, by place.
+def find_program_problems(source: str, file: str, nodes: Collection[str] = ()) -> list[Problem]:
+    """Return what can be said before a call about a program that can be parsed, by place.
 
     Values that are written out are judged, also those of constants such as ``RING = 20``; every other value is known
-    only when a call arrives.
+    only when a call arrives. ``nodes`` are the names of those nodes whose ways are judged, too.
     """
     tree = ast.parse(source)
     verbs, constants = _find_verb_names(tree), _find_constants(tree)
@@ -61,6 +62,7 @@ def find_program_problems(source: str, file: str) -> list[Problem]:
         for node, doubt in _judge_silence(returned, verbs) if isinstance(returned, ast.Return) else ():
             place = (node.lineno, node.col_offset + 1)
             problems[Problem(file, *place, doubt.severity, doubt.rule, doubt.message, doubt.fix)] = None
+    problems |= dict.fromkeys(find_node_problems(tree, file, nodes, verbs))
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
 

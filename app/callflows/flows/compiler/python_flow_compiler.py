@@ -67,7 +67,7 @@ def compile_python_flow(
         report.error((), "python", f"the flow is named {description['name']!r}, and its file {name!r}", "name both alike")
     if START_NODE not in description["nodes"]:
         report.error((), "no-start", f"no node is named {START_NODE!r}", "every flow begins at start")
-    for problem in find_program_problems(source, str(file)):
+    for problem in find_program_problems(source, str(file), description["nodes"]):
         if problem.severity != "note":
             report.problems.append(problem)
         elif all(problem.message != note.message for note in report.notes):

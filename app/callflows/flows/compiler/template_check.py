@@ -36,8 +36,6 @@ _IGNORED_MARKUP: Final = re.compile(r"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\
 _OPENING_TAG: Final = re.compile(r"<([A-Za-z][\w.-]*)")
 _MARKUP_NODES: Final = (nodes.Macro, nodes.CallBlock, nodes.FilterBlock, nodes.AssignBlock)
 """Parts of a template whose output may be markup that stands elsewhere in the source."""
-_MISMATCHED_TAG: Final = re.compile(r"not well-formed: Opening and ending tag mismatch: (\S+) line [0-9]+ and (\S+)")
-"""The message of libxml2, whose line is that of the sample."""
 _NESTING_REASON: Final = re.compile(r"<[^<>]*> is not closed")
 _PLACEMENT_REASON: Final = re.compile("> is not allowed in <")
 _ERRORS_OF_NAMES: Final = ("unknown element", " has no attribute ", " is not allowed in ")
@@ -285,9 +283,8 @@ def _read_sample(parts: list[_Part], extensions: Extensions) -> Iterator[tuple[i
         is_element = at < len(document) and _OPENING_TAG.match(document, at) is not None and "XML" not in error.reason
         if is_element and not is_named and _has_sample(parts, at + skipped, (end if end >= 0 else len(document)) + skipped):
             continue
-        reason = _MISMATCHED_TAG.sub(r"<\1> is not closed before </\2>", error.reason)
-        yield _find_source_offset(parts, at + skipped), reason, not is_element
-        if reason.startswith("the root is "):
+        yield _find_source_offset(parts, at + skipped), error.reason, not is_element
+        if error.reason.startswith("the root is "):
             return  # everything below is meant for another language
 
 

@@ -153,16 +153,28 @@ _ATTRIBUTE: Final = re.compile(r"""\s([A-Za-z_]+)\s*=\s*(["'])(.*?)\2""", re.DOT
 _MARKUP_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 
 
+def _read_source(file: Path, name: str, report: ProblemReport) -> str | None:
+    """Return the text of a template. Reports an error and returns None if it cannot be read."""
+    try:
+        return _read_template_file(file, name)
+    except UnicodeDecodeError as error:
+        place = (error.object.count(b"\n", 0, error.start) + 1, error.start - error.object.rfind(b"\n", 0, error.start))
+        message, fix = "the file is not UTF-8", "save it as UTF-8"
+        problem = Problem(str(file), *place, "error", "template-file", message, fix)
+        report.add_problem_of_other_file(problem, ("template",))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        report.error(("template",), "template-file", f"template: {name!r} cannot be read: {reason}", "as acme.xml.j2")
+    return None
+
+
 def compile_template_documents(flow: CompilingFlow, folder: Path) -> dict[str, Mapping[NodeEntry, tuple[Fragment, ...]]]:
     """Compile the only node of a template. Reports an error and returns an empty mapping for an invalid template."""
     report, name = flow.report, flow.flow_file.template
     file = folder / name
     flow.dependencies.add(file)
-    try:
-        source = _read_template_file(file, name)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        report.error(("template",), "template-file", f"template: {name!r} cannot be read: {reason}", "as acme.xml.j2")
+    source = _read_source(file, name, report)
+    if source is None:
         return {}
     try:
         tree, uses = flow.expression_compiler.read_template(source, {TEMPLATE_URL_NAME: {}})

@@ -5,6 +5,7 @@ If a condition uses one name with few values (an hour, a weekday, ``open``), all
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
@@ -21,9 +22,11 @@ from callflows.flows.expressions.condition_values import (
     suggest_emptiness,
     suggest_object_field,
 )
+from callflows.flows.expressions.loop_lint import find_lost_values
 from callflows.flows.expressions.membership_lint import lint_memberships
 from callflows.flows.expressions.plain_values import calculate_plain_values, is_true_value
 from callflows.flows.expressions.value_range_fixes import quote_texts
+from callflows.telephony.calls import LocalTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,13 +42,19 @@ def lint_condition(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionPr
         *_lint_truths([tree], facts.doubtful_variables),
         *lint_memberships(tree, facts),
         *_lint_calculations(tree, facts.number_names),
+        *_lint_times(tree),
     ]
     return tuple(dict.fromkeys(problems))
 
 
 def lint_text_conditions(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionProblem, ...]:
     """Report the doubtful conditions and comparisons in a text."""
-    found: list[ConditionProblem] = [*lint_memberships(tree, facts), *_lint_calculations(tree, facts.number_names)]
+    found: list[ConditionProblem] = [
+        *lint_memberships(tree, facts),
+        *_lint_calculations(tree, facts.number_names),
+        *_lint_times(tree),
+        *(problem for _, problem in find_lost_values(tree)),
+    ]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     found += _lint_truths(tests, facts.doubtful_variables)
     for test in tests:
@@ -88,6 +97,46 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
                 f"{min(names)} may be 0: a division by 0 leads the call to the fallback",
                 f"ask before you divide: … if {min(names)} else 0",
             )
+
+
+def _lint_times(tree: nodes.Node) -> Iterator[ConditionProblem]:
+    """Report calculations with a time or with the text of one, which fail whatever a call brings."""
+    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Add)):
+        sides = [calculation.left, calculation.right]  # type: ignore[attr-defined]
+        samples = [_find_time_sample(dotted_name_of(side)) for side in sides]
+        any_number = 1
+        operands = [
+            sample or (side.value if isinstance(side, nodes.Const) else any_number)
+            for side, sample in zip(sides, samples, strict=True)
+        ]
+        name = next((dotted_name_of(side) for side, sample in zip(sides, samples, strict=True) if sample), "")
+        if not name or not isinstance(calculation, nodes.BinExpr):
+            continue
+        try:
+            calculate_plain_values(calculation.operator, *operands)
+        except TypeError:
+            kind, fix = "a time", "calculate with now.hour, now.minute and now.day; spoken says a time: {{ now | spoken }}"
+            if name in _TEXTS_OF_TIMES:
+                kind, fix = (
+                    "a text",
+                    f'compare it, as {name} == "{_TEXTS_OF_TIMES[name]}", or calculate with now.hour or now.day',
+                )
+            failing = f"the calculation with {calculation.operator} leads each call to the fallback"
+            yield ConditionProblem("error", "calculation", f"{name} is {kind}, and no number: {failing}", fix)
+        except (ArithmeticError, ValueTooLongError):
+            continue  # reported as a calculation of constants
+
+
+def _find_time_sample(name: str) -> LocalTime | str:
+    """Return a value of a dotted name that is a time or the text of one; an empty text for any other name."""
+    root, _, field = name.partition(".")
+    if name == "now" or (root == "hours" and field.endswith((".next_opening", ".next_closing"))):
+        return _TIME_SAMPLE
+    return _TEXTS_OF_TIMES.get(name, "")
+
+
+_TIME_SAMPLE: Final = LocalTime(datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
+_TEXTS_OF_TIMES: Final = {"now.date": "2026-11-23", "now.time": "09:30", "now.weekday": "mon"}
 
 
 def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]) -> Iterator[ConditionProblem]:

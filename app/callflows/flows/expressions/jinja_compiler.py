@@ -34,6 +34,7 @@ from callflows.flows.expressions.jinja_rendering import (
     format_url_value,
 )
 from callflows.flows.expressions.jinja_sandbox import LANGUAGE_KEY, get_parsing_environment
+from callflows.flows.expressions.loop_lint import find_lost_values
 from callflows.flows.expressions.plain_values import check_value_length, format_plain_value, is_true_value
 from callflows.flows.expressions.syntax_mistakes import CLOSED_BRACES, QUOTED_TEXT, describe_syntax_error, suggest_syntax
 from callflows.language.xml_writer import escape_attribute
@@ -258,7 +259,8 @@ class ExpressionCompiler:
             return True
 
     def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
-        """Yield the doubtful conditions of a template, with their lines."""
+        """Yield the doubtful conditions of a template, and values that loops forget, with their lines."""
+        yield from find_lost_values(tree)
         for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
             yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
 

@@ -72,8 +72,8 @@ def format_plain_value(value: object) -> str:
     """
     if type(value) is str:
         return value
-    if type(value) is float and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004 - the range of exact floats
-        return str(int(value))
+    if type(value) is float:
+        return _format_fraction(value)
     if isinstance(value, (str, bool, int, float, LocalTime)):
         return str(value)
     if isinstance(value, (list, tuple)):
@@ -83,6 +83,21 @@ def format_plain_value(value: object) -> str:
             (f"{key}: {format_plain_value(part)}" for key, part in to_plain_data(value).items()), ", "
         )
     return ""
+
+
+def _format_fraction(value: float) -> str:
+    """Format a number without the rounding error of a calculation, and without an exponent: nobody says 1e+20."""
+    text = repr(value)
+    if not abs(value) < _LARGEST_SPOKEN:
+        return text
+    if value.is_integer():
+        return str(int(value))
+    # A number of a server has few digits; one with all that there are was calculated, as 0.1 + 0.2.
+    return text if len(text) < _CALCULATED_CHARACTERS and "e" not in text else f"{value:.10f}".rstrip("0").rstrip(".")
+
+
+_CALCULATED_CHARACTERS: Final = 16
+_LARGEST_SPOKEN: Final = 1e21
 
 
 def check_value_length(characters: int) -> None:

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from callflows.errors import CallflowsError, DialectError, DocumentReadError, Problem
 from callflows.flows.audible_verbs import CONDITIONAL_VERBS, breaks_silence, covers_every_call
+from callflows.flows.compiler.fragments import DOCUMENT_EPILOGUE, DOCUMENT_PROLOGUE
 from callflows.flows.compiler.silent_texts import EMPTY_SAY_PATTERN
+from callflows.flows.compiler.xml_templates import TEMPLATE_URL_NAME
 from callflows.flows.entry_points import START_NODE
-from callflows.language import Callback, Hangup, Response, from_xml
+from callflows.language import Callback, Gather, Hangup, Response, from_xml
 from callflows.language.attribute_doubts import find_document_doubts
 from callflows.language.element import walk_elements
 from callflows.sandbox.deferred_jobs import NeedsResult
@@ -92,8 +94,8 @@ def find_template_value_problems(
         return []
     results = _render_in_process([job for *_, job in pending])
     problems: dict[tuple[str, int, int, str], Problem] = {}
-    for (flow, sample, turn, _), result in zip(pending, results, strict=False):
-        for problem in _judge_result(flow, sample, turn, result, extensions):
+    for (flow, sample, turn, job), result in zip(pending, results, strict=False):
+        for problem in _judge_result(flow, sample, turn, job, result, extensions):
             # The constant parts are judged when the template is read, also those that no sample call reaches.
             if (flow.template_file, problem.rule, problem.message.rpartition(": ")[2]) in known:
                 continue
@@ -120,7 +122,7 @@ def _find_job(flow: Flow, turn: Turn) -> WorkerJob | None:
 
 
 def _judge_result(
-    flow: Flow, sample: _SampleCall, turn: Turn, result: Mapping[str, Any], extensions: Extensions
+    flow: Flow, sample: _SampleCall, turn: Turn, job: WorkerJob, result: Mapping[str, Any], extensions: Extensions
 ) -> Iterator[Problem]:
     file = flow.template_file
     source = Path(file).read_text(encoding="utf-8-sig", errors="replace")
@@ -135,6 +137,13 @@ def _judge_result(
         message = "the text may be empty: callers hear nothing where it has no value"
         fix = "write words beside it, or words for a missing value: {{ caller.name | default('you') }}"
         yield Problem(file, *place, "warning", "text-may-be-empty", message, fix)
+    own_url = str(job.scope_values.get(TEMPLATE_URL_NAME) or "")  # type: ignore[attr-defined] # a TemplateRenderJob
+    name, rest = _find_broken_own_url(result["result"], own_url, extensions) if own_url and result["result"] else ("", "")
+    if name:
+        what = f"{rest!r:.40} after" if rest else "what is done to"
+        message = f"<{name}>: {what} {{{{ {TEMPLATE_URL_NAME} }}}} breaks the signed URL: its caller gets the fallback"
+        fix = f'write url="{{{{ {TEMPLATE_URL_NAME} }}}}" alone; the template sees the keys as digits'
+        yield Problem(file, *_find_tag(source, name), "error", "template-values", message, fix)
     turn.deferred_results.append(result["result"])
     turn.reset_progress()
     try:
@@ -149,6 +158,11 @@ def _judge_result(
             message = "a caller for whom the condition does not hold hears nothing"
         fix = "say something; a Hangup or Reject says that it is meant"
         yield Problem(file, *_find_tag(source, "Response"), "warning", "says-nothing", message, fix)
+    if "dtmf" not in sample.fields and _is_silent_loop(response, f"{_SAMPLE_BASE_URL}/call/{flow.name}/{START_NODE}?"):
+        message = f"{sample.description} hears silence: the document asks for itself, again and again"
+        fix = "say or ask something on the way round"
+        place = _find_tag(source, Callback.spec.name if source.count(f"<{Callback.spec.name}") == 1 else "Response")
+        yield Problem(file, *place, "error", "silent-loop", message, fix)
     elements = dict(walk_elements(response))
     for path, doubt in find_document_doubts(response):
         if doubt.severity == "warning":
@@ -170,6 +184,28 @@ def _is_silent(response: Response) -> bool:
     return not (
         any(breaks_silence(verb) or isinstance(verb, _ENDING_VERBS) for verb in commands) or covers_every_call(speaking)
     )
+
+
+def _find_broken_own_url(content: str, own_url: str, extensions: Extensions) -> tuple[str, str]:
+    """Return the element with a URL that begins as the template's own and is another, and what is behind the own URL."""
+    begin = own_url.partition("?")[0]
+    document = from_xml(f"{DOCUMENT_PROLOGUE}{content}{DOCUMENT_EPILOGUE}".encode(), extensions=extensions)
+    for _, element in walk_elements(document):
+        url = str(element.attributes.get("url", ""))
+        rest = url.removeprefix(own_url)
+        if isinstance(element, Callback | Gather) and url.startswith(begin) and rest and not rest.startswith(("&", "#")):
+            return element.spec.name, "" if rest == url else rest
+    return "", ""
+
+
+def _is_silent_loop(response: Response, own_url: str) -> bool:
+    """Return True if callers hear nothing before a document asks for itself, which gives the same document again."""
+    for verb in response.children:
+        if isinstance(verb, Callback):
+            return str(verb.attributes.get("url", "")).startswith(own_url)
+        if breaks_silence(verb) or isinstance(verb, (Hangup, *CONDITIONAL_VERBS)):
+            return False
+    return False
 
 
 def _find_place(source: str, rendered: str, result: Mapping[str, Any]) -> tuple[int, int]:

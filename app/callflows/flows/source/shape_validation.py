@@ -15,7 +15,7 @@ from callflows.flows.source.foreign_words import (
 )
 from callflows.flows.source.misspelt_keys import correct_misspelt_keys
 from callflows.flows.source.platform_limits import find_platform_limit
-from callflows.flows.source.yaml_slips import find_glued_key
+from callflows.flows.source.yaml_slips import find_key_slip
 from callflows.flows.source.yaml_source import UNREADABLE_VALUE
 from callflows.language.value_kinds import DURATION_PATTERN
 from callflows.telephony.truth_words import TRUE_WORDS, says_no
@@ -222,9 +222,10 @@ def _suggest_list(name: str, value: object) -> str:
 def _suggest_mapping(name: str, value: object) -> str:
     """Return the fix for another value in the place of a mapping."""
     words = value.split() if isinstance(value, str) else []
-    glued = find_glued_key(words[0]) if words else None
-    if glued is not None:
-        return f"write a blank after each colon, as {glued[0]}: {glued[1]}"
+    slip = find_key_slip(" ".join(words[:1])) or find_key_slip(" ".join(words[:3]))
+    if slip is not None:
+        each = "write a blank after each colon" if slip.sign == ":" else f"write a colon for each {slip.sign}"
+        return f"{each}, as {slip.key}: {slip.value}"
     if isinstance(value, list) and name == "nodes":
         return f"take the - before each name under {name}: away, as {name}: {{start: […]}}"
     return _MAPPING_EXAMPLES.get(name, "as key: value, without -")

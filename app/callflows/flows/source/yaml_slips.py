@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import yaml
@@ -24,21 +24,43 @@ def find_slip(error: yaml.YAMLError, text: str) -> SourceFault | None:
     if len(line) > _MAX_LINE_CHARACTERS:
         return None
     if not is_flow:
-        return _find_glued_brackets(text, begin, mark) or _find_glued_dash(
-            line, mark.line, str(getattr(error, "problem", ""))
+        return (
+            _find_glued_brackets(text, begin, mark)
+            or _find_strange_beginning(error, text)
+            or _find_deeper_line(error, text, begin)
         )
     return (
         _find_cutting_comment(text, mark.line)
         or _find_semicolon(text, begin, mark)
+        or _find_equals(text, begin, mark)
+        or _find_lone_comma(text, mark)
         or _find_unclosed_bracket(error, text, line)
         or _find_missing_comma(text, begin, mark)
     )
 
 
-def find_glued_key(word: str) -> tuple[str, str] | None:
-    """Return key and value of a text like ``2:start``, in which the blank after the colon is missing."""
-    found = _GLUED_KEY.fullmatch(word)
-    return (found["key"], found["value"]) if found else None
+class KeySlip(NamedTuple):
+    """A key and its value, between which another sign stands than a colon and a blank."""
+
+    key: str
+    sign: str
+    value: str
+
+    @property
+    def message(self) -> str:
+        if self.sign == ":":
+            return f"a blank is missing after the colon of {self.key}"
+        return f"a colon stands after {self.key}, and no {self.sign}"
+
+    @property
+    def fix(self) -> str:
+        return f"write {self.key}: {self.value:.60}"
+
+
+def find_key_slip(word: str) -> KeySlip | None:
+    """Return key, sign and value of a text like ``2:start``, ``2 = start`` or ``2 => start``."""
+    found = _GLUED_KEY.fullmatch(word) or _KEY_BEFORE_SIGN.fullmatch(word)
+    return KeySlip(found["key"], found["sign"].strip(), found["value"]) if found else None
 
 
 def guess_wide_encoding(text: bytes) -> str:
@@ -49,18 +71,69 @@ def guess_wide_encoding(text: bytes) -> str:
 
 _UTF_16_SHARE: Final = 0.3
 _UTF_32_SHARE: Final = 0.6
-_GLUED_KEY: Final = re.compile(r"(?P<key>[a-z_]+|[0-9*]|hash|star):(?P<value>(?!//)\S.*)", re.DOTALL)
+_GLUED_KEY: Final = re.compile(r"(?P<key>[a-z_]+|[0-9*]|hash|star)(?P<sign>:)(?P<value>(?!//)\S.*)", re.DOTALL)
+_KEY_BEFORE_SIGN: Final = re.compile(
+    r"(?P<key>[A-Za-z_][\w-]*|[0-9*]) {0,9}(?P<sign>=>|->|=(?!=)) {0,9}(?P<value>\S.*)", re.DOTALL
+)
 
 
-def _find_glued_dash(line: str, number: int, problem: str) -> SourceFault | None:
-    found = _GLUED_DASH.match(line)
-    if found is None or ("expected '-'" not in problem and "expected key" not in problem and "expected ':'" not in problem):
+def _find_strange_beginning(error: yaml.YAMLError, text: str) -> SourceFault | None:
+    """Return the first line near an error that begins with a sign that YAML does not know there.
+
+    The error itself is often on the next line: up to it, YAML takes the line for a text.
+    """
+    mark: Any = getattr(error, "problem_mark", None)
+    context: Any = getattr(error, "context_mark", None)
+    lines = text.split("\n")[: mark.line + 1]
+    first = min(mark.line, context.line if context is not None else mark.line)
+    while first > 0 and mark.line - first < _MAX_LINES_ABOVE:
+        first -= 1
+        if lines[first].strip():
+            break
+    for number in range(max(first, mark.line - _MAX_LINES_ABOVE), min(mark.line + 1, len(lines))):
+        line = lines[number]
+        if len(line) > _MAX_LINE_CHARACTERS:
+            continue
+        place = (number + 1, len(line) - len(line.lstrip()) + 1)
+        comment = _FOREIGN_COMMENT.match(line)
+        if comment is not None:
+            return (*place, f"{comment['sign']} begins no comment here", "begin a comment with #")
+        bullet = _FOREIGN_BULLET.match(line)
+        if bullet is not None:
+            return (*place, f"a step begins with -, and not with {bullet['sign']}", f"write - {bullet['word']}")
+        dash = _GLUED_DASH.match(line)
+        if dash is not None:
+            return (*place, f"a blank is missing after the - of {dash['word']}", f"write - {dash['word']}")
+    return None
+
+
+_FOREIGN_COMMENT: Final = re.compile(r"\s*(?P<sign>//|/\*|--(?= )|;|<!--)")
+_FOREIGN_BULLET: Final = re.compile(
+    r"\s*(?P<sign>[\u2010-\u2015\u2022\u2023\u2043\u00b7\u2212*+]|[0-9]{1,2}[.)])\s+(?P<word>[a-z_]+:?)(?=\s|$)"
+)
+_GLUED_DASH: Final = re.compile(r"\s*-(?P<word>[a-z_]+:?)(?=\s|$)")
+
+
+def _find_deeper_line(error: yaml.YAMLError, text: str, begin: int) -> SourceFault | None:
+    """Return the key that is indented further than the key above it, so that YAML takes it for a part of its text."""
+    mark: Any = getattr(error, "problem_mark", None)
+    own = _KEY_AT_BEGIN.fullmatch(text[begin : mark.index])
+    if own is None or "mapping values are not allowed" not in str(getattr(error, "problem", "")):
         return None
-    message = f"a blank is missing after the - of {found['word']}"
-    return number + 1, len(found["before"]) + 1, message, f"write - {found['word']}"
+    above = text[max(begin - _MAX_LINE_CHARACTERS, 0) : begin].rstrip().rpartition("\n")[2]
+    before = _KEY_WITH_TEXT.match(above)
+    if before is None or len(own["indent"]) <= len(before["indent"]):
+        return None
+    place = (mark.line + 1, len(own["indent"]) + 1)
+    message = f"{own['key']} is indented further than {before['key']} above it, and so belongs to its text"
+    fix = f"indent it as far as {before['key']}"
+    if own["dash"]:
+        fix = f"indent its - as far as {'that of ' if before['dash'] else ''}{before['key']}"
+    return (*place, message, fix)
 
 
-_GLUED_DASH: Final = re.compile(r"(?P<before>\s*)-(?P<word>[a-z_]+:?)(?=\s|$)")
+_KEY_AT_BEGIN: Final = re.compile(r"(?P<indent> *(?P<dash>- +)?)(?P<key>[a-z_]+|[0-9*])")
+_KEY_WITH_TEXT: Final = re.compile(r"(?P<indent> *(?P<dash>- +)?)(?P<key>[\w-]+): +[^\s|>{\[\"'#&*!]")
 
 
 def _find_cutting_comment(text: str, line_number: int) -> SourceFault | None:
@@ -104,6 +177,26 @@ def _find_semicolon(text: str, begin: int, mark: Any) -> SourceFault | None:  # 
 
 
 _SEMICOLON_BETWEEN: Final = re.compile(r"[\w*\"']+:\s[^,;\[\]{}]*(?P<sign>;)\s*[\w*\"']+$")
+
+
+def _find_equals(text: str, begin: int, mark: Any) -> SourceFault | None:  # noqa: ANN401
+    """Return the first key in braces after which a = stands."""
+    found = _EQUALS_IN_BRACES.search(text[begin : mark.index])
+    if found is None:
+        return None
+    slip = KeySlip(found["key"], "=", "…")
+    return mark.line + 1, found.start("key") + 1, slip.message, slip.fix
+
+
+_EQUALS_IN_BRACES: Final = re.compile(r"[{,] {0,9}(?P<key>[a-z_]+) {0,9}=(?![=>])")
+
+
+def _find_lone_comma(text: str, mark: Any) -> SourceFault | None:  # noqa: ANN401
+    """Return the comma before which no value stands."""
+    if text[mark.index : mark.index + 1] != "," or text[: mark.index].rstrip()[-1:] not in (",", "[", "{"):
+        return None
+    message = "a comma stands where a value belongs"
+    return mark.line + 1, mark.column + 1, message, "take it out, or write the value before it"
 
 
 def _find_unclosed_bracket(error: yaml.YAMLError, text: str, line: str) -> SourceFault | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from callflows.flows.source.positions import ProblemReport, SourcePath, SourcePosition
-from callflows.flows.source.yaml_slips import find_glued_key, find_slip, guess_wide_encoding
+from callflows.flows.source.yaml_slips import find_key_slip, find_slip, guess_wide_encoding
 from callflows.text import XML_FORBIDDEN_CHARACTERS
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def read_yaml(text: bytes, report: ProblemReport) -> Any:  # noqa: ANN401 - dict
         report.error((), "shape", "the file is empty", "it needs numbers and nodes")
         return None
     _report_lost_keys(decoded, report)
-    _report_lost_names(decoded, root, report)
+    lost = _report_lost_names(decoded, root, report)
     try:
-        return _YamlConverter(decoded, report).convert_node(root, (), 0)
+        return _YamlConverter(decoded, report, lost).convert_node(root, (), 0)
     except _FileTooComplex as much:
         message = "the file is nested too deeply, or repeats itself without end"
         report.error(much.path, "yaml", message, "write out what an alias stands for")
@@ -83,7 +83,9 @@ def _report_strange_line(text: str, report: ProblemReport) -> bool:
     if found is None:
         return False
     report.positions[()] = SourcePosition(text.count("\n", 0, found.start()) + 1, 1)
-    if found["blank"]:
+    if found["fence"]:
+        report.error((), "yaml", "the line is of Markdown, in which the flow stood", "take the lines with ``` out")
+    elif found["blank"]:
         message = f"the line is indented with U+{ord(found['blank']):04X}, which is no space, as web pages have it"
         report.error((), "yaml", message, "indent with spaces")
     else:
@@ -93,12 +95,15 @@ def _report_strange_line(text: str, report: ProblemReport) -> bool:
 
 
 _STRANGE_LINE: Final = re.compile(
-    r"^(?:(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000])|<{7} |>{7} )", re.MULTILINE
+    r"^(?:(?P<fence>```)|(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000])|<{7} |>{7} )", re.MULTILINE
 )
 
 
-def _report_lost_names(text: str, root: yaml.Node, report: ProblemReport) -> None:
-    """Report tags and anchors that are the beginning of a text: YAML drops them without a word."""
+def _report_lost_names(text: str, root: yaml.Node, report: ProblemReport) -> frozenset[int]:
+    """Report tags and anchors that are the beginning of a text: YAML drops them without a word.
+
+    Returns the places of the texts that are not whole.
+    """
     lost: list[tuple[Any, str]] = []
     if "!" in text:
         lost += [(node.start_mark, node.tag) for node in _iterate_scalars(root) if not node.tag.startswith("tag:yaml.org,")]
@@ -119,6 +124,7 @@ def _report_lost_names(text: str, root: yaml.Node, report: ProblemReport) -> Non
         if word.startswith("!") and text[: mark.index].endswith("when: "):
             fix = f"write not {word[1:]:.40}"
         report.error(("&", mark.index), "yaml", message, fix)
+    return frozenset(mark.index for mark, _ in lost)
 
 
 def _iterate_scalars(root: yaml.Node) -> Iterator[yaml.ScalarNode]:
@@ -215,6 +221,8 @@ def _report_yaml_error(error: yaml.YAMLError, text: str, report: ProblemReport) 
         sign = text[mark.index]
         problem, fix = f"no text begins with {sign} without quotes", f'quote the text, as "{sign}…"'
     words = next((words for known, words in _YAML_ERROR_WORDS.items() if known in yaml_message), problem)
+    if "expected <document start>" in yaml_message and not _END_OF_FILE_LINE.search(text):
+        words, fix = "what stands before it is no flow", "a flow file is keys with values, as numbers: +12015550123"
     if mark is not None and text[mark.index : mark.index + 1] == "\t":
         words, fix = "the line begins with a tab", "indent with spaces, not tabs"
     report.error((), "yaml", f"the file cannot be read here: {words}", fix)
@@ -266,12 +274,9 @@ def _find_line_without_colon(before: str, line: str, number: int) -> SourceFault
     word = above[indentation:].strip()
     if len(line) - len(line.lstrip(" -")) < indentation or not word:
         return None
-    key, _, value = (part.strip() for part in word.partition("="))
-    glued = find_glued_key(word)
-    if glued is not None:
-        return number, indentation + 1, f"a blank is missing after the colon of {glued[0]}", f"write {glued[0]}: {glued[1]}"
-    if value and _LONE_KEY.fullmatch(key):
-        return number, indentation + 1, f"a colon stands after {key}, and no =", f"write {key}: {value:.40}"
+    slip = find_key_slip(word)
+    if slip is not None:
+        return number, indentation + 1, slip.message, slip.fix
     if _LONE_KEY.fullmatch(word):
         return number, indentation + 1, f"a : is missing after {word!r}", f"write {word}:"
     return None
@@ -396,14 +401,14 @@ def _find_missing_colon(error: yaml.YAMLError, text: str) -> SourceFault | None:
     if _BLOCK_BEGIN.search(text[: key.index]):
         message = "the text that begins on the line before is not indented"
         return key.line + 1, key.column + 1, message, "indent it further than the key of the | or >"
-    glued = find_glued_key(word)
-    if glued is not None:
-        message = f"a blank is missing after the colon of {glued[0]}"
-        return key.line + 1, key.column + 1, message, f"write {glued[0]}: {glued[1]}"
+    slip = find_key_slip(word)
+    if slip is not None:
+        return key.line + 1, key.column + 1, slip.message, slip.fix
     fix = f"write {word}: if what follows belongs to it; a text of several lines stands in quotes"
     return key.line + 1, key.column + 1, f"a : is missing after {word[:40]!r}", fix
 
 
+_END_OF_FILE_LINE: Final = re.compile(r"^\.\.\.", re.MULTILINE)
 _CLOSING_SIGNS: Final = {"[": "]", "{": "}"}
 _BLOCK_BEGIN: Final = re.compile(r"[|>][-+]?\s*\Z")
 _COMMENT: Final = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
@@ -428,6 +433,8 @@ _YAML_ERROR_WORDS: Final = {
     "comment or line break": "a text stands on the same line as its > or |",
     "undefined alias": "a * stands for a part that is marked with &, and nothing is marked so",
     "expected <document start>": "the file has ended before this line",
+    "unknown escape character": 'a \\ in "…" begins a sign of its own, and this is none',
+    "expected hexdecimal number": 'a \\ in "…" begins a sign of its own, and this is none',
 }
 """What PyYAML says of frequent mistakes, in words for people."""
 _YAML_ERROR_FIXES: Final = {
@@ -445,6 +452,7 @@ _YAML_ERROR_FIXES: Final = {
     "did not find expected '-' indicator": "begin each step with - , and indent alike what belongs together",
     "comment or line break": "a text after > or | begins on the next line; one that begins with > or | must be quoted",
     "unknown escape character": "within \"…\" a backslash is written twice; or put the text in '…'",
+    "expected hexdecimal number": "within \"…\" a backslash is written twice; or put the text in '…'",
     "expected <document start>": "take the line ... above it out; a flow file is YAML: numbers: +12015550123",
     "while scanning a quoted scalar": "a quote is not closed",
     "special characters are not allowed": "take the control character out",
@@ -467,7 +475,10 @@ yaml.SafeDumper.add_representer(QuotedText, yaml.SafeDumper.represent_str)
 class _YamlConverter:
     """Converts YAML nodes to plain values. Records positions and reports ambiguous content."""
 
-    def __init__(self, text: str, report: ProblemReport) -> None:
+    def __init__(self, text: str, report: ProblemReport, cut_texts: frozenset[int] = frozenset()) -> None:
+        """``cut_texts`` are the places of texts of which YAML drops the beginning."""
+        self._cut_texts = cut_texts
+        self._text = text
         self._lines = text.splitlines()
         self._has_hash = "#" in text
         self._has_only_allowed_characters = (
@@ -508,6 +519,9 @@ class _YamlConverter:
             return items if plain else UNREADABLE_VALUE
         if isinstance(node, yaml.SequenceNode):
             return [self.convert_node(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
+        if node.start_mark.index in self._cut_texts:
+            # The whole text, so that nothing else is said of its rest; it is no expression.
+            return UNREADABLE_VALUE if path[-1:] == ("when",) else self._text[node.start_mark.index : node.end_mark.index]
         text = self._check_text(str(node.value), path)
         is_quoted = isinstance(node, yaml.ScalarNode) and node.style in _QUOTED_STYLES
         return QuotedText(text) if is_quoted and _JSON_WORD.fullmatch(text) else text
@@ -533,12 +547,11 @@ class _YamlConverter:
                 self._report_key_without_word(key, path, place)
                 continue
             name = str(key.value)
-            glued = find_glued_key(name) if node.flow_style and _has_no_value(key, value) else None
-            if glued is not None:
-                name, text = glued
+            slip = find_key_slip(name) if node.flow_style and _has_no_value(key, value) else None
+            if slip is not None:
+                name = slip.key
                 self._report.positions[(*path, name)] = self._report.key_positions[(*path, name)] = place
-                message = f"a blank is missing after the colon of {name}"
-                self._report.error((*path, name), "yaml", message, f"write {name}: {text:.60}", key=True)
+                self._report.error((*path, name), "yaml", slip.message, slip.fix, key=True)
                 if name not in seen:
                     seen[name] = place
                     yield name, UNREADABLE_VALUE

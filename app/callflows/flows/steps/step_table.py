@@ -129,11 +129,15 @@ def _suggest_one_step(step: Mapping[str, Any], keys: Sequence[str]) -> str:
     first, *others = keys
     plain_key, known = _list_step_keys(first)
     value = step[first]
-    if not plain_key or not isinstance(value, str) or any(key not in known or key in STEP_COMPILERS for key in others):
+    is_empty = value == ""
+    if not isinstance(value, str) or any(key not in known or key in STEP_COMPILERS for key in others):
         return ""
-    parts = [(plain_key, value), *((key, step[key]) for key in others)]
+    if not plain_key and not is_empty:
+        return ""
+    parts = [*([] if is_empty else [(plain_key, value)]), *((key, step[key]) for key in others)]
     if any(not isinstance(part, str) or len(part) > _MAX_SHOWN_CHARACTERS for _, part in parts):
-        return f"indent {', '.join(others)} below {first}: {{{plain_key}: …}}"
+        below = f"{first}:" if is_empty else f"{first}: {{{plain_key}: …}}"
+        return f"indent {', '.join(others)} {'further than' if is_empty else 'below'} {below}"
     written = ", ".join(f"{key}: {_quote_in_braces(part)}" for key, part in parts)
     return f"write {first}: {{{written}}}"
 
@@ -166,8 +170,9 @@ def _correct_step_key(written: str, value: object, path: SourcePath, context: St
     elif limit is not None:
         context.report.error((*path, written), "platform-lacks", limit.message, limit.fix, key=True)
     else:
-        first = re.split(r"[:\uff1a\s]", written, maxsplit=1)[0]
-        meant = f"write {first}: {written[len(first) + 1 :].strip()}" if first in STEP_COMPILERS else ""
+        first = re.split(r"[:\uff1a\s=]", written, maxsplit=1)[0]
+        text = written[len(first) + 1 :].lstrip("=> ").strip() or (value if isinstance(value, str) else "")
+        meant = f"write {first}: {text}".rstrip() if first in STEP_COMPILERS else ""
         dialect = context.flow.dialect
         fix = suggest_field_step(written, dialect) or meant or suggest_step(written, dialect)
         fix = fix or f"there are {', '.join(_list_steps(dialect))}"
