@@ -30,6 +30,7 @@ from callflows.flows.expressions.condition_values import (
     list_own_numbers,
     suggest_emptiness,
     suggest_object_field,
+    write_constant,
 )
 from callflows.flows.expressions.number_spelling_fixes import suggest_number_spelling
 from callflows.flows.expressions.plain_values import convert_numeric_text, convert_truth_text, is_missing
@@ -74,6 +75,8 @@ _VALUE_HINTS: Final = {
     "now.hour": "it is a number from 0 to 23, without quotes",
     "now.day": "it is a number from 1 to 31, without quotes",
     "now.month": "it is a number from 1 to 12, without quotes",
+    "now.minute": "it is a number from 0 to 59, without quotes",
+    "now.second": "it is a number from 0 to 59, without quotes",
     "now.year": "it is a number with four digits, as 2026",
     "caller.calls_today": "it is a number, and 1 for the first call of a day",
     "call.attestation": "it is A, B, C or unknown",
@@ -141,7 +144,13 @@ def _lint_object(name: str, op: str, other: nodes.Node, facts: ConditionFacts) -
     in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
     fix = suggest_object_field(name, facts)
     if name.endswith((".next_opening", ".next_closing")):
-        if any(compared.value is not None for compared in list_compared_values(other, op, facts)):
+        values = [compared.value for compared in list_compared_values(other, op, facts)]
+        named = dotted_name_of(other)
+        # Of two moments the first is reported.
+        is_other_value = named.partition(".")[0] in _ROOTS_OF_TEXTS and not (
+            suggest_object_field(named, facts) and named <= name
+        )
+        if is_other_value or any(value is not None for value in values):
             yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing, and has no order", fix)
     elif op in ORDER_OPERATORS:
         yield ConditionProblem("error", "comparison", f"{name} itself has no order", fix)
@@ -246,17 +255,13 @@ def _lint_equality(name: str, op: str, compared: ComparedValue, facts: Condition
     if fix is None and value is None and is_never_missing(name, facts):
         fix = suggest_emptiness(name, facts, asks_for_value=op in ("ne", "notin"))
     if fix is not None:
-        yield ConditionProblem("warning", "comparison", f"{name} is never {_write_constant(value)}", fix)
+        yield ConditionProblem("warning", "comparison", f"{name} is never {write_constant(value)}", fix)
     elif name in CALLED_NUMBER_NAMES and value:
         number = f"+{value}" if isinstance(value, int) else str(value)
         own = facts.find_own_numbers()
         if own and number not in own:
             # A campaign may call from another number: that the value is never the number would be too much.
             yield ConditionProblem("warning", "comparison", f"the flow does not answer {number}", list_own_numbers(own))
-
-
-def _write_constant(value: object) -> str:
-    return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
@@ -266,7 +271,7 @@ def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
     value = compared.value
     known, form = possible_values_of(kind), VALUE_FORMATS.get(kind)
     if known is BOOLEAN_VALUES:
-        return None if isinstance(value, bool) else f"it is true or false: ask {name}, or not {name}"
+        return None if value in known else f"it is true or false: ask {name}, or not {name}"
     if known is not None:
         return None if value in known else _suggest_value(name, kind, op, compared, known)
     if form is not None and isinstance(value, str) and not form[0].fullmatch(value):

@@ -16,7 +16,7 @@ from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
 from callflows.flows.expressions.condition_facts import ConditionFacts
-from callflows.flows.expressions.condition_lint import lint_condition, lint_text_conditions
+from callflows.flows.expressions.condition_lint import hide_own_names, lint_condition, lint_text_conditions
 from callflows.flows.expressions.empty_texts import is_value_filled, may_text_be_empty
 from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
@@ -259,8 +259,9 @@ class ExpressionCompiler:
 
     def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
         """Yield the doubtful conditions of a template, with their lines."""
-        for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
-            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
+        with hide_own_names(tree, self._facts):
+            for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
+                yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.
