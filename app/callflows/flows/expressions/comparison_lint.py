@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
+from callflows.flows.dial_policy.region_suggestions import suggest_region
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -42,7 +43,6 @@ from callflows.flows.expressions.value_range_fixes import (
     suggest_number_range,
     suggest_range,
 )
-from callflows.flows.hours.public_holidays import find_country_code
 from callflows.flows.hours.wall_clock import parse_iso_date, suggest_date
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
@@ -62,13 +62,6 @@ if TYPE_CHECKING:
     from callflows.flows.expressions.condition_facts import ConditionFacts
 
 
-_REGION_FIXES: Final = {
-    "UK": "did you mean 'GB', the United Kingdom?",
-    "EN": "did you mean 'GB', the United Kingdom?",
-    "EL": "did you mean 'GR', Greece?",
-    "SP": "did you mean 'ES', Spain?",
-    "EU": 'name each country, as ["DE", "FR"]',
-}
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
@@ -287,7 +280,7 @@ def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
     if kind in NUMBER_TEXT_NAMES and _is_never_a_number(name, value):
         return _PHONE_NUMBER_FIX if name in PHONE_NUMBER_NAMES else "write it in quotes"
     if kind.endswith(".region") and value and value not in list_regions() and value != UNKNOWN_VALUE:
-        return _REGION_FIXES.get(str(value), "countries have ISO codes, as US, GB or DE")
+        return suggest_region(str(value)) or "countries have ISO codes, as US, GB or DE"
     if name == "language" and facts.languages and value and value not in facts.languages:
         return _suggest_language(str(value), facts.languages)
     if name in facts.digit_counts:
@@ -354,17 +347,7 @@ def _suggest_code(name: str, value: str) -> str:
         names = {known.casefold(): code for known, code in STATE_CODES_BY_NAME.items()}
         code = value.upper().replace(".", "")
         return Suggestion(code if code in STATE_CODES else names.get(value.casefold(), ""))
-    if not name.endswith(".region"):
-        return ""
-    code = _find_code_of_country(value)
-    return _REGION_FIXES.get(code.upper(), "") or Suggestion(code.upper() if code.upper() in list_regions() else "")
-
-
-def _find_code_of_country(text: str) -> str:
-    """Return the code of a country that is written with dots, with three letters or as a name; else the text."""
-    plain = text.upper().replace(".", "").strip()
-    plain = {"AMERICA": "US", "UNITED STATES OF AMERICA": "US", "ENGLAND": "GB", "GREAT BRITAIN": "GB"}.get(plain, plain)
-    return plain if len(plain) == len("US") else find_country_code(plain) or text
+    return suggest_region(value) if name.endswith(".region") else ""
 
 
 def _find_number_fix(
