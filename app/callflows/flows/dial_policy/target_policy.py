@@ -330,7 +330,7 @@ def _read_regions(
             found.add(region)
             continue
         near = Suggestion(ANY_REGION) if region in _WORDS_FOR_ANY_REGION else suggest_region(word)
-        near = near or Suggestion(next((code for code in sorted(home) if region.startswith(code)), ""))
+        near = near or Suggestion(next((code for code in sorted(home or ("CA", "US")) if region.startswith(code)), ""))
         fix = near or "two letters each, as US, CA, DE; any for every country"
         report.error(_locate_word(path, words, word, report), "dial-policy", f"regions: there is no country {word!r}", fix)
     return frozenset(found)
