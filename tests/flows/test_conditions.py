@@ -587,12 +587,14 @@ def test_a_condition_that_no_call_meets_is_a_doubt(condition):
         "hours.office.next_opening + 1 > 0",
     ],
 )
-def test_a_calculation_with_what_is_no_number_is_an_error(calculation):
+def test_a_calculation_with_what_is_no_number_always_fails_and_is_a_doubt(calculation):
     (problem,) = doubts_about(calculation)
-    assert "leads each call to the fallback" in problem
+    assert "leads the call to the fallback" in problem
     head = f"numbers: rest\n{ZONE}\nhours: {{office: {{mon: 09:00-17:00}}}}"
     made = compile_text(f"{head}\nnodes: {{start: [{{when: '{calculation}', say: Yes.}}]}}")
-    assert made.flow is None
+    assert made.flow is not None
+    with pytest.raises(TypeError):
+        request_document(made.flow)
 
 
 @each_case(

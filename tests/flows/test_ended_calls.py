@@ -263,7 +263,7 @@ def test_conditions_and_texts_see_who_answered_where_the_call_ended_what_was_rec
         ('ended.node == "start"', []),
         ('ended.node != "strat"', ["ended-node"]),
         ('"start" == ended.node or ended.node in ["start", "sales"]', ["ended-node"]),
-        ('ended.answered == "yes"', ["comparison"]),
+        ('ended.answered == "maybe"', ["comparison"]),
         ("ended.who", ["expression"]),
     ],
 )

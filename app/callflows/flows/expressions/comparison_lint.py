@@ -368,7 +368,8 @@ def _find_number_fix(
         if name in CALLED_NUMBER_NAMES:
             return "it is the number that was called, as +12015550123"
         if not parse_caller_number(value) and name != "ended.answered_by":
-            return "ask caller.anonymous"
+            is_known = "anonymous" in (facts.scope.get("caller") or {})
+            return "ask caller.anonymous" if is_known else "a text always comes from somebody"
         if not value.lower().startswith("tel:"):
             return None  # the login name of a SIP user, or an address
     elif name == "ended.answered_by" and not _DIGITS_WITH_SIGNS.fullmatch(value):

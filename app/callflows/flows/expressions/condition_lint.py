@@ -30,20 +30,21 @@ from callflows.flows.expressions.value_range_fixes import quote_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from callflows.flows.expressions.condition_facts import ConditionFacts
 
 
 def lint_condition(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionProblem, ...]:
     """Report what is doubtful in a condition."""
-    calculations = [*_lint_calculations(tree, facts)]
-    # What becomes of a calculation that fails in every call is no matter.
-    fails = any(problem.severity == "error" for problem in calculations)
+    failing = [*_lint_failing_calculations(tree, facts)]
     problems = [
-        *([] if fails else _lint_node(tree, facts, is_condition=True)),
+        # With what a calculation that always fails is compared is no matter.
+        *([] if failing else _lint_node(tree, facts, is_condition=True)),
         *_lint_truths([tree], facts.doubtful_variables),
         *lint_memberships(tree, facts),
-        *calculations,
+        *failing,
+        *_lint_calculations(tree, facts.number_names),
     ]
     return _list_unique_problems(problems)
 
@@ -85,7 +86,11 @@ def lint_text_conditions(tree: nodes.Node, facts: ConditionFacts) -> tuple[Condi
 
 
 def _lint_text(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionProblem, ...]:
-    found: list[ConditionProblem] = [*lint_memberships(tree, facts), *_lint_calculations(tree, facts)]
+    found: list[ConditionProblem] = [
+        *lint_memberships(tree, facts),
+        *_lint_failing_calculations(tree, facts),
+        *_lint_calculations(tree, facts.number_names),
+    ]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     found += _lint_truths(tests, facts.doubtful_variables)
     for test in tests:
@@ -103,19 +108,16 @@ _ROOTS_OF_A_CALL: Final = frozenset(
 )
 
 
-def _lint_calculations(tree: nodes.Node, facts: ConditionFacts) -> Iterator[ConditionProblem]:
-    """Report calculations with what is no number, with data that may be none, and those that may divide by 0."""
+def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iterator[ConditionProblem]:
+    """Report calculations with data that may be no number, or that may divide by 0."""
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
     asked = {dotted_name_of(name) for test in tests for name in [test, *test.find_all((nodes.Getattr, nodes.Getitem))]}
-    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg, nodes.Add)):
+    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg)):
         sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
-        yield from _lint_named_operands(calculation, sides, facts)
-        if isinstance(calculation, nodes.Add):
-            continue
         yield from _lint_constant_operands(calculation, sides)
         for side in sides:
             name = dotted_name_of(side)
-            if name and _is_data(name) and name not in asked and name not in facts.number_names:
+            if name and _is_data(name) and name not in asked and name not in number_names:
                 yield ConditionProblem(
                     "warning",
                     "calculation",
@@ -154,6 +156,13 @@ def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]
         yield ConditionProblem("error", "calculation", "the result is too large", "write smaller numbers")
 
 
+def _lint_failing_calculations(tree: nodes.Node, facts: ConditionFacts) -> Iterator[ConditionProblem]:
+    """Report calculations with what is a number in no call."""
+    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg, nodes.Add)):
+        sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
+        yield from _lint_named_operands(calculation, sides, facts)
+
+
 def _lint_named_operands(
     calculation: nodes.Node, sides: Sequence[nodes.Node], facts: ConditionFacts
 ) -> Iterator[ConditionProblem]:
@@ -169,9 +178,9 @@ def _lint_named_operands(
         try:
             calculate_plain_values(getattr(calculation, "operator", "-"), *operands, *([1] if len(operands) == 1 else []))
         except TypeError:
-            message = f"{name} is no number: the calculation leads each call to the fallback"
+            message = f"{name} is no number: the calculation leads the call to the fallback"
             fix = fix or 'calculate with numbers, as now.hour; texts are compared, as now.date >= "2026-12-24"'
-            yield ConditionProblem("error", "calculation", message, fix)
+            yield ConditionProblem("warning", "calculation", message, fix)
             return
 
 

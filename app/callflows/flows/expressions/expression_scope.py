@@ -345,7 +345,7 @@ def find_own_field(word: str) -> str:
 
 
 _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
-_NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
+_NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", "ended", "message", *NAMED_SCOPE_ROOTS})
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})
 _FIELD_NODES: Final = (nodes.Getattr, nodes.Getitem)
 FORBIDDEN_TEMPLATE_NODES: Final = (
