@@ -378,6 +378,8 @@ def test_a_zone_that_is_none_is_an_error(zone):
         ("caller.number is notest", "notest"),
         ("caller.name if caller.anonymous | nofilter else caller.name", "nofilter"),
         ("range(3)", "range(…) is a function"),
+        ("now.hour is 9", "compare with =="),
+        ("now.hour is not 9", "compare with =="),
         ("'", "unexpected char"),
         ("", "expression"),
         ("(" * 500, ""),
@@ -427,6 +429,10 @@ FIXES = {
     "hours.office.status": "hours.office.open",
     "caller.name is none": "not caller.name",
     "caller.name is not none": "caller.name",
+    "now.hour == 9 or 10": "now.hour in [9, 10]",
+    "now.month != 7 and 8": "now.month not in [7, 8]",
+    'caller.region == "SE" or "NO"': 'caller.region in ["SE", "NO"]',
+    '"Ann" in caller.name | lower': '"ann" in caller.name | lower',
 }
 """The condition that the check proposes for each wrong one."""
 HEAD = f"numbers: +12015550123\n{ZONE}\nhours: {{office: {{mon-fri: 09:00-17:00}}}}"
@@ -473,6 +479,143 @@ def test_the_fix_of_a_condition_is_a_condition_without_a_problem(condition):
 def test_a_condition_is_called_always_or_never_true_as_it_turns_out_in_calls(condition):
     (problem,) = doubts_about(condition, f"numbers: rest\n{ZONE}")
     assert ("always true" in problem, "never true" in problem) == (holds(condition), not holds(condition))
+
+
+@each_case(
+    "condition",
+    [
+        "caller.anonymous == 1",
+        "caller.anonymous == 0",
+        "caller.anonymous != 1",
+        "hours.office.open == 1",
+        "hours.office.open == 2",
+    ],
+)
+def test_a_number_is_no_truth_only_if_it_is_none_in_calls(condition):
+    head = f"{ZONE}\nhours: {{office: {{mon: 09:00-17:00}}}}"
+    callers: list[dict[str, str]] = [{}, {"from_": "anonymous"}]
+    moments = (MONDAY, MONDAY.replace(day=22))
+    answers = {holds(condition, head, at, **caller) for at in moments for caller in callers}
+    said = doubts_about(condition)
+    assert bool(said) is (len(answers) == 1), said
+
+
+@each_case(
+    ("condition", "fix", "meant"),
+    [
+        ('caller.number == "011442079460018"', 'write it as "+442079460018"', 'caller.number == "+442079460018"'),
+        ('now.weekday[:2] == "Mo"', "did you mean 'mo'?", 'now.weekday[:2] == "mo"'),
+        ('hours.office.status[0] == "O"', "did you mean 'o'?", 'hours.office.status[0] == "o"'),
+        ('now.weekday[:2] == "mn"', "it is one of mo, tu, we, th, fr, sa, su", 'now.weekday[:2] in ["mo", "tu"]'),
+        ("now.minute == 60", "it is a number from 0 to 59, without quotes", "now.minute == 0"),
+    ],
+)
+def test_the_fix_of_a_value_is_a_value_without_a_problem(condition, fix, meant):
+    (problem,) = doubts_about(condition)
+    assert f"({fix})" in problem
+    assert doubts_about(meant) == []
+
+
+@each_case(
+    ("condition", "proposed"),
+    [
+        ('call.attestation in "AB"', '["A", "B"]'),
+        ('call.attestation in "A"', '["A"]'),
+        ('digits in "12"', '["1", "2"]'),
+        ('pin in "4711"', '["4711"]'),
+        ('pin in "4711, 4712"', '["4711", "4712"]'),
+        ('caller.number in "2015550188"', '["2015550188"]'),
+        ('now.month in "12"', '["12"]'),
+    ],
+)
+def test_a_list_is_proposed_of_values_that_may_come(condition, proposed):
+    collect = "collect: {into: pin, digits: 4, prompt: Your PIN?}"
+    text = f"{HEAD}\nnodes:\n  start:\n    - {collect}\n    - when: '{condition}'\n      say: Yes.\n    - say: After."
+    (problem,) = [problem for problem in compile_text(text).problems if problem.rule == "text-as-list"]
+    assert problem.fix == f"write a list: {proposed}"
+
+
+@each_case(
+    ("condition", "said"),
+    [
+        ("caller.anonymous and 10", "10 alone is always true"),
+        ("caller.anonymous or 0", "0 alone is never true"),
+        ("true and caller.anonymous", "true alone is always true"),
+        ("caller.anonymous or false", "false alone is never true"),
+        ("caller.region == 'SE' or 'NO'", "'NO' alone is never true"),
+        ("caller.anonymous and not 'no'", "not 'no' alone is always true"),
+        ("caller.anonymous or 'off'", "'off' alone is never true"),
+    ],
+)
+def test_of_a_condition_that_changes_only_the_part_is_called_always_or_never_true(condition, said):
+    (problem,) = doubts_about(condition)
+    assert f"when: {said} (" in problem
+
+
+@each_case(
+    "condition",
+    [
+        '"hours" in caller',
+        '"A" in call',
+        '"mon" in now',
+        '"open" in hours.office',
+        '"09:00" in hours.office.next_opening',
+        "hours.office.next_opening == now.date",
+        "hours.office.next_opening == hours.office.next_closing",
+        '"Ann" in caller.name | upper',
+        'now.weekday[0] == "S"',
+        'hours.office.status[:2] == "Op"',
+    ],
+)
+def test_a_condition_that_no_call_meets_is_a_doubt(condition):
+    head = f"{ZONE}\nhours: {{office: {{mon: 09:00-17:00}}}}"
+    assert not any(holds(condition, head, MONDAY.replace(day=day), name="Ann") for day in range(22, 29))
+    assert len(doubts_about(condition)) == 1
+
+
+@each_case(
+    "calculation",
+    [
+        "hours.office.next_closing - now < 30",
+        "now - 30 > 0",
+        "now.time - 30 < 0",
+        "now.date - 1 == 0",
+        "1 / now.weekday > 0",
+        "hours.office.status * 1.5 > 1",
+        "-now.date == 0",
+        "now + 30 > 0",
+        "hours.office.next_opening + 1 > 0",
+    ],
+)
+def test_a_calculation_with_what_is_no_number_always_fails_and_is_a_doubt(calculation):
+    (problem,) = doubts_about(calculation)
+    assert "leads the call to the fallback" in problem
+    head = f"numbers: rest\n{ZONE}\nhours: {{office: {{mon: 09:00-17:00}}}}"
+    made = compile_text(f"{head}\nnodes: {{start: [{{when: '{calculation}', say: Yes.}}]}}")
+    assert made.flow is not None
+    with pytest.raises(TypeError):
+        request_document(made.flow)
+
+
+@each_case(
+    ("text", "spoken"),
+    [
+        ("{% for number in c.all %}{% if number == 5 %}{{ number * 2 }}{% endif %}{% endfor %}", "10"),
+        ("{% for call in c.all %}{{ call - 1 }}{% endfor %}", "4"),
+        ("{% for caller in c.people %}{% if caller.age == 9 %}{{ caller.age - 1 }}{% endif %}{% endfor %}", "8"),
+        ("{% for digits in c.words %}{% if digits == 'one' %}one{% endif %}{% endfor %}", "one"),
+        ("{% set now = 5 %}{{ now - 1 }}{% if 'x' in caller %}{% endif %}", "4"),
+    ],
+)
+def test_a_name_that_a_text_sets_itself_is_not_that_of_the_call(text, spoken):
+    lookup = "lookup: {into: c, url: 'https://a.example', default: {all: [5], people: [{age: 9}], words: [one]}}"
+    made = compile_text(make_flow_text(f'- {lookup}\n- say: "Hi {text}"', ZONE))
+    assert not any("\ufdd5" in str(problem) for problem in made.problems)
+    doubts = [str(problem) for problem in made.problems if problem.rule != "calculation"]
+    assert [doubt for doubt in doubts if "'x'" not in text] == []
+    assert len(doubts) == ("'x'" in text)
+    call = Conversation(made.flow)
+    assert f"Hi {spoken}" in " ".join(call.spoken_texts)
 
 
 def test_without_a_country_of_its_own_a_flow_is_told_no_number_of_another_country():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flow_harness import compile_text, make_flow_text
 
 from callflows.flows.dial_policy.numbering_plans import find_regions
 from callflows.flows.dial_policy.target_policy import (
@@ -198,6 +199,8 @@ def test_a_file_that_may_dial_nothing_is_told_so_where_it_dials():
 # What a file may say
 
 A_NUMBER = "a number as +12015550188, a prefix as +1201555*"
+A_REGION = "two letters each, as US, CA, DE; any for every country"
+IF_AMERICAN = "if it is North American, else put its own country code with a plus before it"
 A_HOST = "as acme.sip.opentact.org, or *.example.com for all that end so"
 LONGER = "a longer prefix, or regions, says which are meant"
 
@@ -266,7 +269,23 @@ def test_a_target_is_dialled_in_one_form():
 @each_case(
     ("given", "message"),
     [
-        ({"regions": "UK"}, "error: regions: there is no country 'UK' (did you mean 'GB'?)"),
+        ({"regions": "UK"}, "error: regions: there is no country 'UK' (did you mean 'GB', the United Kingdom?)"),
+        ({"regions": "USA"}, "error: regions: there is no country 'USA' (did you mean 'US'?)"),
+        ({"regions": "Germany"}, "error: regions: there is no country 'Germany' (did you mean 'DE'?)"),
+        ({"regions": "all"}, "error: regions: there is no country 'all' (did you mean 'any'?)"),
+        ({"regions": "NANP"}, f"error: regions: there is no country 'NANP' ({A_REGION})"),
+        ({"types": "landline"}, "error: types: there is no type 'landline' (did you mean 'fixed_line'?)"),
+        ({"deny": "1900*"}, "error: deny: '1900*' is neither a number nor a prefix (did you mean '+1900*'?)"),
+        ({"deny": "0044*"}, "error: deny: '0044*' is neither a number nor a prefix (did you mean '+44*'?)"),
+        (
+            {"deny": "12015550188"},
+            "error: deny: '12015550188' is neither a number nor a prefix (did you mean '+12015550188'?)",
+        ),
+        ({"deny": "900*"}, f"error: deny: '900*' is neither a number nor a prefix (write +1900* {IF_AMERICAN})"),
+        (
+            {"deny": "+1900"},
+            "error: deny: no country has numbers of the length of +1900 (a prefix ends with a star: +1900*)",
+        ),
         ({"types": ["mobil"]}, "error: types: there is no type 'mobil' (did you mean 'mobile'?)"),
         ({"allow": "0201*"}, f"error: allow: '0201*' is neither a number nor a prefix ({A_NUMBER})"),
         ({"allow": "*"}, f"error: allow: '*' is neither a number nor a prefix ({A_NUMBER})"),
@@ -280,7 +299,24 @@ def test_what_is_wrong_with_a_policy_is_said(given, message):
     assert said(given) == [message]
 
 
-@pytest.mark.parametrize("kind", ["premium_rate", "shared_cost", "unknown"])
+@each_case("denied", ["+1 201*", "+1 (201) 555*", "+1-201-555-0188", "+1 (201) 555-0188"])
+def test_a_number_or_a_prefix_of_a_policy_may_have_the_blanks_of_people(denied):
+    for given in (denied, [denied]):
+        report = ProblemReport("acme.yaml")
+        made = read_dial_policy({"deny": given}, ("dial_policy",), report, US, None)
+        assert report.problems == []
+        assert "denied" in made.find_refusal("+12015550188")
+        assert made.find_refusal("+12125550188") == ""
+
+
+@each_case("section", ["regions: [UK]", "regions: NANP", "types: premium", "types: [mobil]"])
+def test_of_a_wrong_word_of_a_policy_one_thing_is_said(section):
+    steps = "- collect: {into: whom, digits: 11, prompt: Whom?, otherwise: start}\n- dial: '{{ whom }}'\n- hangup"
+    (problem,) = compile_text(make_flow_text(steps, f"dial_policy: {{{section}}}").replace("rest", "+12015550123")).problems
+    assert problem.rule == "dial-policy"
+
+
+@pytest.mark.parametrize("kind", ["premium_rate", "shared_cost", "unknown", "premium", "Premium-Rate"])
 def test_to_ask_for_a_type_that_is_never_dialled_is_an_error(kind):
     (message,) = said({"types": ["mobile", kind]})
     assert message.startswith(f"error: types: {kind} numbers are never dialled")

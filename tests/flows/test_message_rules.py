@@ -592,6 +592,14 @@ def test_start_and_help_are_said_alone_and_yes_only_by_who_is_opted_out():
     assert detect_carrier_keyword("start the car again", opted_out=True) is None
 
 
+def test_polite_help_after_a_stop_is_answered_and_is_a_text_like_any_other_before():
+    for text in ("help please", "Please help!", "help me", "HELP, thank you", "info pls"):
+        assert detect_carrier_keyword(text, opted_out=True) == "help", text
+        assert detect_carrier_keyword(text, opted_out=False) is None, text
+    for text in ("please", "me", "help with my order", "no help", "stop, please help"):
+        assert detect_carrier_keyword(text, opted_out=True) != "help", text
+
+
 def test_words_of_other_languages_are_taken_from_the_settings():
     words = extend_carrier_words(["ARR\u00caT", "keine SMS mehr"], ["Ja bitte"], ["hilfe", "..."])
     said = {"arret": "stop", "Arr\u00eat svp!": "stop", "Keine SMS mehr.": "stop", "ja bitte": "start", "Hilfe": "help"}
@@ -730,6 +738,47 @@ def test_a_keyword_may_stand_twice_where_the_first_has_a_condition():
     assert rules_of(rules + "  - keyword: B\n    reply: C.\n  - ignore: true\n") == ["keyword-twice"]
 
 
+@each_case(
+    ("rule", "rules"),
+    [
+        ("keyword: []", ["message-keyword"]),
+        ("when:", ["expression"]),
+        ("when: ''", ["expression"]),
+        ("keyword: [hours, HOURS!]", ["keyword-twice"]),
+    ],
+)
+def test_a_rule_whose_keyword_or_condition_was_left_out_is_an_error_and_not_for_all_texts(rule, rules):
+    made = compile_text(f"{HEAD}messages:\n  - {rule}\n    reply: A.\n  - reply: B.\n")
+    assert (made.flow, made.rules) == (None, rules)
+    assert "above" not in made.problems[0].message
+
+
+@each_case(
+    "rule",
+    [
+        "{reply: 'Hi {name}'}",
+        "{reply: 'Hi ${caller_name}'}",
+        "{reply: 'Hi {{{name}}}'}",
+        "{reply: 'Hi {{ caller.name'}",
+        "{reply: 'Hi [Name], %s'}",
+        "{reply: '{% if %}Hi{% endif %}'}",
+        "{when: '', reply: Hi.}",
+        "{when: 'message.text contains x', reply: Hi.}",
+        "{when: 'caller.number == \"anonymous\"', reply: Hi.}",
+    ],
+)
+def test_the_fix_of_a_text_about_a_message_names_nothing_that_only_calls_have(rule):
+    problems = compile_text(f"{HEAD}messages:\n  - {rule}\n  - reply: B.\n").problems
+    assert problems
+    assert not any(name in problem.fix for problem in problems for name in ("caller.name", "caller.anonymous"))
+
+
+@each_case("text", ["{{ message }}", "Hi {{ message }}.", "{{ message | upper }}"])
+def test_a_message_as_a_whole_is_no_text(text):
+    (problem,) = compile_text(f"{HEAD}messages:\n  - reply: '{text}'\n").problems
+    assert (problem.message, problem.fix) == ("message itself is no text", "name one of its fields: keyword, text, words")
+
+
 def test_a_rule_for_stop_may_stand_after_the_last():
     assert rules_of("messages:\n  - reply: E.\n  - keyword: stop\n    reply: Bye.\n") == []
 
@@ -742,6 +791,9 @@ def test_what_only_calls_have_is_not_there_for_a_text():
 def test_an_author_who_writes_a_step_is_told_the_word_for_it():
     problems = compile_text(HEAD + "messages:\n  - sms: Hello.\n").problems
     assert "did you mean 'reply'?" in [problem.fix for problem in problems]
+    for step, word in (("say: Hello.", "reply"), ("dial: +12015550188", "forward"), ("hangup", "ignore")):
+        fixes = [one.fix for one in compile_text(f"{HEAD}messages:\n  - {{{step}}}\n").problems]
+        assert f"did you mean {word!r}?" in fixes, step
 
 
 def test_a_text_of_a_step_is_as_long_as_a_message_may_be():

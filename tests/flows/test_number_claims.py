@@ -66,6 +66,37 @@ def test_a_flow_may_claim_several_numbers_and_prefixes():
         assert answers(found, number) == "acme"
 
 
+@each_case("written", ["+1 201*", "+1201 *", "+1-201*", "+1 (201) *", "001201*", "1201*"])
+def test_a_prefix_may_have_the_blanks_of_people(written):
+    assert answers(book(jersey=f'"{written}"'), "+12015550123") == "jersey"
+
+
+@each_case("written", ["020*", "011*", "+0*", "00*", "+*"])
+def test_a_prefix_with_which_no_number_begins_is_an_error(written):
+    assert "number" in compile_text(f'numbers: ["{written}"]\nnodes: {{start: [hangup]}}').rules
+
+
+@each_case(
+    ("numbers", "fix"),
+    [
+        ("[201*]", "write +1201* if it is North American"),
+        ("[201555*, +12125550123]", "write +1201555* if it is North American"),
+        ("[201*, +442079460018]", "put its own country code with a plus before it"),
+        ("[447*, +442079460018]", ""),
+        ("[4420*]", ""),
+        ("[1201*]", ""),
+        ("[0044*]", ""),
+        ("[+201*]", ""),
+    ],
+)
+def test_a_prefix_without_its_country_is_a_doubt(numbers, fix):
+    doubts = [
+        one.fix for one in compile_text(f"numbers: {numbers}\nnodes: {{start: [hangup]}}").problems if "plus" in one.message
+    ]
+    assert [bool(fix)] * len(doubts) == [True] * bool(fix)
+    assert all(doubt.startswith(fix) for doubt in doubts)
+
+
 def test_a_hundred_thousand_numbers_are_looked_up():
     claims = tuple(NumberClaim(f"+1201{number:07}", "acme.yaml", 1, 1) for number in range(2_000_000, 2_100_000))
     prefixes = tuple(NumberClaim(f"+44{number}*", "other.yaml", 1, 1) for number in range(10_000))

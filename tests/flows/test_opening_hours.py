@@ -214,13 +214,24 @@ def test_an_afternoon_alone_without_zeros_is_warned_of_and_zeros_say_that_the_ni
     hours("sun: 01:00-05:00")
 
 
-@pytest.mark.parametrize(("written", "meant"), [("12:00-4:00", "12:00-16:00"), ("12:30 \u2013 2:30", "12:30-14:30")])
-def test_noon_until_an_hour_without_a_zero_is_warned_of(written, meant):
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("12:00-4:00", "12:00-16:00"),
+        ("12:30 \u2013 2:30", "12:30-14:30"),
+        ("13:00-5:00", "13:00-17:00"),
+        ("08:00-12:00, 13:00-5:30", "13:00-17:30"),
+        ("15:30-7:00", "15:30-19:00"),
+    ],
+)
+def test_an_afternoon_until_an_hour_without_a_zero_is_warned_of(written, meant):
     _, (problem,) = read(f"sun: {written}")
     assert (problem.severity, problem.rule) == ("warning", "hours-night")
     assert problem.fix.startswith(f"did you mean {meant}?")
     hours("sun: 12:00-02:00")
     hours("sun: 13:00-1:00")
+    hours("sun: 13:00-05:00")
+    hours("sun: 17:00-9:00")
 
 
 @each_case(
@@ -250,6 +261,12 @@ def test_noon_until_an_hour_without_a_zero_is_warned_of(written, meant):
         ("12-6", "12:00-18:00"),
         ("8-8", "08:00-20:00"),
         ("1-5", "13:00-17:00, or 01:00-05:00"),
+        ("9:00-midnight", "09:00-00:00, or 21:00-00:00"),
+        ("9-12am", "09:00-00:00, or 21:00-00:00"),
+        ("5 to midnight", "17:00-00:00, or 05:00-00:00"),
+        ("09:00-midnight", "09:00-00:00"),
+        ("9pm-midnight", "21:00-00:00"),
+        ("noon-midnight", "12:00-00:00"),
     ],
 )
 def test_times_in_short_are_fixed_to_the_hours_of_a_business_and_never_to_a_night(written, likely):
@@ -269,6 +286,14 @@ def test_times_in_short_are_fixed_to_the_hours_of_a_business_and_never_to_a_nigh
         ("Montag bis Freitag: 09:00-10:00", "did you mean 'mon-fri'?"),
         ("Di+Do: 09:00-10:00", "did you mean 'tue,thu'?"),
         ("every day: 09:00-10:00", "did you mean 'daily'?"),
+        ("mon, wed & fri: 09:00-10:00", "did you mean 'mon,wed,fri'?"),
+        ("mon wed fri: 09:00-10:00", "did you mean 'mon,wed,fri'?"),
+        ("mon fri: 09:00-10:00", "did you mean 'mon-fri', or 'mon,fri'?"),
+        ("mon,weds & friday: 09:00-10:00", "did you mean 'mon,wed,friday'?"),
+        ("mon,tuesdays: 09:00-10:00", "did you mean 'mon,tuesday'?"),
+        ("sat,snu: 09:00-10:00", "did you mean 'sat,sun'?"),
+        ("mon,holiday: 09:00-10:00", "days are mon, mon-fri, sat,sun or daily"),
+        ("mon, someday: 09:00-10:00", "days are mon, mon-fri, sat,sun or daily"),
         ("2026-12-24: 09:00-10:00", "dates stand under open or closed, as open: {2026-12-24: 10:00-14:00}"),
         ("dec 24: closed", "dates stand under open or closed"),
         ("lunch: 12:00-13:00", "a break is the time between two windows"),

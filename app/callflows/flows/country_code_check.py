@@ -6,7 +6,12 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from callflows.telephony.phone_numbers import lacks_country_code, parse_e164, strip_international_prefix
+from callflows.telephony.phone_numbers import (
+    find_calling_code,
+    lacks_country_code,
+    parse_e164,
+    strip_international_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -22,9 +27,23 @@ def suggest_country_code(text: str, own_numbers: Iterable[str] = ()) -> str:
     regions = _find_regions_of_file(own_numbers)
     if not regions or regions & _list_nanp_regions():
         digits = re.sub("[^0-9]", "", text)
-        return f"write +1{digits} if it is North American, {_OTHER_COUNTRY_FIX}"
+        star = "*" if text.endswith("*") else ""
+        return f"write +1{digits}{star} if it is North American, {_OTHER_COUNTRY_FIX}"
     home = _suggest_home_number(text, regions)
     return f"{home}, {_OTHER_COUNTRY_FIX}" if home else _OTHER_COUNTRY_FIX.removeprefix("else ")
+
+
+def lacks_code_of_prefix(text: str, own_numbers: Iterable[str]) -> bool:
+    """Return True if a prefix without plus begins with an area code, as ``201*``, and no other number is of its country."""
+    digits = text.strip().removesuffix("*")
+    if not (text.strip().endswith("*") and _AREA_CODE.match(digits) and digits.isdecimal()):
+        return False
+    others = (find_calling_code(strip_international_prefix(other.strip())) for other in own_numbers)
+    return find_calling_code(f"+{digits}") not in {*others} - {""}
+
+
+_AREA_CODE: Final = re.compile(r"[2-9][0-8][0-9](?:[2-9]|\Z)")
+"""An area code of North America, and the next digit of a number there."""
 
 
 def suggest_home_number(text: str, own_numbers: Iterable[str]) -> str:

@@ -141,5 +141,5 @@ def _find_doubt(text: str, own_numbers: Sequence[str]) -> tuple[str, str]:
     known = parse_e164(text) or why == "is an emergency number"
     if not why or not known:
         return "", ""
-    home = suggest_home_number(text, own_numbers) if not text.startswith(("+", "00")) else ""
+    home = suggest_home_number(text, own_numbers) if not text.startswith(("+", "00", "1")) else ""
     return f"{text} {why}", home or "make sure that it is meant"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.flows.checks.message_step_check import check_steps_after_messages
 from callflows.flows.checks.silent_end_check import check_silent_ends
 from callflows.flows.checks.ticket_size_check import check_ticket_sizes
-from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, suggest_country_code
+from callflows.flows.country_code_check import MISSING_COUNTRY_CODE_MESSAGE, lacks_code_of_prefix, suggest_country_code
 from callflows.flows.entry_points import START_NODE
 from callflows.flows.source.prompt_shape import CALL_LANGUAGE
 from callflows.flows.source.yaml_source import iterate_texts
@@ -191,12 +191,13 @@ def _check_country_codes(flow: CompilingFlow) -> None:
     """Report numbers without country code."""
     for index, written in enumerate(flow.flow_file.numbers):
         path: SourcePath = ("numbers", index) if ("numbers", index) in flow.report.positions else ("numbers",)
-        if lacks_country_code(written) and parse_e164(written):
+        others = [other for other in flow.flow_file.numbers if other.strip().startswith(("+", "00"))]
+        if lacks_code_of_prefix(written, others) or (lacks_country_code(written) and parse_e164(written)):
             flow.report.warning(
                 path,
                 "number-country",
                 f"numbers: {MISSING_COUNTRY_CODE_MESSAGE.format(written)}",
-                suggest_country_code(written, flow.flow_file.numbers),
+                suggest_country_code(written, others if written.strip().endswith("*") else flow.flow_file.numbers),
             )
 
 

@@ -198,11 +198,16 @@ class TextCompiler:
         """Warn about a value that is heard as written, because it has not two braces: ``{caller.name}``."""
         plain = _JINJA_EXPRESSION.sub(" ", source)
         for doubt in find_placeholder_doubts(plain, self._correct_value_name, url=url):
-            self._flow.report.warning(path, doubt.rule, doubt.message, doubt.fix)
+            self._flow.report.warning(path, doubt.rule, doubt.message, self.expression_compiler.adapt_fix(doubt.fix))
 
     def _correct_value_name(self, name: str) -> str:
         """Return the name of a value that a placeholder means; an empty text if the flow has no such value."""
         meant = suggest_value_name(name)
+        if meant != name and meant:
+            try:
+                self.expression_compiler.compile_text(f"{{{{ {meant} }}}}")
+            except ExpressionError:
+                meant = ""  # another flow knows it, as a call knows caller.name, and a text does not
         try:
             self.expression_compiler.compile_text(f"{{{{ {name} }}}}")
         except UnknownNameError as error:

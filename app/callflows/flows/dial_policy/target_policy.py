@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import phonenumbers
 import pydantic
 
+from callflows.flows.country_code_check import suggest_country_code, suggest_written_number
 from callflows.flows.dial_policy.numbering_plans import (
     E164_DIGITS_PATTERN,
     HARMLESS_BLOCK_REASONS,
@@ -21,10 +22,18 @@ from callflows.flows.dial_policy.numbering_plans import (
     classify_number,
     find_regions,
 )
+from callflows.flows.dial_policy.region_suggestions import suggest_region
+from callflows.flows.source.flow_file import parse_claimed_number
 from callflows.flows.source.shape_validation import validate_shape
 from callflows.flows.source.source_values import schema_reference
-from callflows.telephony.phone_numbers import fold_spelling, is_emergency_number, mask_number, parse_e164
-from callflows.text import format_suggestion
+from callflows.telephony.phone_numbers import (
+    fold_spelling,
+    is_emergency_number,
+    is_impossible_number,
+    mask_number,
+    parse_e164,
+)
+from callflows.text import Suggestion, find_nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,6 +60,8 @@ _NUMBER_OR_PREFIX: Final = re.compile(r"\+([1-9][0-9]{0,14})(\*?)")
 
 
 def _split_words(value: object) -> object:
+    if isinstance(value, str) and parse_claimed_number(value.strip()).startswith("+"):
+        return [re.sub(r"[ ().\-]", "", value)]  # a number with the blanks of people
     return re.split("[ ,]+", value.strip()) if isinstance(value, str) and value.strip() else value
 
 
@@ -274,12 +285,12 @@ def read_dial_policy(
     if section.regions is not None:
         spanning = ()
     return DialPolicy(
-        regions=regions if section.regions is None else _read_regions(section.regions, (*path, "regions"), report),
+        regions=regions if section.regions is None else _read_regions(section.regions, (*path, "regions"), report, regions),
         types=DEFAULT_NUMBER_TYPES
         if section.types is None
         else _read_number_types(section.types, (*path, "types"), report),
-        allow=tuple(_read_patterns(section.allow, (*path, "allow"), report)),
-        deny=tuple(_read_patterns(section.deny, (*path, "deny"), report)),
+        allow=tuple(_read_patterns(section.allow, (*path, "allow"), report, own_numbers)),
+        deny=tuple(_read_patterns(section.deny, (*path, "deny"), report, own_numbers)),
         sip_hosts=frozenset(_read_sip_hosts(section.sip_hosts, (*path, "sip_hosts"), report)),
         installation_regions=limit,
         multi_country_prefixes=spanning,
@@ -292,6 +303,8 @@ def warn_about_closed_policy(policy: DialPolicy, path: SourcePath, report: Probl
     Either the policy allows no target, or a prefix in several countries gives no region.
     """
     fix = "say which countries may be dialled, as dial_policy: {regions: [US, CA]}"
+    if report.has_error_at(("dial_policy",)):
+        return  # what is wrong there is said there
     if policy.allows_nothing:
         why = (
             "its numbers tell no country" if policy.installation_regions is None else "its regions are none of DIAL_REGIONS"
@@ -304,7 +317,9 @@ def warn_about_closed_policy(policy: DialPolicy, path: SourcePath, report: Probl
         report.warning(path, "dial-policy-spans", message, fix)
 
 
-def _read_regions(words: Iterable[str], path: SourcePath, report: ProblemReport) -> frozenset[str] | None:
+def _read_regions(
+    words: Iterable[str], path: SourcePath, report: ProblemReport, home: frozenset[str]
+) -> frozenset[str] | None:
     known = phonenumbers.SUPPORTED_REGIONS
     found = set()
     for word in words:
@@ -314,42 +329,70 @@ def _read_regions(words: Iterable[str], path: SourcePath, report: ProblemReport)
         if region in known:
             found.add(region)
             continue
-        near = "did you mean 'GB'?" if region == "UK" else format_suggestion(region, sorted(known))
+        near = Suggestion(ANY_REGION) if region in _WORDS_FOR_ANY_REGION else suggest_region(word)
+        near = near or Suggestion(next((code for code in sorted(home or ("CA", "US")) if region.startswith(code)), ""))
         fix = near or "two letters each, as US, CA, DE; any for every country"
         report.error(_locate_word(path, words, word, report), "dial-policy", f"regions: there is no country {word!r}", fix)
     return frozenset(found)
+
+
+_WORDS_FOR_ANY_REGION: Final = frozenset({"*", "ALL", "ANYWHERE", "EVERYWHERE", "WORLD", "WORLDWIDE", "GLOBAL"})
 
 
 def _read_number_types(words: Iterable[str], path: SourcePath, report: ProblemReport) -> frozenset[str]:
     found = set()
     for word in words:
         where = _locate_word(path, words, word, report)
-        if word in BLOCKED_NUMBER_TYPES:
+        near = _OTHER_WORDS_FOR_TYPES.get(word.lower()) or find_nearest(word, NUMBER_TYPES)
+        if word in BLOCKED_NUMBER_TYPES or (word not in NUMBER_TYPES and near in BLOCKED_NUMBER_TYPES):
             message = f"types: {word} numbers are never dialled for a caller who can choose them"
             report.error(where, "dial-policy", message, "a number that is written literally in a dial is your own word")
         elif word not in NUMBER_TYPES:
-            fix = (
-                format_suggestion(word, [*NUMBER_TYPES])
-                or f"there are {', '.join(sorted(NUMBER_TYPES.keys() - BLOCKED_NUMBER_TYPES))}"
-            )
+            fix = Suggestion(near) or f"there are {', '.join(sorted(NUMBER_TYPES.keys() - BLOCKED_NUMBER_TYPES))}"
             report.error(where, "dial-policy", f"types: there is no type {word!r}", fix)
         else:
             found.add(word)
     return frozenset(found)
 
 
-def _read_patterns(words: Sequence[str], path: SourcePath, report: ProblemReport) -> Iterable[NumberPattern]:
+_OTHER_WORDS_FOR_TYPES: Final = {
+    **dict.fromkeys(("landline", "land_line", "fixed", "fixedline"), "fixed_line"),
+    **dict.fromkeys(("cell", "cellphone", "cellular"), "mobile"),
+    "premium": "premium_rate",
+}
+
+
+def _read_patterns(
+    words: Sequence[str], path: SourcePath, report: ProblemReport, own_numbers: Sequence[str]
+) -> Iterable[NumberPattern]:
     for word in words:
         found = _NUMBER_OR_PREFIX.fullmatch(re.sub(r"[ ().\-]", "", word))
         where = _locate_word(path, words, word, report)
         if not found:
             message = f"{path[-1]}: {word!r} is neither a number nor a prefix"
-            report.error(where, "dial-policy", message, "a number as +12015550188, a prefix as +1201555*")
+            report.error(where, "dial-policy", message, _suggest_pattern(word, own_numbers))
+            continue
+        if not found[2] and is_impossible_number(f"+{found[1]}"):
+            message = f"{path[-1]}: no country has numbers of the length of {word}"
+            report.error(where, "dial-policy", message, f"a prefix ends with a star: +{found[1]}*")
             continue
         if found[2] and path[-1] == "allow" and len(find_regions([f"+{found[1]}*"])[1]):
             message = f"allow: {word} lies in several countries, and allows every one of them"
             report.warning(where, "dial-policy-wide", message, "a longer prefix, or regions, says which are meant")
         yield NumberPattern(found[1], is_prefix=bool(found[2]))
+
+
+def _suggest_pattern(word: str, own_numbers: Sequence[str]) -> str:
+    """Return the fix for a number or a prefix without its plus or its country's code."""
+    number = parse_claimed_number(word)
+    if re.match(r"[ (]*(?:1|00)", word) and number.startswith("+"):
+        return Suggestion(number)
+    if _AREA_CODE_PREFIX.fullmatch(word):
+        return suggest_country_code(word, own_numbers)
+    return suggest_written_number(word, "a number as +12015550188, a prefix as +1201555*", own_numbers)
+
+
+_AREA_CODE_PREFIX: Final = re.compile(r"[2-9][0-9]{2,9}\*")
 
 
 def _read_sip_hosts(words: Sequence[str], path: SourcePath, report: ProblemReport) -> Iterable[str]:

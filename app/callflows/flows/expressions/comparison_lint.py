@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
 
+from callflows.flows.dial_policy.region_suggestions import suggest_region
 from callflows.flows.expressions.condition_outcomes import (
     BOOLEAN_VALUES,
     ENUMERABLE_VALUES,
@@ -30,6 +31,7 @@ from callflows.flows.expressions.condition_values import (
     list_own_numbers,
     suggest_emptiness,
     suggest_object_field,
+    write_constant,
 )
 from callflows.flows.expressions.number_spelling_fixes import suggest_number_spelling
 from callflows.flows.expressions.plain_values import convert_numeric_text, convert_truth_text, is_missing
@@ -41,7 +43,6 @@ from callflows.flows.expressions.value_range_fixes import (
     suggest_number_range,
     suggest_range,
 )
-from callflows.flows.hours.public_holidays import find_country_code
 from callflows.flows.hours.wall_clock import parse_iso_date, suggest_date
 from callflows.telephony.phone_numbers import (
     UNKNOWN_VALUE,
@@ -61,19 +62,14 @@ if TYPE_CHECKING:
     from callflows.flows.expressions.condition_facts import ConditionFacts
 
 
-_REGION_FIXES: Final = {
-    "UK": "did you mean 'GB', the United Kingdom?",
-    "EN": "did you mean 'GB', the United Kingdom?",
-    "EL": "did you mean 'GR', Greece?",
-    "SP": "did you mean 'ES', Spain?",
-    "EU": 'name each country, as ["DE", "FR"]',
-}
 _VALUE_HINTS: Final = {
     "now.weekday": "it is one of mon, tue, wed, thu, fri, sat, sun",
     "now.time": "a time is written with two digits each, as 09:00",
     "now.hour": "it is a number from 0 to 23, without quotes",
     "now.day": "it is a number from 1 to 31, without quotes",
     "now.month": "it is a number from 1 to 12, without quotes",
+    "now.minute": "it is a number from 0 to 59, without quotes",
+    "now.second": "it is a number from 0 to 59, without quotes",
     "now.year": "it is a number with four digits, as 2026",
     "caller.calls_today": "it is a number, and 1 for the first call of a day",
     "call.attestation": "it is A, B, C or unknown",
@@ -141,7 +137,13 @@ def _lint_object(name: str, op: str, other: nodes.Node, facts: ConditionFacts) -
     in_a_list = op in ("in", "notin") and dotted_name_of(other).startswith("lists.")
     fix = suggest_object_field(name, facts)
     if name.endswith((".next_opening", ".next_closing")):
-        if any(compared.value is not None for compared in list_compared_values(other, op, facts)):
+        values = [compared.value for compared in list_compared_values(other, op, facts)]
+        named = dotted_name_of(other)
+        # Of two moments the first is reported.
+        is_other_value = named.partition(".")[0] in _ROOTS_OF_TEXTS and not (
+            suggest_object_field(named, facts) and named <= name
+        )
+        if is_other_value or any(value is not None for value in values):
             yield ConditionProblem("warning", "comparison", f"{name} itself equals nothing, and has no order", fix)
     elif op in ORDER_OPERATORS:
         yield ConditionProblem("error", "comparison", f"{name} itself has no order", fix)
@@ -246,17 +248,13 @@ def _lint_equality(name: str, op: str, compared: ComparedValue, facts: Condition
     if fix is None and value is None and is_never_missing(name, facts):
         fix = suggest_emptiness(name, facts, asks_for_value=op in ("ne", "notin"))
     if fix is not None:
-        yield ConditionProblem("warning", "comparison", f"{name} is never {_write_constant(value)}", fix)
+        yield ConditionProblem("warning", "comparison", f"{name} is never {write_constant(value)}", fix)
     elif name in CALLED_NUMBER_NAMES and value:
         number = f"+{value}" if isinstance(value, int) else str(value)
         own = facts.find_own_numbers()
         if own and number not in own:
             # A campaign may call from another number: that the value is never the number would be too much.
             yield ConditionProblem("warning", "comparison", f"the flow does not answer {number}", list_own_numbers(own))
-
-
-def _write_constant(value: object) -> str:
-    return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
@@ -266,7 +264,7 @@ def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
     value = compared.value
     known, form = possible_values_of(kind), VALUE_FORMATS.get(kind)
     if known is BOOLEAN_VALUES:
-        return None if isinstance(value, bool) else f"it is true or false: ask {name}, or not {name}"
+        return None if value in known else f"it is true or false: ask {name}, or not {name}"
     if known is not None:
         return None if value in known else _suggest_value(name, kind, op, compared, known)
     if form is not None and isinstance(value, str) and not form[0].fullmatch(value):
@@ -282,7 +280,7 @@ def _find_equality_fix(  # noqa: C901, PLR0911 - one case for each kind of value
     if kind in NUMBER_TEXT_NAMES and _is_never_a_number(name, value):
         return _PHONE_NUMBER_FIX if name in PHONE_NUMBER_NAMES else "write it in quotes"
     if kind.endswith(".region") and value and value not in list_regions() and value != UNKNOWN_VALUE:
-        return _REGION_FIXES.get(str(value), "countries have ISO codes, as US, GB or DE")
+        return suggest_region(str(value)) or "countries have ISO codes, as US, GB or DE"
     if name == "language" and facts.languages and value and value not in facts.languages:
         return _suggest_language(str(value), facts.languages)
     if name in facts.digit_counts:
@@ -349,17 +347,7 @@ def _suggest_code(name: str, value: str) -> str:
         names = {known.casefold(): code for known, code in STATE_CODES_BY_NAME.items()}
         code = value.upper().replace(".", "")
         return Suggestion(code if code in STATE_CODES else names.get(value.casefold(), ""))
-    if not name.endswith(".region"):
-        return ""
-    code = _find_code_of_country(value)
-    return _REGION_FIXES.get(code.upper(), "") or Suggestion(code.upper() if code.upper() in list_regions() else "")
-
-
-def _find_code_of_country(text: str) -> str:
-    """Return the code of a country that is written with dots, with three letters or as a name; else the text."""
-    plain = text.upper().replace(".", "").strip()
-    plain = {"AMERICA": "US", "UNITED STATES OF AMERICA": "US", "ENGLAND": "GB", "GREAT BRITAIN": "GB"}.get(plain, plain)
-    return plain if len(plain) == len("US") else find_country_code(plain) or text
+    return suggest_region(value) if name.endswith(".region") else ""
 
 
 def _find_number_fix(
@@ -380,7 +368,8 @@ def _find_number_fix(
         if name in CALLED_NUMBER_NAMES:
             return "it is the number that was called, as +12015550123"
         if not parse_caller_number(value) and name != "ended.answered_by":
-            return "ask caller.anonymous"
+            is_known = "anonymous" in (facts.scope.get("caller") or {})
+            return "ask caller.anonymous" if is_known else "a text always comes from somebody"
         if not value.lower().startswith("tel:"):
             return None  # the login name of a SIP user, or an address
     elif name == "ended.answered_by" and not _DIGITS_WITH_SIGNS.fullmatch(value):

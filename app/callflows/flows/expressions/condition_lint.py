@@ -5,7 +5,7 @@ If a condition uses one name with few values (an hour, a weekday, ``open``), all
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import nodes
@@ -15,18 +15,19 @@ from callflows.flows.expressions.comparison_lint import lint_comparison
 from callflows.flows.expressions.condition_outcomes import dotted_name_of, find_condition_outcomes
 from callflows.flows.expressions.condition_values import (
     ConditionProblem,
+    find_value_kind,
     is_never_missing,
     iterate_syntax_nodes,
     list_constants,
     make_constant_problem,
     suggest_emptiness,
     suggest_object_field,
+    write_constant,
 )
 from callflows.flows.expressions.loop_lint import find_lost_values
 from callflows.flows.expressions.membership_lint import lint_memberships
 from callflows.flows.expressions.plain_values import calculate_plain_values, is_true_value
 from callflows.flows.expressions.value_range_fixes import quote_texts
-from callflows.telephony.calls import LocalTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,22 +38,59 @@ if TYPE_CHECKING:
 
 def lint_condition(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionProblem, ...]:
     """Report what is doubtful in a condition."""
+    failing = [*_lint_failing_calculations(tree, facts)]
     problems = [
-        *_lint_node(tree, facts, is_condition=True),
+        # With what a calculation that always fails is compared is no matter.
+        *([] if failing else _lint_node(tree, facts, is_condition=True)),
         *_lint_truths([tree], facts.doubtful_variables),
         *lint_memberships(tree, facts),
+        *failing,
         *_lint_calculations(tree, facts.number_names),
-        *_lint_times(tree),
     ]
-    return tuple(dict.fromkeys(problems))
+    return _list_unique_problems(problems)
+
+
+@contextlib.contextmanager
+def hide_own_names(tree: nodes.Node, facts: ConditionFacts) -> Iterator[None]:
+    """Give the names that a text sets itself, as in ``{% for number in … %}``, names that a call does not have."""
+    names = [*iterate_syntax_nodes(tree, (nodes.Name,))]
+    own = {name.name for name in names if name.ctx != "load" and name.name in facts.scope}  # type: ignore[attr-defined]
+    hidden = [name for name in names if name.name in own]  # type: ignore[attr-defined]
+    for name in hidden:
+        name.name += _HIDDEN_NAME_END  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            name.name = name.name.removesuffix(_HIDDEN_NAME_END)  # type: ignore[attr-defined]
+
+
+_HIDDEN_NAME_END: Final = "\ufdd5"
+"""A sign that no author writes."""
+
+
+def _list_unique_problems(problems: Iterable[ConditionProblem]) -> tuple[ConditionProblem, ...]:
+    """Return problems without repetitions, and with the names as the author wrote them."""
+    shown = (
+        problem._replace(
+            message=problem.message.replace(_HIDDEN_NAME_END, ""), fix=problem.fix.replace(_HIDDEN_NAME_END, "")
+        )
+        for problem in problems
+    )
+    return tuple(dict.fromkeys(shown))
 
 
 def lint_text_conditions(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionProblem, ...]:
     """Report the doubtful conditions and comparisons in a text."""
+    with hide_own_names(tree, facts):
+        return _lint_text(tree, facts)
+
+
+def _lint_text(tree: nodes.Node, facts: ConditionFacts) -> tuple[ConditionProblem, ...]:
     found: list[ConditionProblem] = [
         *lint_memberships(tree, facts),
+        *_lint_failing_calculations(tree, facts),
         *_lint_calculations(tree, facts.number_names),
-        *_lint_times(tree),
         *(problem for _, problem in find_lost_values(tree)),
     ]
     tests = [choice.test for choice in tree.find_all(nodes.If)] + [choice.test for choice in tree.find_all(nodes.CondExpr)]
@@ -61,7 +99,7 @@ def lint_text_conditions(tree: nodes.Node, facts: ConditionFacts) -> tuple[Condi
         found += _lint_node(test, facts, is_condition=True)
     for compared in tree.find_all(nodes.Compare):
         found += _lint_node(compared, facts, is_condition=True)
-    return tuple(dict.fromkeys(found))
+    return _list_unique_problems(found)
 
 
 _CALCULATIONS: Final = (nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow)
@@ -99,46 +137,6 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
             )
 
 
-def _lint_times(tree: nodes.Node) -> Iterator[ConditionProblem]:
-    """Report calculations with a time or with the text of one, which fail whatever a call brings."""
-    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Add)):
-        sides = [calculation.left, calculation.right]  # type: ignore[attr-defined]
-        samples = [_find_time_sample(dotted_name_of(side)) for side in sides]
-        any_number = 1
-        operands = [
-            sample or (side.value if isinstance(side, nodes.Const) else any_number)
-            for side, sample in zip(sides, samples, strict=True)
-        ]
-        name = next((dotted_name_of(side) for side, sample in zip(sides, samples, strict=True) if sample), "")
-        if not name or not isinstance(calculation, nodes.BinExpr):
-            continue
-        try:
-            calculate_plain_values(calculation.operator, *operands)
-        except TypeError:
-            kind, fix = "a time", "calculate with now.hour, now.minute and now.day; spoken says a time: {{ now | spoken }}"
-            if name in _TEXTS_OF_TIMES:
-                kind, fix = (
-                    "a text",
-                    f'compare it, as {name} == "{_TEXTS_OF_TIMES[name]}", or calculate with now.hour or now.day',
-                )
-            failing = f"the calculation with {calculation.operator} leads each call to the fallback"
-            yield ConditionProblem("error", "calculation", f"{name} is {kind}, and no number: {failing}", fix)
-        except (ArithmeticError, ValueTooLongError):
-            continue  # reported as a calculation of constants
-
-
-def _find_time_sample(name: str) -> LocalTime | str:
-    """Return a value of a dotted name that is a time or the text of one; an empty text for any other name."""
-    root, _, field = name.partition(".")
-    if name == "now" or (root == "hours" and field.endswith((".next_opening", ".next_closing"))):
-        return _TIME_SAMPLE
-    return _TEXTS_OF_TIMES.get(name, "")
-
-
-_TIME_SAMPLE: Final = LocalTime(datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
-_TEXTS_OF_TIMES: Final = {"now.date": "2026-11-23", "now.time": "09:30", "now.weekday": "mon"}
-
-
 def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]) -> Iterator[ConditionProblem]:
     """Report a calculation that fails whatever a call brings: a division by 0, a text that is no number."""
     constants = [side.value for side in sides if isinstance(side, nodes.Const)]
@@ -159,6 +157,43 @@ def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]
     except (ArithmeticError, ValueTooLongError):
         message = "the result is too large, and leads the call to the fallback"
         yield ConditionProblem("warning", "calculation", message, "write smaller numbers")
+
+
+def _lint_failing_calculations(tree: nodes.Node, facts: ConditionFacts) -> Iterator[ConditionProblem]:
+    """Report calculations with what is a number in no call."""
+    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg, nodes.Add)):
+        sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
+        yield from _lint_named_operands(calculation, sides, facts)
+
+
+def _lint_named_operands(
+    calculation: nodes.Node, sides: Sequence[nodes.Node], facts: ConditionFacts
+) -> Iterator[ConditionProblem]:
+    """Report a calculation with an object, as ``now``, or with a text that is a number in no call, as ``now.date``."""
+    for name in dict.fromkeys(map(dotted_name_of, sides)):
+        fix = suggest_object_field(name, facts)
+        example: object = object() if fix else _find_example_text(find_value_kind(name))
+        if not example or (isinstance(calculation, nodes.Add) and not any(map(_is_number, sides))):
+            continue  # a text may be joined with anything
+        if name == "now" or name.endswith((".next_opening", ".next_closing")):
+            fix = f"calculate with its numbers, as {name}.hour"
+        operands = [example if dotted_name_of(side) == name else getattr(side, "value", 1) for side in sides]
+        try:
+            calculate_plain_values(getattr(calculation, "operator", "-"), *operands, *([1] if len(operands) == 1 else []))
+        except TypeError:
+            message = f"{name} is no number: the calculation leads the call to the fallback"
+            fix = fix or 'calculate with numbers, as now.hour; texts are compared, as now.date >= "2026-12-24"'
+            yield ConditionProblem("warning", "calculation", message, fix)
+            return
+
+
+def _is_number(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Const) and isinstance(node.value, (int, float))
+
+
+def _find_example_text(name: str) -> str:
+    """Return a text that a name has in some call, if it is a number in no call; else ""."""
+    return "open" if name.startswith("hours.") and name.endswith(".status") else _EXAMPLE_VALUES.get(name, "")
 
 
 def _lint_truths(tests: Iterable[nodes.Node], doubtful_variables: Mapping[str, str]) -> Iterator[ConditionProblem]:
@@ -189,30 +224,41 @@ def _lint_node(
     is_condition: bool,
     accepted_outcome: bool | None = None,
     is_negated: bool = False,
+    is_part: bool = False,
 ) -> list[ConditionProblem]:
     """Report doubts about a node and its parts; ``is_condition``: the node is used as a truth value.
 
     A node may always have ``accepted_outcome``: a part of an ``and`` may always be true, as in
-    ``now.hour >= 0 and now.hour < 9``. ``is_negated``: the node stands after ``not``.
+    ``now.hour >= 0 and now.hour < 9``. ``is_negated``: the node stands after ``not``. ``is_part``: the
+    node is one side of ``and`` or ``or``.
     """
     if isinstance(node, nodes.Not):
         accepted = None if accepted_outcome is None else not accepted_outcome
-        return _lint_node(node.node, facts, is_condition=is_condition, accepted_outcome=accepted, is_negated=not is_negated)
+        return _lint_node(
+            node.node,
+            facts,
+            is_condition=is_condition,
+            accepted_outcome=accepted,
+            is_negated=not is_negated,
+            is_part=is_part,
+        )
     if isinstance(node, nodes.Compare):
         if any(operand.op in ("in", "notin") and isinstance(operand.expr, nodes.Const) for operand in node.ops):
             return [*lint_comparison(node, facts)]  # lint_memberships reports a text that is taken for a list
         return [*lint_comparison(node, facts)] or [*_lint_outcomes(node, accepted_outcome, is_negated=is_negated)]
     if isinstance(node, (nodes.And, nodes.Or)):
         inside = True if isinstance(node, nodes.And) else None
-        lone = [*_lint_lone_text(node)] if is_condition else []
+        lone = [*_lint_lone_values(node)] if is_condition else []
         parts = lone or [
             doubt
             for side in (node.left, node.right)
-            for doubt in _lint_node(side, facts, is_condition=is_condition, accepted_outcome=inside, is_negated=is_negated)
+            for doubt in _lint_node(
+                side, facts, is_condition=is_condition, accepted_outcome=inside, is_negated=is_negated, is_part=True
+            )
         ]
         return parts or [*_lint_outcomes(node, accepted_outcome, is_negated=is_negated)]
     if is_condition and isinstance(node, nodes.Const):
-        return [_lint_constant(node.value, is_negated=is_negated)]
+        return [_lint_constant(node.value, is_negated=is_negated, is_part=is_part)]
     if is_condition and isinstance(node, nodes.Test):
         return [*_lint_existence(node, facts, is_negated=is_negated)]
     bare = _lint_bare_name(dotted_name_of(node), facts, is_negated=is_negated) if is_condition else None
@@ -262,28 +308,36 @@ def _lint_existence(node: nodes.Test, facts: ConditionFacts, *, is_negated: bool
     )
 
 
-def _lint_lone_text(node: nodes.And | nodes.Or) -> Iterator[ConditionProblem]:
-    """Report the texts after ``or`` that belong to the comparison before: ``caller.region == "US" or "CA"``."""
-    texts: list[str] = []
+def _lint_lone_values(node: nodes.And | nodes.Or) -> Iterator[ConditionProblem]:
+    """Report the values after ``or`` that belong to the comparison before: ``caller.region == "US" or "CA"``."""
+    values: list[str | float] = []
     side: nodes.Node = node
-    while isinstance(side, type(node)) and isinstance(side.right, nodes.Const) and isinstance(side.right.value, str):
-        texts.insert(0, side.right.value)
+    while isinstance(side, type(node)) and isinstance(side.right, nodes.Const) and _is_text_or_number(side.right.value):
+        values.insert(0, side.right.value)
         side = side.left
-    if not texts or not isinstance(side, nodes.Compare) or len(side.ops) != 1 or side.ops[0].op not in ("eq", "ne"):
+    if not values or not isinstance(side, nodes.Compare) or len(side.ops) != 1 or side.ops[0].op not in ("eq", "ne"):
         return
     name, first = dotted_name_of(side.expr), list_constants(side.ops[0].expr)
-    if name and len(first) == 1 and all(texts):
-        is_equal = side.ops[0].op == "eq"
-        fix = f"ask all of them at once: {name} {'in' if is_equal else 'not in'} [{quote_texts((*first, *texts))}]"
-        yield ConditionProblem("warning", "constant-condition", f"{texts[0]!r} alone is always true", fix)
+    if name and len(first) == 1 and "" not in values:
+        written = ", ".join(quote_texts([value]) if isinstance(value, str) else str(value) for value in (*first, *values))
+        fix = f"ask all of them at once: {name} {'in' if side.ops[0].op == 'eq' else 'not in'} [{written}]"
+        yield make_constant_problem(is_true_value(values[0]), f"{values[0]!r} alone", fix)
 
 
-def _lint_constant(value: Any, *, is_negated: bool) -> ConditionProblem:  # noqa: ANN401 - any constant
-    """Report a constant used as a condition."""
-    if isinstance(value, str) and is_true_value(value) and not is_negated:
+def _is_text_or_number(value: object) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _lint_constant(value: Any, *, is_negated: bool, is_part: bool) -> ConditionProblem:  # noqa: ANN401 - any constant
+    """Report a constant used as a condition, or as a part of one."""
+    holds = is_true_value(value) is not is_negated
+    if isinstance(value, str) and holds and not is_negated:
         fix = 'compare it too, or all of them at once: caller.number in ["+12015550123", "+12015550124"]'
-        return ConditionProblem("warning", "constant-condition", f"{value!r} alone is always true", fix)
-    return make_constant_problem(is_true_value(value) is not is_negated, "the condition")
+        return make_constant_problem(holds, f"{value!r} alone", fix)
+    if is_part:
+        subject = f"{'not ' if is_negated else ''}{write_constant(value)} alone"
+        return make_constant_problem(holds, subject, "take it out, or compare it, too")
+    return make_constant_problem(holds, "the condition")
 
 
 def _lint_outcomes(

@@ -157,6 +157,11 @@ def list_constants(node: nodes.Node) -> list[Any]:
     return []
 
 
+def write_constant(value: object) -> str:
+    """Return a constant as it is written in a condition."""
+    return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+
+
 def list_compared_constants(tree: nodes.Node, name: str) -> Iterator[Any]:
     """Yield the constants that a dotted name is compared with for equality, also those of a list after ``in``."""
     for compared in iterate_syntax_nodes(tree, (nodes.Compare,)):

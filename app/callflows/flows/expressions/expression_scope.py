@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,7 +16,7 @@ from callflows.telephony.calls import Caller, CurrentCall, LocalTime
 from callflows.text import Suggestion, find_nearest, format_known_words, format_suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from jinja2 import Environment
 
@@ -72,10 +73,12 @@ class ScopeChecker:
             construct = "autoescape" if is_escaping else type(banned).__name__.lower()
             raise ExpressionError(f"{construct} has no place in a flow", _PLAIN_VALUES_FIX, banned.lineno)
         self._check_filters_and_tests(tree)
-        self._check_values(tree, is_condition=is_condition)
         own = {name.name for name in find_name_nodes(tree, "store")} | {
             macro.name for macro in find_syntax_nodes(tree, (nodes.Macro,))
         }
+        self._check_values(tree, own, is_condition=is_condition)
+        # The name of a value of the call may be used before the text sets it.
+        shadowing = own & {*self._scope}
         own |= {"caller"} & {name.name for name in find_name_nodes(tree, "load")} if forbidden_nodes and own else set()
         own -= {*self._scope}
         loops = set() if "loop" in own or "loop" in self._scope else _find_loop_names(tree)
@@ -87,7 +90,8 @@ class ScopeChecker:
                 if id(root) in loops:
                     _check_loop_field(keys[0], node.lineno)
                     continue
-                uses |= self._check_field_chain(root, keys, own, node.lineno)
+                with contextlib.suppress(ExpressionError) if _names_any(root, shadowing) else contextlib.nullcontext():
+                    uses |= self._check_field_chain(root, keys, own, node.lineno)
         compared = {
             id(operand.expr) for comparison in find_syntax_nodes(tree, (nodes.Compare,)) for operand in comparison.ops
         }
@@ -182,19 +186,24 @@ class ScopeChecker:
             if isinstance(word, nodes.Filter) and word.name in PLAIN_FILTERS:
                 _check_filter_arguments(word)
 
-    def _check_values(self, node: nodes.Node, *, is_condition: bool) -> None:
+    def _check_values(self, node: nodes.Node, own: Collection[str], *, is_condition: bool) -> None:
         """Raise ExpressionError for a name with fields, as ``caller``, that is used as a text or a value itself.
 
         In a condition and in a comparison the name may stand: ``condition_lint`` reports what is doubtful there.
         """
         if not is_condition:
-            self._require_plain_value(node)
+            self._require_plain_value(node, own)
         for child in node.iter_child_nodes():
-            self._check_values(child, is_condition=_is_used_as_condition(node, child, is_condition=is_condition))
+            self._check_values(child, own, is_condition=_is_used_as_condition(node, child, is_condition=is_condition))
 
-    def _require_plain_value(self, node: nodes.Node) -> None:
+    def _require_plain_value(self, node: nodes.Node, own: Collection[str]) -> None:
         root, keys = _split_field_chain(node, set())
-        if not isinstance(root, nodes.Name) or root.name not in _NAMES_WITHOUT_TEXT or root.ctx != "load":
+        if (
+            not isinstance(root, nodes.Name)
+            or root.name in own
+            or root.name not in _NAMES_WITHOUT_TEXT
+            or root.ctx != "load"
+        ):
             return
         named = [key for key in keys if key is not None]
         fields: ScopeFields = self._scope.get(root.name)
@@ -205,6 +214,10 @@ class ScopeChecker:
             name = ".".join([root.name, *named])
             fix = f"ask caller in {name}" if is_list else f"name one of its fields: {', '.join(sorted(fields or ()))}"
             raise ExpressionError(f"{name} itself is no text", fix, node.lineno)
+
+
+def _names_any(node: nodes.Node, names: Collection[str]) -> bool:
+    return isinstance(node, nodes.Name) and node.name in names
 
 
 def _find_loop_names(tree: nodes.Node) -> set[int]:
@@ -332,7 +345,7 @@ def find_own_field(word: str) -> str:
 
 
 _TURN_NAMES: Final = frozenset({*CALL_SCOPE, *NAMED_SCOPE_ROOTS} - {"digits"})
-_NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", *NAMED_SCOPE_ROOTS})
+_NAMES_WITHOUT_TEXT: Final = frozenset({"call", "caller", "ended", "message", *NAMED_SCOPE_ROOTS})
 _NAMES_WITH_TEXT: Final = frozenset({"number", "now"})
 _FIELD_NODES: Final = (nodes.Getattr, nodes.Getitem)
 FORBIDDEN_TEMPLATE_NODES: Final = (

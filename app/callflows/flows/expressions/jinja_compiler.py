@@ -16,7 +16,7 @@ from jinja2.parser import Parser
 
 from callflows.errors import ExpressionError
 from callflows.flows.expressions.condition_facts import ConditionFacts
-from callflows.flows.expressions.condition_lint import lint_condition, lint_text_conditions
+from callflows.flows.expressions.condition_lint import hide_own_names, lint_condition, lint_text_conditions
 from callflows.flows.expressions.empty_texts import is_value_filled, may_text_be_empty
 from callflows.flows.expressions.expression_functions import build_text_function, build_value_function, has_natural_truth
 from callflows.flows.expressions.expression_samples import sample_value
@@ -111,12 +111,16 @@ class ExpressionCompiler:
                 known = self._compile_condition(source, is_value=is_value)
             except RecursionError:
                 raise ExpressionError("the expression is too long", "ask in several steps") from None
+            except ExpressionError as error:
+                error.fix = self.adapt_fix(error.fix)
+                raise
             self._compiled_conditions[source, is_value] = known
         return known
 
     def _compile_condition(self, source: str, *, is_value: bool) -> CompiledCondition:
         if not source.strip():
-            raise ExpressionError("there is no expression", "as caller.anonymous")
+            example = next((example for root, example in _EXAMPLES.items() if root in self._scope), "caller.anonymous")
+            raise ExpressionError("there is no expression", f"as {example}")
         if "{{" in source or "{%" in source:
             message = (
                 "a value is an expression, without braces" if is_value else "when takes a bare expression, without braces"
@@ -184,8 +188,17 @@ class ExpressionCompiler:
         lang = lang or self._lang
         known = self._compiled_texts.get((source, url, lang))
         if known is None:
-            known = self._compiled_texts[source, url, lang] = self._compile_text(source, url=url, lang=lang)
+            try:
+                known = self._compiled_texts[source, url, lang] = self._compile_text(source, url=url, lang=lang)
+            except ExpressionError as error:
+                error.fix = self.adapt_fix(error.fix)
+                raise
         return known
+
+    def adapt_fix(self, fix: str) -> str:
+        """Return a fix with examples that the scope has: who sends a text has a number, and no name."""
+        has_name = "name" in (self._scope.get("caller") or {"name"})
+        return fix if has_name or "caller.name" not in fix else fix.replace("caller.name", "caller.national")
 
     def _compile_text(self, source: str, *, url: bool, lang: str) -> CompiledText:
         found = XML_FORBIDDEN_CHARACTERS.search(source)
@@ -261,8 +274,9 @@ class ExpressionCompiler:
     def lint_template(self, tree: nodes.Template) -> Iterator[tuple[int, ConditionProblem]]:
         """Yield the doubtful conditions of a template, and values that loops forget, with their lines."""
         yield from find_lost_values(tree)
-        for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
-            yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
+        with hide_own_names(tree, self._facts):
+            for choice in find_syntax_nodes(tree, (nodes.If, nodes.CondExpr)):
+                yield from ((choice.lineno, problem) for problem in lint_condition(choice.test, self._facts))
 
     def read_template(self, source: str, extra_scope: ExpressionScope) -> tuple[nodes.Template, frozenset[str]]:
         """Return an XML template's tree and the names that it uses. Raises ExpressionError.
@@ -279,6 +293,10 @@ class ExpressionCompiler:
             raise describe_syntax_error(error, source) from None
         except RecursionError:
             raise ExpressionError("the template is nested too deeply", "write it flatter") from None
+
+
+_EXAMPLES: Final = {"message": 'message.keyword == "hours"', "ended": "ended.missed"}
+"""A condition on each object that only message rules, or only steps after calls, know."""
 
 
 def _is_truth(node: nodes.Node) -> bool:

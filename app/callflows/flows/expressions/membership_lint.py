@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import nodes
 
-from callflows.flows.expressions.condition_outcomes import dotted_name_of
+from callflows.flows.expressions.condition_outcomes import dotted_name_of, possible_values_of
 from callflows.flows.expressions.condition_values import (
     PHONE_NUMBER_NAMES,
     VALUE_FORMATS,
     ConditionProblem,
     find_range_kind,
     find_value_kind,
+    suggest_object_field,
 )
 from callflows.flows.expressions.value_range_fixes import list_named_days, quote_texts, suggest_range
 from callflows.telephony.phone_numbers import parse_e164
@@ -37,7 +38,8 @@ def lint_memberships(tree: nodes.Node, facts: ConditionFacts) -> Iterator[Condit
         elif isinstance(right, nodes.Const) and isinstance(right.value, str) and not isinstance(left, nodes.Const):
             asked = dotted_name_of(left)
             message = f"{right.value!r} is one text, and in finds any part of it"
-            fix = suggest_range(asked, find_range_kind(asked, facts), op, right.value) or _suggest_list(asked, right.value)
+            fix = suggest_range(asked, find_range_kind(asked, facts), op, right.value)
+            fix = fix or _suggest_list(asked, right.value, facts)
             yield ConditionProblem("warning", "text-as-list", message, fix)
         elif name in PHONE_NUMBER_NAMES and isinstance(left, nodes.Const) and str(left.value).lstrip("+").isdecimal():
             yield from _lint_part_of_number(str(left.value), op, name)
@@ -46,35 +48,57 @@ def lint_memberships(tree: nodes.Node, facts: ConditionFacts) -> Iterator[Condit
             fix = f"write {variable} as a list under variables:, as [+12015550123, +12015550124]"
             message = f"{variable} is one text, and the filter list makes a list of its letters"
             yield ConditionProblem("warning", "text-as-list", message, fix)
-        elif name in _NAMES_OF_ALL:
-            fix = f"name one of them, as {name}.NAME" if name == "variables" else f"ask caller in {name}.NAME"
+        elif suggest_object_field(name, facts) and not name.startswith("lists."):
+            fix = "ask … in message.words" if name == "message" else suggest_object_field(name, facts)
             yield ConditionProblem("warning", "text-as-list", f"{name} itself has no members to look for", fix)
         elif name in PHONE_NUMBER_NAMES and dotted_name_of(left).startswith("variables."):
             message = f"in finds {dotted_name_of(left)} anywhere in {name}, in the middle, too"
             fix = f"write it the other way round, with a list under variables: {name} in {dotted_name_of(left)}"
             yield ConditionProblem("warning", "text-as-list", message, fix)
-        elif not isinstance(left, nodes.Const) and _is_computed_text(right):
-            message = "what stands after in is put together to one text, and in finds any part of it"
-            yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
-        elif name == "message.words" and facts.has_section("message"):
-            yield from _lint_word(left, name)
+        else:
+            yield from _lint_other_membership(left, op, right, facts)
 
 
-def _lint_word(left: nodes.Node, name: str) -> Iterator[ConditionProblem]:
+def _lint_other_membership(
+    left: nodes.Node, op: str, right: nodes.Node, facts: ConditionFacts
+) -> Iterator[ConditionProblem]:
+    """Report a value that is looked for in a computed text, and a text that is found in no call."""
+    text = left.value if isinstance(left, nodes.Const) else ""
+    if isinstance(text, str) and text:
+        yield from _lint_letters(text, op, right)
+        if dotted_name_of(right) == "message.words" and facts.has_section("message"):
+            yield from _lint_word(text, "message.words")
+    elif not isinstance(left, nodes.Const) and _is_computed_text(right):
+        message = "what stands after in is put together to one text, and in finds any part of it"
+        yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
+
+
+def _lint_word(text: str, name: str) -> Iterator[ConditionProblem]:
     """Report a text that is no word as ``message.words`` has them."""
-    if isinstance(left, nodes.Const) and isinstance(left.value, str) and left.value:
-        form, fix = VALUE_FORMATS["message.keyword"]
-        if not form.fullmatch(left.value):
-            message = f"{name} never has {left.value!r}"
-            yield ConditionProblem("warning", "comparison", message, fix.replace("it is one word", "each is one word"))
+    form, fix = VALUE_FORMATS["message.keyword"]
+    if not form.fullmatch(text):
+        message = f"{name} never has {text!r}"
+        yield ConditionProblem("warning", "comparison", message, fix.replace("it is one word", "each is one word"))
 
 
-def _suggest_list(name: str, text: str) -> str:
+def _lint_letters(text: str, op: str, whole: nodes.Node) -> Iterator[ConditionProblem]:
+    """Report a text with letters that the filter ``lower`` or ``upper`` leaves in no text."""
+    if not isinstance(whole, nodes.Filter) or whole.name not in _LETTER_CHANGES:
+        return
+    change = _LETTER_CHANGES[whole.name]
+    if text != change(text):
+        asked = (dotted_name_of(whole.node) if whole.node else "") or "…"
+        fix = f"write {quote_texts([change(text)])} {'not in' if op == 'notin' else 'in'} {asked} | {whole.name}"
+        yield ConditionProblem("warning", "comparison", f"what {whole.name} gives never has {text!r}", fix)
+
+
+_LETTER_CHANGES: Final = {"lower": str.lower, "upper": str.upper}
+
+
+def _suggest_list(name: str, text: str, facts: ConditionFacts) -> str:
     days = list_named_days(text) if find_value_kind(name) == "now.weekday" else ()
-    return f"write a list: [{quote_texts(days) if days else _split_into_list(text)}]"
-
-
-_NAMES_OF_ALL: Final = frozenset({"lists", "variables"})
+    values = days or (_split_into_signs(name, text, facts) or re.split(r"[\s,;]+", text))
+    return f"write a list: [{quote_texts([value for value in values if value])}]"
 
 
 def _find_listed_variable(node: nodes.Node) -> str:
@@ -119,7 +143,14 @@ def _lint_part_of_number(part: str, op: str, name: str) -> Iterator[ConditionPro
     yield ConditionProblem("warning", "text-as-list", message, fix)
 
 
-def _split_into_list(text: str) -> str:
-    """Return the list that an author probably meant: the words of a text, or each digit."""
-    is_choice_of_digits = text.isdecimal() and len(text) <= len("0123456789")
-    return ", ".join(f'"{part}"' for part in (text if is_choice_of_digits else re.split(r"[\s,;]+", text)) if part)
+def _split_into_signs(name: str, text: str, facts: ConditionFacts) -> list[str]:
+    """Return the signs of a text that is a choice of keys or of letters, as ``123`` or ``AB``; else nothing."""
+    known = possible_values_of(name) or ()
+    is_choice_of_letters = len(text) > 1 and {*text} <= {value for value in known if isinstance(value, str)}
+    least, most = facts.digit_counts.get(name, (1, 1))
+    may_be_key = name.partition(".")[0] not in _ROOTS_WITHOUT_KEYS and least <= 1 <= most
+    is_choice_of_digits = may_be_key and text.isdecimal() and len(text) <= len("0123456789")
+    return [*text] if is_choice_of_letters or is_choice_of_digits else []
+
+
+_ROOTS_WITHOUT_KEYS: Final = frozenset({"call", "caller", "hours", "now", "number"})

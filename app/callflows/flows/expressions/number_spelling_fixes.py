@@ -20,7 +20,7 @@ def suggest_number_spelling(name: str, op: str, text: str, calling_code: str) ->
         return f"compare the first characters: {_compare_first(name, op, prefix[1])}"
     if lacks_country_code(text):
         return f'write it as "+1{re.sub("[^0-9]", "", text)}"' if calling_code == "+1" else _NUMBER_FIX
-    number = parse_e164(text)
+    number = parse_e164(f"+{plain[3:]}" if calling_code == "+1" and plain.startswith("011") else text)
     if number and not is_impossible_number(number):
         return f'write it as "{number}"'
     if re.fullmatch(r"\+[0-9]+", plain):

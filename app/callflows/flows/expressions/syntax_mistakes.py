@@ -259,7 +259,7 @@ _SYNTAX_FIXES: Final = {
     r"!(?!=)": "write not",
     r"===|<>": "write == or !=",
     r"\$": "names stand without $, as caller.number",
-    r"\bis\s+(?:not\s+)?''": "compare with == or !=",
+    r"\bis\s+(?:not\s+)?(?:''|[0-9])": "compare with == or !=",
     r"[=~]~|~=|\b(?:matches|like)\b": "write a whole text, or compare a part: caller.number[:5] == '+1201'",
     r"(?<![=!<>~])=(?![=~])": "write ==",
     r"\?\?": "write or",

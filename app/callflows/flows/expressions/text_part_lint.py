@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import nodes
 
-from callflows.flows.expressions.condition_outcomes import dotted_name_of
+from callflows.flows.expressions.condition_outcomes import dotted_name_of, possible_values_of
 from callflows.flows.expressions.condition_values import (
     CALLED_NUMBER_NAMES,
     NUMBER_TEXT_NAMES,
@@ -22,9 +22,10 @@ from callflows.flows.expressions.condition_values import (
 )
 from callflows.flows.expressions.number_spelling_fixes import suggest_first_digits
 from callflows.flows.expressions.plain_values import compare_plain_values
+from callflows.text import Suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from callflows.flows.expressions.condition_facts import ConditionFacts
 
@@ -68,7 +69,12 @@ def lint_text_part(one: nodes.Node, op: str, other: nodes.Node, facts: Condition
     ):
         return
     name, bounds = dotted_name_of(one.node), _read_bounds(one.arg)
-    if not name or bounds is None or (isinstance(one.arg, nodes.Const) and name not in _SLICED_NAMES):
+    if not name or bounds is None:
+        return
+    if name == "message.words" and isinstance(one.arg, nodes.Const) and facts.has_section("message"):
+        yield from _lint_word(other, op, facts)
+        return
+    if isinstance(one.arg, nodes.Const) and name not in _SLICED_NAMES and not _list_texts(name):
         return
     for compared in list_compared_values(other, op, facts):
         value = compared.value
@@ -81,6 +87,22 @@ def lint_text_part(one: nodes.Node, op: str, other: nodes.Node, facts: Condition
             yield ConditionProblem("warning", "comparison", message, fix)
 
 
+def _lint_word(other: nodes.Node, op: str, facts: ConditionFacts) -> Iterator[ConditionProblem]:
+    """Report a text that is no word as ``message.words`` has them."""
+    form, fix = VALUE_FORMATS["message.keyword"]
+    for compared in list_compared_values(other, op, facts):
+        if isinstance(compared.value, str) and compared.value and not form.fullmatch(compared.value):
+            yield ConditionProblem("warning", "comparison", f"a word of a message is never {compared.value!r}", fix)
+
+
+def _list_texts(name: str) -> list[str]:
+    """Return all values of a name, if they are a few words, as days."""
+    known = possible_values_of(find_value_kind(name)) or ()
+    words = [value for value in known if isinstance(value, str)]
+    return words if len(words) <= _MAX_WORDS else []
+
+
+_MAX_WORDS: Final = 7
 _SLICED_NAMES: Final = frozenset({*NUMBER_TEXT_NAMES, "now.date", "now.time"})
 _FORMAT_EXAMPLES: Final = {"now.date": "2026-12-24", "now.time": "09:30"}
 _PART_FORMATS: Final = {
@@ -99,6 +121,9 @@ def _find_part_fix(name: str, op: str, bounds: slice, value: str, facts: Conditi
         whole = f"{example[: at.start]}{value}{example[at.stop :]}"
         has_form = len(value) == len(part) and _PART_FORMATS[example].fullmatch(whole)
         return "" if has_form else f'it is written as "{part}"'
+    parts = [*dict.fromkeys(word[bounds] for word in _list_texts(name))]
+    if parts:
+        return "" if value in parts else _suggest_part(value, parts)
     if name in PHONE_NUMBER_NAMES and not bounds.start and value[0].isdecimal():
         return suggest_first_digits(name, op, value, facts.calling_code)
     length = _length_of_part(bounds)
@@ -108,6 +133,10 @@ def _find_part_fix(name: str, op: str, bounds: slice, value: str, facts: Conditi
         return f"it has {len(value)} character{'s' if len(value) > 1 else ''}: compare {name}{cut}"
     own = facts.find_own_numbers() if name in CALLED_NUMBER_NAMES else ()
     return "" if not own or any(number[bounds] == value for number in own) else list_own_numbers(own)
+
+
+def _suggest_part(value: str, parts: Sequence[str]) -> str:
+    return Suggestion(value.lower()) if value.lower() in parts else f"it is one of {', '.join(filter(None, parts))}"
 
 
 def _length_of_part(bounds: slice) -> int:

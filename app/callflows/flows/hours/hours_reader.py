@@ -165,16 +165,24 @@ def _suggest_day_fix(key: str, part: str) -> str:
         return "the time zone of all hours stands at the top level of the file, beside hours"
     if part in ("lunch", "lunch break", "break", "breaks", "pause"):
         return "a break is the time between two windows, as mon-fri: 09:00-12:30, 13:30-18:00"
-    if part.removesuffix("s") in DAY_NUMBERS:
-        return Suggestion(part.removesuffix("s"))
-    likely = _suggest_days(part)
-    if likely:
-        return Suggestion(likely)
-    return format_suggestion(part, [*WEEKDAY_NAMES, *DAY_GROUPS, *SPECIAL_HOURS_KEYS, "mon-fri"]) or _DAYS_FIX
+    parts = [one.strip() for one in key.lower().split(",")]
+    words = [*WEEKDAY_NAMES, *DAY_GROUPS, "mon-fri", *(SPECIAL_HOURS_KEYS if len(parts) == 1 else ())]
+    likely = [
+        one if _parse_days(one) is not None else _suggest_days(one) or format_suggestion(one, words).word for one in parts
+    ]
+    if all(likely):
+        two = part.split()
+        is_pair = len(two) == len(("mon", "fri")) and all(day in DAY_NUMBERS for day in two)
+        return f"did you mean {'-'.join(two)!r}, or {','.join(two)!r}?" if is_pair else Suggestion(",".join(likely))
+    return _DAYS_FIX
 
 
 def _suggest_days(text: str) -> str:
     """Return the days that another notation or another language means, as ``mon,wed`` for ``mon/wed``; "" if unclear."""
+    if text.removesuffix("s") in DAY_NUMBERS:
+        return text.removesuffix("s")
+    if all(day in DAY_NUMBERS for day in text.split()):
+        return ",".join(text.split())
     if text.replace(" ", "").replace("-", "") in _WORDS_FOR_EVERY_DAY:
         return "daily"
     parts = [_translate_days(part) for part in _DAY_SEPARATOR.split(text) if part]
@@ -297,7 +305,7 @@ def _read_window(
         night = f"{format_clock_time(begins)}-{format_clock_time(ends)}"
         fix = f"did you mean {OpeningWindow(begins + _NOON, ends + _NOON)}? {night} says that the night is meant"
         report.warning(path, "hours-night", message, fix)
-    elif _NOON <= begins < _ONE_PM and ends < begins and not _is_written_with_zero(text):
+    elif _NOON <= begins < _FIRST_EVENING_HOUR and begins - _NOON < ends < begins and not _is_written_with_zero(text):
         message = f"{key}: {text} is open until {format_clock_time(ends)} on the day after"
         night = f"{format_clock_time(begins)}-{format_clock_time(ends)}"
         fix = f"did you mean {OpeningWindow(begins, ends + _NOON)}? {night} says that the night is meant"
@@ -329,6 +337,7 @@ _WORDS_FOR_CLOSED: Final = re.compile(
 _NOON: Final = MINUTES_PER_DAY // 2
 _MINUTES_PER_HOUR: Final = 60
 _ONE_PM: Final = _NOON + _MINUTES_PER_HOUR
+_FIRST_EVENING_HOUR: Final = 16 * _MINUTES_PER_HOUR
 _LAST_NIGHT_HOUR: Final = 4 * _MINUTES_PER_HOUR
 """A place that opens at noon may close so late in the night, but no later."""
 _FIRST_BUSINESS_HOUR: Final = 6 * _MINUTES_PER_HOUR
@@ -391,6 +400,11 @@ def _suggest_window(text: str) -> str:
     begins, ends = _list_informal_readings(written[0]), _list_informal_readings(written[1])
     if not begins or not ends:
         return ""
+    if len(begins) > 1 and ends == [0] and begins[0] < _NOON:
+        # From nine to midnight is a day, from five to midnight an evening.
+        is_day = begins[0] > _FIRST_BUSINESS_HOUR
+        windows = [f"{format_clock_time(one)}-00:00" for one in (begins if is_day else reversed(begins))]
+        return f"did you mean {', or '.join(windows)}?"
     if len(begins) > 1 and len(ends) == 1 and written[1][3]:
         # "1-5pm" is the afternoon, "9-5pm" the day: the half of the end holds for the begin if it then comes before
         begin = max((one for one in begins if one < (ends[0] or MINUTES_PER_DAY)), default=begins[0])

@@ -27,6 +27,8 @@ _START_COMPANIONS: Final = make_word_set(
     " receiving getting"
 )
 """Words allowed beside START without a change of meaning, as in ``Start texting me again``."""
+_HELP_COMPANIONS: Final = make_word_set("please pls plz thanks thx thank you me")
+"""Words allowed beside HELP after a STOP."""
 
 
 class CarrierWords(NamedTuple):
@@ -79,6 +81,8 @@ def _read_keyword(text: str, carrier_words: CarrierWords, *, opted_out: bool) ->
     for known in ("stop", "start", "help"):
         if alone in getattr(carrier_words, known) and (alone != "yes" or opted_out):
             return known
+    if opted_out and " ".join(word for word in words if word not in _HELP_COMPANIONS) in carrier_words.help:
+        return "help"  # nothing else of this sender is answered, so that no rule could have been meant
     if means_stop(text, carrier_words.stop - STOP_WORDS):
         return "stop"
     starts = {*words} - _START_COMPANIONS

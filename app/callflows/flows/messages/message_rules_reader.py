@@ -29,6 +29,7 @@ from callflows.flows.steps.notify_step import WebhookNotice, compile_notice
 from callflows.flows.steps.sms_step import SmsStep, check_sms_length
 from callflows.flows.steps.step_table import STEP_COMPILERS
 from callflows.telephony.ports import Effect
+from callflows.text import Suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,13 @@ MESSAGE_SCOPE: Final[ExpressionScope] = {
 }
 """Names visible to message rules: ``caller`` is the sender, ``number`` our number."""
 _KEYWORD_NAMES: Final = frozenset({"message.keyword"})
+_ACTIONS_BY_STEP: Final = {
+    SmsStep.step_key: "reply",
+    "say": "reply",
+    DialStep.step_key: "forward",
+    "hangup": "ignore",
+}
+"""What is done about a text, by the step of calls that an author may write instead."""
 
 
 def compile_message_rules(nodes: FlowNodes) -> MessageRules:
@@ -105,7 +113,7 @@ class _MessageRulesReader:
             self.may_catch_all = True
             return None
         keywords = self._read_keywords(rule, path)
-        condition = self.compiler.texts.compile_condition(rule.when, (*path, "when"), "when") if rule.when else None
+        condition = self.compiler.texts.compile_condition(rule.when, (*path, "when"), "when") if "when" in data else None
         right = data.keys() <= MessageRule.model_fields.keys() and not self.compiler.report.has_error_at(path)
         self._check_reachable(rule, keywords, path, is_valid=right)
         if right:
@@ -132,22 +140,26 @@ class _MessageRulesReader:
         for key in data:
             if key in STEP_COMPILERS and key not in MessageRule.model_fields:
                 message = f"messages: {key!r} is a step of calls, and nothing that is done about a text"
-                near = {SmsStep.step_key: "did you mean 'reply'?", DialStep.step_key: "did you mean 'forward'?"}.get(
-                    str(key), ""
-                )
+                near = Suggestion(_ACTIONS_BY_STEP.get(str(key), ""))
                 fix = near or f"there are {', '.join(MESSAGE_ACTIONS)}"
                 self.compiler.report.error((*path, key), "unknown-key", message, fix, key=True)
 
     def _read_keywords(self, rule: MessageRule, path: SourcePath) -> list[str]:
         """Return the normalized keywords; report invalid and repeated ones."""
         keywords: list[str] = []
+        if "keyword" in rule.model_fields_set and not rule.keyword:
+            fix = "as hours; a rule for all texts has no keyword"
+            self.compiler.report.error((*path, "keyword"), "message-keyword", "keyword: names no word", fix)
         for index, written in enumerate(rule.keyword):
             here = self._locate_item((*path, "keyword"), index)
             words = split_message_words(written)
             if len(words) != 1:
                 fix = f"several are a list: [{', '.join(words)}]" if words else "as hours"
                 self.compiler.report.error(here, "message-keyword", f"keyword: {written!r} is not one word", fix)
-            elif words[0] in self._rules_by_keyword or words[0] in keywords:
+            elif words[0] in keywords:
+                conflict = f"keyword: {words[0]!r} stands twice in this rule; case, accents and signs make no difference"
+                self.compiler.report.error(here, "keyword-twice", conflict, "take one of the two out")
+            elif words[0] in self._rules_by_keyword:
                 conflict = f"keyword: {words[0]!r} is taken by a rule above, so that this one is never met by it"
                 self.compiler.report.error(
                     here, "keyword-twice", conflict, "take it out of one of the two, or give the first a when"

@@ -290,8 +290,9 @@ def parse_claimed_number(text: str) -> str:
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS
     if text.endswith("*"):
-        digits = strip_international_prefix(text[:-1]).removeprefix("+")
-        return f"+{digits}*" if digits.isascii() and digits.isdecimal() else ""
+        digits = strip_international_prefix(re.sub(r"[ ().\-]", "", text[:-1])).removeprefix("+")
+        # No country's code begins with 0.
+        return f"+{digits}*" if digits.isascii() and digits.isdecimal() and digits[0] != "0" else ""
     return parse_e164(text)
 
 

@@ -32,6 +32,8 @@ _LONGEST_PAUSE_SECONDS: Final = 99
 _MOST_ATTEMPTS: Final = 10
 _REPEAT_WORDS: Final = frozenset({"repeat", "retry", "replay", "again", "reprompt", "loop", "restart", "ask again"})
 _END_WORDS: Final = frozenset({"hangup", "hang up", "end", "end call", "exit", "quit", "disconnect", "terminate", "abort"})
+_SWITCH_WORDS: Final = frozenset({"yes", "no", "on", "off", "enabled", "disabled", "enable", "disable"})
+"""Words that switch something on or off; every text is asked for ``true``, ``false`` and ``none``."""
 _STEP_WORDS_LIST: Final = (
     "answer beep callback choose collect continue default dial forward fallback gather goto hold lookup mail menu "
     "next none notify operator opt_out otherwise pause play redirect reject return set sms start stop tone transfer "
@@ -72,6 +74,9 @@ def _warn_about_word(context: StepContext, key: str, text: str, path: SourcePath
     elif word in _REPEAT_WORDS | _END_WORDS | _STEP_WORDS and not context.flow.is_node(text):
         message = f"{key}: {text!r} is a text here, and callers hear the word"
         context.report.warning(path, "step-as-text", message, _suggest_for_word(key, word))
+    elif text.lower() in _SWITCH_WORDS and not context.flow.is_node(text):
+        message = f"{key}: callers hear the word {text}: a text is no switch"
+        context.report.warning(path, "truth-as-text", message, "write the words that they hear, or take it out")
     elif context.flow.is_node(text):
         message = f"{key}: {text!r} is a text here, and callers hear the name of the node"
         context.report.warning(path, "node-as-text", message, _suggest_way(key, text))
