@@ -141,21 +141,22 @@ def test_a_calculation_that_could_break_is_told(text, count):
 
 
 @each_case(
-    ("text", "said"),
+    "text",
     [
-        ("{{ now - now }}", "now is a time, and no number"),
-        ("{{ now + 1 }}", "calculate with now.hour"),
-        ("{{ hours.office.next_opening - now }}", "hours.office.next_opening is a time"),
-        ("{{ 'late' if now > 5 - hours.office.next_closing else 'early' }}", "hours.office.next_closing is a time"),
-        ("{{ now.time - 1 }}", 'compare it, as now.time == "09:30"'),
-        ("{{ 7 - now.weekday }}", "now.weekday is a text"),
-        ("{{ now.date % 7 }}", "now.date is a text"),
+        "{{ now - now }}",
+        "{{ now + 1 }}",
+        "{{ hours.office.next_opening - now }}",
+        "{{ 'late' if now > 5 - hours.office.next_closing else 'early' }}",
+        "{{ now.time - 1 }}",
+        "{{ 7 - now.weekday }}",
+        "{{ now.date % 7 }}",
     ],
 )
-def test_a_calculation_with_a_time_fails_in_every_call_and_is_told(text, said):
+def test_a_calculation_with_a_time_fails_in_every_call_and_is_told(text):
     steps = f'- when: hours.office.open\n  say: "It is {text}."\n- hangup\n'
     made = compile_text(make_flow_text(steps, "timezone: UTC\nhours: {office: {mon: 09:00-17:00}}"))
-    assert [said in str(problem) for problem in made.problems if problem.rule == "calculation"] == [True]
+    (message,) = [problem.message for problem in made.problems if problem.rule == "calculation"]
+    assert "is no number: the calculation leads the call to the fallback" in message
 
 
 @each_case(
