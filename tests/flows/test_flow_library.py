@@ -272,15 +272,15 @@ def test_a_file_that_was_never_right_has_only_its_fallback_until_it_is(folder):
 def test_a_program_whose_process_was_killed_is_tried_again_and_not_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(flow_library, "_RETRY_PAUSES", (0.0, 0.0))
     tried = tmp_path / "tried"
-    killed = f"import os\nopen({str(tried)!r}, 'a').write('x')\n"
-    kill = f"if len(open({str(tried)!r}).read()) < FIRST_GOOD:\n    os.kill(os.getpid(), 9)\n"
+    count = f"import os\nopen({str(tried)!r}, 'a').write('x')\n"
+    kill_itself = f"if len(open({str(tried)!r}).read()) < FIRST_GOOD:\n    os.kill(os.getpid(), 9)\n"
     program = "@line.node\nasync def start(turn):\n    return Response(Say('Hi.'))\n"
     head = "from callflows import Response, Say, flow\nline = flow('line', numbers=['+12015550123'])\n"
     folder = tmp_path / "flows"
     folder.mkdir()
     for first_good, is_live in ((3, True), (9, False)):
         tried.unlink(missing_ok=True)
-        source = killed + kill.replace("FIRST_GOOD", str(first_good)) + head + program
+        source = count + kill_itself.replace("FIRST_GOOD", str(first_good)) + head + program
         (folder / "line.py").write_text(source, encoding="utf-8")
         library = library_of(folder)
         assert library.loaded_flows.broken_flows == ["line"]

@@ -714,6 +714,13 @@ def test_a_message_is_read_as_opentact_tells_of_it():
     assert (least.type, least.state, least.sender, least.text, least.automated) == ("smsi", "created", "72345", "", False)
 
 
+def test_a_word_that_no_message_has_is_a_doubt_wherever_it_is_asked_for():
+    for asked in ('message.words[0] == "Hours"', '"Hours" in message.words', 'message.keyword == "Hours"'):
+        rule = f"messages:\n  - when: '{asked}'\n    reply: We open at nine.\n  - reply: Thank you.\n"
+        assert rules_of(rule) == ["comparison"], asked
+        assert rules_of(rule.replace("Hours", "hours")) == [], asked
+
+
 def test_words_are_bounded_and_written_alike():
     assert split_message_words("What's an e-mail? Ça va… naïve/ÄÖ") == ["whats", "an", "email", "ca", "va", "naive", "ao"]
     assert split_message_words("हिन्दी नमस्ते") == ["हिन्दी", "नमस्ते"]

@@ -57,13 +57,14 @@ _CONNECTION_HEADERS: Final = frozenset(
     }
 )
 """Headers controlled by the connection, not by the author of the flow."""
-_SUPPORTED_CHARSETS: Final = {
-    **{name: name for name in ("utf-16", "shift_jis", "euc-jp", "euc-kr", "gb2312", "gbk", "gb18030", "big5", "koi8-r")},
-    **{f"iso-8859-{part}": f"iso-8859-{part}" for part in (*range(2, 12), *range(13, 17))},
-    **{f"windows-{page}": f"windows-{page}" for page in range(1250, 1259)},
-    "iso-8859-1": "windows-1252",  # as browsers read it: programs that name the one write the quotes of the other
-}
-"""Python's names of the charsets that a text may have; every other is read as UTF-8, which also reads ASCII."""
+_TEXT_CODECS: Final = frozenset(
+    {
+        *("utf-16", "shift_jis", "euc_jp", "euc_kr", "gb2312", "gbk", "gb18030", "big5", "koi8-r", "koi8-u"),
+        *(f"iso8859-{part}" for part in range(2, 17)),
+        *(f"cp{page}" for page in range(1250, 1259)),
+    }
+)
+"""Python's codecs, by name, of the charsets that a text may have; every other is read as UTF-8, which also reads ASCII."""
 _XML_TYPE_PATTERN: Final = re.compile(r"(?:application|text)/(?:[^;]*\+)?xml\b", re.IGNORECASE)
 _JSON_TYPE_PATTERN: Final = re.compile(r"application/([^;]*\+)?json\b|text/json\b", re.IGNORECASE)
 _CHARSET_PATTERN: Final = re.compile(r"charset=\"?([^\s;\"]+)", re.IGNORECASE)
@@ -192,13 +193,24 @@ def _parse_answer(answer: HTTPAnswer) -> object:
         except _InvalidJSONError:
             pass
     charset = _CHARSET_PATTERN.search(kind)
-    codec = _SUPPORTED_CHARSETS.get(charset[1].lower() if charset else "", "utf-8-sig")
+    codec = _find_codec(charset[1] if charset else "")
     try:
         return clean_text(answer.body.decode(codec))
     except UnicodeDecodeError:
         # A caller would hear the text with holes.
         named = "UTF-8" if codec == "utf-8-sig" else f"those of its charset {codec}"
         raise OutboundRequestError(f"the answer cannot be read: its characters are not {named}") from None
+
+
+def _find_codec(charset: str) -> str:
+    """Return the name of Python's codec for a charset, in any of its spellings."""
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        name = ""
+    if name == "iso8859-1":
+        return "cp1252"  # as browsers read it: programs that name the one write the quotes of the other
+    return name if name in _TEXT_CODECS else "utf-8-sig"
 
 
 def _read_document(answer: HTTPAnswer) -> str:

@@ -36,7 +36,7 @@ class FlowCompilation(NamedTuple):
     """Other files that the flow was made of."""
     awaited_list: str = ""
     """File of a caller list that a thread still reads; then there is no flow yet, and it must be compiled again later."""
-    may_pass: bool = False
+    has_transient_error: bool = False
     """True if the machine may be the cause of an error, as a busy one is: then the file is worth another try."""
 
 
@@ -72,7 +72,9 @@ def compile_flow(name: str, text: bytes, file: str, options: CompilerOptions) ->
     if flow is not None and report.notes:
         flow = dataclasses.replace(flow, notes=tuple(report.notes))
     if flow is None or not report.breaks_flow:
-        return FlowCompilation(flow, None, problems, (*sorted(dependencies),), may_pass=report.may_pass)
+        return FlowCompilation(
+            flow, None, problems, (*sorted(dependencies),), has_transient_error=report.has_transient_error
+        )
     errors = tuple(problem for problem in problems if problem.severity == "error")
     return FlowCompilation(
         None,

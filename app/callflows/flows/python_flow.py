@@ -213,16 +213,17 @@ def _find_modules_of(folder: str) -> dict[str, str]:
 def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dict[str, Any]:
     """Return ``name, numbers, timezone, dialect, nodes, fallback`` of a file, or ``error, line`` if the file fails.
 
-    ``modules`` are the files beside it that it imports. ``may_pass`` is true if the machine may be the cause of the error.
+    ``modules`` are the files beside it that it imports. ``is_transient`` is true if the machine may
+    be the cause of the error.
     """
     asked = json.dumps({"file": str(file), "source": source, "kinds": _name_extension_kinds(extensions)})
     try:
         status, output, errors = _run_description(asked)
     except TimeoutError:
         message = f"the file does not come to its end within {DESCRIBE_TIMEOUT_SECONDS:.0f} seconds"
-        return {"error": message, "line": 1, "may_pass": True}
+        return {"error": message, "line": 1, "is_transient": True}
     except OSError as error:
-        return {"error": f"the file cannot be run: {error.strerror}", "line": 1, "may_pass": True}
+        return {"error": f"the file cannot be run: {error.strerror}", "line": 1, "is_transient": True}
     except BufferError:
         return {"error": f"the file prints more than {MAX_DESCRIPTION_BYTES:,} bytes when it is loaded", "line": 1}
     try:
@@ -230,7 +231,7 @@ def describe_python_flow(file: Path, source: str, extensions: Extensions) -> dic
     except (ValueError, RecursionError):
         error_lines = errors.strip().splitlines()
         message = f"the file ends Python: {error_lines[-1] if error_lines else f'exit code {status}'}"
-        return {"error": message, "line": 1, "may_pass": status < 0}  # a signal ended it: memory may have been short
+        return {"error": message, "line": 1, "is_transient": status < 0}  # a signal ended it: memory may have been short
     if not _is_description(description):
         return {"error": "the file changes what Python itself writes and reads: its flow cannot be read", "line": 1}
     return description  # type: ignore[no-any-return] # checked above

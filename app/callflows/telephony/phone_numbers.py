@@ -326,9 +326,14 @@ def list_regions() -> frozenset[str]:
     return frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 
+def strip_number_signs(text: str) -> str:
+    """Return a number without the blanks, dots, dashes and parentheses with which people write it."""
+    return re.sub(r"[ ().\-]", "", text)
+
+
 def is_emergency_number(text: str) -> bool:
     """Return True if the number is an emergency number or a similar short crisis or service number."""
-    return re.sub(r"[ ().\-]", "", text.strip()).removeprefix("+") in _EMERGENCY_NUMBERS
+    return strip_number_signs(text.strip()).removeprefix("+") in _EMERGENCY_NUMBERS
 
 
 def mask_number(number: str) -> str:

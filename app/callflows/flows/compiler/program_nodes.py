@@ -1,4 +1,4 @@
-"""Reads the nodes of a Python flow for what gives the fallback for sure: no Response, or the URL of no node."""
+"""Finds returns and URLs in the nodes of a Python flow that surely lead a call to the fallback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS: Final[Mapping[type[ast.expr], str]] = {
 
 
 def find_node_problems(tree: ast.Module, file: str, nodes: Collection[str], verbs: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what is wrong in every call that comes to the place. ``nodes`` are those that the program has registered.
+    """Yield a problem for each return without a Response and each URL of an unknown node. ``nodes`` are the names of all.
 
     ``verbs`` are the classes of verbs by the names that the program has for them.
     """

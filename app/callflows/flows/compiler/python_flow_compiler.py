@@ -60,7 +60,7 @@ def compile_python_flow(
     dependencies.update(modules)
     if "error" in description:
         report.positions[()] = SourcePosition(description["line"], 1)
-        report.may_pass = description.get("may_pass") is True
+        report.has_transient_error = description.get("is_transient") is True
         report.error((), "python", description["error"], _suggest_program_fix(description["error"]))
         return None
     if description["name"] != name:

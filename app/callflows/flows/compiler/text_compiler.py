@@ -207,7 +207,7 @@ class TextCompiler:
             try:
                 self.expression_compiler.compile_text(f"{{{{ {meant} }}}}")
             except ExpressionError:
-                meant = ""  # another flow knows it, as a call knows caller.name, and a text does not
+                meant = ""  # only calls have the value: a text message has no caller.name
         try:
             self.expression_compiler.compile_text(f"{{{{ {name} }}}}")
         except UnknownNameError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import phonenumbers
 import pydantic
 
-from callflows.flows.country_code_check import suggest_country_code, suggest_written_number
+from callflows.flows.country_code_check import lacks_code_of_prefix, suggest_country_code, suggest_written_number
 from callflows.flows.dial_policy.numbering_plans import (
     E164_DIGITS_PATTERN,
     HARMLESS_BLOCK_REASONS,
@@ -32,6 +32,7 @@ from callflows.telephony.phone_numbers import (
     is_impossible_number,
     mask_number,
     parse_e164,
+    strip_number_signs,
 )
 from callflows.text import Suggestion, find_nearest
 
@@ -61,7 +62,7 @@ _NUMBER_OR_PREFIX: Final = re.compile(r"\+([1-9][0-9]{0,14})(\*?)")
 
 def _split_words(value: object) -> object:
     if isinstance(value, str) and parse_claimed_number(value.strip()).startswith("+"):
-        return [re.sub(r"[ ().\-]", "", value)]  # a number with the blanks of people
+        return [strip_number_signs(value)]  # a number with the blanks of people
     return re.split("[ ,]+", value.strip()) if isinstance(value, str) and value.strip() else value
 
 
@@ -253,7 +254,7 @@ def find_number_doubt(number: str) -> str:
 
     SIP addresses and extensions of up to six digits are the author's responsibility; emergency numbers are always doubtful.
     """
-    plain = re.sub(r"[ ().\-]", "", number.strip())
+    plain = strip_number_signs(number.strip())
     if is_emergency_number(plain):
         return "is an emergency number"
     if "@" in plain or _SHORT_NUMBER.fullmatch(plain):
@@ -366,7 +367,7 @@ def _read_patterns(
     words: Sequence[str], path: SourcePath, report: ProblemReport, own_numbers: Sequence[str]
 ) -> Iterable[NumberPattern]:
     for word in words:
-        found = _NUMBER_OR_PREFIX.fullmatch(re.sub(r"[ ().\-]", "", word))
+        found = _NUMBER_OR_PREFIX.fullmatch(strip_number_signs(word))
         where = _locate_word(path, words, word, report)
         if not found:
             message = f"{path[-1]}: {word!r} is neither a number nor a prefix"
@@ -387,12 +388,9 @@ def _suggest_pattern(word: str, own_numbers: Sequence[str]) -> str:
     number = parse_claimed_number(word)
     if re.match(r"[ (]*(?:1|00)", word) and number.startswith("+"):
         return Suggestion(number)
-    if _AREA_CODE_PREFIX.fullmatch(word):
+    if lacks_code_of_prefix(word, own_numbers):
         return suggest_country_code(word, own_numbers)
     return suggest_written_number(word, "a number as +12015550188, a prefix as +1201555*", own_numbers)
-
-
-_AREA_CODE_PREFIX: Final = re.compile(r"[2-9][0-9]{2,9}\*")
 
 
 def _read_sip_hosts(words: Sequence[str], path: SourcePath, report: ProblemReport) -> Iterable[str]:

@@ -116,7 +116,6 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
     asked = {dotted_name_of(name) for test in tests for name in [test, *test.find_all((nodes.Getattr, nodes.Getitem))]}
     for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg)):
         sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
-        yield from _lint_constant_operands(calculation, sides)
         for side in sides:
             name = dotted_name_of(side)
             if name and _is_data(name) and name not in asked and name not in number_names:
@@ -137,8 +136,16 @@ def _lint_calculations(tree: nodes.Node, number_names: AbstractSet[str]) -> Iter
             )
 
 
+def _lint_failing_calculations(tree: nodes.Node, facts: ConditionFacts) -> Iterator[ConditionProblem]:
+    """Report calculations that fail whatever a call brings."""
+    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg, nodes.Add)):
+        sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
+        yield from _lint_constant_operands(calculation, sides)
+        yield from _lint_named_operands(calculation, sides, facts)
+
+
 def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]) -> Iterator[ConditionProblem]:
-    """Report a calculation that fails whatever a call brings: a division by 0, a text that is no number."""
+    """Report a division by 0, and a calculation with a text that is no number or with a result that is too large."""
     constants = [side.value for side in sides if isinstance(side, nodes.Const)]
     if not constants or not isinstance(calculation, nodes.BinExpr):
         return
@@ -157,13 +164,6 @@ def _lint_constant_operands(calculation: nodes.Node, sides: Sequence[nodes.Node]
     except (ArithmeticError, ValueTooLongError):
         message = "the result is too large, and leads the call to the fallback"
         yield ConditionProblem("warning", "calculation", message, "write smaller numbers")
-
-
-def _lint_failing_calculations(tree: nodes.Node, facts: ConditionFacts) -> Iterator[ConditionProblem]:
-    """Report calculations with what is a number in no call."""
-    for calculation in iterate_syntax_nodes(tree, (*_CALCULATIONS, nodes.Neg, nodes.Add)):
-        sides = [calculation.node] if isinstance(calculation, nodes.Neg) else [calculation.left, calculation.right]  # type: ignore[attr-defined]
-        yield from _lint_named_operands(calculation, sides, facts)
 
 
 def _lint_named_operands(

@@ -157,6 +157,12 @@ def list_constants(node: nodes.Node) -> list[Any]:
     return []
 
 
+def find_message_word_fix(text: str) -> str:
+    """Return the fix for a text that is no word as ``message.words`` has them; "" for a word and for an empty text."""
+    form, fix = VALUE_FORMATS["message.keyword"]
+    return "" if not text or form.fullmatch(text) else fix.replace("it is one word", "each is one word")
+
+
 def write_constant(value: object) -> str:
     """Return a constant as it is written in a condition."""
     return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)

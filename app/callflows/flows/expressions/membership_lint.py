@@ -10,8 +10,8 @@ from jinja2 import nodes
 from callflows.flows.expressions.condition_outcomes import dotted_name_of, possible_values_of
 from callflows.flows.expressions.condition_values import (
     PHONE_NUMBER_NAMES,
-    VALUE_FORMATS,
     ConditionProblem,
+    find_message_word_fix,
     find_range_kind,
     find_value_kind,
     suggest_object_field,
@@ -67,18 +67,12 @@ def _lint_other_membership(
     if isinstance(text, str) and text:
         yield from _lint_letters(text, op, right)
         if dotted_name_of(right) == "message.words" and facts.has_section("message"):
-            yield from _lint_word(text, "message.words")
+            fix = find_message_word_fix(text)
+            if fix:
+                yield ConditionProblem("warning", "comparison", f"message.words never has {text!r}", fix)
     elif not isinstance(left, nodes.Const) and _is_computed_text(right):
         message = "what stands after in is put together to one text, and in finds any part of it"
         yield ConditionProblem("warning", "text-as-list", message, "write a list, as [variables.a, variables.b], or ==")
-
-
-def _lint_word(text: str, name: str) -> Iterator[ConditionProblem]:
-    """Report a text that is no word as ``message.words`` has them."""
-    form, fix = VALUE_FORMATS["message.keyword"]
-    if not form.fullmatch(text):
-        message = f"{name} never has {text!r}"
-        yield ConditionProblem("warning", "comparison", message, fix.replace("it is one word", "each is one word"))
 
 
 def _lint_letters(text: str, op: str, whole: nodes.Node) -> Iterator[ConditionProblem]:

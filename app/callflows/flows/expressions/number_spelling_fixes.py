@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from callflows.telephony.phone_numbers import is_impossible_number, lacks_country_code, parse_e164
+from callflows.telephony.phone_numbers import is_impossible_number, lacks_country_code, parse_e164, strip_number_signs
 
 _NUMBER_FIX: Final = "write it with its plus and its country code, as +12015550123"
 _PREFIX_PATTERN: Final = re.compile(r"(\+[0-9]{1,9})\*?")
@@ -14,7 +14,7 @@ _AMERICAN_AREA_CODE: Final = re.compile("1[2-9][0-9]{2}")
 
 def suggest_number_spelling(name: str, op: str, text: str, calling_code: str) -> str:
     """Return the fix for a number that is not written in E.164. ``calling_code`` is the country's, as ``+1``, or empty."""
-    plain = re.sub("[ ().\\-]", "", text)
+    plain = strip_number_signs(text)
     prefix = _PREFIX_PATTERN.fullmatch(plain)
     if prefix and (plain.endswith("*") or len(plain) < len("+1201555")):
         return f"compare the first characters: {_compare_first(name, op, prefix[1])}"

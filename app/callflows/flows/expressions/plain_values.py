@@ -92,12 +92,16 @@ def _format_fraction(value: float) -> str:
         return text
     if value.is_integer():
         return str(int(value))
-    # A number of a server has few digits; one with all that there are was calculated, as 0.1 + 0.2.
-    return text if len(text) < _CALCULATED_CHARACTERS and "e" not in text else f"{value:.10f}".rstrip("0").rstrip(".")
+    if len(text) < _CALCULATED_CHARACTERS and "e" not in text:
+        return text
+    rounded = f"{value:.10f}".rstrip("0").rstrip(".")
+    return "0" if rounded == "-0" else rounded
 
 
 _CALCULATED_CHARACTERS: Final = 16
+"""A number of a server has fewer digits; one with all that there are was calculated, as 0.1 + 0.2."""
 _LARGEST_SPOKEN: Final = 1e21
+"""A larger number, and one that is infinite or none, is written as Python writes it."""
 
 
 def check_value_length(characters: int) -> None:

@@ -15,6 +15,7 @@ from callflows.flows.expressions.condition_values import (
     PHONE_NUMBER_NAMES,
     VALUE_FORMATS,
     ConditionProblem,
+    find_message_word_fix,
     find_value_kind,
     list_compared_values,
     list_own_numbers,
@@ -72,7 +73,11 @@ def lint_text_part(one: nodes.Node, op: str, other: nodes.Node, facts: Condition
     if not name or bounds is None:
         return
     if name == "message.words" and isinstance(one.arg, nodes.Const) and facts.has_section("message"):
-        yield from _lint_word(other, op, facts)
+        for compared in list_compared_values(other, op, facts):
+            fix = find_message_word_fix(compared.value) if isinstance(compared.value, str) else ""
+            if fix:
+                message = f"a word of a message is never {compared.value!r}"
+                yield ConditionProblem("warning", "comparison", message, fix)
         return
     if isinstance(one.arg, nodes.Const) and name not in _SLICED_NAMES and not _list_texts(name):
         return
@@ -85,14 +90,6 @@ def lint_text_part(one: nodes.Node, op: str, other: nodes.Node, facts: Condition
             variable = f"{compared.variable}: " if compared.variable else ""
             message = f"{variable}{_describe_part(name, bounds)} never {value!r}"
             yield ConditionProblem("warning", "comparison", message, fix)
-
-
-def _lint_word(other: nodes.Node, op: str, facts: ConditionFacts) -> Iterator[ConditionProblem]:
-    """Report a text that is no word as ``message.words`` has them."""
-    form, fix = VALUE_FORMATS["message.keyword"]
-    for compared in list_compared_values(other, op, facts):
-        if isinstance(compared.value, str) and compared.value and not form.fullmatch(compared.value):
-            yield ConditionProblem("warning", "comparison", f"a word of a message is never {compared.value!r}", fix)
 
 
 def _list_texts(name: str) -> list[str]:

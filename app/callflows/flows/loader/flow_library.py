@@ -63,7 +63,7 @@ _MAX_SNAPSHOTS: Final = 10
 _MAX_CONFLICT_ROUNDS: Final = 20
 """Rounds in which single conflicting edits are held back. Then all edits are held back."""
 _RETRY_PAUSES: Final = (5.0, 60.0, 600.0)
-"""Seconds until a file is compiled again for whose errors the machine may be the cause, after each try."""
+"""Seconds until a file with a transient error is compiled again, after each failure; then an edit is awaited."""
 _FILE_GONE_MESSAGE: Final = "the file is gone; its flow goes on for a while, in case the file comes back"
 _FILE_GONE_FIX: Final = "put it back, or wait until its numbers are given up: CALLFLOWS_REMOVAL_GRACE_SECONDS says when"
 
@@ -87,9 +87,9 @@ class _SourceFile:
     digest: bytes
     compilation: FlowCompilation
     dependencies: dict[str, FileSignature]
-    tries: int = 0
-    """Number of compilations of this content for whose errors the machine may be the cause."""
-    again_at: float = math.inf
+    transient_failures: int = 0
+    """Number of compilations of this content with a transient error."""
+    retry_at: float = math.inf
     """The moment of ``time.monotonic`` at which the same content is compiled again."""
 
 
@@ -239,8 +239,8 @@ class FlowLibrary:
             or any(snapshot.other_signatures[path] != seen for path, seen in source.dependencies.items())
         )
 
-    def _is_due_again(self, name: str) -> bool:
-        return self._source_files[name].again_at <= time.monotonic()
+    def _is_retry_due(self, name: str) -> bool:
+        return self._source_files[name].retry_at <= time.monotonic()
 
     # Compiling
 
@@ -254,7 +254,7 @@ class FlowLibrary:
         changed = [
             n
             for n in snapshot.flow_signatures
-            if anew or self._has_changed(n, snapshot) or self._source_files[n].recently_changed or self._is_due_again(n)
+            if anew or self._has_changed(n, snapshot) or self._source_files[n].recently_changed or self._is_retry_due(n)
         ]
         with relax_garbage_collection(len(changed)):
             for done, name in enumerate(changed):
@@ -316,7 +316,7 @@ class FlowLibrary:
         young = began - max(signature[:2]) < _RECENT_CHANGE_NS
         digest = hashlib.blake2b(text, digest_size=16).digest()
         is_same = known is not None and known.digest == digest
-        if known is not None and is_same and not recompile and not self._is_due_again(name):
+        if known is not None and is_same and not recompile and not self._is_retry_due(name):
             known.signature, known.recently_changed = snapshot.flow_signatures[name], young
             if not self._has_changed(name, snapshot):
                 return
@@ -336,9 +336,12 @@ class FlowLibrary:
             read: _REREAD_SIGNATURE if seen and max(seen[:2]) > began - _DISK_CLOCK_TICK_NS else seen
             for read, seen in reads.items()
         }
-        tries = (known.tries if known is not None and is_same else 0) + 1 if compiled.may_pass else 0
-        again_at = time.monotonic() + _RETRY_PAUSES[tries - 1] if 0 < tries <= len(_RETRY_PAUSES) else math.inf
-        self._source_files[name] = _SourceFile(signature, young, digest, compiled, since, tries, again_at)
+        failures, retry_at = 0, math.inf
+        if compiled.has_transient_error:
+            before = known.transient_failures if known is not None and is_same else 0
+            failures = before + 1
+            retry_at = time.monotonic() + _RETRY_PAUSES[before] if before < len(_RETRY_PAUSES) else math.inf
+        self._source_files[name] = _SourceFile(signature, young, digest, compiled, since, failures, retry_at)
         self._changed_flows.add(_get_flow_name(name))
 
     # Choosing flows, and holding back edits that conflict

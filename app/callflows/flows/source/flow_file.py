@@ -16,7 +16,7 @@ from callflows.flows.source.misspelt_keys import find_misspelt_word
 from callflows.flows.source.number_values import split_number_values
 from callflows.flows.source.shape_validation import correct_model_keys, validate_shape
 from callflows.flows.source.source_values import VariableValue, schema_reference
-from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix
+from callflows.telephony.phone_numbers import parse_e164, strip_international_prefix, strip_number_signs
 from callflows.text import find_nearest, suggest_list
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def parse_claimed_number(text: str) -> str:
     if text == UNCLAIMED_NUMBERS:
         return UNCLAIMED_NUMBERS
     if text.endswith("*"):
-        digits = strip_international_prefix(re.sub(r"[ ().\-]", "", text[:-1])).removeprefix("+")
+        digits = strip_international_prefix(strip_number_signs(text[:-1])).removeprefix("+")
         # No country's code begins with 0.
         return f"+{digits}*" if digits.isascii() and digits.isdecimal() and digits[0] != "0" else ""
     return parse_e164(text)

@@ -51,8 +51,8 @@ class ProblemReport:
         """Fixes for keys that the author may not have meant as keys."""
         self.misses_included_names = False
         """True if an included file could not be read as a whole: names of the flow may be missing."""
-        self.may_pass = False
-        """True if the machine may be the cause of an error: then the file is worth another try."""
+        self.has_transient_error = False
+        """True if the machine may be the cause of an error, as a busy one is: then the file is worth another try."""
         self.notes: list[Problem] = []
         self._seen_problems: set[Problem] = set()
         self._problem_counts: collections.Counter[str] = collections.Counter()

@@ -179,7 +179,7 @@ def _find_semicolon(text: str, begin: int, mark: Any) -> SourceFault | None:  # 
 _SEMICOLON_BETWEEN: Final = re.compile(r"[\w*\"']+:\s[^,;\[\]{}]*(?P<sign>;)\s*[\w*\"']+$")
 
 
-def _find_equals(text: str, begin: int, mark: Any) -> SourceFault | None:  # noqa: ANN401
+def _find_equals(text: str, begin: int, mark: Any) -> SourceFault | None:  # noqa: ANN401 - PyYAML has no types
     """Return the first key in braces after which a = stands."""
     found = _EQUALS_IN_BRACES.search(text[begin : mark.index])
     if found is None:
@@ -191,7 +191,7 @@ def _find_equals(text: str, begin: int, mark: Any) -> SourceFault | None:  # noq
 _EQUALS_IN_BRACES: Final = re.compile(r"[{,] {0,9}(?P<key>[a-z_]+) {0,9}=(?![=>])")
 
 
-def _find_lone_comma(text: str, mark: Any) -> SourceFault | None:  # noqa: ANN401
+def _find_lone_comma(text: str, mark: Any) -> SourceFault | None:  # noqa: ANN401 - as above
     """Return the comma before which no value stands."""
     if text[mark.index : mark.index + 1] != "," or text[: mark.index].rstrip()[-1:] not in (",", "[", "{"):
         return None
