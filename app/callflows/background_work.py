@@ -1,8 +1,11 @@
-"""Work that no caller waits for: a bounded queue, and a thread that empties it."""
+"""Work that no caller waits for: a bounded queue, a thread that empties it, and the priority of a process."""
 
 from __future__ import annotations
 
 import collections
+import contextlib
+import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _LOG: Final = get_logger("server")
+LOWEST_PRIORITY: Final = 19
+"""As of ``nice``; a server has 0. A process with this priority gets only what all others leave of a processor."""
 _ItemT = TypeVar("_ItemT")
 
 
@@ -101,3 +106,12 @@ class BackgroundThread:
                         "background work failed; it is tried again", thread=self._name, error=type(error).__name__
                     )
                 has_failed = True
+
+
+def lower_priority(process_id: int, priority: int) -> None:
+    """Give a process a priority as of ``nice``, unless it has ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, process_id, priority)
+        if priority == LOWEST_PRIORITY and sys.platform == "linux":
+            # A process that is only nice keeps its processor until its slice is over, although a caller waits.
+            os.sched_setscheduler(process_id, os.SCHED_IDLE, os.sched_param(0))

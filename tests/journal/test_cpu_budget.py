@@ -12,9 +12,12 @@ import pytest
 
 from callflows.journal.cpu_budget import (
     BUSY_CHECK_SECONDS,
+    MANY_TURNS_PER_SECOND,
+    RATE_CHECK_SECONDS,
     TURNS_BEFORE_SPOOLING,
     TURNS_BEFORE_SPOOLING_WHEN_BUSY,
     CpuBudget,
+    TurnRate,
     read_main_thread_seconds,
 )
 from waiting import join_thread
@@ -74,6 +77,34 @@ def test_turns_go_to_the_spool_sooner_while_callers_are_answered():
     assert share.turns_before_spooling == TURNS_BEFORE_SPOOLING
     look(share, times, busy=0.9)
     assert share.turns_before_spooling == TURNS_BEFORE_SPOOLING_WHEN_BUSY
+
+
+def list_many(*turns_of_each_second: float) -> list[bool]:
+    """Whether there are many turns, after each second with some."""
+    state = types.SimpleNamespace(wall=0.0, turns=0.0)
+    rate = TurnRate(lambda: int(state.turns), clock=lambda: state.wall)
+    found = []
+    for turns in turns_of_each_second:
+        state.wall += RATE_CHECK_SECONDS
+        state.turns += turns * RATE_CHECK_SECONDS
+        found.append(rate.is_high())
+    return found
+
+
+def test_many_turns_are_many_for_longer_than_a_moment():
+    much, less, few = MANY_TURNS_PER_SECOND * 1.5, MANY_TURNS_PER_SECOND * 0.75, MANY_TURNS_PER_SECOND * 0.25
+    assert list_many(much * 10, few, few) == [False, False, False]
+    assert list_many(less, less, less) == [False, False, False]
+    assert list_many(much, much, much) == [False, True, True]
+    assert list_many(much, much, less, less, few, less, much) == [False, True, True, True, False, False, False]
+
+
+def test_turns_are_counted_over_the_time_since_the_last_look():
+    state = types.SimpleNamespace(wall=0.0, turns=0)
+    rate = TurnRate(lambda: state.turns, clock=lambda: state.wall)
+    for _ in range(2):
+        state.wall, state.turns = state.wall + 10, state.turns + 900
+        assert not rate.is_high()
 
 
 def test_answers_that_wait_for_the_processor_count_as_busy():

@@ -10,6 +10,8 @@ import structlog
 from sample_events import START
 from store_helpers import build_answered_request
 
+from callflows.flows.document_comments import ElementPlace, PassedNode
+from callflows.flows.loader.place_tracer import DocumentPlaces
 from callflows.journal.journal_rows import build_journal_entries, build_turn_entries
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns, unpack_turns
 from callflows.journal.redaction import mask_credentials
@@ -66,6 +68,23 @@ def test_a_packed_turn_becomes_the_rows_that_it_would_have_become_at_once():
         assert without_id(build_turn_entries(turn, texts)) == without_id(at_once)
     assert len({turn.id for turn in turns}) == 2
     assert b"opensesame" not in str(unpack_turns(packed)).encode()
+
+
+def test_a_packed_turn_has_the_places_of_its_document():
+    passed = (PassedNode("closed", 7, "otherwise"),)
+    known = DocumentPlaces("key", "desk", "1", "{}", ElementPlace("start", 3, 1, 4, 5, passed=passed))
+    answered = [build_answered_request(START, call=f"call-{number}") for number in range(4)]
+    traced = [known._replace(is_new=is_new) for is_new in (True, False, False)]
+    redactor = TurnRedactor()
+    redacted = [
+        redactor.redact_turn(one, lambda _answered, _parts, places=places: places)
+        for one, places in zip(answered, [*traced, None], strict=True)
+    ]
+    turns, texts = unpack_turns(pack_turns(redacted, redactor.texts))
+    assert [turn.places for turn in turns] == [*traced, None]
+    entries = [entry for turn in turns for entry in build_turn_entries(turn, texts)]
+    assert [row["places"] for table, row in entries if table == "turns"] == ["key", "key", "key", None]
+    assert [row["id"] for table, row in entries if table == "places"] == ["key"]
 
 
 def test_turns_of_one_flow_wait_in_a_tenth_of_the_room_of_their_documents(tmp_path):

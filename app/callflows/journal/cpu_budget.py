@@ -1,11 +1,12 @@
 """The rules by which the journal, and a replay of the journal's calls, share the processor with the answers to callers.
 
+- A few turns a second are written to the database at once.
+- From ``MANY_TURNS_PER_SECOND`` on, their rows would make callers wait for Python's lock: turns go to the spool, packed,
+  and another process writes their rows (see ``SpoolDrainer``).
 - Answering is busy if it wants more than ``BUSY_ANSWERING_CPU_SHARE`` of a processor; waiting for the processor counts.
-- While it is not busy, everything is written to the database at once.
-- While it is busy, rows are built and written, those of spooled entries too, within ``WRITER_CPU_SHARE`` of a processor.
-  Time that a write took too much is saved by the next ones.
-- Turns for which the writer has no time go to the spool, packed, as soon as ``TURNS_BEFORE_SPOOLING_WHEN_BUSY`` wait. This
-  is not limited: it takes little, and a turn that is not taken in time is lost.
+  Then the places of documents are no longer looked for, and without that process, rows are built and written within
+  ``WRITER_CPU_SHARE`` of a processor. Time that a write took too much is saved by the next ones.
+- Spooling is not limited: it takes little, and a turn that is not taken in time is lost.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ WRITER_CPU_BURST_SECONDS: Final = 0.02
 MAX_WRITER_CPU_DEBT_SECONDS: Final = 0.3
 """Processor time that is saved after long writes, at most: ten seconds without a write while answering is busy."""
 BUSY_ANSWERING_CPU_SHARE: Final = 0.25
+MANY_TURNS_PER_SECOND: Final = 100.0
+RATE_CHECK_SECONDS: Final = 1.0
+"""Time over which turns are counted. After two times with many, there are many until there are less than half of it."""
+_CHECKS_UNTIL_HIGH: Final = 2
 TURNS_BEFORE_SPOOLING: Final = 300
 """Number of waiting turns after which turns go to the spool."""
 TURNS_BEFORE_SPOOLING_WHEN_BUSY: Final = 100
@@ -94,6 +99,28 @@ class CpuBudget:
         self._remaining_seconds = max(
             self._remaining_seconds - (self._read_used_seconds() - self._start_seconds), -self._debt_seconds
         )
+
+
+class TurnRate:
+    """Tells whether many turns come, for longer than a moment."""
+
+    def __init__(self, count_turns: Callable[[], int], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """``count_turns`` returns the number of turns since any moment."""
+        self._count_turns = count_turns
+        self._clock = clock
+        self._counted_at, self._count = clock(), count_turns()
+        self._checks_in_a_row = 0
+
+    def is_high(self) -> bool:
+        """Return True if many turns come now."""
+        now = self._clock()
+        since = now - self._counted_at
+        if since >= RATE_CHECK_SECONDS:
+            count = self._count_turns()
+            limit = MANY_TURNS_PER_SECOND / 2 if self._checks_in_a_row >= _CHECKS_UNTIL_HIGH else MANY_TURNS_PER_SECOND
+            self._checks_in_a_row = self._checks_in_a_row + 1 if count - self._count > limit * since else 0
+            self._counted_at, self._count = now, count
+        return self._checks_in_a_row >= _CHECKS_UNTIL_HIGH
 
 
 def _create_thread_clock() -> Callable[[], float]:

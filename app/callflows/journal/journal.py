@@ -16,13 +16,15 @@ from callflows.journal.journal_queries import JournalQueries
 from callflows.journal.journal_spooler import JournalSpooler
 from callflows.journal.journal_writer import JournalWriter
 from callflows.journal.retention import Retention
+from callflows.journal.spool_drainer import DrainerOptions, SpoolDrainer
 from callflows.journal.waiting_items import WaitingItems
 from callflows.telephony.events import AnsweredRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callflows.journal.journal_rows import JournalItem, TraceDocument
+    from callflows.journal.journal_rows import JournalItem
+    from callflows.journal.redacted_turns import TraceDocument
     from callflows.journal.spool import Spool
     from callflows.journal.sql_store import SqlStore
     from callflows.settings import Settings
@@ -42,7 +44,10 @@ def create_journal(settings: Settings, trace_document: TraceDocument) -> Journal
     from callflows.journal.sql_store import SqlStore  # noqa: PLC0415 - as above
 
     store = SqlStore(settings.journal_url, settings.shortest_message_seconds)
-    return Journal(store, Spool(settings.data), settings.retention_days, trace_document)
+    drainer = SpoolDrainer(
+        DrainerOptions(settings.journal_url, str(settings.data), settings.shortest_message_seconds, settings.log_format)
+    )
+    return Journal(store, Spool(settings.data), settings.retention_days, trace_document, drainer)
 
 
 class Journal(JournalQueries):
@@ -54,13 +59,18 @@ class Journal(JournalQueries):
         spool: Spool,
         retention_days: int | None = None,
         trace_document: TraceDocument | None = None,
+        drainer: SpoolDrainer | None = None,
     ) -> None:
-        """See ``build_journal_entries`` for the callable; without ``retention_days`` all calls are retained."""
+        """See ``TurnRedactor.redact_turn`` for the callable; without ``retention_days`` all calls are retained.
+
+        ``drainer`` writes turns while the server is busy; without it, the journal's own thread does, slowly.
+        """
         super().__init__(store)
         self._spool = spool
         self._health = JournalHealth()
         self._items = WaitingItems(trace_document, self._health)
-        self._writer = JournalWriter(self._items, store, spool, self._health)
+        self._drainer = drainer
+        self._writer = JournalWriter(self._items, store, spool, self._health, drainer)
         self._spooler = JournalSpooler(self._items, spool, self._health, self._writer)
         self._retention = Retention(store, retention_days) if retention_days is not None else None
 
@@ -99,6 +109,8 @@ class Journal(JournalQueries):
         """Write all waiting items, and stop."""
         self._writer.stop(grace_seconds)
         self._spooler.stop(grace_seconds)
+        if self._drainer is not None:
+            self._drainer.stop()
         if self._retention is not None:
             self._retention.stop()
         self.close()

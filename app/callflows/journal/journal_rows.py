@@ -31,17 +31,16 @@ from callflows.telephony.phone_numbers import UNKNOWN_VALUE, parse_attestation, 
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from callflows.flows.loader.place_tracer import DocumentPlaces
-    from callflows.journal.redacted_turns import RedactedTurn
+    from callflows.journal.redacted_turns import RedactedTurn, TraceDocument
     from callflows.journal.stored_rows import JournalEntry, JournalRow
     from callflows.telephony.events import EffectResult
     from callflows.telephony.message_entity import MessageEntity
     from callflows.telephony.platform_entity import PlatformEntity
     from callflows.telephony.recording_entity import RecordingEntity
 
-    TraceDocument = Callable[[AnsweredRequest, Sequence[str]], DocumentPlaces | None]
     JournalItem = AnsweredRequest | PlatformEvent | EffectResult | GivenUpLog | LiveFlowVersion
 
 
@@ -67,10 +66,7 @@ def build_journal_entries(item: JournalItem, trace_document: TraceDocument | Non
         if item.outcome.kind == "refused":
             return []
         redactor = TurnRedactor()
-        redacted = redactor.redact_turn(item)
-        parts = [redactor.texts[place] for place in redacted.answer.document]
-        places = trace_document(item, parts) if trace_document is not None else None
-        return build_turn_entries(redacted, redactor.texts, places)
+        return build_turn_entries(redactor.redact_turn(item, trace_document), redactor.texts)
     if isinstance(item, LiveFlowVersion):
         return [("versions", item._asdict())]
     if isinstance(item, GivenUpLog):
@@ -83,15 +79,12 @@ def build_journal_entries(item: JournalItem, trace_document: TraceDocument | Non
     ]
 
 
-def build_turn_entries(
-    turn: RedactedTurn, texts: Sequence[str], places: DocumentPlaces | None = None
-) -> list[JournalEntry]:
+def build_turn_entries(turn: RedactedTurn, texts: Sequence[str]) -> list[JournalEntry]:
     """Build the rows of a request: the call, the turn, its visit, the places of its document, the requested effects.
 
-    ``texts`` are those of the turn's batch. ``places`` is None if they are not known, as of a turn that a busy server
-    packed into a file.
+    ``texts`` are those of the turn's batch.
     """
-    fields, answer = turn.request_fields, turn.answer
+    fields, answer, places = turn.request_fields, turn.answer, turn.places
     call = fields.get("call") or f"{PROVISIONAL_ID_PREFIX}{turn.id}"
     row = {
         "id": turn.id,

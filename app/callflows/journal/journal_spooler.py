@@ -46,7 +46,9 @@ class JournalSpooler(BackgroundThread):
             while self._batch is not None or self._has_excess():
                 if self._batch is None:
                     max_events = MAX_JOURNAL_BATCH if self._writer.is_write_slow else 0
-                    self._batch = self._items.take_spool_batch(max_events, TURNS_PER_SPOOLER_BATCH)
+                    self._batch = self._items.take_spool_batch(
+                        max_events, TURNS_PER_SPOOLER_BATCH, traces_turns=not self._writer.cpu_budget.is_busy
+                    )
                 if not self._spool_batch(self._batch):
                     return
             if self._writer.is_write_slow:
@@ -57,6 +59,9 @@ class JournalSpooler(BackgroundThread):
     def _has_excess(self) -> bool:
         if self._writer.is_write_slow:
             return bool(self._items.event_count or self._items.turn_count)
+        if self._writer.leaves_turns:
+            # At once, in small batches: callers who come during a large one wait several times as long.
+            return bool(self._items.turn_count)
         return self._items.turn_count >= self._writer.cpu_budget.turns_before_spooling
 
     def _spool_batch(self, batch: SpoolBatch) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.background_work import BackgroundThread
 from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalError, JournalRejectionError, JournalUnavailableError
+from callflows.journal.cpu_budget import TurnRate
 from callflows.journal.store_opener import StoreOpener
 from callflows.log import get_logger
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from callflows.journal.cpu_budget import CpuBudget
     from callflows.journal.journal_health import JournalHealth
     from callflows.journal.spool import Spool
+    from callflows.journal.spool_drainer import SpoolDrainer
     from callflows.journal.sql_store import SqlStore
     from callflows.journal.stored_rows import JournalEntry
     from callflows.journal.waiting_items import PendingWrite, WaitingItems
@@ -30,6 +32,8 @@ JOURNAL_PAUSE_SECONDS: Final = 0.05
 """Interval of the writer in seconds; with a reachable database, an entry is written within twice this time."""
 MAX_JOURNAL_BATCH: Final = 1_000
 """Maximum number of items per transaction."""
+_ENTRIES_PER_TRANSACTION: Final = 100
+"""Maximum number of spooled entries per transaction."""
 _RETRY_SECONDS: Final = 1.0
 """Delay in seconds before an unavailable database is tried again."""
 _MIN_DERIVE_SECONDS: Final = 0.5
@@ -54,12 +58,18 @@ class JournalWriter(BackgroundThread):
     cpu_budget: CpuBudget
     """Set before the thread is started."""
 
-    def __init__(self, items: WaitingItems, store: SqlStore, spool: Spool, health: JournalHealth) -> None:
+    def __init__(
+        self, items: WaitingItems, store: SqlStore, spool: Spool, health: JournalHealth, drainer: SpoolDrainer | None = None
+    ) -> None:
         super().__init__("journal", self._write_waiting_items, JOURNAL_PAUSE_SECONDS)
         self._items = items
         self._store = store
         self._spool = spool
         self._health = health
+        self._drainer = drainer
+        self._turn_rate = TurnRate(lambda: items.turn_total)
+        self.leaves_turns = False
+        """True while another process writes the turns, out of the spool."""
         self.batch: list[PendingWrite] = []
         """Taken items that are not on a disk yet."""
         self.outage_reason = "it was not opened yet"
@@ -83,6 +93,8 @@ class JournalWriter(BackgroundThread):
             while self._write_step():
                 pass
             self._derive_calls_within_budget()
+            if self._drainer is not None:
+                self._drainer.note_end()
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _LOG.exception("the journal writer failed", error=type(error).__name__)
             self._discard_batch(error)
@@ -98,7 +110,7 @@ class JournalWriter(BackgroundThread):
                 return not self.batch or self._write_batch()
         if not self._spool.may_have_entries or self.is_stopping or not self._is_store_reachable():
             return False
-        if not self.cpu_budget.has_budget():
+        if not self._may_write_turns():
             return False
         with self.cpu_budget:
             return self._drain_spool()
@@ -113,7 +125,14 @@ class JournalWriter(BackgroundThread):
 
     def _are_turns_due(self) -> bool:
         """Return True if turns wait and may be written now, within the CPU budget."""
-        return bool(self._items.turn_count) and (self.is_stopping or self.cpu_budget.has_budget())
+        return bool(self._items.turn_count) and (self.is_stopping or self._may_write_turns())
+
+    def _may_write_turns(self) -> bool:
+        """Return True if rows of turns may be written now: not if many come, and another process writes them."""
+        has_budget = self.cpu_budget.has_budget()
+        are_many = self._turn_rate.is_high() or self.cpu_budget.is_busy
+        self.leaves_turns = are_many and self._drainer is not None and self._drainer.ensure_running()
+        return has_budget and not self.leaves_turns
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""
@@ -224,15 +243,17 @@ class JournalWriter(BackgroundThread):
             return False
 
     def _replay_entries(self, entries: list[JournalEntry]) -> None:
-        """Write spooled entries; skip rejected ones."""
-        try:
-            self._write_to_store(entries)
-        except JournalRejectionError:
-            for entry in entries:
-                try:
-                    self._write_to_store([entry])
-                except JournalRejectionError as error:
-                    self._log_refusal(error)
+        """Write spooled entries in short transactions, since others wait behind each of them; skip rejected entries."""
+        for start in range(0, len(entries), _ENTRIES_PER_TRANSACTION):
+            some = entries[start : start + _ENTRIES_PER_TRANSACTION]
+            try:
+                self._write_to_store(some)
+            except JournalRejectionError:
+                for entry in some:
+                    try:
+                        self._write_to_store([entry])
+                    except JournalRejectionError as error:
+                        self._log_refusal(error)
 
     def _derive_calls_within_budget(self) -> None:
         """Derive endings and paths of some ended calls, with a small share of a processor."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pydantic_core import PydanticSerializationError, to_json
 
 from callflows.flows.decisions import describe_decision, read_decision_values
+from callflows.flows.loader.place_tracer import read_packed_places
 from callflows.journal.redaction import (
     CREDENTIAL_FIELDS,
     DIGIT_FIELDS,
@@ -29,11 +30,14 @@ from callflows.journal.redaction import (
 from callflows.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from callflows.flows.loader.place_tracer import DocumentPlaces
     from callflows.telephony.events import AnsweredRequest
     from callflows.telephony.ports import Effect
     from callflows.telephony.turn import Turn
+
+    TraceDocument = Callable[[AnsweredRequest, Sequence[str]], DocumentPlaces | None]
 
 
 _MAX_QUERY_CHARACTERS: Final = 4096
@@ -73,7 +77,10 @@ class RedactedAnswer(NamedTuple):
 
 
 class RedactedTurn(NamedTuple):
-    """A request and its answer as plain values, without credentials, secret values and secret digits."""
+    """A request and its answer as plain values, without credentials, secret values and secret digits.
+
+    ``places`` are those of the document's elements in the flow file; None if they are not known.
+    """
 
     id: str
     received_at: float
@@ -82,6 +89,7 @@ class RedactedTurn(NamedTuple):
     request_fields: Mapping[str, str]
     effects: Sequence[RedactedEffect]
     answer: RedactedAnswer
+    places: DocumentPlaces | None = None
 
 
 class TurnRedactor:
@@ -102,8 +110,11 @@ class TurnRedactor:
         self._part_ends = bytearray()
         """For each text: 1 if its first character is no delimiter, plus 2 if its last is none."""
 
-    def redact_turn(self, answered: AnsweredRequest) -> RedactedTurn:
-        """Return the plain values of a request and its answer."""
+    def redact_turn(self, answered: AnsweredRequest, trace_document: TraceDocument | None = None) -> RedactedTurn:
+        """Return the plain values of a request and its answer.
+
+        ``trace_document`` finds the places of a document's elements in the flow file (see ``PlaceTracer``).
+        """
         turn, outcome = answered.turn, answered.outcome
         keeps_digits = may_keep_digits(turn, answered=outcome.is_by_flow)
         secrets = list_secret_texts(turn, digits_allowed=keeps_digits)
@@ -130,6 +141,9 @@ class TurnRedactor:
             _mask_fields(answered.request_fields, keeps_digits=keeps_digits),
             [_redact_effect(effect, secrets) for effect in outcome.effects],
             answer,
+            trace_document(answered, [self.texts[place] for place in answer.document])
+            if trace_document is not None
+            else None,
         )
 
     def _place_decisions(self, turn: Turn | None, secrets: Sequence[str]) -> int:
@@ -202,17 +216,29 @@ def _join_open_texts(parts: Iterable[str]) -> list[str]:
 def pack_turns(turns: Iterable[RedactedTurn], texts: Sequence[str]) -> bytes:
     """Pack a batch of turns and their texts for a file; ``unpack_turns`` gives them back."""
     answers: dict[RedactedAnswer, int] = {}
-    rows = [(*turn[:-1], answers.setdefault(turn.answer, len(answers))) for turn in turns]
-    return zlib.compress(dump_json({"turns": rows, "answers": [*answers], "texts": texts}).encode(), 1)
+    places: dict[DocumentPlaces | None, int] = {}
+    rows = [
+        (
+            *turn[:-2],
+            answers.setdefault(turn.answer, len(answers)),
+            places.setdefault(turn.places, len(places)),
+        )
+        for turn in turns
+    ]
+    batch = {"turns": rows, "answers": [*answers], "places": [*places], "texts": texts}
+    return zlib.compress(dump_json(batch).encode(), 1)
 
 
 def unpack_turns(packed: bytes) -> tuple[list[RedactedTurn], Sequence[str]]:
     """Return the turns of a batch, and their texts."""
     batch = json.loads(zlib.decompress(packed))
     answers = [RedactedAnswer(*answer) for answer in batch["answers"]]
+    places = [read_packed_places(values) if values is not None else None for values in batch["places"]]
     turns = [
-        RedactedTurn(id_, at, seconds, query, fields, [RedactedEffect(*effect) for effect in effects], answers[place])
-        for id_, at, seconds, query, fields, effects, place in batch["turns"]
+        RedactedTurn(
+            id_, at, seconds, query, fields, [RedactedEffect(*effect) for effect in effects], answers[answer], places[place]
+        )
+        for id_, at, seconds, query, fields, effects, answer, place in batch["turns"]
     ]
     return turns, batch["texts"]
 

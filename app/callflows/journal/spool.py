@@ -112,6 +112,12 @@ class Spool:
         """False if a drain has written everything, and nothing was appended since; other processes are not seen."""
         return self._append_number != self._drained_number
 
+    def look_for_entries(self) -> bool:
+        """Return True if there are segments, those of other processes included; the next drain reads them."""
+        has_segments = bool(self.list_segments())
+        self._append_number += has_segments
+        return has_segments
+
     def drain_oldest_entries(self, write_entries: Callable[[list[JournalEntry]], None]) -> bool:
         """Pass the oldest entries to ``write_entries``, then forget them. Return True if others remain.
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callflows.journal.journal_health import JournalHealth
-    from callflows.journal.journal_rows import JournalItem, TraceDocument
+    from callflows.journal.journal_rows import JournalItem
+    from callflows.journal.redacted_turns import TraceDocument
     from callflows.journal.stored_rows import JournalEntry
 
 
@@ -53,12 +54,13 @@ class WaitingItems:
     """Items that wait. Any thread adds items; both threads of the journal take them."""
 
     def __init__(self, trace_document: TraceDocument | None, health: JournalHealth) -> None:
-        """See ``build_journal_entries`` for the callable."""
+        """See ``TurnRedactor.redact_turn`` for the callable."""
         self._trace_document = trace_document
         self._health = health
         self._events: BoundedQueue[tuple[JournalItem, WriteCompletion | None]] = BoundedQueue(MAX_WAITING_EVENTS_IN_JOURNAL)
         self._turns: BoundedQueue[AnsweredRequest] = BoundedQueue(MAX_WAITING_TURNS)
         self._take_lock = threading.Lock()
+        self._taken_turn_count = 0
 
     @property
     def event_count(self) -> int:
@@ -67,6 +69,11 @@ class WaitingItems:
     @property
     def turn_count(self) -> int:
         return len(self._turns)
+
+    @property
+    def turn_total(self) -> int:
+        """Number of turns that were added since the start."""
+        return self._taken_turn_count + len(self._turns)
 
     @property
     def dropped_count(self) -> int:
@@ -91,15 +98,19 @@ class WaitingItems:
         items: list[tuple[JournalItem, WriteCompletion | None]] = [*events, *((turn, None) for turn in turns)]
         return [pending for item, completion in items if (pending := self._build_write(item, completion)) is not None]
 
-    def take_spool_batch(self, max_events: int, max_turns: int) -> SpoolBatch:
-        """Take the oldest items, and pack the turns: their rows are built when the spool is drained."""
+    def take_spool_batch(self, max_events: int, max_turns: int, *, traces_turns: bool) -> SpoolBatch:
+        """Take the oldest items, and pack the turns: their rows are built when the spool is drained.
+
+        Unless ``traces_turns``, the places of their documents stay unknown, which takes less time.
+        """
         events, turns = self._take(max_events, max_turns)
         writes = [pending for item, completion in events if (pending := self._build_write(item, completion)) is not None]
         redactor, redacted = TurnRedactor(), []
+        trace_document = self._trace_document if traces_turns else None
         for turn in turns:
             if turn.outcome.kind != "refused":
                 try:
-                    redacted.append(redactor.redact_turn(turn))
+                    redacted.append(redactor.redact_turn(turn, trace_document))
                 except Exception as error:  # noqa: BLE001 - later items must still be written
                     self._refuse_item(error)
         return SpoolBatch(writes, [pack_turns(redacted, redactor.texts)] if redacted else [], len(writes) + len(turns))
@@ -124,7 +135,9 @@ class WaitingItems:
         self, max_events: int, max_turns: int
     ) -> tuple[list[tuple[JournalItem, WriteCompletion | None]], list[AnsweredRequest]]:
         with self._take_lock:
-            return self._events.take(max_events), self._turns.take(max_turns)
+            turns = self._turns.take(max_turns)
+            self._taken_turn_count += len(turns)
+            return self._events.take(max_events), turns
 
     def _build_write(self, item: JournalItem, completion: WriteCompletion | None) -> PendingWrite | None:
         """Build the entries of an item; None, with a log line, if that fails."""

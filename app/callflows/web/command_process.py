@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from callflows.background_work import LOWEST_PRIORITY, lower_priority
 from callflows.errors import CommandBusyError, CommandFailedError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MAX_PROCESS_SECONDS: Final = 600.0
 MAX_COMMANDS_AT_ONCE: Final = 2
 """Commands of one server process that run at once; further ones are refused."""
-REPLAY_PRIORITY: Final = 19
+REPLAY_PRIORITY: Final = LOWEST_PRIORITY
 SHORT_COMMAND_PRIORITY: Final = 5
 """Priorities as of ``nice``: a higher number gets less of a processor; the server has 0."""
 _MAX_LINE_BYTES: Final = 64_000_000
@@ -92,7 +93,7 @@ class CommandProcesses:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - pipes, as asked above
         messages = asyncio.create_task(process.stderr.read())
         try:
-            _lower_priority(process.pid, priority)
+            lower_priority(process.pid, priority)
             has_output = False
             async with asyncio.timeout(MAX_PROCESS_SECONDS):
                 async for line in process.stdout:
@@ -122,15 +123,6 @@ class CommandProcesses:
             "CALLFLOWS_APOLOGY": settings.apology,
             "PYTHONIOENCODING": "utf-8",
         }
-
-
-def _lower_priority(pid: int, priority: int) -> None:
-    """Give a process a priority, unless it has ended already."""
-    with contextlib.suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, pid, priority)
-        if priority == REPLAY_PRIORITY and sys.platform == "linux":
-            # A process that is only nice keeps its processor until its slice is over, although a caller waits.
-            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _write_draft(stack: contextlib.ExitStack, draft: TriedDraft) -> tuple[str, str]:

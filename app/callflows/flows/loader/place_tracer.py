@@ -64,7 +64,7 @@ class PlaceTracer:
         self._signer = signer
         self._known_keys = RecentKeys(memory_seconds=_REPEAT_SECONDS)
         self._lock = threading.Lock()
-        self._places_by_document: dict[bytes, DocumentPlaces | None] = {}
+        self._places_by_document: dict[int, DocumentPlaces | None] = {}
 
     def trace_document(self, answered: AnsweredRequest, masked_parts: Sequence[str]) -> DocumentPlaces | None:
         """Return the places of the document of a request; None if they cannot be found.
@@ -76,11 +76,10 @@ class PlaceTracer:
         if turn is None or not outcome.version or sum(map(len, masked_parts)) > _MAX_DOCUMENT_CHARACTERS:
             return None
         entry = self._find_entry(answered)
-        decisions = hash(tuple((id(origin), str(result)) for origin, result, *_ in turn.trail))
-        about = f"{outcome.flow}/{outcome.node}/{outcome.version}/{entry}/{decisions}/" + "/".join(
-            part for part in masked_parts if "<" in part
-        )
-        digest = hashlib.blake2b(about.encode("utf-8", "replace"), digest_size=16).digest()
+        decisions = tuple((id(origin), str(result)) for origin, result, *_ in turn.trail)
+        texts = tuple(part for part in masked_parts if "<" in part)
+        # A hash is enough, and the hashes of the author's texts are known: a digest would read each text for each call.
+        digest = hash((outcome.flow, outcome.node, outcome.version, entry, decisions, texts))
         with self._lock:
             if digest not in self._places_by_document:
                 if len(self._places_by_document) >= _REMEMBERED_DOCUMENTS:
@@ -163,7 +162,15 @@ def _read_base_url(turn: Turn) -> str:
 def read_stored_places(text: str) -> dict[str, ElementPlace]:
     """Read the places that ``DocumentPlaces`` has as JSON."""
     stored: dict[str, list[Any]] = json.loads(text)
-    places = {path: ElementPlace(*values) for path, values in stored.items()}
-    return {
-        path: place._replace(passed=tuple(PassedNode(*values) for values in place.passed)) for path, place in places.items()
-    }
+    return {path: _read_element_place(values) for path, values in stored.items()}
+
+
+def read_packed_places(values: Sequence[Any]) -> DocumentPlaces:
+    """Read ``DocumentPlaces`` that were written as a JSON list."""
+    places = DocumentPlaces(*values)
+    return places._replace(first=_read_element_place(places.first))
+
+
+def _read_element_place(values: Sequence[Any]) -> ElementPlace:
+    place = ElementPlace(*values)
+    return place._replace(passed=tuple(PassedNode(*node) for node in place.passed))
