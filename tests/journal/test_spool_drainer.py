@@ -15,13 +15,15 @@ import pytest
 import structlog
 from store_helpers import build_answered_request
 
-from callflows.journal import cpu_budget, spool_drainer
+from callflows.journal import cpu_budget
 from callflows.journal.journal import Journal
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns
 from callflows.journal.spool import Spool
-from callflows.journal.spool_drainer import DRAINER_PRIORITY, DrainerOptions, SpoolDrainer, drain_until_idle
+from callflows.journal.spool_drainer import DRAINER_PRIORITY, DrainerOptions, SpoolDrainer
 from callflows.journal.sql_store import SqlStore
 from callflows.journal.stored_rows import CallFilter
+from callflows.web import spool_drain_process
+from callflows.web.spool_drain_process import drain_until_idle
 from waiting import join_thread, wait_for_exit, wait_until
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def test_while_many_turns_come_another_process_writes_them_and_none_is_lost(url,
 
 
 def test_the_process_writes_what_is_spooled_and_ends_when_nothing_comes(url, tmp_path, options, monkeypatch):
-    monkeypatch.setattr(spool_drainer, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(spool_drain_process, "IDLE_SECONDS", 0.5)
     create_tables(url)
     spool_calls(tmp_path, "a", "b")
     thread = threading.Thread(target=drain_until_idle, args=(options, threading.Event()))
@@ -146,17 +148,26 @@ def test_a_signal_for_all_processes_is_no_failure(url, drainer, tmp_path, number
     assert lines == []
 
 
-def test_of_two_servers_that_share_a_folder_one_has_a_process(options, drainer):
+def test_of_two_servers_that_share_a_folder_one_has_a_process(url, tmp_path, options, drainer, monkeypatch):
+    create_tables(url)
+    spool_calls(tmp_path, "a")
     assert drainer.ensure_running()
-    lock = Path(options.folder) / "journal-drainer.lock"
-    wait_until(lock.exists, "the first process")
+    wait_until(lambda: not Spool(tmp_path).list_segments(), "the first process")
     other = SpoolDrainer(options)
     try:
+        assert other.ensure_running()
+        assert other.process is None
+        # As if both had looked at the same moment: the second process notices it.
+        monkeypatch.setattr("callflows.journal.spool_drainer.lock_spool_folder", contextlib.nullcontext)
+        monkeypatch.setattr(other, "_retry_at", 0.0)
         assert other.ensure_running()
         wait_for_exit(find_process(other))
         assert other.ensure_running()
         assert other.process is None
-        assert find_process(drainer).poll() is None
+        drainer.stop()
+        monkeypatch.setattr(other, "_retry_at", 0.0)
+        assert other.ensure_running()
+        assert find_process(other).poll() is None
     finally:
         other.stop()
 

@@ -130,8 +130,7 @@ class JournalWriter(BackgroundThread):
     def _may_write_turns(self) -> bool:
         """Return True if rows of turns may be written now: not if many come, and another process writes them."""
         has_budget = self.cpu_budget.has_budget()
-        are_many = self._turn_rate.is_high() or self.cpu_budget.is_busy
-        self.leaves_turns = are_many and self._drainer is not None and self._drainer.ensure_running()
+        self.leaves_turns = self._turn_rate.is_high() and self._drainer is not None and self._drainer.ensure_running()
         return has_budget and not self.leaves_turns
 
     def _fill_batch(self, max_turns: int) -> None:
