@@ -1,7 +1,7 @@
 """The process of a ``SpoolDrainer``: it writes what its server spools to the database.
 
-Run as ``python -m callflows.web.spool_drain_process``, with ``DrainerOptions`` as a line of JSON on standard input. When the
-server ends, standard input does.
+Run as ``python -m callflows.web.spool_drain_process``, with ``DrainerOptions`` as a line of JSON on standard input,
+which ends with the server.
 """
 
 from __future__ import annotations
