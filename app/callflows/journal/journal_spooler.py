@@ -43,7 +43,10 @@ class JournalSpooler(BackgroundThread):
     def _spool_excess(self) -> None:
         # Entries may be written twice and in any order, so the two threads need no more than separate items.
         try:
-            while self._batch is not None or self._has_excess():
+            # Once at each look, in small batches: callers who come during a large one wait several times as long.
+            has_excess = self._writer.leaves_turns and self._items.turn_count > 0
+            while self._batch is not None or has_excess or self._has_excess():
+                has_excess = False
                 if self._batch is None:
                     max_events = MAX_JOURNAL_BATCH if self._writer.is_write_slow else 0
                     self._batch = self._items.take_spool_batch(
@@ -59,9 +62,6 @@ class JournalSpooler(BackgroundThread):
     def _has_excess(self) -> bool:
         if self._writer.is_write_slow:
             return bool(self._items.event_count or self._items.turn_count)
-        if self._writer.leaves_turns:
-            # At once, in small batches: callers who come during a large one wait several times as long.
-            return bool(self._items.turn_count)
         return self._items.turn_count >= self._writer.cpu_budget.turns_before_spooling
 
     def _spool_batch(self, batch: SpoolBatch) -> bool:

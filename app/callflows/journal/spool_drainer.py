@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 
 _LOG: Final = get_logger("journal")
-DRAINER_PRIORITY: Final = 15
-"""As of ``nice``: of a processor that is wanted for answers, the process gets about 3 %, and so ends its transactions."""
+DRAINER_PRIORITY: Final = 18
+"""As of ``nice``: of a processor that is wanted for answers, the process gets about 2 %.
+
+With the lowest priority, which gets nothing there, a transaction could keep all others waiting.
+"""
 _END_SECONDS: Final = 4.0
 """Time after which a process that was told to end is killed; the entries of an unfinished transaction stay in the spool."""
 _RETRY_SECONDS: Final = 10.0
