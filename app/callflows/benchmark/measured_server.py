@@ -51,14 +51,18 @@ class MeasuredServer(NamedTuple):
     @contextlib.contextmanager
     def run_alone(self, others: Iterable[MeasuredServer]) -> Iterator[None]:
         """Hold the other servers, so that their work after their answers takes nothing from this server's core."""
-        held = [other for other in others if other != self]
-        for other in held:
-            os.kill(other.pid, signal.SIGSTOP)
+        held = [pid for other in others if other != self for pid in list_process_tree(other.pid)]
+        _send_signal(held, signal.SIGSTOP)
         try:
             yield
         finally:
-            for other in held:
-                os.kill(other.pid, signal.SIGCONT)
+            _send_signal(held, signal.SIGCONT)
+
+
+def _send_signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # a process that its server started may have ended
+            os.kill(pid, number)
 
 
 def list_process_tree(pid: int) -> list[int]:
