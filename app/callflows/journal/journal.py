@@ -1,7 +1,7 @@
 """The journal of an installation: calls, turns, decisions, events, messages.
 
 Answers never wait for the journal: a thread of its own writes to the database, and a second one to files if the database
-or the first thread is too slow. An acknowledged event is on the disk, in the database or in a spool file.
+is too slow or many turns come, which another process then writes. An acknowledged event is on the disk, in the database or in a spool file.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Journal(JournalQueries):
     ) -> None:
         """See ``TurnRedactor.redact_turn`` for the callable; without ``retention_days`` all calls are retained.
 
-        ``drainer`` writes turns while the server is busy; without it, the journal's own thread does, slowly.
+        ``drainer`` has the rows of many turns written by another process; without it, the journal's own thread writes them.
         """
         super().__init__(store)
         self._spool = spool

@@ -24,7 +24,7 @@ TURNS_PER_SPOOLER_BATCH: Final = 500
 
 
 class JournalSpooler(BackgroundThread):
-    """Spools turns beyond the number that may wait, and everything while a write to the database hangs."""
+    """Spools turns if many come or more than may wait, and everything while a write to the database hangs."""
 
     def __init__(self, items: WaitingItems, spool: Spool, health: JournalHealth, writer: JournalWriter) -> None:
         super().__init__("journal-spooler", self._spool_excess, JOURNAL_PAUSE_SECONDS)
