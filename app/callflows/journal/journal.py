@@ -1,7 +1,8 @@
 """The journal of an installation: calls, turns, decisions, events, messages.
 
 Answers never wait for the journal: a thread of its own writes to the database, and a second one to files if the database
-is too slow or many turns come, which another process then writes. An acknowledged event is on the disk, in the database or in a spool file.
+is too slow or many turns come, which another process then writes. An acknowledged event is on the disk, in the database or
+in a spool file.
 """
 
 from __future__ import annotations
