@@ -6,9 +6,8 @@ the calls that reached the server, those with a valid document, late ones (after
 answer; the reports that were acknowledged, and those of them that are lost; the effects, and those that happened twice.
 Ends with 1 if something is wrong. All of it takes less than three minutes on a machine that has two cores for it.
 
-A process that is killed cannot answer the calls that it has just accepted, and one that may open no more files closes new
-connections: these calls are counted, and alone do not make a fault fail. Late answers do not either on a machine that is
-busy with other programs.
+A process that is killed cannot answer the calls that it has just accepted, nor one without memory: these calls are counted,
+and alone do not make a fault fail. Late answers do not either on a machine that is busy with other programs.
 
 The platform's side is broken in ``tests/rehearsal/test_stand_in_faults.py`` (an event socket that flaps or lies),
 PostgreSQL in ``tests/journal/faults.py`` and ``tests/journal/test_outages.py`` (stopped, hanging, full), the clock in
@@ -193,7 +192,7 @@ FAULTS = {
     "the disk is full": Fault(full_disk, rows_wait_for_the_database),
     "the flow folder is deleted": Fault(deleted_flows, the_log_misses_the_folder),
     "a flow is half written": Fault(half_written_flow, a_flow_is_held_back),
-    "no file descriptors": Fault(without_file_descriptors, loses_connections=True),
+    "no file descriptors": Fault(without_file_descriptors),
     "no memory": Fault(without_memory, loses_connections=True),
     "sandbox processes are killed": Fault(killed_sandbox),
     "one of two workers is killed": Fault(killed_worker, workers=2, loses_connections=True, repeats_effects=True),

@@ -296,3 +296,20 @@ def test_a_public_server_without_a_token_does_not_start(tmp_path):
 def test_a_server_of_this_machine_needs_no_token(tmp_path):
     with serving(tmp_path, public_url=f"http://127.0.0.1:{find_free_port()}") as served:
         assert served.http.get("/healthz").status_code == 200
+
+
+def test_callers_are_answered_when_the_server_may_open_hardly_any_more_files(tmp_path):
+    with serving(tmp_path, token=TOKEN) as found:
+        assert ask_by_new_connection(found.port).status_code == 200
+        folder = Path(f"/proc/{found.process.pid}/fd")
+        before = resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE)
+        for _ in range(2):  # the second time, the reserve is there again
+            resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE, (len([*folder.iterdir()]) + 2, before[1]))
+            request = f"GET /call?{urlencode(ASKED)} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+            with contextlib.ExitStack() as stack:
+                for _ in range(20):
+                    connection = stack.enter_context(contextlib.closing(connect_halfway(found.port, request)))
+                    connection.settimeout(30)
+                    assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+            resource.prlimit(found.process.pid, resource.RLIMIT_NOFILE, before)
+            wait_until(lambda: ask_by_new_connection(found.port).status_code == 200, "an answer")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import socket
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -38,6 +39,9 @@ _FEW_CONNECTIONS: Final = 64
 """So many connections are never too many, and nothing is counted."""
 MAX_OPEN_FILES: Final = 65_536
 """Number of files and connections that the process asks the system for."""
+RESERVED_FILES: Final = 32
+_FILES_LEFT: Final = 8
+"""Number of files that the process may still open when the reserve is given up."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -66,6 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         try:
             super().connection_made(transport)
+            _FILE_RESERVE.adjust(transport)
             self._await_headers()
             if len(self.connections) > _FEW_CONNECTIONS:
                 self._close_oldest_connections()
@@ -231,15 +236,47 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._await_reader()
 
 
+class FileReserve:
+    """Files that are open for nothing, and are closed for callers when the process may open hardly any more.
+
+    Without a file for it, the event loop closes a new connection: its caller would hear nothing.
+    """
+
+    def __init__(self) -> None:
+        self._files: list[int] = []
+
+    def adjust(self, transport: asyncio.Transport) -> None:
+        """Open or close the reserve, by the newest connection: the system gives a file the lowest number that is free."""
+        connection = transport.get_extra_info("socket")
+        if connection is None:  # a transport that is no file
+            return
+        newest, limit = connection.fileno(), _find_file_limit()
+        if limit - newest <= _FILES_LEFT:
+            while self._files:
+                os.close(self._files.pop())
+        elif not self._files and limit - newest > 4 * RESERVED_FILES:
+            with contextlib.suppress(OSError):
+                while len(self._files) < RESERVED_FILES:
+                    self._files.append(os.open(os.devnull, os.O_RDONLY))
+
+
+_FILE_RESERVE: Final = FileReserve()
+
+
 @functools.cache
 def find_idle_limit() -> int:
     """Return a quarter of the files that the process may open."""
+    return max(1, _find_file_limit() // 4)
+
+
+def _find_file_limit() -> int:
+    """Return how many files the process may open now."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - not on Windows
 
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return MAX_OPEN_FILES // 4 if soft == resource.RLIM_INFINITY else max(1, min(soft, MAX_OPEN_FILES) // 4)
-    return MAX_WAITING_CONNECTIONS
+        return MAX_OPEN_FILES if soft == resource.RLIM_INFINITY else min(soft, MAX_OPEN_FILES)
+    return 4 * MAX_WAITING_CONNECTIONS
 
 
 def raise_open_files_limit() -> None:
