@@ -27,7 +27,7 @@ from callflows.web.spool_drain_process import drain_until_idle
 from waiting import join_thread, wait_for_exit, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -74,20 +74,31 @@ def create_tables(url: str) -> None:
     store.close()
 
 
-def test_while_many_turns_come_another_process_writes_them_and_none_is_lost(url, tmp_path, drainer, monkeypatch):
+@pytest.fixture
+def many_turns(monkeypatch):
+    """A few turns a second are many."""
     monkeypatch.setattr(cpu_budget, "MANY_TURNS_PER_SECOND", 10)
     monkeypatch.setattr(cpu_budget, "RATE_CHECK_SECONDS", 0.1)
+
+
+def record_calls(journal: Journal, calls: list[str], is_enough: Callable[[], object], awaited: str) -> None:
+    """Record further calls, one after the other, until it is enough."""
+
+    def record_call() -> object:
+        calls.append(f"call-{len(calls):05}")
+        journal.record_soon(build_answered_request(2.0 + len(calls), call=calls[-1]))
+        return is_enough()
+
+    wait_until(record_call, awaited)
+
+
+@pytest.mark.usefixtures("many_turns")
+def test_while_many_turns_come_another_process_writes_them_and_none_is_lost(url, tmp_path, drainer):
     journal = Journal(SqlStore(url), Spool(tmp_path), drainer=drainer)
     journal.start()
     calls: list[str] = []
-
-    def ask_until_another_process_writes() -> bool:
-        calls.append(f"call-{len(calls):05}")
-        journal.record_soon(build_answered_request(2.0 + len(calls), call=calls[-1]))
-        return journal.count_results()["spooled"] > 50
-
     try:
-        wait_until(ask_until_another_process_writes, "turns in the spool")
+        record_calls(journal, calls, lambda: journal.count_results()["spooled"] > 50, "turns in the spool")
         process = find_process(drainer)
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == DRAINER_PRIORITY
         assert process.poll() is None
@@ -95,6 +106,23 @@ def test_while_many_turns_come_another_process_writes_them_and_none_is_lost(url,
         journal.stop()
     assert list_call_ids(url) == calls
     assert process.poll() == 0
+
+
+@pytest.mark.usefixtures("many_turns")
+def test_no_turn_is_lost_when_the_process_is_killed(url, tmp_path, drainer):
+    journal = Journal(SqlStore(url), Spool(tmp_path), drainer=drainer)
+    calls: list[str] = []
+    with structlog.testing.capture_logs() as lines:
+        journal.start()
+        try:
+            record_calls(journal, calls, lambda: journal.count_results()["spooled"] > 50, "turns in the spool")
+            killed = find_process(drainer)
+            killed.kill()
+            record_calls(journal, calls, lambda: drainer.process is not killed, "the end of the process")
+            wait_until(lambda: list_call_ids(url) == calls, "all rows, written by the server itself")
+        finally:
+            journal.stop()
+    assert [line["code"] for line in lines if line["log_level"] == "warning"] == [-9]
 
 
 def test_the_process_writes_what_is_spooled_and_ends_when_nothing_comes(url, tmp_path, options, monkeypatch):
@@ -172,9 +200,8 @@ def test_of_two_servers_that_share_a_folder_one_has_a_process(url, tmp_path, opt
         other.stop()
 
 
+@pytest.mark.usefixtures("many_turns")
 def test_without_the_process_turns_are_written_all_the_same(url, tmp_path, drainer, monkeypatch):
-    monkeypatch.setattr(cpu_budget, "MANY_TURNS_PER_SECOND", 10)
-    monkeypatch.setattr(cpu_budget, "RATE_CHECK_SECONDS", 0.1)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     journal = Journal(SqlStore(url), Spool(tmp_path), drainer=drainer)
     calls: list[str] = []
@@ -183,18 +210,12 @@ def test_without_the_process_turns_are_written_all_the_same(url, tmp_path, drain
         def list_warnings() -> list[str]:
             return [line["event"] for line in [*lines] if line["log_level"] == "warning"]
 
-        def ask_until_it_is_said() -> bool:
-            calls.append(f"call-{len(calls):05}")
-            journal.record_soon(build_answered_request(2.0 + len(calls), call=calls[-1]))
-            return bool(list_warnings())
-
         journal.start()
         try:
-            wait_until(ask_until_it_is_said, "a log line")
-            wait_until(lambda: not any(journal.get_status()[name] for name in ("waiting", "spooled_bytes")), "the rows")
+            record_calls(journal, calls, list_warnings, "a log line")
+            wait_until(lambda: list_call_ids(url) == calls, "all rows, written by the server itself")
         finally:
             journal.stop()
-    assert list_call_ids(url) == calls
     assert list_warnings() == ["no process writes spooled turns to the database beside the answers"]
 
 
