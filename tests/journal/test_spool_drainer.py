@@ -176,6 +176,16 @@ def test_a_signal_for_all_processes_is_no_failure(url, drainer, tmp_path, number
     assert lines == []
 
 
+def test_a_python_flow_with_the_name_of_a_module_is_no_module_of_the_process(url, tmp_path, drainer, monkeypatch):
+    create_tables(url)
+    (tmp_path / "json.py").write_text("raise SystemExit('an author has written this')")
+    monkeypatch.chdir(tmp_path)
+    spool_calls(tmp_path, "a")
+    assert drainer.ensure_running()
+    process = find_process(drainer)
+    wait_until(lambda: list_call_ids(url) == ["a"], "the rows", process=process)
+
+
 def test_of_two_servers_that_share_a_folder_one_has_a_process(url, tmp_path, options, drainer, monkeypatch):
     create_tables(url)
     spool_calls(tmp_path, "a")

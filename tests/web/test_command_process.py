@@ -39,3 +39,13 @@ def test_a_replay_gets_only_what_callers_leave_and_a_command_for_which_a_person_
             await running
 
     run_bounded(look())
+
+
+def test_a_python_flow_with_the_name_of_a_module_is_no_module_of_a_command(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('an author has written this')")
+    monkeypatch.chdir(tmp_path)
+    processes = CommandProcesses(Settings(_env_file=None, flows=tmp_path / "flows", data=tmp_path))
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "desk.yaml").write_text("numbers: [+12015550123]\nnodes:\n  start:\n    - say: Hello.\n")
+    found = run_bounded(processes.run_for_json("check", "--format", "json"))
+    assert [problem["severity"] for problem in found] == []

@@ -71,8 +71,9 @@ class SpoolDrainer:
         try:
             with lock_spool_folder(Path(self._options.folder)):
                 pass  # the process takes the lock itself
+            # -P: no Python flow in the working folder is taken for a module.
             process = subprocess.Popen(  # noqa: S603 - a module of ours
-                [sys.executable, "-m", _PROCESS_MODULE], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+                [sys.executable, "-P", "-m", _PROCESS_MODULE], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
             )
         except BlockingIOError:
             self._is_drained_by_another = True

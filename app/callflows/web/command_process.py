@@ -81,6 +81,7 @@ class CommandProcesses:
     async def _run_process(self, arguments: Sequence[str], priority: int) -> AsyncIterator[str]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # no Python flow in the working folder is taken for a module
             "-m",
             "callflows",
             *arguments,
