@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from flow_harness import (
@@ -21,17 +22,29 @@ from callflows.flows.source.source_values import parse_plain_data
 from callflows.telephony.ports import LookupResult
 from each_case import each_case
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MONDAY = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
 """Half past nine in the morning in New York."""
 ZONE = "timezone: America/New_York"
 
 
 def holds(condition: str, more: str = ZONE, at: datetime = MONDAY, **told: str) -> bool:
+    return compile_condition(condition, more)(at, **told)
+
+
+def compile_condition(condition: str, more: str) -> Callable[..., bool]:
+    """Return whether a condition holds, for moments and what is told of a call."""
     quoted = condition.replace("'", "''")
     flow = compile_valid_flow(make_flow_text(f"- when: '{quoted}'\n  say: Yes.\n- say: After.", more))
-    heard = spoken_texts(answer_as_xml(flow, turn=make_turn(lambda: at, **told)))
-    assert heard[-1] == "After."
-    return heard[0] == "Yes."
+
+    def holds_then(at: datetime, **told: str) -> bool:
+        heard = spoken_texts(answer_as_xml(flow, turn=make_turn(lambda: at, **told)))
+        assert heard[-1] == "After."
+        return heard[0] == "Yes."
+
+    return holds_then
 
 
 @each_case(
@@ -668,11 +681,8 @@ def test_of_a_number_or_a_truth_in_quotes_the_check_says_only_what_is_so_in_call
     ]
     for written in WRITTEN_VALUES:
         asked = f'{name} {op} "{written}"' if op != "in" else f'{name} in ["{written}"]'
-        answers = {
-            holds(asked, f"{ZONE}\nhours: {{office: {{mon-fri: 09:00-17:00}}}}", at, **caller)
-            for at in moments
-            for caller in ({}, {"from": "anonymous"})
-        }
+        holds_now = compile_condition(asked, f"{ZONE}\nhours: {{office: {{mon-fri: 09:00-17:00}}}}")
+        answers = {holds_now(at, **caller) for at in moments for caller in ({}, {"from": "anonymous"})}
         said = " ".join(doubts_about(asked))
         assert answers == {op == "!="} if said else len(answers) == 2, asked
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -38,8 +39,12 @@ def lacks_code_of_prefix(text: str, own_numbers: Iterable[str]) -> bool:
     digits = text.strip().removesuffix("*")
     if not (text.strip().endswith("*") and _AREA_CODE.match(digits) and digits.isdecimal()):
         return False
-    others = (find_calling_code(strip_international_prefix(other.strip())) for other in own_numbers)
-    return find_calling_code(f"+{digits}") not in {*others} - {""}
+    return find_calling_code(f"+{digits}") not in _find_calling_codes((*own_numbers,))
+
+
+@functools.lru_cache(maxsize=16)
+def _find_calling_codes(numbers: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(find_calling_code(strip_international_prefix(number.strip())) for number in numbers) - {""}
 
 
 _AREA_CODE: Final = re.compile(r"[2-9][0-8][0-9](?:[2-9]|\Z)")
@@ -65,10 +70,15 @@ def _suggest_home_number(text: str, regions: Collection[str]) -> str:
 
 def _find_regions_of_file(own_numbers: Iterable[str]) -> frozenset[str]:
     """Return the countries of numbers that are written with their country code, and of prefixes."""
+    return _find_regions((*own_numbers,))
+
+
+@functools.lru_cache(maxsize=16)  # a file with many wrong numbers asks for each of them
+def _find_regions(numbers: tuple[str, ...]) -> frozenset[str]:
     import phonenumbers  # noqa: PLC0415 - as above
 
     regions: set[str | None] = set()
-    for written in map(str.strip, own_numbers):
+    for written in map(str.strip, numbers):
         if written.endswith("*"):
             digits = strip_international_prefix(written[:-1]).lstrip("+")
             codes = (digits[:length] for length in (1, 2, 3) if digits[:length].isdecimal())

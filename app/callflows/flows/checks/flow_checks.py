@@ -189,9 +189,9 @@ def _warn_unused(flow: CompilingFlow, kind: str, name: str, use: str) -> None:
 
 def _check_country_codes(flow: CompilingFlow) -> None:
     """Report numbers without country code."""
+    others = [other for other in flow.flow_file.numbers if other.strip().startswith(("+", "00"))]
     for index, written in enumerate(flow.flow_file.numbers):
         path: SourcePath = ("numbers", index) if ("numbers", index) in flow.report.positions else ("numbers",)
-        others = [other for other in flow.flow_file.numbers if other.strip().startswith(("+", "00"))]
         if lacks_code_of_prefix(written, others) or (lacks_country_code(written) and parse_e164(written)):
             flow.report.warning(
                 path,

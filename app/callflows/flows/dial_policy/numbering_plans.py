@@ -144,8 +144,12 @@ def _regions_of_prefix(digits: str) -> frozenset[str]:
     return frozenset(_sample_regions(digits)) - _NON_COUNTRY_REGIONS
 
 
+_LONG_PREFIX_DIGITS: Final = 8
+
+
 def _sample_regions(digits: str) -> Iterable[str]:
-    for two in range(100):
+    # Of a long prefix, only the next digit can still decide the country.
+    for two in range(0, 100, 1 if len(digits) < _LONG_PREFIX_DIGITS else 10):
         for filler in ("2345678", "5550123", "0123456"):
             for length in range(max(11, len(digits)), 13):
                 written = f"{digits}{two:02}{filler}"[:length]

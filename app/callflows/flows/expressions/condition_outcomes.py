@@ -49,10 +49,11 @@ def find_condition_outcomes(node: nodes.Node) -> tuple[str, set[bool]] | None:
     name = next(iter(names), "")
     list_boundaries = _BOUNDARY_VALUES.get(name)
     values = list_boundaries(node) if list_boundaries else possible_values_of(name) if names else (None,)
-    if values is None and name and name.partition(".")[0] not in NAMED_SCOPE_ROOTS:
+    is_equality = values is None and bool(name) and name.partition(".")[0] not in NAMED_SCOPE_ROOTS
+    if is_equality:
         values = _list_equality_values(node)
     evaluate = build_value_function(node) if values is not None and len(names) <= 1 else None
-    return None if evaluate is None else (name, _evaluate_values(evaluate, name, values or ()))
+    return None if evaluate is None else (name, _evaluate_values(evaluate, name, values or (), is_equality=is_equality))
 
 
 def dotted_name_of(node: nodes.Node) -> str:
@@ -126,7 +127,7 @@ _BOUNDARY_VALUES: Final[Mapping[str, Callable[[nodes.Node], Sequence[Any] | None
 
 
 def _list_equality_values(node: nodes.Node) -> Sequence[Any] | None:
-    """Return the texts that a value is compared with, and another one, if it is only asked whether it equals a text."""
+    """Return another text, and those that a value is compared with, if it is only asked whether it equals a text."""
     compared = [node] if isinstance(node, nodes.Compare) else [*node.find_all(nodes.Compare)]
     operands = [operand for one in compared for operand in one.ops]
     if any(operand.op not in _EQUALITY_OPERATORS for operand in operands):
@@ -136,7 +137,7 @@ def _list_equality_values(node: nodes.Node) -> Sequence[Any] | None:
     if len(compared) != sum(1 for _ in _iterate_plain_names(node)):
         return None  # the name itself is asked for its truth, too
     constants = [constant.value for constant in node.find_all(nodes.Const)]
-    return [*dict.fromkeys(constants), _OTHER_TEXT] if all(isinstance(one, str) for one in constants) else None
+    return [_OTHER_TEXT, *dict.fromkeys(constants)] if all(isinstance(one, str) for one in constants) else None
 
 
 def _iterate_plain_names(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -172,8 +173,8 @@ class _SimulatedHours:
         self.open = self.status = value
 
 
-def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequence[Any]) -> set[bool]:
-    """Return the outcomes for all values of a name; empty if a comparison raises TypeError."""
+def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequence[Any], *, is_equality: bool) -> set[bool]:
+    """Return the outcomes for all values of a name; empty if a comparison raises TypeError, which no equality does."""
     outcomes: set[bool] = set()
     root, _, field = name.partition(".")
     for value in values:
@@ -190,4 +191,6 @@ def _evaluate_values(evaluate: Callable[[Turn], Any], name: str, values: Sequenc
             outcomes.add(bool(evaluate(turn)))
         except TypeError:
             return set()
+        if is_equality and len(outcomes) == len(BOOLEAN_VALUES):
+            break  # a list may have thousands of numbers, each of which is compared with all
     return outcomes
