@@ -1,12 +1,17 @@
-"""A flow file that is twice as large takes no more than about twice the work: counted in calls of functions."""
+"""A file, or a folder, that is twice as large takes about twice the work: counted in calls of functions."""
 
 from __future__ import annotations
 
+import functools
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_harness import compile_text
+from flow_harness import SIGNER, compile_text
 
+from callflows.flows.compiler.compiling_flow import CompilerOptions
+from callflows.flows.loader.check_runner import check_paths
 from each_case import each_case
 
 if TYPE_CHECKING:
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 FEW, MANY = 120, 240
 MAX_GROWTH = 2.6
 """A little more than two; four times the work for twice the size is what is looked for."""
+OPTIONS = CompilerOptions(SIGNER, "sorry")
 HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\n"
 START = "nodes: {start: [say: Hello.]}\n"
 
@@ -86,8 +92,8 @@ LARGE_FILES: dict[str, Callable[[int, int], str]] = {
 }
 
 
-def count_function_calls(text: str) -> int:
-    """How often a function is called while a file is checked, one in C among them."""
+def count_function_calls(work: Callable[[], object]) -> int:
+    """How often a function is called, one in C among them."""
     count = 0
 
     def note_event(_frame: object, event: str, _argument: object) -> None:
@@ -97,7 +103,7 @@ def count_function_calls(text: str) -> int:
     before = sys.getprofile()
     sys.setprofile(note_event)
     try:
-        compile_text(text)
+        work()
     finally:
         sys.setprofile(before)
     return count
@@ -107,5 +113,36 @@ def count_function_calls(text: str) -> int:
 def test_a_file_that_is_twice_as_large_takes_about_twice_the_work(name):
     make_text = LARGE_FILES[name]
     compile_text(make_text(5_000, 3))  # what is loaded or computed once
-    few, many = (count_function_calls(make_text(first, count)) for first, count in ((1_000, FEW), (3_000, MANY)))
+    few, many = (
+        count_function_calls(functools.partial(compile_text, make_text(first, count)))
+        for first, count in ((1_000, FEW), (3_000, MANY))
+    )
+    assert many < MAX_GROWTH * few, f"{few:,} and {many:,}"
+
+
+LARGE_FOLDERS: dict[str, Callable[[int, int], str]] = {
+    "flows with a node that nothing reaches": lambda number, _: (
+        f"numbers: [+1201{2_000_000 + number}]\nnodes: {{start: [say: Hello.], lost: [say: Lost.]}}\n"
+    ),
+    "flows without numbers": lambda _number, _: START,
+    "flows with a number without country": lambda number, _: f"numbers: [201{2_000_000 + number}]\n{START}",
+    "flows that go on in each other": lambda number, count: (
+        f"numbers: [+1201{2_000_000 + number}]\nnodes: {{start: [say: Hello., goto: flow{(number + 1) % count}/start]}}\n"
+    ),
+    "flows that go on in a flow that is not there": lambda number, _: (
+        f"numbers: [+1201{2_000_000 + number}]\nnodes: {{start: [say: Hello., goto: elsewhere/start]}}\n"
+    ),
+}
+
+
+@each_case("name", [*LARGE_FOLDERS])
+def test_a_folder_with_twice_as_many_flows_takes_about_twice_the_work(tmp_path, name):
+    def check_folder(count: int) -> int:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        for number in range(count):
+            (folder / f"flow{number}.yaml").write_text(LARGE_FOLDERS[name](number, count))
+        return count_function_calls(lambda: check_paths([folder], OPTIONS))
+
+    check_folder(3)  # what is loaded or computed once
+    few, many = check_folder(FEW // 3), check_folder(MANY // 3)
     assert many < MAX_GROWTH * few, f"{few:,} and {many:,}"

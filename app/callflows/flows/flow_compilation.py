@@ -10,7 +10,7 @@ from callflows.errors import CallerListAwaitedError, CompileTimeExceededError
 from callflows.flows.checks.flow_checks import check_flow, check_flow_graph
 from callflows.flows.compiler.compiling_flow import CompilingFlow
 from callflows.flows.compiler.flow_compiler import FlowCompiler
-from callflows.flows.compiler.other_flows import OtherFlows
+from callflows.flows.compiler.other_flows import FolderIndex, OtherFlows
 from callflows.flows.compiler.python_flow_compiler import compile_python_flow
 from callflows.flows.entry_points import hash_flow_version
 from callflows.flows.source.compile_time_limit import COMPILE_SECONDS, COMPILE_TIME_LIMIT
@@ -129,6 +129,6 @@ def read_flow(
         report,
         options,
         files,
-        OtherFlows(Path(report.file).parent, name, files, find_nodes_using_digits),
+        OtherFlows(Path(report.file).parent, name, files, find_nodes_using_digits, options.folder_index or FolderIndex()),
         find_nodes_using_digits(flow_file.nodes) if b"digits" in text or flow_file.included_files else frozenset(),
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from callflows.flows.compiler.fragments import Fragment, Hole
-    from callflows.flows.compiler.other_flows import OtherFlows
+    from callflows.flows.compiler.other_flows import FolderIndex, OtherFlows
     from callflows.flows.dial_policy.target_policy import DialPolicy
     from callflows.flows.entry_points import NodeEntry, NumberClaim, Silence
     from callflows.flows.expressions.expression_scope import ExpressionScope
@@ -65,6 +65,8 @@ class CompilerOptions:
     """Texts that are compiled instead of the content of these files, or as new files."""
     twilio_account: TwilioAccount = NO_TWILIO_ACCOUNT
     """The account that apps under ``twiml`` know."""
+    folder_index: FolderIndex | None = None
+    """What is read of a folder once for many compilations; without it, each one reads what it needs."""
     may_await_lists: bool = False
     """True if a flow with a big caller list is compiled later, when a thread has read the list."""
 

@@ -49,6 +49,36 @@ def split_other_node(target: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else ("", "")
 
 
+class FolderIndex:
+    """The files of flow folders, and the nodes of flows that they name; each folder is read once.
+
+    An index is for the compilations of one moment: for each of thousands of files, all the others would be read again.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[Path, list[Path]] = {}
+        self._mentions: dict[Path, dict[str, set[tuple[str, str]]]] = {}
+
+    def list_files(self, folder: Path) -> list[Path]:
+        """Return the files of a folder and of the folders in it."""
+        if folder not in self._files:
+            try:
+                self._files[folder] = sorted([*folder.glob("*.*"), *folder.glob("*/*.*")])
+            except OSError:
+                self._files[folder] = []
+        return self._files[folder]
+
+    def list_mentions(self, folder: Path, flow: str) -> Collection[tuple[str, str]]:
+        """Return the texts that may be nodes of a flow, each with the name of the flow whose file has it."""
+        if folder not in self._mentions:
+            mentions = self._mentions[folder] = {}
+            for file in self.list_files(folder):
+                if file.suffix in FLOW_SUFFIXES:
+                    for named, nodes in _find_mentions(file).items():
+                        mentions.setdefault(named, set()).update((file.stem, node) for node in nodes)
+        return self._mentions[folder].get(flow, ())
+
+
 class OtherFlows:
     """The flows in the folder of a flow. Every file that is read, or looked for in vain, is added to ``dependencies``.
 
@@ -61,7 +91,9 @@ class OtherFlows:
         own_name: str,
         dependencies: set[Path],
         find_digit_nodes: Callable[[Mapping[str, Any]], frozenset[str]],
+        index: FolderIndex,
     ) -> None:
+        self._index = index
         self._find_digit_nodes = find_digit_nodes
         self._folder = folder
         self._own_name = own_name
@@ -92,20 +124,13 @@ class OtherFlows:
 
     def find_mentioned_nodes(self, nodes: Collection[str]) -> frozenset[str]:
         """Return those of this flow's nodes that another flow of the folder, or a file that flows share, names."""
-        files = [file for file in self._files if file.suffix in FLOW_SUFFIXES and file.stem != self._own_name]
-        return frozenset(node for file in files for node in _find_mentions(file).get(self._own_name, ()) if node in nodes)
+        mentions = self._index.list_mentions(self._folder, self._own_name)
+        return frozenset(node for flow, node in mentions if flow != self._own_name and node in nodes)
 
     @functools.cached_property
     def _flow_names(self) -> list[str]:
-        return [file.stem for file in self._files if file.suffix in FLOW_SUFFIXES and file.parent == self._folder]
-
-    @functools.cached_property
-    def _files(self) -> list[Path]:
-        """The files of the folder and of the folders in it, listed once for a compilation."""
-        try:
-            return sorted([*self._folder.glob("*.*"), *self._folder.glob("*/*.*")])
-        except OSError:
-            return []
+        files = self._index.list_files(self._folder)
+        return [file.stem for file in files if file.suffix in FLOW_SUFFIXES and file.parent == self._folder]
 
     def _read_flow(self, name: str) -> OtherFlow | None:
         files = [self._folder / f"{name}{suffix}" for suffix in FLOW_SUFFIXES]

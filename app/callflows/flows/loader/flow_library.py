@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from callflows.errors import Problem
+from callflows.flows.compiler.other_flows import FolderIndex
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.flow_book import FlowBook, describe_claim_conflict, find_claim_conflicts
 from callflows.flows.flow_compilation import compile_flow
@@ -256,10 +257,11 @@ class FlowLibrary:
             for n in snapshot.flow_signatures
             if anew or self._has_changed(n, snapshot) or self._source_files[n].recently_changed or self._is_retry_due(n)
         ]
+        index = FolderIndex()
         with relax_garbage_collection(len(changed)):
             for done, name in enumerate(changed):
                 self.file_in_progress = name
-                self._compile_file(name, snapshot, recompile=anew)
+                self._compile_file(name, snapshot, index, recompile=anew)
                 self.file_in_progress = ""
                 if on_progress is not None:
                     on_progress(done + 1, len(changed))
@@ -300,7 +302,7 @@ class FlowLibrary:
             self._shared_file_digests[OVERRIDES_FILE_NAME] = digest
             self._override_problems = apply_override_files(self.folder, book, self._options)
 
-    def _compile_file(self, name: str, snapshot: _FolderSnapshot, *, recompile: bool) -> None:
+    def _compile_file(self, name: str, snapshot: _FolderSnapshot, index: FolderIndex, *, recompile: bool) -> None:
         """Read a flow file, and compile the flow if the content or a dependency has changed."""
         path, known = f"{self.folder}/{name}", self._source_files.get(name)
         began = time.time_ns()
@@ -320,7 +322,7 @@ class FlowLibrary:
             known.signature, known.recently_changed = snapshot.flow_signatures[name], young
             if not self._has_changed(name, snapshot):
                 return
-        options = dataclasses.replace(self._options, may_await_lists=self._last_snapshot is not None)
+        options = dataclasses.replace(self._options, folder_index=index, may_await_lists=self._last_snapshot is not None)
         compiled = compile_flow(_get_flow_name(name), text, str(self.folder / name), options)
         if compiled.awaited_list:
             self._awaited_lists[name] = compiled.awaited_list

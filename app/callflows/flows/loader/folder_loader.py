@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callflows.atomic_files import open_plain_file
 from callflows.errors import LanguageError, Problem
+from callflows.flows.compiler.other_flows import FolderIndex
 from callflows.flows.entry_points import FLOW_SUFFIXES
 from callflows.flows.flow_book import FlowBook, find_claim_conflicts
 from callflows.flows.flow_compilation import FlowCompilation, compile_flow
@@ -157,6 +158,7 @@ def load_flow_files(
 ) -> LoadedFlows:
     """Load flow files into a book. A name or number claimed twice goes to the first flow."""
     by_name: dict[str, list[FlowCompilation]] = {}
+    options = dataclasses.replace(options, folder_index=FolderIndex())
     with relax_garbage_collection(len(files)):
         for done, file in enumerate(files):
             by_name.setdefault(file.stem, []).append(compile_flow_file(file, options))
