@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FEW, MANY = 120, 240
-MAX_GROWTH = 2.6
+MAX_GROWTH = 2.4
 """A little more than two; four times the work for twice the size is what is looked for."""
 OPTIONS = CompilerOptions(SIGNER, "sorry")
 HEAD = "numbers: [+12015550123]\ntimezone: America/New_York\n"

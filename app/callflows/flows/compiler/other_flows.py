@@ -57,9 +57,17 @@ class FolderIndex:
 
     def __init__(self) -> None:
         self._files: dict[Path, list[Path]] = {}
+        self._flow_names: dict[Path, list[str]] = {}
         self._mentions: dict[Path, dict[str, set[tuple[str, str]]]] = {}
 
-    def list_files(self, folder: Path) -> list[Path]:
+    def list_flow_names(self, folder: Path) -> list[str]:
+        """Return the names of the flows of a folder."""
+        if folder not in self._flow_names:
+            flow_files = (file for file in self._list_files(folder) if file.suffix in FLOW_SUFFIXES)
+            self._flow_names[folder] = [file.stem for file in flow_files if file.parent == folder]
+        return self._flow_names[folder]
+
+    def _list_files(self, folder: Path) -> list[Path]:
         """Return the files of a folder and of the folders in it."""
         if folder not in self._files:
             try:
@@ -72,7 +80,7 @@ class FolderIndex:
         """Return the texts that may be nodes of a flow, each with the name of the flow whose file has it."""
         if folder not in self._mentions:
             mentions = self._mentions[folder] = {}
-            for file in self.list_files(folder):
+            for file in self._list_files(folder):
                 if file.suffix in FLOW_SUFFIXES:
                     for named, nodes in _find_mentions(file).items():
                         mentions.setdefault(named, set()).update((file.stem, node) for node in nodes)
@@ -127,10 +135,9 @@ class OtherFlows:
         mentions = self._index.list_mentions(self._folder, self._own_name)
         return frozenset(node for flow, node in mentions if flow != self._own_name and node in nodes)
 
-    @functools.cached_property
+    @property
     def _flow_names(self) -> list[str]:
-        files = self._index.list_files(self._folder)
-        return [file.stem for file in files if file.suffix in FLOW_SUFFIXES and file.parent == self._folder]
+        return self._index.list_flow_names(self._folder)
 
     def _read_flow(self, name: str) -> OtherFlow | None:
         files = [self._folder / f"{name}{suffix}" for suffix in FLOW_SUFFIXES]
