@@ -109,8 +109,8 @@ class BackgroundThread:
 
 
 def lower_priority(process_id: int, priority: int) -> None:
-    """Give a process a priority as of ``nice``, unless it has ended already."""
-    with contextlib.suppress(ProcessLookupError):
+    """Give a process a priority as of ``nice``, unless it has ended already, or the system forbids it."""
+    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process_id, priority)
         if priority == LOWEST_PRIORITY and sys.platform == "linux":
             # A process that is only nice keeps its processor until its slice is over, although a caller waits.

@@ -186,6 +186,17 @@ def test_a_python_flow_with_the_name_of_a_module_is_no_module_of_the_process(url
     wait_until(lambda: list_call_ids(url) == ["a"], "the rows", process=process)
 
 
+def test_where_priorities_are_forbidden_the_process_writes_all_the_same(url, tmp_path, drainer, monkeypatch):
+    def forbid(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setpriority", forbid)
+    create_tables(url)
+    spool_calls(tmp_path, "a")
+    assert drainer.ensure_running()
+    wait_until(lambda: list_call_ids(url) == ["a"], "the rows", process=find_process(drainer))
+
+
 def test_of_two_servers_that_share_a_folder_one_has_a_process(url, tmp_path, options, drainer, monkeypatch):
     create_tables(url)
     spool_calls(tmp_path, "a")
