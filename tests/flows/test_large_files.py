@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from flow_harness import SIGNER, compile_text
 from callflows.flows.compiler.compiling_flow import CompilerOptions
 from callflows.flows.loader.check_runner import check_paths
 from each_case import each_case
+from function_calls import count_function_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,23 +90,6 @@ LARGE_FILES: dict[str, Callable[[int, int], str]] = {
     "steps with a wrong name": lambda first, count: list_nodes(lambda n: f"  n{n}: [sya: Hello {n}.]", first, count),
     "nodes that are not there": lambda first, count: list_nodes(lambda n: f"  n{n}: [goto: elsewhere{n}]", first, count),
 }
-
-
-def count_function_calls(work: Callable[[], object]) -> int:
-    """How often a function is called, one in C among them."""
-    count = 0
-
-    def note_event(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note_event)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 @each_case("name", [*LARGE_FILES])

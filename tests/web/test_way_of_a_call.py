@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +13,10 @@ from callflows.benchmark.load_generator import build_call_request
 from callflows.benchmark.measured_server import BENCHMARK_FLOWS, BENCHMARK_TOKEN
 from callflows.journal.redacted_turns import TurnRedactor, pack_turns
 from callflows.web.call_protocol import CallHttpProtocol
+from function_calls import count_function_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from callflows.telephony.events import AnsweredRequest
 
@@ -49,23 +49,6 @@ def connection(tmp_path_factory: pytest.TempPathFactory, answered: list[Answered
 def ask_calls(served: Served, count: int, *, posts: bool = False) -> None:
     for number in range(count):
         served.protocol.data_received(build_call_request(number, posts=posts))
-
-
-def count_function_calls(work: Callable[[], object]) -> int:
-    """How often a function was called, one in C among them."""
-    count = 0
-
-    def note_event(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note_event)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 @pytest.mark.parametrize(("posts", "limit"), [(False, 150), (True, 262)], ids=["a GET", "a POST"])

@@ -25,7 +25,7 @@ def suggest_country_code(text: str, own_numbers: Iterable[str] = ()) -> str:
 
     ``own_numbers`` are the numbers that the file answers: their countries are probably that of the number.
     """
-    regions = _find_regions_of_file(own_numbers)
+    regions = _find_regions((*own_numbers,))
     if not regions or regions & _list_nanp_regions():
         digits = re.sub("[^0-9]", "", text)
         star = "*" if text.endswith("*") else ""
@@ -53,7 +53,7 @@ _AREA_CODE: Final = re.compile(r"[2-9][0-8][0-9](?:[2-9]|\Z)")
 
 def suggest_home_number(text: str, own_numbers: Iterable[str]) -> str:
     """Return the fix that a text is a number of the file's country without its code, as ``020 7946 0018``; "" if not."""
-    return _suggest_home_number(text, _find_regions_of_file(own_numbers))
+    return _suggest_home_number(text, _find_regions((*own_numbers,)))
 
 
 def _suggest_home_number(text: str, regions: Collection[str]) -> str:
@@ -68,13 +68,9 @@ def _suggest_home_number(text: str, regions: Collection[str]) -> str:
     return " or ".join(f"write {number} if it is a number of {region}" for number, region in found.items())
 
 
-def _find_regions_of_file(own_numbers: Iterable[str]) -> frozenset[str]:
-    """Return the countries of numbers that are written with their country code, and of prefixes."""
-    return _find_regions((*own_numbers,))
-
-
 @functools.lru_cache(maxsize=16)  # a file with many wrong numbers asks for each of them
 def _find_regions(numbers: tuple[str, ...]) -> frozenset[str]:
+    """Return the countries of numbers that are written with their country code, and of prefixes."""
     import phonenumbers  # noqa: PLC0415 - as above
 
     regions: set[str | None] = set()

@@ -31,7 +31,7 @@ MAX_WRITER_CPU_DEBT_SECONDS: Final = 0.3
 BUSY_ANSWERING_CPU_SHARE: Final = 0.25
 MANY_TURNS_PER_SECOND: Final = 100.0
 RATE_CHECK_SECONDS: Final = 1.0
-"""Time over which turns are counted. After two times with many, there are many until there are less than half of it."""
+"""Time over which turns are counted. There are many after two such times, and until there are fewer than half as many."""
 _CHECKS_UNTIL_HIGH: Final = 2
 TURNS_BEFORE_SPOOLING: Final = 300
 """Number of waiting turns after which turns go to the spool."""

@@ -43,10 +43,9 @@ class JournalSpooler(BackgroundThread):
     def _spool_excess(self) -> None:
         # Entries may be written twice and in any order, so the two threads need no more than separate items.
         try:
-            # Once at each look, in small batches: callers who come during a large one wait several times as long.
-            has_excess = self._writer.leaves_turns and self._items.turn_count > 0
-            while self._batch is not None or has_excess or self._has_excess():
-                has_excess = False
+            is_first = True
+            while self._batch is not None or self._has_excess(is_first=is_first):
+                is_first = False
                 if self._batch is None:
                     max_events = MAX_JOURNAL_BATCH if self._writer.is_write_slow else 0
                     self._batch = self._items.take_spool_batch(
@@ -59,9 +58,13 @@ class JournalSpooler(BackgroundThread):
         except Exception as error:  # noqa: BLE001 - the thread must survive every error
             _LOG.exception("the journal's spool broke", error=type(error).__name__)
 
-    def _has_excess(self) -> bool:
+    def _has_excess(self, *, is_first: bool) -> bool:
+        """Return True if a batch must be spooled now; ``is_first`` for the first one of a look."""
         if self._writer.is_write_slow:
             return bool(self._items.event_count or self._items.turn_count)
+        if is_first and self._writer.delegates_turns:
+            # At each look, so that batches are small: callers who come during a large one wait several times as long.
+            return self._items.turn_count > 0
         return self._items.turn_count >= self._writer.cpu_budget.turns_before_spooling
 
     def _spool_batch(self, batch: SpoolBatch) -> bool:

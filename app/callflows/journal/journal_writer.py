@@ -68,7 +68,7 @@ class JournalWriter(BackgroundThread):
         self._health = health
         self._drainer = drainer
         self._turn_rate = TurnRate(lambda: items.turn_total)
-        self.leaves_turns = False
+        self.delegates_turns = False
         """True while another process writes the turns, out of the spool."""
         self.batch: list[PendingWrite] = []
         """Taken items that are not on a disk yet."""
@@ -130,8 +130,8 @@ class JournalWriter(BackgroundThread):
     def _may_write_turns(self) -> bool:
         """Return True if rows of turns may be written now: not if many come, and another process writes them."""
         has_budget = self.cpu_budget.has_budget()
-        self.leaves_turns = self._turn_rate.is_high() and self._drainer is not None and self._drainer.ensure_running()
-        return has_budget and not self.leaves_turns
+        self.delegates_turns = self._turn_rate.is_high() and self._drainer is not None and self._drainer.ensure_running()
+        return has_budget and not self.delegates_turns
 
     def _fill_batch(self, max_turns: int) -> None:
         """Fill the batch from the queues: events first, then up to ``max_turns`` turns."""

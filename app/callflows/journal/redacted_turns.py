@@ -218,11 +218,7 @@ def pack_turns(turns: Iterable[RedactedTurn], texts: Sequence[str]) -> bytes:
     answers: dict[RedactedAnswer, int] = {}
     places: dict[DocumentPlaces | None, int] = {}
     rows = [
-        (
-            *turn[:-2],
-            answers.setdefault(turn.answer, len(answers)),
-            places.setdefault(turn.places, len(places)),
-        )
+        (*turn[:-2], answers.setdefault(turn.answer, len(answers)), places.setdefault(turn.places, len(places)))
         for turn in turns
     ]
     batch = {"turns": rows, "answers": [*answers], "places": [*places], "texts": texts}

@@ -29,6 +29,7 @@ _LOOK_SECONDS: Final = 0.05
 """Interval at which the process looks for spooled entries."""
 _LAST_ENTRIES_SECONDS: Final = 2.0
 """Time that the process gets for what is spooled when its server ends; the rest stays in the spool."""
+_LAST_TRANSACTION_SECONDS: Final = 1.0
 
 
 def drain_until_idle(options: DrainerOptions, is_over: threading.Event) -> None:
@@ -45,7 +46,7 @@ def drain_until_idle(options: DrainerOptions, is_over: threading.Event) -> None:
     end = time.monotonic() + _LAST_ENTRIES_SECONDS
     while spool.look_for_entries() and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
-    writer.stop(_LAST_ENTRIES_SECONDS / 2)
+    writer.stop(_LAST_TRANSACTION_SECONDS)
     store.close()
 
 

@@ -52,7 +52,7 @@ def split_other_node(target: str) -> tuple[str, str]:
 class FolderIndex:
     """The files of flow folders, and the nodes of flows that they name; each folder is read once.
 
-    An index is for the compilations of one moment: for each of thousands of files, all the others would be read again.
+    An index is for the compilations of one moment. Without it, each of thousands of files would have all others read.
     """
 
     def __init__(self) -> None:
@@ -67,15 +67,6 @@ class FolderIndex:
             self._flow_names[folder] = [file.stem for file in flow_files if file.parent == folder]
         return self._flow_names[folder]
 
-    def _list_files(self, folder: Path) -> list[Path]:
-        """Return the files of a folder and of the folders in it."""
-        if folder not in self._files:
-            try:
-                self._files[folder] = sorted([*folder.glob("*.*"), *folder.glob("*/*.*")])
-            except OSError:
-                self._files[folder] = []
-        return self._files[folder]
-
     def list_mentions(self, folder: Path, flow: str) -> Collection[tuple[str, str]]:
         """Return the texts that may be nodes of a flow, each with the name of the flow whose file has it."""
         if folder not in self._mentions:
@@ -85,6 +76,15 @@ class FolderIndex:
                     for named, nodes in _find_mentions(file).items():
                         mentions.setdefault(named, set()).update((file.stem, node) for node in nodes)
         return self._mentions[folder].get(flow, ())
+
+    def _list_files(self, folder: Path) -> list[Path]:
+        """Return the files of a folder and of the folders in it."""
+        if folder not in self._files:
+            try:
+                self._files[folder] = sorted([*folder.glob("*.*"), *folder.glob("*/*.*")])
+            except OSError:
+                self._files[folder] = []
+        return self._files[folder]
 
 
 class OtherFlows:
@@ -182,7 +182,7 @@ def _find_mentions(file: Path) -> Mapping[str, frozenset[str]]:
     return _read_mentions(file, status.st_mtime_ns, status.st_size)
 
 
-@functools.lru_cache(maxsize=2000)  # every flow of a folder looks into all the others
+@functools.lru_cache(maxsize=2000)  # after a change of one file, no other is read again
 def _read_mentions(file: Path, _changed_at: int, _size: int) -> Mapping[str, frozenset[str]]:
     nodes: dict[str, set[str]] = {}
     for flow, node in _MENTION_PATTERN.findall(_read_file(file)):

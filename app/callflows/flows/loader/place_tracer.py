@@ -78,14 +78,14 @@ class PlaceTracer:
         entry = self._find_entry(answered)
         decisions = tuple((id(origin), str(result)) for origin, result, *_ in turn.trail)
         texts = tuple(part for part in masked_parts if "<" in part)
-        # A hash is enough, and the hashes of the author's texts are known: a digest would read each text for each call.
-        digest = hash((outcome.flow, outcome.node, outcome.version, entry, decisions, texts))
+        # Not a digest, which would read all texts for each call: Python keeps the hashes of the author's texts.
+        document = hash((outcome.flow, outcome.node, outcome.version, entry, decisions, texts))
         with self._lock:
-            if digest not in self._places_by_document:
+            if document not in self._places_by_document:
                 if len(self._places_by_document) >= _REMEMBERED_DOCUMENTS:
                     self._places_by_document.clear()
-                self._places_by_document[digest] = self._find_places(answered, turn, entry)
-            found = self._places_by_document[digest]
+                self._places_by_document[document] = self._find_places(answered, turn, entry)
+            found = self._places_by_document[document]
             return found._replace(is_new=self._known_keys.add(found.key)) if found is not None else None
 
     def _find_places(self, answered: AnsweredRequest, turn: Turn, entry: NodeEntry | None) -> DocumentPlaces | None:
