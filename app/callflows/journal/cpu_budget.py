@@ -2,10 +2,11 @@
 
 - A few turns a second are written to the database at once.
 - From ``MANY_TURNS_PER_SECOND`` on, their rows would make callers wait for Python's lock: turns go to the spool, packed,
-  and another process writes their rows (see ``SpoolDrainer``).
+  and another process writes their rows (see ``SpoolDrainer``). The places of documents are looked for unless
+  ``TURNS_BEFORE_SPOOLING`` turns wait.
 - Answering is busy if it wants more than ``BUSY_ANSWERING_CPU_SHARE`` of a processor; waiting for the processor counts.
-  Then the places of documents are no longer looked for, and without that process, rows are built and written within
-  ``WRITER_CPU_SHARE`` of a processor. Time that a write took too much is saved by the next ones.
+  Then, without that process, rows are built and written within ``WRITER_CPU_SHARE`` of a processor. Time that a write took
+  too much is saved by the next ones.
 - Spooling is not limited: it takes little, and a turn that is not taken in time is lost.
 """
 

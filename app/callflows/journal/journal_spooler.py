@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from callflows.background_work import BackgroundThread
 from callflows.disk_errors import describe_disk_error
 from callflows.errors import JournalError
+from callflows.journal.cpu_budget import TURNS_BEFORE_SPOOLING
 from callflows.journal.journal_writer import JOURNAL_PAUSE_SECONDS, MAX_JOURNAL_BATCH
 from callflows.log import get_logger
 
@@ -49,7 +50,7 @@ class JournalSpooler(BackgroundThread):
                 if self._batch is None:
                     max_events = MAX_JOURNAL_BATCH if self._writer.is_write_slow else 0
                     self._batch = self._items.take_spool_batch(
-                        max_events, TURNS_PER_SPOOLER_BATCH, traces_turns=not self._writer.cpu_budget.is_busy
+                        max_events, TURNS_PER_SPOOLER_BATCH, traces_turns=self._items.turn_count < TURNS_BEFORE_SPOOLING
                     )
                 if not self._spool_batch(self._batch):
                     return
